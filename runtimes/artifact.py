@@ -1,0 +1,177 @@
+"""An Artifact: what a runtime compiled, as a folder that stands alone on a device.
+
+    artifact.json     this description, with the sha256 of every other file
+    engine/           the runtime's own files
+    codec/ contract/  copied from the package, so that `predict` and re-verification work without it
+    host/             host-stage sources, where there are any
+
+Opening it is audited like a package: nothing is loaded before every file's digest is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..sdk.core.contract import Contract
+from ..sdk.core.errors import FormatError, IntegrityError
+from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, FileEntry, Stage, digest_of
+from ..sdk.core.package import Package, check_path
+from ..sdk.core.signature import Signature
+
+ARTIFACT_FORMAT = 1
+FOLDERS = ("engine", "codec", "contract", "host")
+DESCRIPTION = "artifact.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A compiled package.
+
+    Attributes:
+        path: the folder.
+        target: name of the runtime that made it and can load it.
+        package_digest: the package it came from.
+        program_digest: that package's program.
+        name: the package's name, for receipts.
+        signature: tensors in and out.
+        codec: codec steps as data.
+        stages: the package's stages (host stages run beside the engine).
+        lossy: precision below float32 anywhere.
+        engine: what the runtime needs to load it: file names, segments, options, dtype histogram.
+        built: versions and CPU class of the build.
+        verified: what verification said: verdict, rows, where.
+        batch_invariant: measured with outlier batch-mates.
+        files: path -> entry.
+    """
+
+    path: Path
+    target: str
+    package_digest: str
+    program_digest: str
+    name: str
+    signature: Signature
+    codec: tuple[Mapping[str, Any], ...] = ()
+    stages: tuple[Stage, ...] = ()
+    lossy: bool = False
+    engine: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    built: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    verified: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    batch_invariant: bool = False
+    files: Mapping[str, FileEntry] = field(default_factory=dict[str, FileEntry])
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that decides an answer: files, signature, codec, engine; not of when or where it was verified."""
+        data = self.to_dict()
+        return digest_of({key: value for key, value in data.items() if key not in ("built", "verified", "batch_invariant")})
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the engine's files: what has to be shipped to run the model."""
+        return sum(entry.size for name, entry in self.files.items() if name.startswith("engine/"))
+
+    def contract(self) -> Contract:
+        """The golden cases that travelled along. Raises FormatError when there are none."""
+        if CONTRACT not in self.files:
+            raise FormatError("The artifact carries no contract", got=str(self.path))
+        return Contract.from_bytes((self.path / CONTRACT).read_bytes(), (self.path / CONTRACT_TENSORS).read_bytes())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the path."""
+        return {
+            "format": ARTIFACT_FORMAT, "target": self.target, "name": self.name,
+            "package": self.package_digest, "program": self.program_digest,
+            "signature": self.signature.to_dict(), "codec": [dict(step) for step in self.codec],
+            "stages": [stage.to_dict() for stage in self.stages], "lossy": self.lossy, "engine": dict(self.engine),
+            "built": dict(self.built), "verified": dict(self.verified), "batch_invariant": self.batch_invariant,
+            "files": {name: entry.to_dict() for name, entry in sorted(self.files.items())},
+        }  # fmt: skip
+
+    def save(self) -> None:
+        """Write artifact.json atomically. The files it lists must be in place."""
+        temporary = self.path / f".{DESCRIPTION}.new"
+        temporary.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, self.path / DESCRIPTION)
+
+
+def begin(package: Package, target: str, out: Path) -> Artifact:
+    """Make the folder `out` with everything that is the same for every target; the runtime adds `engine/`.
+
+    Finish with `finish`, which lists the files.
+    """
+    out.mkdir(parents=True)
+    (out / "engine").mkdir()
+    for name in package.content.files:
+        if name.split("/", 1)[0] in ("codec", "contract", "host"):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(package.path / name, out / name)
+    content = package.content
+    return Artifact(
+        path=out, target=target, name=package.name, package_digest=package.digest,
+        program_digest=content.program_digest, signature=content.signature, codec=content.codec, stages=content.stages,
+    )  # fmt: skip
+
+
+def finish(artifact: Artifact, **known: Any) -> Artifact:
+    """List every file with its sha256, set the attributes given, save, and return the final value."""
+    files: dict[str, FileEntry] = {}
+    for file in sorted(artifact.path.rglob("*")):
+        name = file.relative_to(artifact.path).as_posix()
+        if file.is_file() and name != DESCRIPTION:
+            files[name] = FileEntry.of(file.read_bytes())
+    final = replace(artifact, files=files, **known)
+    final.save()
+    return final
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Read and audit an artifact folder.
+
+    Raises:
+        FormatError: not an artifact, or of an unknown version.
+        IntegrityError: a file was changed, is missing, is a link, or is not listed.
+    """
+    path = Path(path)
+    location = path / DESCRIPTION
+    if not location.is_file():
+        raise FormatError("This is not a Portside artifact: it has no artifact.json", got=str(path))
+    try:
+        data = json.loads(location.read_text(encoding="utf-8"))
+        if data["format"] != ARTIFACT_FORMAT:
+            raise FormatError("The artifact has an unknown format version", got=data["format"], expected=ARTIFACT_FORMAT)
+        artifact = Artifact(
+            path=path, target=data["target"], name=data["name"], package_digest=data["package"],
+            program_digest=data["program"], signature=Signature.from_dict(data["signature"]),
+            codec=tuple(data["codec"]), stages=tuple(Stage.from_dict(stage) for stage in data["stages"]),
+            lossy=data["lossy"], engine=data["engine"], built=data["built"], verified=data["verified"],
+            batch_invariant=data["batch_invariant"],
+            files={name: FileEntry.from_dict(entry) for name, entry in data["files"].items()},
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"artifact.json is malformed: {error!r}", got=str(location)) from error
+    _audit(artifact)
+    return artifact
+
+
+def _audit(artifact: Artifact) -> None:
+    present: set[str] = set()
+    for file in artifact.path.rglob("*"):
+        name = file.relative_to(artifact.path).as_posix()
+        if file.is_symlink():
+            raise IntegrityError("An artifact must not contain links", got=name)
+        if file.is_file() and name != DESCRIPTION:
+            present.add(name)
+    for name, entry in artifact.files.items():
+        check_path(name, FOLDERS)
+        if name not in present:
+            raise IntegrityError("A file that the artifact lists is missing", got=name)
+        if FileEntry.of((artifact.path / name).read_bytes()) != entry:
+            raise IntegrityError(f"{name} was changed after it was compiled", fix="Compile the package again.")
+    if extra := sorted(present - set(artifact.files)):
+        raise IntegrityError("The artifact folder holds a file that it does not list", got=extra[0])

@@ -1,0 +1,179 @@
+"""The seam of targets: what a Runtime and a Session are, and how the installed ones are found.
+
+A target is one entry file, one line under `[project.entry-points."portside.runtimes"]`, one extra. Nothing outside
+`runtimes/` branches on a target's name. `runtimes/checks.py` is the conformance suite that says when a target is done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+from ..sdk.core.errors import UnsupportedError
+from ..sdk.core.package import Package
+from ..sdk.core.signature import Array, Signature
+from .artifact import Artifact
+
+GROUP = "portside.runtimes"
+
+
+class Cancel:
+    """A flag that one thread sets and a running session obeys between two nodes.
+
+    A session hooks `on_cancel` for the length of a call; `cancel()` may come from any thread, and any number of times.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Ask the call to stop. Hooks run once, in the thread that cancels."""
+        with self._lock:
+            self.cancelled, callbacks, self._callbacks = True, self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Run `callback` at cancellation, at once if that has happened already."""
+        with self._lock:
+            if not self.cancelled:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What a user may ask of any compile.
+
+    Attributes:
+        taps: boundaries ("features", "model") that become optional outputs.
+        allow_unproven: write a lossy artifact although there is not enough data to judge it; recorded.
+        verify: run the contract through the compiled artifact before it is published; False only for benchmarks.
+        extra: options of one target, by name; unknown ones are errors.
+    """
+
+    taps: tuple[str, ...] = ()
+    allow_unproven: bool = False
+    verify: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a session is opened.
+
+    Attributes:
+        threads: intra-op threads of the engine.
+        spinning: let engine threads spin while idle (fast on a machine of one's own, ruinous on shared cores).
+        trust: host stages may run.
+        cache: use hardware-specific optimisation, cached per CPU and engine version outside the artifact.
+        door: validate inputs against the signature in `run` (False: the caller has done it).
+    """
+
+    threads: int = 1
+    spinning: bool = False
+    trust: bool = False
+    cache: bool = False
+    door: bool = True
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What a caller must know to share a session.
+
+    Attributes:
+        signature: tensors in and out.
+        target: name of the runtime.
+        package_digest: which package answers.
+        batch_invariant: a row's answer does not depend on its batch-mates (measured at compile).
+        thread_safe: `run` may be called from several threads at once.
+        cancellable: `cancel` is obeyed during a call.
+    """
+
+    signature: Signature
+    target: str
+    package_digest: str
+    batch_invariant: bool
+    thread_safe: bool
+    cancellable: bool
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A loaded artifact."""
+
+    info: SessionInfo
+
+    def run(self, inputs: Mapping[str, Array], cancel: Cancel | None = None) -> dict[str, Array]:
+        """Typed tensors in, by name; outputs in signature dtypes and order.
+
+        Raises InputError at the door, EngineError for everything the engine does wrong.
+        """
+        ...
+
+    def predict(self, inputs: Any, cancel: Cancel | None = None) -> dict[str, Array]:
+        """What a user has: the codec, then `run`, then categories as names."""
+        ...
+
+    def close(self) -> None:
+        """Free the engine; later calls raise EngineError."""
+        ...
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """The plugin of one target."""
+
+    name: ClassVar[str]
+    extra: ClassVar[str]
+
+    def missing(self) -> str | None:
+        """None when the target works here, otherwise the command that enables it."""
+        ...
+
+    def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:
+        """Lower the package into the folder `out` (which does not exist yet). Does not verify: `runtimes/compiling.py` does.
+
+        Raises UnsupportedError naming the operator, dtype or stage.
+        """
+        ...
+
+    def load(self, artifact: Path, options: LoadOptions) -> Session:
+        """Open a compiled artifact. The caller has audited its files."""
+        ...
+
+
+Isolation = Literal["inline", "thread", "process"]
+
+
+def installed() -> dict[str, type[Runtime]]:
+    """Every registered runtime by name, without importing what it needs beyond its entry file.
+
+    A runtime whose entry file fails to import for want of an extra is listed by `doctor`, not here.
+    """
+    found: dict[str, type[Runtime]] = {}
+    for entry in entry_points(group=GROUP):
+        try:
+            found[entry.name] = entry.load()
+        except ImportError:
+            continue
+    return found
+
+
+def runtime(name: str) -> Runtime:
+    """The runtime of a target.
+
+    Raises UnsupportedError for an unknown target, MissingExtraError where its extra is not installed.
+    """
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            return entry.load()()
+    known = sorted(entry.name for entry in entry_points(group=GROUP))
+    raise UnsupportedError("There is no such target", got=name, expected=", ".join(known), fix="Run: portside doctor")

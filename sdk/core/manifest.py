@@ -1,0 +1,264 @@
+"""The manifest: what a package says of itself, as pure data, and the digests over it.
+
+- `content` is digested: program, weights, codec, host sources, training, signature, stages, plan, contract, profile,
+  evidence digest, recipe, parents. No time, path or machine.
+- `annotations` may change and are not digested; each file that they list carries its own sha256.
+- The *package digest* is the sha256 of `content` as canonical JSON, in which every file stands by its sha256.
+- The *program digest* covers signature, stages, boundaries and the files under `program/` alone.
+- Unknown fields are kept and written back; an unknown format version is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from .errors import FormatError, IntegrityError
+from .format_version import FORMAT_VERSION, READABLE
+from .signature import Signature
+
+StageKind: TypeAlias = Literal["graph", "trees", "host"]
+CONTENT_FOLDERS = ("program", "codec", "host", "contract", "profile", "training")
+WEIGHTS = "program/weights.safetensors"
+CONTRACT = "contract/contract.json"
+CONTRACT_TENSORS = "contract/cases.safetensors"
+PROFILE = "profile/profile.json"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file by its content: lower-case hex sha256 and size in bytes."""
+
+    sha256: str
+    size: int
+
+    @classmethod
+    def of(cls, data: bytes) -> FileEntry:
+        """The entry of these bytes."""
+        return cls(hashlib.sha256(data).hexdigest(), len(data))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"sha256": self.sha256, "size": self.size}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FileEntry:
+        """Parse. Raises FormatError."""
+        sha256, size = data.get("sha256"), data.get("size")
+        if not isinstance(sha256, str) or len(sha256) != 64 or not isinstance(size, int) or size < 0:
+            raise FormatError("A file entry in the manifest is malformed", got=dict(data), expected="sha256 and size")
+        return cls(sha256, size)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the program.
+
+    Attributes:
+        kind: "graph" (ONNX), "trees" (an ensemble as arrays) or "host" (declared Python).
+        name: unique in the program, e.g. "main".
+        file: path in the package, e.g. "program/00-main.onnx".
+        inputs: values read: names of signature inputs (rim names) or of earlier stages' outputs.
+        outputs: values written: names of signature outputs or of values later stages read.
+        function: host stages: name of the function in `file`.
+        only: targets that can run the stage; empty means every target.
+        note: why it is restricted, or the line that could not be traced.
+    """
+
+    kind: StageKind
+    name: str
+    file: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    function: str | None = None
+    only: tuple[str, ...] = ()
+    note: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, defaults left out."""
+        data = {"kind": self.kind, "name": self.name, "file": self.file}
+        data |= {"inputs": list(self.inputs), "outputs": list(self.outputs)}
+        rest = {"function": self.function, "only": list(self.only), "note": self.note}
+        return data | {key: value for key, value in rest.items() if value}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Stage:
+        """Parse. Raises FormatError."""
+        if data.get("kind") not in ("graph", "trees", "host"):
+            raise FormatError("A stage has an unknown kind", got=data.get("kind"), expected="graph, trees or host")
+        try:
+            return cls(
+                kind=data["kind"], name=data["name"], file=data["file"],
+                inputs=tuple(data["inputs"]), outputs=tuple(data["outputs"]),
+                function=data.get("function"), only=tuple(data.get("only", ())), note=data.get("note"),
+            )  # fmt: skip
+        except KeyError as error:
+            raise FormatError(f"A stage in the manifest lacks {error}", got=dict(data)) from error
+
+
+@dataclass(frozen=True)
+class Content:
+    """The digested half of a manifest.
+
+    Attributes:
+        signature: tensors in and out.
+        codec: codec steps as data (sdk/core/codec/), from wire fields to typed tensors and outward.
+        stages: the program, in order.
+        boundaries: names of the inner values where featurize ("features") and the model ("model") end.
+        files: path -> entry, for every content file.
+        plan: PrecisionPlan as data, or None.
+        evidence: digest of the evidence set in the store, or None.
+        recipe: passes that made this package, as data.
+        parents: package digests this one was derived from.
+        extra: unknown fields of newer minor formats, kept.
+    """
+
+    signature: Signature
+    stages: tuple[Stage, ...]
+    files: Mapping[str, FileEntry]
+    codec: tuple[Mapping[str, Any], ...] = ()
+    boundaries: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    plan: Mapping[str, Any] | None = None
+    evidence: str | None = None
+    recipe: tuple[Mapping[str, Any], ...] = ()
+    parents: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "signature": self.signature.to_dict(),
+            "codec": [dict(step) for step in self.codec],
+            "stages": [stage.to_dict() for stage in self.stages],
+            "boundaries": {key: list(names) for key, names in self.boundaries.items()},
+            "plan": dict(self.plan) if self.plan is not None else None,
+            "evidence": self.evidence,
+            "recipe": [dict(step) for step in self.recipe],
+            "parents": list(self.parents),
+            "files": {path: entry.to_dict() for path, entry in sorted(self.files.items())},
+            **self.extra,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Content:
+        """Parse; unknown fields are kept. Raises FormatError."""
+        known = ("signature", "codec", "stages", "boundaries", "plan", "evidence", "recipe", "parents", "files")
+        if missing := [key for key in ("signature", "stages", "files") if key not in data]:
+            raise FormatError(f"The manifest lacks {missing[0]!r}", expected=", ".join(known))
+        return cls(
+            signature=Signature.from_dict(data["signature"]),
+            codec=tuple(data.get("codec", ())),
+            stages=tuple(Stage.from_dict(stage) for stage in data["stages"]),
+            boundaries={key: tuple(names) for key, names in data.get("boundaries", {}).items()},
+            plan=data.get("plan"),
+            evidence=data.get("evidence"),
+            recipe=tuple(data.get("recipe", ())),
+            parents=tuple(data.get("parents", ())),
+            files={path: FileEntry.from_dict(entry) for path, entry in data["files"].items()},
+            extra={key: value for key, value in data.items() if key not in known},
+        )
+
+    @property
+    def digest(self) -> str:
+        """The package digest, "sha256:...": content only, the same wherever and whenever it was packed."""
+        return digest_of(self.to_dict())
+
+    @property
+    def program_digest(self) -> str:
+        """The program digest: signature, stages, boundaries and program files."""
+        whole = self.to_dict()
+        files = {path: entry for path, entry in whole["files"].items() if path.startswith("program/")}
+        return digest_of({key: whole[key] for key in ("signature", "stages", "boundaries")} | {"files": files})
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The undigested half: able to change without changing what the package is.
+
+    Attributes:
+        name: the package's name in stores and receipts.
+        fields: owner, tags, git commit, data pointer, environment lock, metrics, licence, notes, ...
+        files: path under `annotations/` -> entry, checked before it is read.
+    """
+
+    name: str = "unnamed"
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    files: Mapping[str, FileEntry] = field(default_factory=dict[str, FileEntry])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        files = {path: entry.to_dict() for path, entry in sorted(self.files.items())}
+        return {"name": self.name, "fields": dict(self.fields), "files": files}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Annotations:
+        """Parse. Raises FormatError."""
+        files = {path: FileEntry.from_dict(entry) for path, entry in data.get("files", {}).items()}
+        return cls(name=str(data.get("name", "unnamed")), fields=dict(data.get("fields", {})), files=files)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`manifest.json` of a package: format version, content, annotations."""
+
+    content: Content
+    annotations: Annotations = field(default_factory=Annotations)
+    format: int = FORMAT_VERSION
+
+    @property
+    def digest(self) -> str:
+        """The package digest."""
+        return self.content.digest
+
+    def annotate(self, **values: Any) -> Manifest:
+        """A copy with these annotation fields set (`name=` sets the name); the digest does not move."""
+        name = values.pop("name", self.annotations.name)
+        merged = {**self.annotations.fields, **values}
+        return replace(self, annotations=replace(self.annotations, name=name, fields=merged))
+
+    def to_json(self) -> str:
+        """The readable file: indented, keys in order, a final newline."""
+        data = {"format": self.format, "digest": self.digest, "content": self.content.to_dict()}
+        return json.dumps({**data, "annotations": self.annotations.to_dict()}, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Manifest:
+        """Parse and check the self-digest.
+
+        Raises:
+            FormatError: not JSON, not a manifest, or a format version this Portside cannot read.
+            IntegrityError: the content does not have the digest that the file states.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, UnicodeDecodeError, RecursionError) as error:
+            raise FormatError(f"manifest.json is not JSON: {error}") from error
+        if not isinstance(data, dict) or "format" not in data or "content" not in data:
+            raise FormatError("manifest.json is not a Portside manifest", expected="format, digest and content")
+        if data["format"] not in READABLE:
+            raise FormatError(
+                "The package has a format version that this Portside cannot read", got=data["format"],
+                expected=f"one of {list(READABLE)}", fix="Run: pip install --upgrade portside",
+            )  # fmt: skip
+        try:
+            content = Content.from_dict(data["content"])
+            annotations = Annotations.from_dict(data.get("annotations", {}))
+        except (TypeError, AttributeError, ValueError, KeyError) as error:
+            raise FormatError(f"manifest.json is malformed: {error}") from error
+        stated = data.get("digest")
+        if stated != digest_of(data["content"]) or stated != content.digest:
+            raise IntegrityError("The manifest's content is not what its digest says", got=content.digest, expected=stated)
+        return cls(content=content, annotations=annotations, format=data["format"])
+
+
+def canonical_json(data: Any) -> bytes:
+    """One byte string for one value: sorted keys, no spaces, UTF-8, no NaN (a ValueError says so)."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest_of(data: Any) -> str:
+    """The digest "sha256:..." of a JSON-ready value in canonical form."""
+    return "sha256:" + hashlib.sha256(canonical_json(data)).hexdigest()
