@@ -1,1 +1,67 @@
-"""Portside: pack a model once, prove it on every target, serve it with a fallback, ship it to devices."""
+"""Portside: pack a model once, prove it on every target, serve it with a fallback, ship it to devices.
+
+Names load on first use, so that `import portside` stays light and an install without an extra still works.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cloud.service import service
+    from .runtimes.bench import bench
+    from .runtimes.compiling import compile
+    from .runtimes.evaluate import evaluate
+    from .runtimes.importers import image_ops as image
+    from .runtimes.loading import load
+    from .runtimes.verify import verify
+    from .sdk.core import errors
+    from .sdk.core.codec import public as codec
+    from .sdk.core.data import Data
+    from .sdk.core.infer import signature
+    from .sdk.core.package import Package
+    from .sdk.core.signature import Signature
+    from .sdk.opening import open
+    from .sdk.pack import Image, pack
+    from .sdk.store import Store
+
+__version__ = "0.1.0"
+__all__ = [
+    "Data", "Image", "Package", "Signature", "Store", "bench", "codec", "compile", "errors", "evaluate", "image",
+    "load", "open", "pack", "service", "signature", "verify",
+]  # fmt: skip
+
+_WHERE = {
+    "Data": ".sdk.core.data",
+    "Image": ".sdk.pack",
+    "Package": ".sdk.core.package",
+    "Signature": ".sdk.core.signature",
+    "Store": ".sdk.store",
+    "bench": ".runtimes.bench",
+    "compile": ".runtimes.compiling",
+    "evaluate": ".runtimes.evaluate",
+    "load": ".runtimes.loading",
+    "open": ".sdk.opening",
+    "pack": ".sdk.pack",
+    "service": ".cloud.service",
+    "signature": ".sdk.core.infer",
+    "verify": ".runtimes.verify",
+}
+_MODULES = {"codec": ".sdk.core.codec.public", "errors": ".sdk.core.errors", "image": ".runtimes.importers.image_ops"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name in _MODULES:
+        value: Any = import_module(_MODULES[name], __name__)
+    elif name in _WHERE:
+        value = getattr(import_module(_WHERE[name], __name__), name)
+    else:
+        raise AttributeError(f"module 'portside' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
