@@ -1,0 +1,50 @@
+"""What every test shares: one copy of Portside, one home that is not the user's, and how long the slow suites may take."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("sdk", "runtimes", "compress", "edge", "cloud")
+
+# `python -m pytest` puts the repository root on the path; from there `import sdk` would load a second copy of our modules.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+
+EFFORT = os.environ.get("PORTSIDE_EFFORT", "short")
+settings.register_profile("short", deadline=None, print_blob=True, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", settings.get_profile("short"), max_examples=1000)
+settings.load_profile(EFFORT)
+
+
+@pytest.fixture(scope="session")
+def effort() -> int:
+    """1 in short form, 20 at full length (`make soak`): what the slow suites multiply their rounds by."""
+    return 20 if EFFORT == "full" else 1
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty PORTSIDE_HOME per test, so that no test reads or fills the user's store."""
+    path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("PORTSIDE_HOME", str(path))
+    return path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def single_copy() -> Iterator[None]:
+    """Fail the session if any module outside `portside.*` was loaded from one of our folders."""
+    yield
+    assert not second_copies(), f"loaded beside portside: {second_copies()}"
+
+
+def second_copies() -> list[str]:
+    """Names in sys.modules that stand for a file of ours under another name than `portside....`."""
+    ours = tuple(str(ROOT / folder) + os.sep for folder in FOLDERS)
+    files = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
+    return sorted(name for name, file in files.items() if file.startswith(ours) and name.split(".")[0] != "portside")
