@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
+from .canonical import canonical_json as canonical_json
+from .canonical import check_digest, read_object, with_extra
+from .canonical import digest_of as digest_of
 from .errors import FormatError, IntegrityError
 from .format_version import FORMAT_VERSION, READABLE
 from .signature import Signature
@@ -26,14 +30,18 @@ WEIGHTS = "program/weights.safetensors"
 CONTRACT = "contract/contract.json"
 CONTRACT_TENSORS = "contract/cases.safetensors"
 PROFILE = "profile/profile.json"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_STAGE_FIELDS = ("kind", "name", "file", "inputs", "outputs", "function", "only", "note")
+_CONTENT_FIELDS = ("signature", "codec", "stages", "boundaries", "plan", "evidence", "recipe", "parents", "files")
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file by its content: lower-case hex sha256 and size in bytes."""
+    """A file by its content: lower-case hex sha256 and size in bytes. Two entries are equal when these are."""
 
     sha256: str
     size: int
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     @classmethod
     def of(cls, data: bytes) -> FileEntry:
@@ -42,15 +50,16 @@ class FileEntry:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"sha256": self.sha256, "size": self.size}
+        return with_extra({"sha256": self.sha256, "size": self.size}, self.extra)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FileEntry:
-        """Parse. Raises FormatError."""
+        """Parse; unknown fields are kept. Raises FormatError."""
         sha256, size = data.get("sha256"), data.get("size")
-        if not isinstance(sha256, str) or len(sha256) != 64 or not isinstance(size, int) or size < 0:
-            raise FormatError("A file entry in the manifest is malformed", got=dict(data), expected="sha256 and size")
-        return cls(sha256, size)
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256) or type(size) is not int or size < 0:
+            raise FormatError("A file entry in the manifest is malformed", got=str(dict(data))[:200],
+                              expected="sha256 (64 lower-case hex digits) and size (bytes)")  # fmt: skip
+        return cls(sha256, size, _unknown(data, ("sha256", "size")))
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class Stage:
         function: host stages: name of the function in `file`.
         only: targets that can run the stage; empty means every target.
         note: why it is restricted, or the line that could not be traced.
+        extra: unknown fields, kept.
     """
 
     kind: StageKind
@@ -76,24 +86,26 @@ class Stage:
     function: str | None = None
     only: tuple[str, ...] = ()
     note: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, defaults left out."""
         data = {"kind": self.kind, "name": self.name, "file": self.file}
         data |= {"inputs": list(self.inputs), "outputs": list(self.outputs)}
         rest = {"function": self.function, "only": list(self.only), "note": self.note}
-        return data | {key: value for key, value in rest.items() if value}
+        return with_extra(data | {key: value for key, value in rest.items() if value}, self.extra)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Stage:
-        """Parse. Raises FormatError."""
+        """Parse; unknown fields are kept. Raises FormatError."""
         if data.get("kind") not in ("graph", "trees", "host"):
             raise FormatError("A stage has an unknown kind", got=data.get("kind"), expected="graph, trees or host")
         try:
             return cls(
-                kind=data["kind"], name=data["name"], file=data["file"],
-                inputs=tuple(data["inputs"]), outputs=tuple(data["outputs"]),
-                function=data.get("function"), only=tuple(data.get("only", ())), note=data.get("note"),
+                kind=data["kind"], name=_text(data["name"]), file=_text(data["file"]),
+                inputs=_texts(data["inputs"]), outputs=_texts(data["outputs"]),
+                function=data.get("function"), only=_texts(data.get("only", ())), note=data.get("note"),
+                extra=_unknown(data, _STAGE_FIELDS),
             )  # fmt: skip
         except KeyError as error:
             raise FormatError(f"A stage in the manifest lacks {error}", got=dict(data)) from error
@@ -129,7 +141,7 @@ class Content:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {
+        known = {
             "signature": self.signature.to_dict(),
             "codec": [dict(step) for step in self.codec],
             "stages": [stage.to_dict() for stage in self.stages],
@@ -139,26 +151,26 @@ class Content:
             "recipe": [dict(step) for step in self.recipe],
             "parents": list(self.parents),
             "files": {path: entry.to_dict() for path, entry in sorted(self.files.items())},
-            **self.extra,
         }
+        return with_extra(known, self.extra)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Content:
         """Parse; unknown fields are kept. Raises FormatError."""
-        known = ("signature", "codec", "stages", "boundaries", "plan", "evidence", "recipe", "parents", "files")
         if missing := [key for key in ("signature", "stages", "files") if key not in data]:
-            raise FormatError(f"The manifest lacks {missing[0]!r}", expected=", ".join(known))
+            raise FormatError(f"The manifest lacks {missing[0]!r}", expected=", ".join(_CONTENT_FIELDS))
+        evidence = data.get("evidence")
         return cls(
             signature=Signature.from_dict(data["signature"]),
-            codec=tuple(data.get("codec", ())),
-            stages=tuple(Stage.from_dict(stage) for stage in data["stages"]),
-            boundaries={key: tuple(names) for key, names in data.get("boundaries", {}).items()},
+            codec=_objects(data.get("codec", ())),
+            stages=tuple(Stage.from_dict(stage) for stage in _objects(data["stages"])),
+            boundaries={key: _texts(names) for key, names in data.get("boundaries", {}).items()},
             plan=data.get("plan"),
-            evidence=data.get("evidence"),
-            recipe=tuple(data.get("recipe", ())),
-            parents=tuple(data.get("parents", ())),
+            evidence=None if evidence is None else check_digest(evidence, "The evidence"),
+            recipe=_objects(data.get("recipe", ())),
+            parents=tuple(check_digest(parent, "A parent") for parent in _texts(data.get("parents", ()))),
             files={path: FileEntry.from_dict(entry) for path, entry in data["files"].items()},
-            extra={key: value for key, value in data.items() if key not in known},
+            extra=_unknown(data, _CONTENT_FIELDS),
         )
 
     @property
@@ -182,31 +194,34 @@ class Annotations:
         name: the package's name in stores and receipts.
         fields: owner, tags, git commit, data pointer, environment lock, metrics, licence, notes, ...
         files: path under `annotations/` -> entry, checked before it is read.
+        extra: unknown fields, kept.
     """
 
     name: str = "unnamed"
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     files: Mapping[str, FileEntry] = field(default_factory=dict[str, FileEntry])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         files = {path: entry.to_dict() for path, entry in sorted(self.files.items())}
-        return {"name": self.name, "fields": dict(self.fields), "files": files}
+        return with_extra({"name": self.name, "fields": dict(self.fields), "files": files}, self.extra)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Annotations:
-        """Parse. Raises FormatError."""
+        """Parse; unknown fields are kept. Raises FormatError."""
         files = {path: FileEntry.from_dict(entry) for path, entry in data.get("files", {}).items()}
-        return cls(name=str(data.get("name", "unnamed")), fields=dict(data.get("fields", {})), files=files)
+        return cls(_text(data.get("name", "unnamed")), dict(data.get("fields", {})), files, _unknown(data, ("name", "fields", "files")))
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """`manifest.json` of a package: format version, content, annotations."""
+    """`manifest.json` of a package: format version, content, annotations, unknown fields that are kept."""
 
     content: Content
     annotations: Annotations = field(default_factory=Annotations)
     format: int = FORMAT_VERSION
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def digest(self) -> str:
@@ -219,10 +234,18 @@ class Manifest:
         merged = {**self.annotations.fields, **values}
         return replace(self, annotations=replace(self.annotations, name=name, fields=merged))
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: what `manifest.json` holds."""
+        known = {"format": self.format, "digest": self.digest, "content": self.content.to_dict()}
+        return with_extra(known | {"annotations": self.annotations.to_dict()}, self.extra)
+
     def to_json(self) -> str:
-        """The readable file: indented, keys in order, a final newline."""
-        data = {"format": self.format, "digest": self.digest, "content": self.content.to_dict()}
-        return json.dumps({**data, "annotations": self.annotations.to_dict()}, indent=2, ensure_ascii=False) + "\n"
+        """The readable file: indented, a final newline. Raises FormatError for a value that JSON cannot hold."""
+        try:
+            canonical_json(data := self.to_dict())
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"The manifest holds a value that JSON cannot: {error}") from error
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
@@ -232,33 +255,50 @@ class Manifest:
             FormatError: not JSON, not a manifest, or a format version this Portside cannot read.
             IntegrityError: the content does not have the digest that the file states.
         """
-        try:
-            data = json.loads(text)
-        except (ValueError, UnicodeDecodeError, RecursionError) as error:
-            raise FormatError(f"manifest.json is not JSON: {error}") from error
-        if not isinstance(data, dict) or "format" not in data or "content" not in data:
+        data = read_object(text, "manifest.json")
+        if "format" not in data or "content" not in data:
             raise FormatError("manifest.json is not a Portside manifest", expected="format, digest and content")
-        if data["format"] not in READABLE:
+        if type(data["format"]) is not int or data["format"] not in READABLE:
             raise FormatError(
                 "The package has a format version that this Portside cannot read", got=data["format"],
                 expected=f"one of {list(READABLE)}", fix="Run: pip install --upgrade portside",
             )  # fmt: skip
+        if (found := digest_of(data["content"])) != data.get("digest"):
+            raise IntegrityError("The manifest's content is not what its digest says", got=found, expected=data.get("digest"),
+                                 fix="Fetch the package again from where it came.")  # fmt: skip
+        return cls._construct(data)
+
+    @classmethod
+    def _construct(cls, data: Mapping[str, Any]) -> Manifest:
         try:
             content = Content.from_dict(data["content"])
             annotations = Annotations.from_dict(data.get("annotations", {}))
+            kept = content.digest == data["digest"]
         except (TypeError, AttributeError, ValueError, KeyError) as error:
             raise FormatError(f"manifest.json is malformed: {error}") from error
-        stated = data.get("digest")
-        if stated != digest_of(data["content"]) or stated != content.digest:
-            raise IntegrityError("The manifest's content is not what its digest says", got=content.digest, expected=stated)
-        return cls(content=content, annotations=annotations, format=data["format"])
+        if not kept:
+            raise FormatError("manifest.json holds a field in a form that this Portside would not write back",
+                              fix="Run: pip install --upgrade portside")  # fmt: skip
+        return cls(content, annotations, data["format"], _unknown(data, ("format", "digest", "content", "annotations")))
 
 
-def canonical_json(data: Any) -> bytes:
-    """One byte string for one value: sorted keys, no spaces, UTF-8, no NaN (a ValueError says so)."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+def _unknown(data: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in known}
 
 
-def digest_of(data: Any) -> str:
-    """The digest "sha256:..." of a JSON-ready value in canonical form."""
-    return "sha256:" + hashlib.sha256(canonical_json(data)).hexdigest()
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{values!r} is not a list of names")
+    return tuple(_text(value) for value in cast("Sequence[object]", values))
+
+
+def _objects(values: object) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(value, Mapping) for value in cast("Sequence[object]", values)):
+        raise TypeError(f"{str(values)[:80]} is not a list of objects")
+    return tuple(cast("Sequence[Mapping[str, Any]]", values))

@@ -1,4 +1,4 @@
-"""The Package: an immutable, content-addressed folder, and the only two ways to get one: `write` and `open_folder`.
+"""The Package: an immutable, content-addressed folder, and the ways to get one: `write`, `open_folder`, `annotate`.
 
 Opening is parse -> audit -> construct. The audit reads every content file once and compares it with the manifest before
 anything from the package is interpreted: a changed byte, an extra file, a link or a path that leaves the folder is
@@ -7,24 +7,28 @@ refused. Nothing is ever unpickled; host and training code runs only for callers
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any
 
 from .errors import FormatError, IntegrityError, StoreError, TrustError
-from .manifest import CONTENT_FOLDERS, Annotations, Content, FileEntry, Manifest
+from .folder import Source as Source
+from .folder import audit_file, check_paths, put, read_file, walk
+from .folder import check_path as check_path
+from .folder import sync_folder as sync_folder
+from .folder import sync_tree as sync_tree
+from .manifest import CONTENT_FOLDERS, Annotations, Content, Manifest
 from .signature import Array, Signature
 
-Source: TypeAlias = bytes | Path
-"""Content of a file to be written: bytes, or a file to copy."""
-_CHUNK = 1 << 20
+MANIFEST = "manifest.json"
 _MAX_MANIFEST = 64 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,7 @@ class Package:
         entry = self.content.files.get(path) or self.manifest.annotations.files.get(path)
         if entry is None:
             raise FormatError(f"The package lists no file {path!r}", expected=", ".join(sorted(self.content.files)))
-        _audit_file(self.path, path, entry)
-        return (self.path / path).read_bytes()
+        return read_file(self.path, path, entry)
 
     def trust_needed(self) -> tuple[str, ...]:
         """Names of the host stages; empty when no code from the package would run."""
@@ -107,33 +110,27 @@ def write(content: Content, files: Mapping[str, Source], out: Path, annotations:
     `content.files` is computed here from `files`; what the caller put there is replaced.
 
     Raises:
+        FormatError: a path, stage or value that no reader would accept.
         StoreError: `out` exists and is not an empty folder, or the disk is full.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError("The output folder is not empty", got=str(out), fix="Name a new folder, or remove it first.")
-    extra = dict(annotation_files or {})
-    for name in (*files, *extra):
-        check_path(name)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    noted = dict(annotation_files or {})
+    _check_names(files, noted)
+    staging: Path | None = None
     try:
-        listed = {name: _put(staging / name, source) for name, source in sorted(files.items())}
-        noted = {name: _put(staging / name, source) for name, source in sorted(extra.items())}
-        notes = replace(annotations or Annotations(), files=noted)
-        manifest = Manifest(content=replace(content, files=listed), annotations=notes)
-        _put(staging / "manifest.json", manifest.to_json().encode())
-        staging.chmod(0o755)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        manifest = _fill(staging, content, files, annotations or Annotations(), noted)
         sync_tree(staging)
-        if out.exists():
-            out.rmdir()
-        staging.rename(out)
+        staging.rename(out)  # replaces an empty folder, fails on one that was filled meanwhile
         sync_folder(out.parent)
     except OSError as error:
-        raise StoreError(f"The package cannot be written: {error.strerror or error}", got=str(out),
-                         fix="Free some space or choose another folder; nothing was left behind.") from error  # fmt: skip
+        raise cannot_write("The package", out, error) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
     return Package(path=out.resolve(), manifest=manifest, trusted=trusted)
 
 
@@ -145,95 +142,124 @@ def open_folder(path: Path, digest: str | None = None, trust: bool = False) -> P
         IntegrityError: any content byte differs, a file is missing, extra or a link, or `digest` is another one.
     """
     path = Path(path)
-    location = path / "manifest.json"
-    if not location.is_file() or location.is_symlink():
-        raise FormatError("This is not a Portside package: it has no manifest.json", got=str(path))
-    if location.stat().st_size > _MAX_MANIFEST:
-        raise FormatError("manifest.json is too large to be one", got=f"{location.stat().st_size} bytes")
-    manifest = Manifest.from_json(location.read_bytes())
+    manifest = read_manifest(path)
     if digest is not None and manifest.digest != digest:
         raise IntegrityError("The package is not the one that was asked for", got=manifest.digest, expected=digest)
     _audit(path, manifest)
     return Package(path=path.resolve(), manifest=manifest, trusted=trust)
 
 
-def check_path(name: str, folders: tuple[str, ...] = (*CONTENT_FOLDERS, "annotations")) -> None:
-    """Raise FormatError unless `name` is a plain relative path below one of `folders`."""
-    parts = PurePosixPath(name).parts
-    plain = "\\" not in name and "\0" not in name and str(PurePosixPath(name)) == name
-    if not plain or len(parts) < 2 or parts[0] not in folders or any(part in ("..", ".") for part in parts):
-        raise FormatError("A path in the manifest leaves the package or is not plain", got=repr(name),
-                          expected=f"a relative path below {', '.join(folders)}")  # fmt: skip
-
-
-def sync_tree(folder: Path) -> None:
-    """fsync every file and folder below `folder`, so that a rename publishes only what is on the disk."""
-    for root, _, files in os.walk(folder):
-        for name in files:
-            sync_folder(Path(root) / name)
-        sync_folder(Path(root))
-
-
-def sync_folder(path: Path) -> None:
-    """fsync one file or folder."""
-    handle = os.open(path, os.O_RDONLY)
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a package folder; its files are not looked at. Raises FormatError, IntegrityError."""
+    location = path / MANIFEST
+    if location.is_symlink():
+        raise IntegrityError("A package must not contain links", got=str(location))
+    if not location.is_file():
+        raise FormatError("This is not a Portside package: it has no manifest.json", got=str(path),
+                          fix="Name the folder that `portside pack` wrote, or a package in the store.")  # fmt: skip
     try:
-        os.fsync(handle)
+        with location.open("rb") as file:
+            text = file.read(_MAX_MANIFEST + 1)
+    except OSError as error:
+        raise FormatError(f"manifest.json cannot be read: {error.strerror}", got=str(location)) from error
+    if len(text) > _MAX_MANIFEST:
+        raise FormatError("manifest.json is too large to be one", expected=f"at most {_MAX_MANIFEST} bytes")
+    return Manifest.from_json(text)
+
+
+def annotate(package: Package, files: Mapping[str, Source] | None = None, **fields: Any) -> Package:
+    """Set annotations of a package folder; its digest does not move.
+
+    Fields that another process wrote meanwhile are kept. `manifest.json` is replaced atomically. Where `files` are
+    given, a crash between them and the manifest leaves a folder that refuses to open until `annotate` is repeated.
+
+    Args:
+        package: a folder of the caller's own; for one in a store use `Store.annotate`.
+        files: path below `annotations/` -> content, e.g. {"annotations/report.html": b"..."}.
+        **fields: annotation fields; `name=` sets the name.
+
+    Raises:
+        FormatError: a path outside `annotations/`, or a value that JSON cannot hold.
+        IntegrityError: the folder holds another package by now.
+        StoreError: the folder cannot be written.
+    """
+    _check_names({}, files or {})
+    current = read_manifest(package.path)
+    if current.digest != package.digest:
+        raise IntegrityError("The folder holds another package by now", got=current.digest, expected=package.digest)
+    try:
+        listed = {name: put(package.path / name, source) for name, source in (files or {}).items()}
+        held = replace(current.annotations, files={**current.annotations.files, **listed})
+        manifest = replace(current, annotations=held).annotate(**fields)
+        _replace_manifest(package.path, manifest)
+    except OSError as error:
+        raise cannot_write("The annotations", package.path, error) from error
+    return replace(package, manifest=manifest)
+
+
+def cannot_write(what: str, where: Path, error: OSError) -> StoreError:
+    """The StoreError of a failed write: a full disk says so."""
+    fix = "Free some space" if error.errno in _FULL else "Check that the folder may be written"
+    return StoreError(f"{what} cannot be written: {error.strerror or error}", got=str(where),
+                      fix=f"{fix} or choose another folder; nothing half-written was left behind.")  # fmt: skip
+
+
+def _check_names(files: Mapping[str, Source], noted: Mapping[str, Source]) -> None:
+    for name in files:
+        check_path(name, CONTENT_FOLDERS)
+    for name in noted:
+        check_path(name, ("annotations",))
+    check_paths([*files, *noted])
+
+
+def _fill(staging: Path, content: Content, files: Mapping[str, Source], annotations: Annotations,
+          noted: Mapping[str, Source]) -> Manifest:  # fmt: skip
+    listed = {name: put(staging / name, source) for name, source in sorted(files.items())}
+    notes = {name: put(staging / name, source) for name, source in sorted(noted.items())}
+    manifest = Manifest(content=replace(content, files=listed), annotations=replace(annotations, files=notes))
+    text = manifest.to_json().encode()
+    manifest = Manifest.from_json(text)
+    _check_listed(manifest)  # what cannot be opened is not written
+    put(staging / MANIFEST, text)
+    staging.chmod(0o755)
+    return manifest
+
+
+def _replace_manifest(folder: Path, manifest: Manifest) -> None:
+    """Through a file beside the folder: inside it, a crash would leave a file that the manifest does not list."""
+    text = manifest.to_json().encode()
+    handle, name = tempfile.mkstemp(prefix=f".{folder.name}.manifest.", dir=folder.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        os.replace(name, folder / MANIFEST)
+        sync_folder(folder)
     finally:
-        os.close(handle)
-
-
-def _put(path: Path, source: Source) -> FileEntry:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(source, bytes):
-        path.write_bytes(source)
-        return FileEntry.of(source)
-    shutil.copyfile(source, path)
-    return _entry_of(path)
-
-
-def _entry_of(path: Path) -> FileEntry:
-    hasher, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            hasher.update(chunk)
-            size += len(chunk)
-    return FileEntry(hasher.hexdigest(), size)
+        Path(name).unlink(missing_ok=True)
 
 
 def _audit(path: Path, manifest: Manifest) -> None:
+    _check_listed(manifest)
     listed = {**manifest.content.files, **manifest.annotations.files}
-    for name in manifest.content.files:
-        check_path(name, CONTENT_FOLDERS)
-    for name in manifest.annotations.files:
-        check_path(name, ("annotations",))
-    for stage in manifest.content.stages:
-        if stage.file not in manifest.content.files:
-            raise FormatError(f"Stage {stage.name!r} names a file that the manifest does not list", got=stage.file)
     for name, entry in listed.items():
-        _audit_file(path, name, entry)
-    if extra := sorted(set(_walk(path)) - set(listed) - {"manifest.json"}):
-        raise IntegrityError("The package folder holds a file that its manifest does not list", got=extra[0])
+        audit_file(path, name, entry)
+    if extra := sorted(set(walk(path)) - set(listed) - {MANIFEST}):
+        raise IntegrityError("The package folder holds a file that its manifest does not list", got=extra[0], fix="Remove it.")
 
 
-def _audit_file(root: Path, name: str, entry: FileEntry) -> None:
-    file = root
-    for part in PurePosixPath(name).parts:
-        file = file / part
-        if file.is_symlink():
-            raise IntegrityError("A package must not contain links", got=name)
-    if not file.is_file():
-        raise IntegrityError("A file that the manifest lists is missing", got=name)
-    size = file.stat().st_size
-    if size != entry.size:
-        raise IntegrityError(f"{name} does not have the size that the manifest states", got=size, expected=entry.size)
-    found = _entry_of(file)
-    if found != entry:
-        raise IntegrityError(f"{name} was changed after it was packed", got=found.sha256, expected=entry.sha256,
-                             fix="Fetch the package again from where it came.")  # fmt: skip
-
-
-def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
-        for name in (*files, *(sub for sub in folders if (Path(folder) / sub).is_symlink())):
-            yield (Path(folder) / name).relative_to(root).as_posix()
+def _check_listed(manifest: Manifest) -> None:
+    content, noted = manifest.content, manifest.annotations.files
+    for name in content.files:
+        check_path(name, CONTENT_FOLDERS)
+    for name in noted:
+        check_path(name, ("annotations",))
+    check_paths([*content.files, *noted])
+    for stage in content.stages:
+        if stage.file not in content.files:
+            raise FormatError(f"Stage {stage.name!r} names a file that the manifest does not list", got=stage.file)
+    names = [stage.name for stage in content.stages]
+    if len(set(names)) != len(names):
+        raise FormatError("Two stages have the same name", got=", ".join(names))

@@ -133,14 +133,15 @@ class StatePair:
     input: str
     shape: Shape
     initial: Any = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"output": self.output, "input": self.input, "shape": list(self.shape), "initial": self.initial}
+        return {**self.extra, "output": self.output, "input": self.input, "shape": list(self.shape), "initial": self.initial}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StatePair:
-        """Parse. Raises FormatError."""
+        """Parse; unknown fields are kept. Raises FormatError."""
         return from_dict(cls, data, tuples=("shape",))
 
 
@@ -151,6 +152,7 @@ class Signature:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     state: tuple[StatePair, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         for side, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
@@ -183,6 +185,7 @@ class Signature:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
+            **self.extra,
             "inputs": [spec.to_dict() for spec in self.inputs],
             "outputs": [spec.to_dict() for spec in self.outputs],
             "state": [pair.to_dict() for pair in self.state],
@@ -190,11 +193,12 @@ class Signature:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Signature:
-        """Parse. Raises FormatError."""
+        """Parse; unknown fields are kept. Raises FormatError."""
         return cls(
             inputs=tuple(TensorSpec.from_dict(spec) for spec in data.get("inputs", ())),
             outputs=tuple(TensorSpec.from_dict(spec) for spec in data.get("outputs", ())),
             state=tuple(StatePair.from_dict(pair) for pair in data.get("state", ())),
+            extra={key: value for key, value in data.items() if key not in ("inputs", "outputs", "state")},
         )
 
 
