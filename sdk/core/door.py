@@ -216,10 +216,11 @@ class _Gate:
         height, width = cast("tuple[int, int]", self.spec.canvas)
         tail = self.shape[3:]
         if image.ndim != self.rank - 1 or image.shape[2:] != tail:
-            raise refusal("this is not one image", self.name, row, got=f"shape {image.shape}", expected=f"(height, width, {tail[0] if tail else ''})")
+            raise refusal("this is not one image", self.name, row, got=f"shape {image.shape}",
+                          expected=f"(height, width, {tail[0] if tail else ''})")  # fmt: skip
         if not (0 < image.shape[0] <= height and 0 < image.shape[1] <= width):
             raise refusal("this image does not fit", self.name, row, got=f"{image.shape[0]} x {image.shape[1]}",
-                          expected=f"at most {height} x {width}", fix="Send a smaller image, or pack with a codec that resizes.")  # fmt: skip
+                          expected=f"at most {height} x {width}", fix="Send a smaller one, or pack with a codec that resizes.")  # fmt: skip
 
     def _row(self, wrong: Array) -> int | None:
         axis = self.spec.batch_axis

@@ -155,7 +155,8 @@ def _narrowed_float(spec: TensorSpec, array: Array, rim: np.dtype[Any], row: int
 
 def _refuse(spec: TensorSpec, array: Array, wrong: Array, row: int | None, expected: str) -> None:
     place = int(np.flatnonzero(wrong.ravel())[0])
-    raise refusal("the number does not fit", spec.name, _row(spec, array.shape, place, row), got=shown(array.ravel()[place].item()), expected=expected)
+    got = shown(array.ravel()[place].item())
+    raise refusal("the number does not fit", spec.name, _row(spec, array.shape, place, row), got=got, expected=expected)
 
 
 def _row(spec: TensorSpec, shape: tuple[int, ...], place: int, row: int | None) -> int | None:
