@@ -136,13 +136,20 @@ def _attributes(trees: Trees) -> dict[str, Any]:
 
 
 def _targets(trees: Trees, tree: Array, local: Array, leaves: Array) -> dict[str, Any]:
-    """One weight per leaf and output that it adds to; zeros are left out, but for the first of a leaf."""
+    """One weight per leaf and output that it adds to; zeros are left out, but for the first tree's.
+
+    ONNX Runtime leaves `base_values` off outputs that a row's leaves never mention, so the first tree mentions all.
+    """
     values = trees.values[trees.left[leaves]]
     kept = values != 0
     kept[:, 0] = True
     leaf, place = np.nonzero(kept)
-    node = leaves[leaf]
+    weights, output = values[leaf, place], trees.offsets[tree[leaves[leaf]]] + place
+    first = np.flatnonzero(tree[leaves] == 0) if trees.outputs > 1 else np.zeros(0, np.int64)
+    spare = np.tile(np.arange(trees.outputs), len(first))
+    node = leaves[np.concatenate([leaf, np.repeat(first, trees.outputs)])]
     return {
         "target_treeids": tree[node].tolist(), "target_nodeids": local[node].tolist(),
-        "target_ids": (trees.offsets[tree[node]] + place).tolist(), "target_weights": values[leaf, place].tolist(),
+        "target_ids": np.concatenate([output, spare]).tolist(),
+        "target_weights": np.concatenate([weights, np.zeros(len(spare), np.float32)]).tolist(),
     }  # fmt: skip

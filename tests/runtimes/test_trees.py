@@ -5,6 +5,7 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from portside.runtimes.trees import LEAF, Trees
 from portside.runtimes.trees_gather import to_gather
 from portside.runtimes.trees_onnx import to_onnx
