@@ -28,23 +28,27 @@ class Rule:
         limits: tolerance names -> numbers that override the kind's defaults, e.g. {"atol": 1e-3}.
         scale: outputs of kind "value": the IQR of the reference outputs (at least 1e-3 x max(1, |median|)).
         top_k: rankings: places that count.
+        element: sequences: the kind of one step; None is read from the dtype.
     """
 
     kind: Kind
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     scale: float = 1.0
     top_k: int | None = None
+    element: Kind | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"kind": self.kind, "limits": dict(self.limits), "scale": self.scale, "top_k": self.top_k}
+        data: dict[str, Any] = {"kind": self.kind, "limits": dict(self.limits), "scale": self.scale, "top_k": self.top_k}
+        return data | ({"element": self.element} if self.element else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Rule:
         """Parse. Raises FormatError."""
         if "kind" not in data:
             raise FormatError("A rule in the contract lacks its kind", got=dict(data))
-        return cls(data["kind"], dict(data.get("limits", {})), float(data.get("scale", 1.0)), data.get("top_k"))
+        return cls(data["kind"], dict(data.get("limits", {})), float(data.get("scale", 1.0)), data.get("top_k"),
+                   data.get("element"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Contract:
         licence: licence of the golden inputs.
         shareable: pages and public releases may carry them.
         narrowing: decisions that narrowing inputs to rim dtypes alone changes in the source: output -> count.
+        notes: what the card must say of it: too few rows, dimensions that the source refused, batch dependence.
     """
 
     cases: tuple[Case, ...]
@@ -90,6 +95,7 @@ class Contract:
     licence: str | None = None
     shareable: bool = False
     narrowing: Mapping[str, int] = field(default_factory=dict[str, int])
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -99,17 +105,23 @@ class Contract:
     def to_bytes(self) -> tuple[bytes, bytes]:
         """(contract.json, cases.safetensors): deterministic, nothing pickled."""
         tensors: dict[str, Array] = {}
+        strings: dict[str, Any] = {}
         described: list[dict[str, Any]] = []
         for index, case in enumerate(self.cases):
             for side, held in (("in", case.inputs), ("out", case.outputs), ("firm", case.firm)):
                 for name, array in held.items():
-                    tensors[f"{index:04d}/{side}/{name}"] = np.ascontiguousarray(array)
+                    key = f"{index:04d}/{side}/{name}"
+                    if array.dtype.kind in "OUS":
+                        strings[key] = {"shape": list(array.shape), "values": array.ravel().tolist()}
+                    else:
+                        tensors[key] = np.ascontiguousarray(array)
             described.append({"why": list(case.why), "sequence": case.sequence,
                               "slices": {key: list(groups) for key, groups in case.slices.items()}})  # fmt: skip
         head = {
             "cases": described,
             "rules": {name: rule.to_dict() for name, rule in self.rules.items()},
             "licence": self.licence, "shareable": self.shareable, "narrowing": dict(self.narrowing),
+            **({"strings": strings} if strings else {}), **({"notes": list(self.notes)} if self.notes else {}),
         }  # fmt: skip
         return json.dumps(head, indent=1, sort_keys=True, ensure_ascii=False).encode(), save(tensors)
 
@@ -117,7 +129,8 @@ class Contract:
     def from_bytes(cls, head: bytes, tensors: bytes) -> Contract:
         """Parse what `to_bytes` wrote. Raises FormatError."""
         try:
-            data, arrays = json.loads(head), load(tensors)
+            data = json.loads(head)
+            arrays = load(tensors) | {key: _strings(held) for key, held in data.get("strings", {}).items()}
             sides: list[dict[str, dict[str, Array]]] = [{"in": {}, "out": {}, "firm": {}} for _ in data["cases"]]
             for key, array in arrays.items():
                 index, side, name = key.split("/", 2)
@@ -132,4 +145,11 @@ class Contract:
             raise
         except Exception as error:  # every malformed byte sequence ends here, as one typed error
             raise FormatError(f"The contract is malformed: {error}") from error
-        return cls(cases, rules, data.get("licence"), bool(data.get("shareable")), dict(data.get("narrowing", {})))
+        return cls(cases, rules, data.get("licence"), bool(data.get("shareable")), dict(data.get("narrowing", {})),
+                   tuple(data.get("notes", ())))  # fmt: skip
+
+
+def _strings(data: Mapping[str, Any]) -> Array:
+    held = np.empty(len(data["values"]), dtype=object)
+    held[:] = data["values"]
+    return held.reshape(data["shape"])

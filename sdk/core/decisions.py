@@ -1,0 +1,322 @@
+"""Judging: is an answer still the answer? One rule per kind of output, as data, so that every language can judge.
+
+| kind | float artifacts (limit) | lossy artifacts (limit) |
+|---|---|---|
+| decision | no flip on a firm row | 95% upper bound of all flips <= max_flips (0.01) |
+| score | largest difference <= atol (1e-4) | 99th percentile of rows <= p99 (0.05) |
+| value | largest difference <= max (1e-4) x scale | 95th percentile of rows <= p95 (0.02) x scale |
+| embedding | cosine >= cosine (0.99999) | min cosine >= lossy_cosine (0.99), neighbour overlap@10 >= overlap (0.95) |
+| ranking | same order but between scores within atol (1e-4) x scale | mean overlap@k >= overlap (0.95) |
+| detections | all matched: same label, IoU >= iou (0.9) | >= matched (0.98) of boxes matched, both ways |
+| sequence | every step by the kind of its element | the same |
+
+- Rows are axis 0. A row's distance is the largest of its elements' (a number, so that the worst row has a name).
+- NaN equals NaN in the same place only; infinities likewise. Another shape or dtype fails with a line that says so.
+- Rows that are not *firm* never fail a float artifact; they are counted apart.
+- "Not enough data" is a verdict: no rows at all; lossy decisions on fewer than 3 / max_flips rows (unless their 95%
+  lower bound is already over the budget: that is "failed"); other lossy kinds on fewer than 32 rows.
+- Percentiles take the higher neighbour: sorted[ceil(q x (n - 1))].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import ceil, isfinite, isnan
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from . import distances
+from .contract import Rule
+from .signature import Array, Kind
+from .statistics import MIN_ROWS, Estimate, clopper_pearson, lower_bound, upper_bound
+
+Verdict: TypeAlias = Literal["passed", "failed", "not enough data"]
+NOT_ENOUGH: Verdict = "not enough data"
+LIMITS: Mapping[Kind, Mapping[str, float]] = {
+    "decision": {"max_flips": 0.01},
+    "score": {"atol": 1e-4, "p99": 0.05},
+    "value": {"max": 1e-4, "p95": 0.02},
+    "embedding": {"cosine": 0.99999, "lossy_cosine": 0.99, "overlap": 0.95, "norm": 0.01, "lossy_norm": 0.1},
+    "ranking": {"atol": 1e-4, "overlap": 0.95},
+    "detections": {"iou": 0.9, "matched": 0.98},
+    "sequence": {},
+}
+"""Default tolerances; `Rule.limits` overrides them by name. `norm` bounds |length ratio - 1| of embeddings, which the cosine cannot see."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found for one output. Truthy only when it passed.
+
+    Attributes:
+        kind: of the output.
+        verdict: "passed", "failed" or "not enough data".
+        rows: rows compared.
+        flips: rows off: discrete answers that differ, other answers outside the float tolerance.
+        firm_flips: those of them on firm rows.
+        fragile_rows: rows that are not firm.
+        worst_row: position of the row farthest off (a firm one where any is off), None when all agree.
+        max_abs, mean_abs: largest and mean distance over rows, in the kind's unit; infinite for NaN against a number.
+        measured, limit: the figure that decided and what it was held against.
+        upper_bound: 95% one-sided upper bound of the rate of flips.
+        lossy: judged by the column for lossy artifacts.
+        note: one line for people.
+        slices: "name=group" -> rows and flips with the interval of their rate, worst first.
+        row_flips: per row whether it is off; not in `to_dict`.
+    """
+
+    kind: Kind
+    verdict: Verdict
+    rows: int
+    flips: int = 0
+    firm_flips: int = 0
+    fragile_rows: int = 0
+    worst_row: int | None = None
+    max_abs: float = 0.0
+    mean_abs: float = 0.0
+    measured: float = 0.0
+    limit: float = 0.0
+    upper_bound: float = 1.0
+    lossy: bool = False
+    note: str = ""
+    slices: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+    row_flips: Array = field(default_factory=lambda: np.zeros(0, bool), repr=False, compare=False)
+
+    def __bool__(self) -> bool:
+        return self.verdict == "passed"
+
+    @property
+    def flip_rate(self) -> Estimate:
+        """Flips over rows with its exact 95% interval."""
+        return clopper_pearson(self.flips, self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; infinite figures as "inf"."""
+        hidden = ("slices", "row_flips")
+        data = {key: _plain(held) for key, held in self.__dict__.items() if key not in hidden}
+        return data | {"slices": {key: held.to_dict() for key, held in self.slices.items()}}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Per row: `distance` in the kind's unit and `off` (outside the float tolerance); the limit of that tolerance."""
+
+    distance: Array
+    off: Array
+    limit: float
+    lossy: Callable[[], tuple[float, float, str]] | None = None
+    """() -> (measured, limit, what) of the lossy column; None for decisions."""
+
+
+def judge(rule: Rule, reference: Array, got: Array, firm: Array | None = None, lossy: bool = False,
+          slices: Mapping[str, Array] | None = None) -> Judgement:  # fmt: skip
+    """Judge one output against its reference.
+
+    Args:
+        rule: kind and tolerances.
+        reference: (rows, ...) what the answer should be.
+        got: (rows, ...) what it was; must have the same shape and dtype.
+        firm: (rows,) bool; None: every row is firm.
+        lossy: judge by the column for lossy artifacts.
+        slices: name -> group per row; gives flips per group.
+    """
+    reference, got = np.asarray(reference), np.asarray(got)
+    if fault := _misfit(rule, reference, got):
+        return Judgement(rule.kind, "failed", len(reference) if reference.ndim else 1, lossy=lossy, note=fault,
+                         flips=len(reference) if reference.ndim else 1, max_abs=float("inf"), mean_abs=float("inf"))  # fmt: skip
+    rows = len(reference)
+    if rows == 0:
+        return Judgement(rule.kind, NOT_ENOUGH, 0, lossy=lossy, note="there are no rows")
+    sure = np.ones(rows, bool) if firm is None else np.asarray(firm, bool)
+    measured = _measure(rule, reference, got)
+    return _decide(rule, measured, sure, lossy, _grouped(measured.off, slices or {}))
+
+
+def limit_of(rule: Rule, name: str, kind: Kind | None = None) -> float:
+    """A tolerance of this rule: the user's, else the kind's default."""
+    return float(rule.limits.get(name, LIMITS[kind or rule.kind].get(name, float("nan"))))
+
+
+def element_kind(rule: Rule, reference: Array) -> Kind:
+    """The kind of one step of a sequence: as the rule says, else decision for discrete and value for real numbers."""
+    if rule.element:
+        return rule.element
+    return "value" if reference.dtype.kind == "f" else "decision"
+
+
+def rows_needed(rule: Rule) -> int:
+    """Rows without which a lossy artifact cannot pass on an output of this rule: 3 / max_flips, or 32."""
+    if rule.kind == "decision" or rule.element == "decision":
+        return ceil(round(3 / limit_of(rule, "max_flips", "decision"), 6))
+    return MIN_ROWS
+
+
+def combine(verdicts: list[Verdict]) -> Verdict:
+    """One failed fails all; then one without enough data; none at all is not enough data."""
+    if "failed" in verdicts:
+        return "failed"
+    return NOT_ENOUGH if NOT_ENOUGH in verdicts or not verdicts else "passed"
+
+
+def _misfit(rule: Rule, reference: Array, got: Array) -> str:
+    """Why these two cannot be compared, or ""."""
+    text = "OUS"
+    if reference.shape != got.shape:
+        return f"shape {list(got.shape)} where the reference has {list(reference.shape)}"
+    if reference.dtype != got.dtype and not (reference.dtype.kind in text and got.dtype.kind in text):
+        return f"dtype {got.dtype} where the reference has {reference.dtype}"
+    if rule.kind not in ("decision", "sequence") and reference.dtype.kind in text:
+        return f"strings cannot be judged as {rule.kind}"
+    if rule.kind == "ranking" and reference.ndim != 2:
+        return f"a ranking is (rows, items), not {list(reference.shape)}"
+    if rule.kind == "detections" and (reference.ndim != 3 or reference.shape[2] != distances.BOX_COLUMNS):
+        return f"detections are (rows, places, {distances.BOX_COLUMNS}), not {list(reference.shape)}"
+    return "" if reference.ndim else "a tensor without rows"
+
+
+def _decide(rule: Rule, found: _Measured, firm: Array, lossy: bool, slices: Mapping[str, Estimate]) -> Judgement:
+    rows, flips = len(found.off), int(found.off.sum())
+    off_firm = found.off & firm
+    base = Judgement(
+        rule.kind, "passed", rows, flips, int(off_firm.sum()), int((~firm).sum()), _worst(found.distance, found.off, off_firm),
+        float(found.distance.max()), float(found.distance.mean()), limit=found.limit, upper_bound=upper_bound(flips, rows),
+        lossy=lossy, slices=slices, row_flips=found.off,
+    )  # fmt: skip
+    if not lossy:
+        return _float_verdict(base, found.distance, firm)
+    return _lossy_decision(rule, base) if found.lossy is None else _lossy_distance(base, *found.lossy())
+
+
+def _float_verdict(base: Judgement, distance: Array, firm: Array) -> Judgement:
+    measured = float(distance[firm].max()) if firm.any() else 0.0
+    if not base.firm_flips:
+        return replace(base, measured=measured)
+    return replace(base, verdict="failed", measured=measured, note=f"{base.firm_flips} of {int(firm.sum())} firm rows are off")
+
+
+def _lossy_decision(rule: Rule, base: Judgement) -> Judgement:
+    budget = limit_of(rule, "max_flips", "decision")
+    base = replace(base, measured=base.upper_bound, limit=budget)
+    if lower_bound(base.flips, base.rows) > budget:
+        return replace(base, verdict="failed", note=f"{base.flips} of {base.rows} rows flip, more than {budget:g} allows")
+    if base.rows < (needed := rows_needed(rule)):
+        return replace(base, verdict=NOT_ENOUGH, note=f"{base.rows} rows, {needed} are needed to prove {budget:g}")
+    if base.upper_bound > budget:
+        return replace(base, verdict="failed", note=f"{base.flips} flips in {base.rows} rows bound the rate at {base.upper_bound:.3g} only")
+    return base
+
+
+def _lossy_distance(base: Judgement, measured: float, limit: float, what: str) -> Judgement:
+    base = replace(base, measured=measured, limit=limit)
+    if measured > limit:
+        return replace(base, verdict="failed", note=f"{what} is {measured:.3g}, allowed {limit:.3g}")
+    if base.rows < MIN_ROWS:
+        return replace(base, verdict=NOT_ENOUGH, note=f"{base.rows} rows, {MIN_ROWS} are needed")
+    return base
+
+
+def _measure(rule: Rule, reference: Array, got: Array) -> _Measured:
+    return _KINDS[rule.kind](rule, reference, got)
+
+
+def _decision(rule: Rule, reference: Array, got: Array) -> _Measured:
+    off = distances.differs(reference, got)
+    return _Measured(off, off.astype(bool), 0.0)
+
+
+def _score(rule: Rule, reference: Array, got: Array) -> _Measured:
+    apart, limit = distances.row_max(distances.gaps(reference, got)), limit_of(rule, "atol", "score")
+    return _Measured(apart, apart > limit, limit, lambda: (_quantile(apart, 0.99), limit_of(rule, "p99", "score"), "p99"))
+
+
+def _value(rule: Rule, reference: Array, got: Array) -> _Measured:
+    apart, limit = distances.row_max(distances.gaps(reference, got)), limit_of(rule, "max", "value") * rule.scale
+    return _Measured(apart, apart > limit, limit, lambda: (_quantile(apart, 0.95), limit_of(rule, "p95", "value") * rule.scale, "p95"))
+
+
+def _embedding(rule: Rule, reference: Array, got: Array) -> _Measured:
+    apart, length = distances.angular(reference, got), distances.norm_gap(reference, got)
+    limit = 1.0 - limit_of(rule, "cosine", "embedding")
+    off = (apart > limit) | (length > limit_of(rule, "norm", "embedding"))
+
+    def lossy() -> tuple[float, float, str]:
+        lost = 1.0 - float(distances.neighbour_overlap(reference, got).mean())
+        pairs = [
+            (float(apart.max()), 1.0 - limit_of(rule, "lossy_cosine", "embedding"), "1 - min cosine"),
+            (float(length.max()), limit_of(rule, "lossy_norm", "embedding"), "the change of length"),
+            (lost, 1.0 - limit_of(rule, "overlap", "embedding"), "1 - neighbour overlap@10"),
+        ]
+        return max(pairs, key=lambda pair: pair[0] / pair[1] if pair[1] else float("inf"))
+
+    return _Measured(apart, off, limit, lossy)
+
+
+def _ranking(rule: Rule, reference: Array, got: Array) -> _Measured:
+    places = rule.top_k or reference.shape[1]
+    apart = distances.inversion(reference, got, rule.top_k)
+    limit = limit_of(rule, "atol", "ranking") * rule.scale if reference.dtype.kind == "f" else 0.0
+
+    def lossy() -> tuple[float, float, str]:
+        lost = 1.0 - float(distances.top_overlap(reference, got, places).mean())
+        return lost, 1.0 - limit_of(rule, "overlap", "ranking"), f"1 - overlap@{places}"
+
+    return _Measured(apart, apart > limit, limit, lossy)
+
+
+def _detections(rule: Rule, reference: Array, got: Array) -> _Measured:
+    ours, theirs, pairs = distances.unmatched(reference, got, limit_of(rule, "iou", "detections"))
+    apart = (ours + theirs - 2 * pairs).astype(np.float64)
+
+    def lossy() -> tuple[float, float, str]:
+        whole = max(int(ours.sum()), int(theirs.sum()))
+        lost = 1.0 - int(pairs.sum()) / whole if whole else 0.0
+        return lost, 1.0 - limit_of(rule, "matched", "detections"), "the share of unmatched boxes"
+
+    return _Measured(apart, apart > 0, 0.0, lossy)
+
+
+def _sequence(rule: Rule, reference: Array, got: Array) -> _Measured:
+    """(rows, steps, ...) as rows x steps rows of the element's kind, folded back: a row is as far off as its worst step."""
+    if reference.ndim < 2 or not reference.size:
+        return _KINDS[element_kind(rule, reference)](rule, reference, got)
+    rows, steps = reference.shape[:2]
+    flat = (rows * steps, *reference.shape[2:])
+    inner = _KINDS[element_kind(rule, reference)](rule, reference.reshape(flat), got.reshape(flat))
+    distance = inner.distance.reshape(rows, steps).max(axis=1)
+    off = np.asarray(inner.off.reshape(rows, steps).any(axis=1))
+    return _Measured(distance, off, inner.limit, inner.lossy)
+
+
+_KINDS: Mapping[Kind, Callable[[Rule, Array, Array], _Measured]] = {
+    "decision": _decision, "score": _score, "value": _value, "embedding": _embedding,
+    "ranking": _ranking, "detections": _detections, "sequence": _sequence,
+}  # fmt: skip
+
+
+def _grouped(off: Array, slices: Mapping[str, Array]) -> dict[str, Estimate]:
+    found: dict[str, Estimate] = {}
+    for name, groups in slices.items():
+        named = np.asarray(groups).astype(str)
+        for group in np.unique(named):
+            held = off[named == group]
+            found[f"{name}={group}"] = clopper_pearson(int(held.sum()), len(held))
+    return dict(sorted(found.items(), key=lambda item: (-item[1].value, item[0])))
+
+
+def _worst(distance: Array, off: Array, off_firm: Array) -> int | None:
+    pool = off_firm if off_firm.any() else off
+    if not pool.any():
+        return int(distance.argmax()) if distance.max() > 0 else None
+    return int(np.where(pool, distance, -1.0).argmax())
+
+
+def _quantile(values: Array, share: float) -> float:
+    return float(np.sort(values)[ceil(round(share * (len(values) - 1), 9))])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        return "nan" if isnan(value) else ("inf" if value > 0 else "-inf")
+    return value
