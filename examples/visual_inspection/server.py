@@ -54,7 +54,7 @@ class Server:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="cell.png"\r\nContent-Type: image/png\r\n\r\n'
         body = head.encode() + image + f"\r\n--{boundary}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/predict", body, headers)  # noqa: S310
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/predict", body, headers)
         started = time.perf_counter()
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
@@ -116,7 +116,7 @@ def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path, se
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except OSError:
