@@ -219,7 +219,7 @@ def _fill(staging: Path, content: Content, files: Mapping[str, Source], annotati
     manifest = Manifest(content=replace(content, files=listed), annotations=replace(annotations, files=notes))
     text = manifest.to_json().encode()
     manifest = Manifest.from_json(text)
-    _check_listed(manifest)  # what cannot be opened is not written
+    check_listed(manifest)  # what cannot be opened is not written
     put(staging / MANIFEST, text)
     staging.chmod(0o755)
     return manifest
@@ -242,7 +242,7 @@ def _replace_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _audit(path: Path, manifest: Manifest) -> None:
-    _check_listed(manifest)
+    check_listed(manifest)
     listed = {**manifest.content.files, **manifest.annotations.files}
     for name, entry in listed.items():
         audit_file(path, name, entry)
@@ -250,7 +250,8 @@ def _audit(path: Path, manifest: Manifest) -> None:
         raise IntegrityError("The package folder holds a file that its manifest does not list", got=extra[0], fix="Remove it.")
 
 
-def _check_listed(manifest: Manifest) -> None:
+def check_listed(manifest: Manifest) -> None:
+    """Raise FormatError where a manifest names paths, stages or files that no package can have."""
     content, noted = manifest.content, manifest.annotations.files
     for name in content.files:
         check_path(name, CONTENT_FOLDERS)
