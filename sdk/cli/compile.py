@@ -1,0 +1,58 @@
+"""`portside compile`: a package for a target, verified on its contract or not written at all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ...runtimes.compiling import compile as compile_package
+from ..core.errors import InputError
+from .console import Result, fields, progress, size
+from .places import open_package_at
+from .tables import read
+
+EXAMPLE = """
+  portside compile inspector:3 --target onnx-cpu --out dist/inspector
+"""
+
+OWN = ("allow_unproven", "taps", "data", "prove")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The package, the target, the folder, and the target's own options."""
+    parser.add_argument("package", metavar="PACKAGE", help="a folder, or a name in the store")
+    parser.add_argument("--target", default="onnx-cpu", help="what to compile for; portside doctor lists them (default: onnx-cpu)")
+    parser.add_argument("--out", type=Path, help="a new folder (default: dist/NAME-TARGET)")
+    parser.add_argument("--tap", action="append", default=[], metavar="BOUNDARY", help="make features or model an optional output")
+    parser.add_argument("--data", help="held-out rows judged beside the contract: FILE.py:OBJECT, .npz or .csv")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="an option of this target")
+    parser.add_argument("--allow-unproven", action="store_true", help="write a lossy artifact without enough data to judge it")
+    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Compile, verify, publish. Raises ContractError when it does not answer as its package does."""
+    package = open_package_at(args.package, args.trust)
+    out = args.out or Path("dist") / f"{package.name.replace('/', '-')}-{args.target}"
+    progress(f"compiling {package.name} for {args.target} ...")
+    artifact = compile_package(
+        package, args.target, out, allow_unproven=args.allow_unproven, taps=args.tap,
+        data=read(args.data) if args.data else None, **dict(map(_option, args.option)),
+    )  # fmt: skip
+    data = {"name": artifact.name, "target": artifact.target, "digest": artifact.digest, "package": artifact.package_digest,
+            "path": str(artifact.path), "engine_bytes": artifact.size_bytes, "verified": dict(artifact.verified),
+            "batch_invariant": artifact.batch_invariant}  # fmt: skip
+    shown = {**data, "engine_bytes": None, "engine": size(artifact.size_bytes), "verified": artifact.verified.get("verdict")}
+    return Result(data, fields(shown))
+
+
+def _option(word: str) -> tuple[str, Any]:
+    name, equals, value = word.partition("=")
+    if not equals or name in OWN:
+        raise InputError("An option of a target is NAME=VALUE", got=word)
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,90 @@
+"""`portside inspect`: what a package or an artifact holds, without running any of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from ...runtimes.artifact import Artifact, open_artifact
+from ..core.contract import Contract
+from ..core.manifest import CONTRACT, CONTRACT_TENSORS, FileEntry, Stage
+from ..core.package import Package
+from ..core.signature import Signature, TensorSpec
+from .console import Result, fields, size, table
+from .places import is_artifact, open_package_at
+
+EXAMPLE = """
+  portside inspect inspector                 a folder
+  portside inspect inspector:3 --json        a name in the store; as data
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What to look at."""
+    parser.add_argument("model", metavar="PACKAGE|ARTIFACT", help="a folder, or a name in the store")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Audit it, then describe it."""
+    if is_artifact(args.model):
+        return _artifact(open_artifact(args.model))
+    return _package(open_package_at(args.model))
+
+
+def _package(package: Package) -> Result:
+    content, notes = package.content, package.manifest.annotations
+    contract = Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS)) if CONTRACT in content.files else None
+    about = {
+        "package": package.name, "digest": package.digest, "program": content.program_digest, "path": package.path,
+        "size": size(_total(content.files)), "parents": ", ".join(package.lineage), "evidence": content.evidence,
+        "contract": _contract(contract), "runs code": ", ".join(package.trust_needed()),
+        **{name: value for name, value in notes.fields.items() if isinstance(value, str | int | float)},
+    }  # fmt: skip
+    data = {"kind": "package", "digest": package.digest, "path": str(package.path), **content.to_dict(), "annotations": notes.to_dict()}
+    return Result(data, "\n\n".join([fields(about), _tensors(content.signature), _stages(content.stages)]))
+
+
+def _artifact(artifact: Artifact) -> Result:
+    about = {
+        "artifact": artifact.name, "target": artifact.target, "digest": artifact.digest, "package": artifact.package_digest,
+        "path": artifact.path, "engine": size(artifact.size_bytes), "precision": "lossy" if artifact.lossy else "float",
+        "batch invariant": "yes" if artifact.batch_invariant else "no", "verified": artifact.verified.get("verdict"),
+        **{f"built {name}": value for name, value in artifact.built.items()},
+    }  # fmt: skip
+    data = {"kind": "artifact", "digest": artifact.digest, "path": str(artifact.path), **artifact.to_dict()}
+    return Result(data, "\n\n".join([fields(about), _tensors(artifact.signature), _stages(artifact.stages)]))
+
+
+def _tensors(signature: Signature) -> str:
+    rows = [["in", *_tensor(spec)] for spec in signature.inputs] + [["out", *_tensor(spec)] for spec in signature.outputs]
+    return table(rows, head=["", "name", "dtype", "shape", "notes"])
+
+
+def _tensor(spec: TensorSpec) -> list[str]:
+    notes = [f"kind {spec.kind}" if spec.kind else "", spec.unit or "", "missing allowed" if spec.missing else ""]
+    notes += [f"range {spec.range[0]:g} to {spec.range[1]:g} ({spec.on_range})" if spec.range else "", _names(spec.categories)]
+    notes += [f"canvas {spec.canvas[0]} x {spec.canvas[1]}" if spec.canvas else "", "" if spec.required else f"default {spec.default}"]
+    return [spec.name, spec.dtype, "(" + ", ".join(map(str, spec.shape)) + ")", ", ".join(filter(None, notes))]
+
+
+def _names(categories: tuple[str, ...] | None) -> str:
+    if categories is None:
+        return ""
+    return "one of " + " | ".join(categories[:6]) + (f" | {len(categories) - 6} more" if len(categories) > 6 else "")
+
+
+def _stages(stages: tuple[Stage, ...]) -> str:
+    rows = [[stage.kind, stage.name, stage.file, ", ".join(stage.only) or "every target"] for stage in stages]
+    return table(rows, head=["stage", "name", "file", "runs on"])
+
+
+def _contract(contract: Contract | None) -> str:
+    if contract is None:
+        return "none"
+    rules = ", ".join(f"{name}: {rule.kind}" for name, rule in contract.rules.items())
+    return f"{contract.rows} rows ({rules}){', shareable' if contract.shareable else ''}"
+
+
+def _total(files: Mapping[str, FileEntry]) -> Any:
+    return sum(entry.size for entry in files.values())

@@ -1,0 +1,121 @@
+"""The command line: finds the command, parses its arguments, prints its answer.
+
+A command is a module beside this one with `EXAMPLE` (shown by --help), `arguments(parser)` and `run(args) -> Result`.
+It is imported only when chosen, so that `portside --help` starts at once and an install without an extra works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from importlib import import_module
+from importlib.metadata import version
+from typing import Protocol, cast
+
+from .console import Exit, Result, table
+from .refusal import refuse
+
+COMMANDS = {
+    "pack": "make a package from a file of yours",
+    "inspect": "show what a package or an artifact holds",
+    "card": "print the model card of a package",
+    "predict": "ask a package or an artifact one question; answers with a receipt",
+    "evaluate": "metrics with intervals on labelled data, per slice",
+    "compile": "compile a package for a target, verified or not at all",
+    "verify": "compare artifacts with the reference answers of their packages",
+    "bench": "measure latency, throughput, memory, size and cold start",
+    "serve": "serve a deployment over HTTP, with its fallbacks",
+    "store": "push, pull, ls, tag, lineage, gc, fsck",
+    "records": "list what was served, newest last",
+    "doctor": "which targets and extras work here, and how to enable the others",
+    "completion": "print a completion script for bash, zsh or fish",
+}
+CODES = "Exit codes: 0 done, 1 the answer is no, 2 usage, 3 a fault, 4 not enough data."
+
+
+class Command(Protocol):
+    """What a command module provides."""
+
+    EXAMPLE: str
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's own arguments."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> Result:
+        """Do it. Raises PortsideError."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return Exit.DONE if words else Exit.USAGE
+    if words[0] in ("-V", "--version"):
+        print(f"portside {version('portside')}")
+        return Exit.DONE
+    if words[0] not in COMMANDS:
+        print(f"error: There is no command {words[0]!r}{_guess(words[0])}\n\n{overview()}", file=sys.stderr)
+        return Exit.USAGE
+    return _execute(words[0], words[1:])
+
+
+def overview() -> str:
+    """All commands with a line each."""
+    lines = table([[f"  {name}", summary] for name, summary in COMMANDS.items()])
+    return (
+        "Portside: pack a model once, prove it on every target, serve it with a fallback.\n\n"
+        f"usage: portside COMMAND [--json] ...\n\n{lines}\n\n"
+        f"portside COMMAND --help shows an example of each. Start with: portside doctor\n{CODES}"
+    )
+
+
+def parser_of(name: str, command: Command) -> argparse.ArgumentParser:
+    """The parser of one command, with the options that every command has."""
+    parser = argparse.ArgumentParser(
+        prog=f"portside {name}", description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
+        epilog=f"example:\n{command.EXAMPLE.strip(chr(10))}\n\n{CODES}", formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )  # fmt: skip
+    command.arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    return parser
+
+
+def _execute(name: str, words: list[str]) -> int:
+    as_json = "--json" in words
+    words = [word for word in words if word != "--json"]  # so that it may also stand after a sub-command
+    try:
+        command = cast("Command", import_module(f".{name}", __package__))
+        args = parser_of(name, command).parse_args(words)
+        with redirect_stdout(sys.stderr):  # what a user's file or an engine prints must not mix with the answer
+            result = command.run(args)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else Exit.USAGE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:  # nothing leaves as a traceback: every error is shown, with a code
+        result = refuse(error)
+        return _print(result, as_json, sys.stdout if as_json else sys.stderr)
+    return _print(result, as_json, sys.stdout)
+
+
+def _print(result: Result, as_json: bool, stream: object) -> int:
+    text = json.dumps(result.data, indent=2, ensure_ascii=False, default=str) if as_json else result.text
+    try:
+        print(text, file=cast("None", stream), flush=True)
+    except BrokenPipeError:  # the reader (head, less) has gone: not an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(result.code)
+
+
+def _guess(word: str) -> str:
+    close = [name for name in COMMANDS if name.startswith(word[:3])]
+    return f"; did you mean {close[0]!r}?" if close else ""

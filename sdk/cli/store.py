@@ -1,0 +1,102 @@
+"""`portside store`: versions that never change, tags that move, and where a package came from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from ..core.package import open_folder
+from ..store import Store
+from ..store_lineage import Relative
+from .console import Exit, Result, fields, progress, short, size, table
+
+EXAMPLE = """
+  portside store push dist/inspector              -> inspector:4, the next version of its name
+  portside store tag inspector:4 prod             prod now means version 4
+  portside store lineage inspector:prod           what it was derived from, and what became of it
+  portside store pull inspector:prod --out here   a folder of your own
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """One sub-command each; all take --store."""
+    where = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    where.add_argument("--store", metavar="FOLDER", help="the store (default: $PORTSIDE_HOME, else ~/.portside)")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    push = actions.add_parser("push", parents=[where], help="add a package as the next version of its name")
+    push.add_argument("package", type=Path, help="a folder")
+    push.add_argument("--name", help="store it under another name")
+    pull = actions.add_parser("pull", parents=[where], help="check a package and write it to a folder")
+    pull.add_argument("reference")
+    pull.add_argument("--out", type=Path, help="a new folder (default: a read-only one of the store)")
+    names = actions.add_parser("ls", parents=[where], help="names, versions, tags, sizes")
+    names.add_argument("name", nargs="?", help="only the versions of this name")
+    tag = actions.add_parser("tag", parents=[where], help="point a tag at a version")
+    tag.add_argument("reference")
+    tag.add_argument("tag")
+    lineage = actions.add_parser("lineage", parents=[where], help="ancestors and descendants of a package")
+    lineage.add_argument("reference")
+    gc = actions.add_parser("gc", parents=[where], help="remove what no version refers to")
+    gc.add_argument("--caches", action="store_true", help="also the folders of pulled packages; nobody may have one open")
+    actions.add_parser("fsck", parents=[where], help="read every file and compare it with its digest")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Do one action on the store."""
+    return ACTIONS[args.action](Store(args.store), args)
+
+
+def _push(store: Store, args: argparse.Namespace) -> Result:
+    package = open_folder(args.package)
+    reference = store.push(package, args.name)
+    return Result({"reference": reference, "digest": package.digest}, fields({"reference": reference, "digest": package.digest}))
+
+
+def _pull(store: Store, args: argparse.Namespace) -> Result:
+    package = store.pull(args.reference, args.out)
+    data = {"reference": args.reference, "digest": package.digest, "path": str(package.path)}
+    return Result(data, fields(data))
+
+
+def _ls(store: Store, args: argparse.Namespace) -> Result:
+    held = store.ls(args.name)
+    if not held:
+        progress(f"nothing is stored in {store.path}")
+    rows = [[item.ref, ", ".join(item.tags), short(item.digest), size(item.size_bytes), len(item.parents) or ""] for item in held]
+    return Result([item.to_dict() for item in held], table(rows, head=["package", "tags", "digest", "size", "parents"]) if rows else "")
+
+
+def _tag(store: Store, args: argparse.Namespace) -> Result:
+    reference = store.tag(args.reference, args.tag)
+    data = {"reference": reference, "digest": store.resolve(reference)}
+    return Result(data, fields(data))
+
+
+def _lineage(store: Store, args: argparse.Namespace) -> Result:
+    line = store.lineage(args.reference)
+    rows = [_relative(item, -1) for item in reversed(line.ancestors)]
+    rows += [[0, ", ".join(line.refs), short(line.digest)], *(_relative(item, 1) for item in line.descendants)]
+    return Result(line.to_dict(), table(rows, head=["steps", "package", "digest"]))
+
+
+def _relative(item: Relative, sign: int) -> list[object]:
+    return [sign * item.distance, ", ".join(item.refs) or "(not in this store)", short(item.digest)]
+
+
+def _gc(store: Store, args: argparse.Namespace) -> Result:
+    freed = store.gc(caches=args.caches)
+    return Result({"blobs": freed.blobs, "size_bytes": freed.size_bytes}, f"removed {freed.blobs} files, {size(freed.size_bytes)}")
+
+
+def _fsck(store: Store, args: argparse.Namespace) -> Result:
+    problems = store.fsck()
+    if not problems:
+        return Result([], f"{store.path}: every file has its digest")
+    rows = [[problem.where, problem.error] for problem in problems]
+    return Result([problem.to_dict() for problem in problems], table(rows, head=["where", "what"]), Exit.NO)
+
+
+ACTIONS: dict[str, Callable[[Store, argparse.Namespace], Result]] = {
+    "push": _push, "pull": _pull, "ls": _ls, "tag": _tag, "lineage": _lineage, "gc": _gc, "fsck": _fsck,
+}  # fmt: skip

@@ -1,0 +1,63 @@
+"""Labelled data from the command line: FILE.py:OBJECT, an .npz file, or a .csv file with a head line."""
+
+from __future__ import annotations
+
+import csv
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.data import Data
+from ..core.errors import InputError
+from ..core.signature import Array
+from .objects import load_object
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options that say which columns are labels and slices."""
+    parser.add_argument("--label", default="label", help="the column of a .csv or .npz file that holds the truth (default: label)")
+    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="a column to report apart; may be repeated")
+
+
+def read(word: str, label: str = "label", slices: Sequence[str] = ()) -> Data:
+    """The data that a word names. Raises InputError."""
+    path = Path(word)
+    if path.suffix == ".npz" and path.is_file():
+        with np.load(path, allow_pickle=False) as held:
+            return _split({name: held[name] for name in held.files}, label, slices)
+    if path.suffix == ".csv" and path.is_file():
+        return _split(_csv_columns(path), label, slices)
+    if ":" in word:
+        return load_object(word, Data)
+    raise InputError("This is not labelled data", got=word, expected="FILE.py:OBJECT, an .npz file or a .csv file")
+
+
+def _split(columns: dict[str, Any], label: str, slices: Sequence[str]) -> Data:
+    if absent := [name for name in slices if name not in columns]:
+        raise InputError("There is no such column to slice by", got=absent[0], expected=", ".join(columns))
+    inputs = {name: values for name, values in columns.items() if name != label and name not in slices}
+    return Data(inputs=inputs, labels=columns.get(label), slices={name: np.asarray(columns[name]) for name in slices})
+
+
+def _csv_columns(path: Path) -> dict[str, Any]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    if not rows:
+        raise InputError("The file holds no row", got=str(path))
+    for number, row in enumerate(rows):
+        if None in row or None in row.values():
+            raise InputError(f"{path} has a row with another number of columns than its head line", row=number)
+    return {name: _column([row[name] for row in rows]) for name in rows[0]}
+
+
+def _column(cells: list[str]) -> Array | list[str | None]:
+    """Whole numbers, else numbers with empty cells as NaN, else text with empty cells as None."""
+    for dtype in (np.int64, np.float64):
+        try:
+            return np.array([cell or "nan" if dtype is np.float64 else cell for cell in cells]).astype(dtype)
+        except ValueError:
+            continue
+    return [cell or None for cell in cells]
