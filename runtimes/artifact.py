@@ -1,15 +1,17 @@
 """An Artifact: what a runtime compiled, as a folder that stands alone on a device.
 
-    artifact.json     this description, with the sha256 of every other file
+    artifact.json     this description, with the sha256 of every other file and a seal over itself
     engine/           the runtime's own files
     codec/ contract/  copied from the package, so that `predict` and re-verification work without it
     host/             host-stage sources, where there are any
 
-Opening it is audited like a package: nothing is loaded before every file's digest is checked.
+Opening it is audited like a package: nothing is loaded before the seal and every file's digest are checked. The seal
+catches accidents and edits by hand; against an attacker an artifact is signed (a Release) or pinned by its digest.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -83,7 +85,7 @@ class Artifact:
         return Contract.from_bytes((self.path / CONTRACT).read_bytes(), (self.path / CONTRACT_TENSORS).read_bytes())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, without the path."""
+        """JSON-ready, without the path, digest and seal."""
         return {
             "format": ARTIFACT_FORMAT, "target": self.target, "name": self.name,
             "package": self.package_digest, "program": self.program_digest,
@@ -96,7 +98,9 @@ class Artifact:
     def save(self) -> None:
         """Write artifact.json atomically. The files it lists must be in place."""
         temporary = self.path / f".{DESCRIPTION}.new"
-        temporary.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        described = {**self.to_dict(), "digest": self.digest}
+        sealed = {**described, "seal": digest_of(described)}
+        temporary.write_text(json.dumps(sealed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(temporary, self.path / DESCRIPTION)
 
 
@@ -124,39 +128,76 @@ def finish(artifact: Artifact, **known: Any) -> Artifact:
     for file in sorted(artifact.path.rglob("*")):
         name = file.relative_to(artifact.path).as_posix()
         if file.is_file() and name != DESCRIPTION:
-            files[name] = FileEntry.of(file.read_bytes())
+            files[name] = entry_of(file)
     final = replace(artifact, files=files, **known)
     final.save()
     return final
 
 
-def open_artifact(path: Path) -> Artifact:
+def amend(artifact: Artifact, **known: Any) -> Artifact:
+    """Set attributes that do not touch files (what was measured and verified), save, and return the new value."""
+    final = replace(artifact, **known)
+    final.save()
+    return final
+
+
+def open_artifact(path: Path, digest: str | None = None) -> Artifact:
     """Read and audit an artifact folder.
+
+    Args:
+        path: the folder.
+        digest: the artifact's digest, to pin which one is opened.
 
     Raises:
         FormatError: not an artifact, or of an unknown version.
-        IntegrityError: a file was changed, is missing, is a link, or is not listed.
+        IntegrityError: artifact.json was edited, a file was changed, is missing, is a link, or is not listed, or the
+            artifact is not the one that `digest` names.
+    """
+    artifact = read_artifact(path)
+    if digest is not None and artifact.digest != digest:
+        raise IntegrityError("The artifact is not the one that was asked for", got=artifact.digest, expected=digest)
+    _audit(artifact)
+    return artifact
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Read artifact.json and check its seal, without auditing the files: for a runtime whose caller has audited them.
+
+    Raises FormatError, IntegrityError.
     """
     path = Path(path)
     location = path / DESCRIPTION
-    if not location.is_file():
+    if not location.is_file() or location.is_symlink():
         raise FormatError("This is not a Portside artifact: it has no artifact.json", got=str(path))
     try:
         data = json.loads(location.read_text(encoding="utf-8"))
         if data["format"] != ARTIFACT_FORMAT:
             raise FormatError("The artifact has an unknown format version", got=data["format"], expected=ARTIFACT_FORMAT)
-        artifact = Artifact(
-            path=path, target=data["target"], name=data["name"], package_digest=data["package"],
-            program_digest=data["program"], signature=Signature.from_dict(data["signature"]),
-            codec=tuple(data["codec"]), stages=tuple(Stage.from_dict(stage) for stage in data["stages"]),
-            lossy=data["lossy"], engine=data["engine"], built=data["built"], verified=data["verified"],
-            batch_invariant=data["batch_invariant"],
-            files={name: FileEntry.from_dict(entry) for name, entry in data["files"].items()},
-        )  # fmt: skip
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        artifact = _parsed(path, data)
+        seal = digest_of({key: value for key, value in data.items() if key != "seal"})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"artifact.json is malformed: {error!r}", got=str(location)) from error
-    _audit(artifact)
+    if data.get("seal") != seal or data.get("digest") != artifact.digest:
+        raise IntegrityError("artifact.json was changed after it was compiled", got=seal, expected=data.get("seal"),
+                             fix="Compile the package again.")  # fmt: skip
     return artifact
+
+
+def entry_of(file: Path) -> FileEntry:
+    """sha256 and size of a file, read in chunks."""
+    with file.open("rb") as handle:
+        return FileEntry(hashlib.file_digest(handle, "sha256").hexdigest(), file.stat().st_size)
+
+
+def _parsed(path: Path, data: Mapping[str, Any]) -> Artifact:
+    return Artifact(
+        path=path, target=data["target"], name=data["name"], package_digest=data["package"],
+        program_digest=data["program"], signature=Signature.from_dict(data["signature"]),
+        codec=tuple(data["codec"]), stages=tuple(Stage.from_dict(stage) for stage in data["stages"]),
+        lossy=data["lossy"], engine=data["engine"], built=data["built"], verified=data["verified"],
+        batch_invariant=data["batch_invariant"],
+        files={name: FileEntry.from_dict(entry) for name, entry in data["files"].items()},
+    )  # fmt: skip
 
 
 def _audit(artifact: Artifact) -> None:
@@ -171,7 +212,7 @@ def _audit(artifact: Artifact) -> None:
         check_path(name, FOLDERS)
         if name not in present:
             raise IntegrityError("A file that the artifact lists is missing", got=name)
-        if FileEntry.of((artifact.path / name).read_bytes()) != entry:
+        if entry_of(artifact.path / name) != entry:
             raise IntegrityError(f"{name} was changed after it was compiled", fix="Compile the package again.")
     if extra := sorted(present - set(artifact.files)):
         raise IntegrityError("The artifact folder holds a file that it does not list", got=extra[0])

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from ..sdk.core.errors import UnsupportedError
+from ..sdk.core.errors import MissingExtraError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array, Signature
 from .artifact import Artifact
@@ -24,7 +24,8 @@ GROUP = "portside.runtimes"
 class Cancel:
     """A flag that one thread sets and a running session obeys between two nodes.
 
-    A session hooks `on_cancel` for the length of a call; `cancel()` may come from any thread, and any number of times.
+    A session hooks `on_cancel` for the length of a call and unhooks with `forget`; `cancel()` may come from any thread,
+    and any number of times.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,12 @@ class Cancel:
                 return
         callback()
 
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Unhook `callback`, which may have run already."""
+        with self._lock:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
 
 @dataclass(frozen=True)
 class CompileOptions:
@@ -63,6 +70,16 @@ class CompileOptions:
     allow_unproven: bool = False
     verify: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def only(self, target: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+        """`extra`, after a check that the target knows every option in it.
+
+        Raises UnsupportedError naming the first unknown option.
+        """
+        if unknown := sorted(set(self.extra) - set(known)):
+            expected = ", ".join(known) if known else "no options of its own"
+            raise UnsupportedError(f"{target} has no compile option {unknown[0]!r}", got=unknown[0], expected=expected)
+        return self.extra
 
 
 @dataclass(frozen=True)
@@ -135,7 +152,7 @@ class Runtime(Protocol):
     extra: ClassVar[str]
 
     def missing(self) -> str | None:
-        """None when the target works here, otherwise the command that enables it."""
+        """None when the target works here, otherwise the name of what is not installed (the extra says how to get it)."""
         ...
 
     def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:
@@ -154,17 +171,8 @@ Isolation = Literal["inline", "thread", "process"]
 
 
 def installed() -> dict[str, type[Runtime]]:
-    """Every registered runtime by name, without importing what it needs beyond its entry file.
-
-    A runtime whose entry file fails to import for want of an extra is listed by `doctor`, not here.
-    """
-    found: dict[str, type[Runtime]] = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            found[entry.name] = entry.load()
-        except ImportError:
-            continue
-    return found
+    """Every registered runtime by name. Entry files are light: what a target needs is imported when it is used."""
+    return {entry.name: entry.load() for entry in entry_points(group=GROUP)}
 
 
 def runtime(name: str) -> Runtime:
@@ -174,6 +182,12 @@ def runtime(name: str) -> Runtime:
     """
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return entry.load()()
+            return _usable(entry.load()())
     known = sorted(entry.name for entry in entry_points(group=GROUP))
     raise UnsupportedError("There is no such target", got=name, expected=", ".join(known), fix="Run: portside doctor")
+
+
+def _usable(found: Runtime) -> Runtime:
+    if (missing := found.missing()) is not None:
+        raise MissingExtraError(f"The target {found.name} needs what is not installed here", got=missing, extra=found.extra)
+    return found

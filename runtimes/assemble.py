@@ -1,0 +1,102 @@
+"""Package -> segments: consecutive graph and trees stages become one ONNX model, host stages stand between.
+
+Trees are lowered to `ai.onnx.ml`; `taps` turn the inner values of a boundary into optional outputs. Importing this file
+imports onnx: compile does, load does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from onnx import ModelProto
+
+from ..sdk.core.errors import UnsupportedError
+from ..sdk.core.manifest import Stage
+from ..sdk.core.package import Package
+from .onnx_extract import merge, value_types
+from .onnx_weights import read_graph
+from .segments import SegmentSpec
+from .tree_stage import read_trees
+from .trees_onnx import to_onnx
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment before it is written: its description, and the model of an "onnx" segment."""
+
+    spec: SegmentSpec
+    model: ModelProto | None = None
+
+
+def assemble(package: Package, target: str, taps: Sequence[str] = ()) -> list[Part]:
+    """The package's program as the fewest segments.
+
+    Args:
+        package: audited.
+        target: refuses stages that are restricted to other targets.
+        taps: boundaries whose values become outputs of their segment.
+
+    Raises:
+        UnsupportedError: a stage cannot run on the target, or a boundary does not exist.
+        FormatError: stages that do not fit together.
+    """
+    content = package.content
+    check_stages(content.stages, target)
+    tapped = tap_values(package, taps)
+    groups = [(host, list(stages)) for host, stages in groupby(content.stages, key=lambda stage: stage.kind == "host")]
+    parts: list[Part] = []
+    for index, (host, stages) in enumerate(groups):
+        later = {name for _, rest in groups[index + 1 :] for stage in rest for name in stage.inputs}
+        wanted = later | {spec.name for spec in content.signature.outputs} | tapped
+        parts += [_host(stage) for stage in stages] if host else [_merged(package, stages, wanted, tapped, len(parts))]
+    return parts
+
+
+def tap_values(package: Package, taps: Iterable[str]) -> set[str]:
+    """Names of the values of these boundaries. Raises UnsupportedError for a boundary that the program does not have."""
+    boundaries = package.content.boundaries
+    for tap in taps:
+        if tap not in boundaries:
+            raise UnsupportedError(f"The program has no boundary {tap!r}", expected=", ".join(boundaries) or "none")
+    return {name for tap in taps for name in boundaries[tap]}
+
+
+def check_stages(stages: Iterable[Stage], target: str) -> None:
+    """Raise UnsupportedError for a stage that is restricted to other targets."""
+    for stage in stages:
+        if stage.only and target not in stage.only:
+            raise UnsupportedError(f"The stage {stage.name!r} cannot run on {target}", got=stage.note, expected=", ".join(stage.only))
+
+
+def lowered(package: Package, stage: Stage) -> ModelProto:
+    """The ONNX model of a graph or trees stage, weights inside."""
+    if stage.kind == "graph":
+        return read_graph(package, stage)
+    return to_onnx(read_trees(package.read, stage.file), stage.inputs[0], stage.outputs[0])
+
+
+def promote(model: ModelProto, names: Iterable[str]) -> ModelProto:
+    """The model with those of `names` that it makes inside as further outputs."""
+    made = {name for node in model.graph.node for name in node.output}
+    out = {value.name for value in model.graph.output}
+    if inner := sorted(made.intersection(names) - out):
+        types = value_types(model, inner)
+        model.graph.output.extend(types[name] for name in inner)
+    return model
+
+
+def _host(stage: Stage) -> Part:
+    return Part(SegmentSpec("host", stage.file, stage.inputs, stage.outputs, stage.function or "run"))
+
+
+def _merged(package: Package, stages: Sequence[Stage], wanted: set[str], tapped: set[str], index: int) -> Part:
+    models = [promote(lowered(package, stage), tapped) for stage in stages]
+    made = [value.name for model in models for value in model.graph.output]
+    whole = merge(models, [name for name in dict.fromkeys(made) if name in wanted])
+    spec = SegmentSpec(
+        "onnx", f"engine/{index:02d}-{stages[0].name}.onnx",
+        tuple(value.name for value in whole.graph.input), tuple(value.name for value in whole.graph.output),
+    )  # fmt: skip
+    return Part(spec, whole)

@@ -1,0 +1,136 @@
+"""`compile`: lower a package for a target, prove the result, then publish it. Fails closed: what is not proven is not there.
+
+The artifact is made in a staging folder beside its destination, loaded by its real runtime, measured for batch invariance
+and held against the contract; one rename publishes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..sdk.core.contract import Contract
+from ..sdk.core.decisions import judge
+from ..sdk.core.errors import ContractError, StoreError
+from ..sdk.core.package import Package, sync_folder, sync_tree
+from .artifact import DESCRIPTION, Artifact, amend
+from .base import CompileOptions, LoadOptions, Runtime, Session, runtime
+from .hardware import cpu_class
+from .home import home
+from .invariance import batch_invariant
+
+_ATTEMPTS = 5
+
+
+def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None = None, *, allow_unproven: bool = False,  # noqa: A001 - the public name
+            taps: Sequence[str] = (), data: Any = None, prove: bool = True, **extra: Any) -> Artifact:  # fmt: skip
+    """Compile a package for a target, verified.
+
+    Args:
+        package: opened; with trust, where it has host stages.
+        target: name of a runtime, see `portside doctor`.
+        out: the artifact's folder: new, empty, or an artifact that is replaced. Default: below $PORTSIDE_HOME/artifacts.
+        allow_unproven: publish a lossy artifact although there is not enough data to judge it; the artifact says so.
+        taps: boundaries that become optional outputs, e.g. ("features",).
+        data: held-out rows, judged beside the contract.
+        prove: False leaves out contract and batch invariance; for benchmarks of the compile itself.
+        extra: options of the target; unknown ones are errors.
+
+    Raises:
+        ContractError: the artifact does not answer like its package, or cannot be judged; nothing is written.
+        UnsupportedError: no such target, or the target cannot hold the package.
+        TrustError: host stages would have to run.
+        StoreError: `out` is not empty, or cannot be written.
+    """
+    chosen = runtime(target)
+    if prove:
+        package.require_trust()
+    options = CompileOptions(taps=tuple(taps), allow_unproven=allow_unproven, verify=prove, extra=extra)
+    destination = Path(out) if out is not None else default_out(package, target)
+    _check_free(destination)
+    with _staging(destination) as staging:
+        artifact = chosen.compile(package, options, staging / "artifact")
+        if prove:
+            artifact = _proven(chosen, artifact, package, options, data)
+        sync_tree(artifact.path)
+        _publish(artifact.path, destination)
+    return replace(artifact, path=destination.resolve())
+
+
+def default_out(package: Package, target: str) -> Path:
+    """Where an artifact goes when nobody says: one folder per package digest and target."""
+    return home() / "artifacts" / package.digest.removeprefix("sha256:") / target
+
+
+def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: CompileOptions, data: Any) -> Artifact:
+    """The artifact with what was measured about it, or ContractError."""
+    session = chosen.load(artifact.path, LoadOptions(trust=package.trusted, door=False))
+    try:
+        invariant = batch_invariant(session, artifact.contract())
+        verdict = _fidelity(session, artifact.contract())
+    finally:
+        session.close()
+    unproven = verdict == "not enough data" and options.allow_unproven and artifact.lossy
+    if verdict != "passed" and not unproven:
+        raise ContractError(f"The {artifact.target} artifact of {package.name!r} is not proven", got=verdict,
+                            expected="passed", fix="The report says which output, example and how far.")  # fmt: skip
+    verified = {"verdict": verdict, "rows": artifact.contract().rows, "cpu": cpu_class(), "allow_unproven": unproven}
+    return amend(artifact, batch_invariant=invariant, verified=verified)
+
+
+def _fidelity(session: Session, contract: Contract) -> str:
+    for case in contract.cases:
+        outputs = session.run(case.inputs)
+        for name, rule in contract.rules.items():
+            if not judge(rule, np.atleast_1d(case.outputs[name]), np.atleast_1d(outputs[name]), case.firm.get(name)):
+                return "failed"
+    return "passed"
+
+
+def _check_free(out: Path) -> None:
+    replaceable = (out / DESCRIPTION).is_file() or (out.is_dir() and not any(out.iterdir()))
+    if out.exists() and not replaceable:
+        raise StoreError("The output folder is not empty and is not an artifact", got=str(out),
+                         fix="Name a new folder, or remove it first.")  # fmt: skip
+
+
+@contextmanager
+def _staging(out: Path) -> Generator[Path]:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    try:
+        yield folder
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(made: Path, out: Path) -> None:
+    """Put `made` at `out` by one rename; an artifact that is there (again) is moved aside first."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            made.rename(out)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == _ATTEMPTS - 1:
+                raise
+        with suppress(FileNotFoundError):  # another process has moved it meanwhile
+            out.rename(made.with_name(f"replaced-{attempt}"))
+    sync_folder(out.parent)
+
+
+def _cannot_write(out: Path, error: OSError) -> StoreError:
+    return StoreError(f"The artifact cannot be written: {error.strerror or error}", got=str(out),
+                      fix="Free some space or choose another folder; nothing was left behind.")  # fmt: skip
