@@ -114,7 +114,7 @@ class Contract:
                     if array.dtype.kind in "OUS":
                         strings[key] = {"shape": list(array.shape), "values": array.ravel().tolist()}
                     else:
-                        tensors[key] = np.ascontiguousarray(array)
+                        tensors[key] = np.ascontiguousarray(array).reshape(array.shape)  # numpy makes 0-d arrays 1-d
             described.append({"why": list(case.why), "sequence": case.sequence,
                               "slices": {key: list(groups) for key, groups in case.slices.items()}})  # fmt: skip
         head = {
