@@ -65,11 +65,13 @@ class Image:
             raise FormatError("An image step has a layout that does not fit its mode", got=(self.layout, self.mode))
         if unknown := sorted(set(self.formats) - set(FORMATS)):
             raise FormatError("An image step names an unknown file format", got=unknown[0], expected=", ".join(FORMATS))
+        if self.layout is None:
+            object.__setattr__(self, "layout", "HWC" if self.mode == "RGB" or self.size is None else "HW")
 
     def options(self) -> dict[str, Any]:
-        """All attributes, the layout resolved, and the version of the resize rule."""
+        """All attributes, the layout resolved."""
         values = {name: getattr(self, name) for name in _OPTIONS}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in {**values, "layout": self._layout}.items()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
     def files(self) -> dict[str, tuple[str, bytes]]:
         """None."""
@@ -97,14 +99,9 @@ class Image:
         """From `options`."""
         held = checked_options(cls.kind, options, _OPTIONS)
         try:
-            values: dict[str, Any] = {key: tuple(cast("list[Any]", value)) if isinstance(value, list) else value for key, value in held.items()}
-            return cls(**values)
+            return cls(**{key: _frozen(value) for key, value in held.items()})
         except TypeError as error:
             raise FormatError(f"An image step is malformed: {error}", got=held) from error
-
-    @property
-    def _layout(self) -> Layout:
-        return self.layout or ("HWC" if self.mode == "RGB" or self.size is None else "HW")
 
     def _pixels(self, field: str, value: Any, row: int) -> Array:
         image = _from_array(value) if isinstance(value, np.ndarray) else self._decoded(field, value, row)
@@ -112,9 +109,9 @@ class Image:
             raise refusal("this array is not an image", field, row, got=f"{value.dtype} {value.shape}",
                           expected="uint8 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)")  # fmt: skip
         sized = self._sized(to_mode(image, self.mode))
-        if self._layout == "HW":
+        if self.layout == "HW":
             return sized[:, :, 0]
-        return sized if self._layout == "HWC" else np.ascontiguousarray(sized.transpose(2, 0, 1))
+        return sized if self.layout == "HWC" else np.ascontiguousarray(sized.transpose(2, 0, 1))
 
     def _sized(self, image: Array) -> Array:
         if self.size is None:
@@ -161,6 +158,10 @@ class Image:
             raise refusal("this kind of image is not supported", field, row, got=f"Pillow mode {image.mode}",
                           expected="1, 8 or 16 bits per channel: grey, palette, RGB, CMYK, with or without alpha")  # fmt: skip
         return oriented(pixels, _orientation(image))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def _images(field: str, values: Any) -> list[Any]:
