@@ -128,7 +128,7 @@ class Session(Protocol):
 
     info: SessionInfo
 
-    def run(self, inputs: Mapping[str, Array], cancel: Cancel | None = None) -> dict[str, Array]:
+    def run(self, inputs: Mapping[str, Any], cancel: Cancel | None = None) -> dict[str, Array]:
         """Typed tensors in, by name; outputs in signature dtypes and order.
 
         Raises InputError at the door, EngineError for everything the engine does wrong.
