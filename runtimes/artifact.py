@@ -84,6 +84,15 @@ class Artifact:
             raise FormatError("The artifact carries no contract", got=str(self.path))
         return Contract.from_bytes((self.path / CONTRACT).read_bytes(), (self.path / CONTRACT_TENSORS).read_bytes())
 
+    def read(self, name: str) -> bytes:
+        """The bytes of a listed file, checked again. Raises FormatError for another file, IntegrityError for other bytes."""
+        if name not in self.files:
+            raise FormatError(f"The artifact lists no file {name!r}", expected=", ".join(sorted(self.files)))
+        data = (self.path / name).read_bytes()
+        if FileEntry.of(data) != self.files[name]:
+            raise IntegrityError(f"{name} was changed after it was compiled", fix="Compile the package again.")
+        return data
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, without the path, digest and seal."""
         return {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
-from ..sdk.core.errors import UnsupportedError
+from ..sdk.core.errors import FormatError
 from .artifact import Artifact, open_artifact
 from .base import Isolation, LoadOptions, Session, runtime
+from .isolated import IsolatedSession
 
 
 def load(artifact: Artifact | Path | str, threads: int = 1, isolation: Isolation = "inline", *, trust: bool = False,
@@ -16,7 +18,8 @@ def load(artifact: Artifact | Path | str, threads: int = 1, isolation: Isolation
     Args:
         artifact: the folder, or what `compile` returned.
         threads: intra-op threads of the engine.
-        isolation: "inline" runs in the caller's thread. "thread" and "process" are what serving uses.
+        isolation: where calls run: "inline" in the caller's thread, "thread" in one of the session's own, "process" in a
+            worker process, so that a crash of the engine is an EngineError.
         trust: host stages of the package may run.
         cache: keep and use what the engine optimised for this very CPU.
         spinning: let idle engine threads spin; only on a machine of one's own.
@@ -29,10 +32,11 @@ def load(artifact: Artifact | Path | str, threads: int = 1, isolation: Isolation
         MissingExtraError: its target is not installed.
         EngineError: the engine refuses it.
     """
-    if isolation != "inline":
-        raise UnsupportedError("A session of its own runs inline", got=isolation, expected="inline",
-                               fix="Serve it from a deployment for isolation by thread or process.")  # fmt: skip
     path = artifact.path if isinstance(artifact, Artifact) else Path(artifact)
+    if isolation not in get_args(Isolation):
+        raise FormatError("There is no such isolation", got=isolation, expected=", ".join(get_args(Isolation)))
     opened = open_artifact(path, digest)
     options = LoadOptions(threads=threads, spinning=spinning, trust=trust, cache=cache, door=door)
+    if isolation != "inline":
+        return IsolatedSession(opened, isolation, options)
     return runtime(opened.target).load(opened.path, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..sdk.core.errors import FormatError, IntegrityError, TrustError
+from ..sdk.core.errors import FormatError, TrustError
 from .artifact import Artifact
 from .base import LoadOptions
 from .host_stage import HostStage
@@ -35,7 +35,7 @@ def open_artifact_session(artifact: Artifact, options: LoadOptions, engine: Engi
     )  # fmt: skip
     return ProgramSession(
         info, open_segments(specs, artifact.path, options.trust, engine, locate), codec=artifact.codec,
-        read=lambda name: _read(artifact, name), door=options.door, taps=artifact.engine.get("taps", {}),
+        read=artifact.read, door=options.door, taps=artifact.engine.get("taps", {}),
     )  # fmt: skip
 
 
@@ -61,12 +61,3 @@ def _opened(spec: SegmentSpec, root: Path, trust: bool, engine: EngineOptions,
     if locate is not None:
         return OnnxEngine(*locate(spec.file))
     return OnnxEngine(root / spec.file, engine)
-
-
-def _read(artifact: Artifact, name: str) -> bytes:
-    if name not in artifact.files:
-        raise FormatError(f"The artifact lists no file {name!r}")
-    data = (artifact.path / name).read_bytes()
-    if artifact.files[name] != artifact.files[name].of(data):
-        raise IntegrityError(f"{name} was changed after it was compiled", fix="Compile the package again.")
-    return data

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..sdk.core.codec.codec import Codec
 from ..sdk.core.door import Door
-from ..sdk.core.errors import EngineError, FormatError, InputError
+from ..sdk.core.errors import EngineError, FormatError
 from ..sdk.core.signature import NUMPY, Array, Signature
 from .base import Cancel, SessionInfo
 from .canvas import canvases, pad_all, program_inputs
+from .predicting import Predictor
 from .segments import Segment
 from .state import with_initial
 
@@ -48,8 +48,7 @@ class ProgramSession:
         self._names = [spec.name for spec in info.signature.outputs]
         self._dtypes = [(spec.name, NUMPY[spec.dtype]) for spec in info.signature.outputs]
         self._plan = plan(self._segments, self._names, program_inputs(info.signature))
-        self._codec_source = (tuple(codec), read or _no_files)
-        self._codec: Codec | None = None
+        self._predict = Predictor(info.signature, codec, read)
         self._closed = False
 
     def run(self, inputs: Mapping[str, Any], cancel: Cancel | None = None) -> dict[str, Array]:
@@ -90,11 +89,7 @@ class ProgramSession:
 
     def predict(self, inputs: Any, cancel: Cancel | None = None) -> dict[str, Array]:
         """What a user has, by wire field: the codec, then `run`, then categories as names. Raises as `run` does."""
-        if self._codec is None:
-            steps, read = self._codec_source
-            self._codec = Codec.from_steps(steps, read)
-        wire = inputs if isinstance(inputs, Mapping) else {only_field(self._codec, self.info.signature): inputs}
-        return self._codec.decode(self.run(self._codec.encode(wire), cancel), self.info.signature)
+        return self._predict(self.run, inputs, cancel)
 
     def close(self) -> None:
         """Free the engine; later calls raise EngineError."""
@@ -136,14 +131,6 @@ def plan(segments: Sequence[Segment], names: Sequence[str], given: Sequence[str]
     return steps[::-1]
 
 
-def only_field(codec: Codec, signature: Signature) -> str:
-    """The one wire field of a package with one input, for callers who pass a bare value. Raises InputError."""
-    fields = codec.wire_fields(signature)
-    if len(fields) != 1:
-        raise InputError("The package has several inputs", expected="a mapping with " + ", ".join(field.name for field in fields))
-    return fields[0].name
-
-
 def describe(signature: Signature, target: str, package_digest: str, *, batch_invariant: bool, host: bool,
              cancellable: bool) -> SessionInfo:  # fmt: skip
     """The info of a program session: host stages are somebody's Python, so such a session is not shared by threads."""
@@ -151,7 +138,3 @@ def describe(signature: Signature, target: str, package_digest: str, *, batch_in
         signature=signature, target=target, package_digest=package_digest, batch_invariant=batch_invariant,
         thread_safe=not host, cancellable=cancellable,
     )  # fmt: skip
-
-
-def _no_files(path: str) -> bytes:
-    raise FormatError("The codec names a file, and the session has none", got=path)
