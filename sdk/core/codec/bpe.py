@@ -148,23 +148,23 @@ class BPE:
 
 def merged(parts: list[str], ranks: Mapping[tuple[str, str], int]) -> list[str]:
     """Join the best-ranked neighbours, leftmost first, until no pair has a rank. n log n, because a caller chooses n."""
-    held: list[str | None] = list(parts)
+    held = list(parts)  # a part that was joined to its left neighbour is ""
     after, before = list(range(1, len(parts) + 1)), list(range(-1, len(parts) - 1))
-    queue = [(ranks[pair], place, *pair) for place, pair in enumerate(pairwise(parts)) if pair in ranks]
+    queue: list[tuple[int, int, str, str]] = [(ranks[pair], place, pair[0], pair[1]) for place, pair in enumerate(pairwise(parts)) if pair in ranks]
     heapify(queue)
     while queue:
         _, place, left, right = heappop(queue)
         follower = after[place]
         if held[place] != left or follower >= len(held) or held[follower] != right:
             continue  # one of the two has been joined elsewhere since
-        held[place], held[follower], after[place] = left + right, None, after[follower]
+        held[place], held[follower], after[place] = left + right, "", after[follower]
         if after[place] < len(held):
             before[after[place]] = place
         for start, end in ((before[place], place), (place, after[place])):
-            pair = (held[start], held[end]) if start >= 0 and end < len(held) else None
+            pair = (held[start], held[end]) if start >= 0 and end < len(held) else ("", "")
             if pair in ranks:
-                heappush(queue, (ranks[pair], start, *pair))
-    return [part for part in held if part is not None]
+                heappush(queue, (ranks[pair], start, pair[0], pair[1]))
+    return [part for part in held if part]
 
 
 def chunks(text: str) -> list[str]:
