@@ -20,7 +20,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, isfinite, isnan
 from typing import Any, Literal, TypeAlias
@@ -124,8 +124,8 @@ def judge(rule: Rule, reference: Array, got: Array, firm: Array | None = None, l
     """
     reference, got = np.asarray(reference), np.asarray(got)
     if fault := _misfit(rule, reference, got):
-        return Judgement(rule.kind, "failed", len(reference) if reference.ndim else 1, lossy=lossy, note=fault,
-                         flips=len(reference) if reference.ndim else 1, max_abs=float("inf"), mean_abs=float("inf"))  # fmt: skip
+        count = len(reference) if reference.ndim else 1
+        return Judgement(rule.kind, "failed", count, count, count, 0, 0, float("inf"), float("inf"), lossy=lossy, note=fault)
     rows = len(reference)
     if rows == 0:
         return Judgement(rule.kind, NOT_ENOUGH, 0, lossy=lossy, note="there are no rows")
@@ -151,6 +151,33 @@ def rows_needed(rule: Rule) -> int:
     if rule.kind == "decision" or rule.element == "decision":
         return ceil(round(3 / limit_of(rule, "max_flips", "decision"), 6))
     return MIN_ROWS
+
+
+def merge(rule: Rule, parts: Sequence[Judgement]) -> Judgement:
+    """One judgement of an output that was judged in parts, because its shapes differ from call to call.
+
+    Counts add up and the verdict of lossy decisions is taken again on all rows; other lossy kinds pass when a part with
+    enough rows passes and none fails. `worst_row` counts rows over the parts, in order.
+    """
+    if not parts:
+        return Judgement(rule.kind, NOT_ENOUGH, 0, note="there are no rows")
+    if len(parts) == 1:
+        return parts[0]
+    verdicts = [part.verdict for part in parts]
+    rows = sum(part.rows for part in parts)
+    worst = max(range(len(parts)), key=lambda at: (verdicts[at] == "failed", parts[at].firm_flips > 0, parts[at].max_abs))
+    flips = sum(part.flips for part in parts)
+    place, first = parts[worst].worst_row, sum(part.rows for part in parts[:worst])
+    whole = replace(
+        parts[worst], rows=rows, flips=flips, firm_flips=sum(part.firm_flips for part in parts),
+        fragile_rows=sum(part.fragile_rows for part in parts), upper_bound=upper_bound(flips, rows),
+        worst_row=None if place is None else first + place,
+        max_abs=max(part.max_abs for part in parts), mean_abs=sum(part.mean_abs * part.rows for part in parts) / max(rows, 1),
+        verdict="failed" if "failed" in verdicts else ("passed" if "passed" in verdicts else NOT_ENOUGH),
+        slices={}, row_flips=np.concatenate([part.row_flips for part in parts]),
+    )  # fmt: skip
+    counted = whole.lossy and rule.kind == "decision" and len(whole.row_flips) == rows
+    return _lossy_decision(rule, replace(whole, verdict="passed", note="")) if counted else whole
 
 
 def combine(verdicts: list[Verdict]) -> Verdict:

@@ -1,0 +1,147 @@
+"""The page of a verification: one HTML file without scripts, with tables and inline SVG bars, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--paper:#fff;--line:#d9dee3;
+--good:#1a7f45;--bad:#c03a2b;--wait:#9a6b00;--bar:#3b6fb6}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa5b1;--paper:#14171a;--line:#343b42;
+--good:#4cc38a;--bad:#ff7b6b;--wait:#e2b341;--bar:#7aa7e8}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1080px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}
+code{font-size:.85em;color:var(--soft);word-break:break-all}.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th{text-align:left;font-weight:600;color:var(--soft);border-bottom:2px solid var(--line);padding:.3rem .6rem .3rem 0;white-space:nowrap}
+td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-align:top}
+.passed{color:var(--good)}.failed{color:var(--bad)}.not{color:var(--wait)}.verdict{font-weight:600}.note{color:var(--soft)}
+svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
+"""
+_LEGEND = """A flip is an answer that differs; a firm row is one whose decision survives every move within float tolerance,
+so that a flip on it is a fault. Intervals are 95%."""
+_HEAD = ("output", "kind", "rows", "flips", "rate, 95%", "firm flips", "fragile rows", "largest", "mean", "measured", "limit", "verdict")
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """The whole page for `Report.to_dict()`."""
+    body = [
+        f"<h1>{_text(report['name'])}: {verdict(report['verdict'])}</h1>", f"<p><code>{_text(report['package'])}</code></p>",
+        _table(("target", "lossy", "golden rows", "held-out rows", "verdict"), [_summary(target) for target in report["targets"]]),
+        *(_target(target) for target in report["targets"]),
+        f"<p class=note>{_LEGEND}</p>",
+    ]  # fmt: skip
+    return document(f"Verification of {report['name']}", body)
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """A self-contained HTML document in the project's style."""
+    head = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    return f"{head}<title>{_text(title)}</title>" + f"<style>{_STYLE}</style><body>" + "\n".join(body) + "</body></html>\n"
+
+
+def verdict(text: str) -> str:
+    """The verdict, coloured."""
+    return f"<span class='verdict {text.split()[0]}'>{_text(text)}</span>"
+
+
+def _summary(target: Mapping[str, Any]) -> tuple[str, ...]:
+    held = target["held_out"]
+    return (_text(target["target"]), "yes" if target["lossy"] else "no", str(target["golden"]["rows"]),
+            str(held["rows"]) if held else "none", verdict(target["verdict"]))  # fmt: skip
+
+
+def _target(target: Mapping[str, Any]) -> str:
+    parts = [f"<h2>{_text(target['target'])}</h2>"]
+    parts += [f"<p class=note>{_text(note)}</p>" for note in target["notes"]]
+    for title, key in (("Golden rows of the contract", "golden"), ("Held-out rows", "held_out")):
+        if target[key]:
+            parts.append(_fidelity(title, target[key]))
+    if target["quality"]:
+        parts.append(quality(target["quality"]))
+    return "\n".join(parts)
+
+
+def _fidelity(title: str, found: Mapping[str, Any]) -> str:
+    parts = [f"<h3>{title}: {found['rows']}</h3>"]
+    if found["fault"]:
+        parts.append(f"<p class=failed>{_text(found['fault'])}</p>")
+    parts.append(_table(_HEAD, [_output(check) for check in found["outputs"]]))
+    worst = [(check["output"], check["worst"]) for check in found["outputs"] if check["worst"]]
+    if worst:
+        rows = [_example(name, held) for name, held in worst]
+        parts.append("<h3>Worst examples</h3>" + _table(("output", "where", "chosen for", "reference", "got"), rows))
+    bars = {f"{check['output']} · {key}": held for check in found["outputs"] for key, held in check["judgement"]["slices"].items()}
+    return "\n".join(parts) + (_bars("Flips per slice", bars) if bars else "")
+
+
+def _example(output: str, held: Mapping[str, Any]) -> tuple[str, ...]:
+    return (_text(output), f"case {held['case']}, row {held['row']}", *(_text(held[key]) for key in ("why", "reference", "got")))
+
+
+def _output(check: Mapping[str, Any]) -> tuple[str, ...]:
+    found = check["judgement"]
+    note = f"<br><span class=note>{_text(found['note'])}</span>" if found["note"] else ""
+    figures = [_number(found[key]) for key in ("max_abs", "mean_abs", "measured", "limit")]
+    return (_text(check["output"]) + note, found["kind"], str(found["rows"]), str(found["flips"]), f"&le; {_number(found['upper_bound'])}",
+            str(found["firm_flips"]), str(found["fragile_rows"]), *figures, verdict(found["verdict"]))  # fmt: skip
+
+
+def quality(found: Mapping[str, Any]) -> str:
+    """Metrics overall and per slice (of `Quality.to_dict()`), with bars of the primary one."""
+    names = list(found["metrics"])
+    rows = [("all", *(_estimate(found["metrics"][name]) for name in names))]
+    for key, metrics in found["slices"].items():
+        rows.append((f"{_text(key)} ({found['rows'][key]})", *_metric_cells(metrics, names)))
+    bars = {key: held[found["primary"]] for key, held in found["slices"].items() if not isinstance(held, str)}
+    plot = _bars(f"{found['primary']} per slice, worst first", {"all": found["metrics"][found["primary"]], **bars}) if bars else ""
+    return "<h3>Quality</h3>" + _table(("slice", *names), rows) + plot
+
+
+def _metric_cells(metrics: Any, names: Sequence[str]) -> list[str]:
+    if isinstance(metrics, str):
+        return [metrics] + [""] * (len(names) - 1)
+    return [_estimate(metrics[name]) if name in metrics else "-" for name in names]
+
+
+def _bars(title: str, estimates: Mapping[str, Mapping[str, Any]]) -> str:
+    """One bar per estimate with its interval as a whisker, as inline SVG."""
+    ends = [held["high"] if held["high"] is not None else held["value"] for held in estimates.values()]
+    top = max([end for end in ends if end is not None] + [1e-9])
+    lines: list[str] = []
+    for place, (name, held) in enumerate(estimates.items()):
+        y, value = 24 * place + 4, held["value"] or 0.0
+        low, high = (held[key] if held[key] is not None else value for key in ("low", "high"))
+        x0, x1, x2 = (250 + 420 * max(part, 0.0) / top for part in (low, value, high))
+        lines.append(
+            f"<text x=244 y={y + 13} text-anchor=end>{_text(name[:40])}</text>"
+            f"<rect x=250 y={y} width={max(x1 - 250, 0.5):.1f} height=16 fill='var(--bar)' opacity=.75 />"
+            f"<path d='M{x0:.1f} {y + 8}H{x2:.1f}M{x0:.1f} {y + 3}v10M{x2:.1f} {y + 3}v10' stroke='var(--ink)' fill=none />"
+            f"<text class=soft x=684 y={y + 13}>{value:.4g} ({held['rows']} rows)</text>"
+        )
+    height = 24 * len(estimates) + 8
+    return f"<h3>{_text(title)}</h3><svg viewBox='0 0 860 {height}' width=100% role=img aria-label='{_text(title)}'>{''.join(lines)}</svg>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells are HTML already; heads are text."""
+    top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
+    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=wide><table><tr>{top}</tr>{lines}</table></div>"
+
+
+def _estimate(held: Mapping[str, Any]) -> str:
+    if held["value"] is None:
+        return "no figure"
+    low, high = (_number(held[key]) if held[key] is not None else "?" for key in ("low", "high"))
+    return f"{_number(held['value'])} <span class=note>[{low}, {high}]</span>"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else _text(str(value))
+
+
+def _text(value: str) -> str:
+    return escape(value, quote=True)
