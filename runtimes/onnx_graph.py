@@ -15,7 +15,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, inliner
 
 from ..sdk.core.errors import FormatError
-from .onnx_extract import extract, merge, rename_graph, subgraphs
+from .onnx_extract import extract, merge, reads, rename_graph, subgraphs
 from .onnx_rewrite import rewrite
 from .onnx_split import split
 from .onnx_weights import TensorPart, pack_files, read_graph, read_tensors
@@ -67,6 +67,7 @@ def normalise(model: ModelProto, rim: Rim) -> Normalised:
     """
     copy = _copied(model)
     _expect(copy.graph, rim)
+    _resolve_boundaries(copy.graph, len(rim.outputs))
     _separate_outputs(copy.graph, len(rim.outputs))
     rewrite(copy)
     traces = _name_nodes(copy.graph)
@@ -103,8 +104,11 @@ def _strip_graph(graph: GraphProto) -> None:
                 thing.ClearField(name)  # type: ignore[attr-defined]
     for node in graph.node:
         node.ClearField("overload")
-        for attribute in node.attribute:
+        attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
+        for attribute in attributes:
             attribute.ClearField("doc_string")
+        del node.attribute[:]
+        node.attribute.extend(attributes)
         for inner in subgraphs(node):
             _strip_graph(inner)
 
@@ -131,6 +135,18 @@ def _expect(graph: GraphProto, rim: Rim) -> None:
             "The names do not fit the graph", got=f"{len(graph.input)} inputs and {len(graph.output)} outputs in the graph",
             expected=f"{len(rim.inputs)} and {expected}",
         )  # fmt: skip
+
+
+def _resolve_boundaries(graph: GraphProto, count: int) -> None:
+    """Let a boundary that is the copy (Identity) of a value be that value, so that the rest of the graph reads it."""
+    copies = {node.output[0]: node for node in graph.node if node.op_type == "Identity"}
+    kept = {value.name for value in graph.output[:count]} | {name for node in graph.node for name in reads(node)}
+    types = {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
+    for value in graph.output[count:]:
+        while value.name in copies and value.name not in kept and copies[value.name].input[0] in types:
+            node = copies[value.name]
+            value.CopyFrom(types[node.input[0]])
+            graph.node.remove(node)
 
 
 def _separate_outputs(graph: GraphProto, count: int) -> None:

@@ -1,0 +1,99 @@
+"""Run a traced program against its source at sizes it was not traced at: a branch on a shape traces and answers wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime as ort
+from onnx import ModelProto
+
+from ...sdk.core.errors import SourceLine, TraceError, UnsupportedError
+from ...sdk.core.signature import Array
+from ..onnx_split import opaque_parts
+from .frames import line_of_trace
+from .inputs import BATCH, Input, dimension_sizes, values
+from .program import Source
+from .tracing import Traced
+
+_LARGE, _VERY_LARGE = 17, 300
+"""A batch beyond the traced one; and one beyond usual limits, run where the code is seen to look at sizes."""
+_TOLERANCE = 1e-3
+
+
+def probe(traced: Traced, inputs: Sequence[Input], source: Source) -> None:
+    """Compare program and source with every dynamic dimension at 1, 2 and larger. Graphs with opaque nodes are left to `pack`.
+
+    Raises:
+        TraceError: they differ somewhere; names the sizes and the line that decides by a dimension, where there is one.
+        UnsupportedError: ONNX Runtime has no kernel for a node; names it and the line it came from.
+    """
+    if opaque_parts(traced.model):
+        return
+    session = open_session(traced.model, traced.graph.traces)
+    for sizes in _sizes(inputs, bool(traced.watch.lines)):
+        try:
+            expected = source(values(inputs, sizes))
+        except Exception:  # noqa: S112  the source itself refuses this size: nothing to compare
+            continue
+        _compare(session, inputs, sizes, expected, traced.watch.first)
+
+
+def open_session(model: ModelProto, traces: Mapping[str, str] | None = None) -> ort.InferenceSession:
+    """Load a graph in ONNX Runtime on one thread. Raises UnsupportedError naming the node and the user's line."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise _unsupported(error, traces or {}) from error
+
+
+def _unsupported(error: Exception, traces: Mapping[str, str]) -> UnsupportedError:
+    text = str(error)
+    named = max((name for name in traces if name in text), key=len, default=None)
+    where: SourceLine | None = line_of_trace(traces[named]) if named else None
+    return UnsupportedError("ONNX Runtime cannot run an operation" + (f" at {where}" if where else ""), got=text.splitlines()[0][:300],
+                            fix="Write the line with other operations or dtypes (float32, int32).")  # fmt: skip
+
+
+def _sizes(inputs: Sequence[Input], suspicious: bool) -> Iterator[dict[str, int]]:
+    """Sizes of all dimensions: each one in turn at 1, 2 and larger, the others as in the examples (two rows)."""
+    held = dimension_sizes(inputs)
+    base = held | ({BATCH: 2} if BATCH in held else {})
+    yield base
+    for dim, size in held.items():
+        large = (_VERY_LARGE if suspicious else _LARGE) if dim == BATCH else 2 * size + 1
+        yield from (base | {dim: count} for count in (1, 2, large) if count != base[dim])
+
+
+def _compare(session: ort.InferenceSession, inputs: Sequence[Input], sizes: Mapping[str, int], expected: Mapping[str, Array],
+             suspect: SourceLine | None) -> None:  # fmt: skip
+    described = ", ".join(f"{dim}={size}" for dim, size in sizes.items())
+    fix = "Replace the branch by operations that hold for every size, or declare the function as a host stage: host=[...]."
+    try:
+        found = cast("list[Any]", session.run(list(expected), {item.spec.name: item.rim(sizes) for item in inputs}))
+    except Exception as error:
+        raise TraceError(f"The traced program fails at {described}, where the source answers", where=suspect,
+                         got=str(error).splitlines()[0][:300], fix=fix) from error  # fmt: skip
+    for (name, wanted), got in zip(expected.items(), found, strict=True):
+        if difference := _difference(wanted, np.asarray(got)):
+            raise TraceError(f"The traced program answers differently from the source at {described}", where=suspect,
+                             got=f"output {name!r}: {difference}", fix=fix)  # fmt: skip
+
+
+def _difference(wanted: Array, got: Array) -> str | None:
+    """How two answers differ beyond rounding, in words; None if they do not."""
+    if wanted.shape != got.shape:
+        return f"shape {got.shape} instead of {wanted.shape}"
+    if wanted.dtype.kind != "f":
+        share = float(np.mean(wanted != got)) if wanted.size else 0.0
+        return f"{share:.0%} of the values" if share > 0.5 else None
+    finite = np.isfinite(wanted)
+    if not np.array_equal(np.isnan(wanted), np.isnan(got)):
+        return "NaN in other places"
+    scale = max(1.0, float(np.max(np.abs(wanted[finite]), initial=0.0)))
+    off = float(np.max(np.abs(wanted[finite].astype(np.float64) - got[finite]), initial=0.0))
+    return f"up to {off:.3g} off" if off > _TOLERANCE * scale else None
