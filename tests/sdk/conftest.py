@@ -31,7 +31,8 @@ def content(**changes: Any) -> Content:
 
 def contract() -> Contract:
     inputs = {"x": np.eye(3, dtype=np.float32)}
-    case = Case(inputs, {"label": np.array([0, 1, 1])}, {"label": np.array([True, True, False])}, ("random",) * 3, {"site": ("a", "a", "b")})
+    firm = {"label": np.array([True, True, False])}
+    case = Case(inputs, {"label": np.array([0, 1, 1])}, firm, ("random",) * 3, {"site": ("a", "a", "b")})
     return Contract((case,), {"label": Rule("decision")}, licence="MIT", shareable=True)
 
 
