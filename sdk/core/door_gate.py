@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -43,7 +42,8 @@ class Gate:
         self.shape, self.rank = spec.shape, len(spec.shape)
         self.coded = spec.categories is not None and self.rim.kind in "iu"
         self.float = self.rim.kind == "f"
-        self.low, self.high = spec.range if spec.range is not None else (-np.inf, np.inf)
+        finite = float(np.finfo(np.float32).max)
+        self.low, self.high = spec.range if spec.range is not None else (-finite, finite)
         self.ranged = spec.range is not None and self.rim.kind in "iuf"
         if self.low > self.high:
             raise FormatError(f"The range of {spec.name!r} is empty", got=spec.range)
@@ -96,17 +96,14 @@ class Gate:
 
     def _admit_floats(self, array: Array, flags: list[Flag]) -> Array:
         flat = array.ravel()
-        if self.ranged:
-            if _within(flat, self.low, self.high):
-                return array
-        elif math.isfinite(flat.dot(flat)):  # squares cannot cancel: finite only where every element is
+        if _within(flat, self.low, self.high):
             return array
         if not self.spec.missing and (nan := np.isnan(array)).any():
             raise refusal("a value is missing (NaN) and this input takes no missing values", self.name, self._row(nan))
         return self._admit_range(array, flags)
 
     def _admit_range(self, array: Array, flags: list[Flag]) -> Array:
-        outside = (array < self.low) | (array > self.high) if self.ranged else np.isinf(array)
+        outside = (array < self.low) | (array > self.high)
         if not outside.any():
             return array
         if self.spec.on_range == "reject":

@@ -150,7 +150,8 @@ def merged(parts: list[str], ranks: Mapping[tuple[str, str], int]) -> list[str]:
     """Join the best-ranked neighbours, leftmost first, until no pair has a rank. n log n, because a caller chooses n."""
     held = list(parts)  # a part that was joined to its left neighbour is ""
     after, before = list(range(1, len(parts) + 1)), list(range(-1, len(parts) - 1))
-    queue: list[tuple[int, int, str, str]] = [(ranks[pair], place, pair[0], pair[1]) for place, pair in enumerate(pairwise(parts)) if pair in ranks]
+    pairs = enumerate(pairwise(parts))
+    queue: list[tuple[int, int, str, str]] = [(ranks[pair], place, pair[0], pair[1]) for place, pair in pairs if pair in ranks]
     heapify(queue)
     while queue:
         _, place, left, right = heappop(queue)
