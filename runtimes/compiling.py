@@ -15,23 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..sdk.core.contract import Contract
-from ..sdk.core.decisions import judge
+from ..sdk.core.data import Data
 from ..sdk.core.errors import ContractError, StoreError
 from ..sdk.core.package import Package, sync_folder, sync_tree
 from .artifact import DESCRIPTION, Artifact, amend
-from .base import CompileOptions, LoadOptions, Runtime, Session, runtime
+from .base import CompileOptions, LoadOptions, Runtime, runtime
 from .hardware import cpu_class
 from .home import home
 from .invariance import batch_invariant
+from .verify import verify
 
 _ATTEMPTS = 5
 
 
 def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None = None, *, allow_unproven: bool = False,  # noqa: A001 - the public name
-            taps: Sequence[str] = (), data: Any = None, prove: bool = True, **extra: Any) -> Artifact:  # fmt: skip
+            taps: Sequence[str] = (), data: Data | None = None, prove: bool = True, **extra: Any) -> Artifact:  # fmt: skip
     """Compile a package for a target, verified.
 
     Args:
@@ -70,29 +68,21 @@ def default_out(package: Package, target: str) -> Path:
     return home() / "artifacts" / package.digest.removeprefix("sha256:") / target
 
 
-def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: CompileOptions, data: Any) -> Artifact:
+def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: CompileOptions, data: Data | None) -> Artifact:
     """The artifact with what was measured about it, or ContractError."""
     session = chosen.load(artifact.path, LoadOptions(trust=package.trusted, door=False))
     try:
         invariant = batch_invariant(session, artifact.contract())
-        verdict = _fidelity(session, artifact.contract())
     finally:
         session.close()
-    unproven = verdict == "not enough data" and options.allow_unproven and artifact.lossy
-    if verdict != "passed" and not unproven:
-        raise ContractError(f"The {artifact.target} artifact of {package.name!r} is not proven", got=verdict,
+    artifact = amend(artifact, batch_invariant=invariant)
+    report = verify(artifact, data, package=package, trust=package.trusted)
+    unproven = report.verdict == "not enough data" and options.allow_unproven and artifact.lossy
+    if report.verdict != "passed" and not unproven:
+        raise ContractError(f"The {artifact.target} artifact of {package.name!r} is not proven", report=report, got=report.verdict,
                             expected="passed", fix="The report says which output, example and how far.")  # fmt: skip
-    verified = {"verdict": verdict, "rows": artifact.contract().rows, "cpu": cpu_class(), "allow_unproven": unproven}
-    return amend(artifact, batch_invariant=invariant, verified=verified)
-
-
-def _fidelity(session: Session, contract: Contract) -> str:
-    for case in contract.cases:
-        outputs = session.run(case.inputs)
-        for name, rule in contract.rules.items():
-            if not judge(rule, np.atleast_1d(case.outputs[name]), np.atleast_1d(outputs[name]), case.firm.get(name)):
-                return "failed"
-    return "passed"
+    verified = {"verdict": report.verdict, "rows": artifact.contract().rows, "cpu": cpu_class(), "allow_unproven": unproven}
+    return amend(artifact, verified=verified)
 
 
 def _check_free(out: Path) -> None:

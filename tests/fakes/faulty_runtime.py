@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+
 from portside.runtimes.artifact import read_artifact
 from portside.runtimes.reference import Reference
 from portside.sdk.core.errors import EngineError
@@ -54,7 +55,7 @@ class FaultySession:
         if word in ("slow", "wedge"):
             wait(float(argument), cancel if word == "slow" else None)
         outputs = self._session.run(inputs, cancel)
-        return {name: np.full_like(value, np.nan) if word == "nan" and value.dtype.kind == "f" else value for name, value in outputs.items()}
+        return {name: spoilt(value) if word == "nan" else value for name, value in outputs.items()}
 
     def predict(self, inputs, cancel=None):
         """As the reference; commands apply to `run` alone."""
@@ -63,6 +64,11 @@ class FaultySession:
     def close(self):
         """Close the reference."""
         self._session.close()
+
+
+def spoilt(value):
+    """NaN in the place of every float."""
+    return np.full_like(value, np.nan) if value.dtype.kind == "f" else value
 
 
 def wait(seconds, cancel):

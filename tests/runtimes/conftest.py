@@ -7,6 +7,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+
 from portside.runtimes import samples
 from portside.runtimes.onnx_weights import TensorPart, pack_files, stage_file
 from portside.sdk.core.contract import Contract

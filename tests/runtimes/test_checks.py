@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from portside.runtimes import base, checks
 from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.sdk.core.errors import UnsupportedError
