@@ -1,0 +1,155 @@
+"""`portside verify`: does every target answer as the package does? One table for any number of packages and artifacts."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ...runtimes.fidelity import Fidelity
+from ...runtimes.report import Report, TargetReport
+from ...runtimes.verify import verify
+from ..core.data import Data
+from ..core.errors import InputError, PortsideError
+from .console import Exit, Result, progress, table
+from .models import Model, open_model
+from .objects import load_module
+from .refusal import code_of
+from .tables import arguments as data_arguments
+from .tables import read
+
+EXAMPLE = """
+  portside verify inspector:3                                 a package, on every target that works here
+  portside verify dist/inspector-onnx-cpu                     a compiled artifact, on its own contract
+  portside verify inspector:3 --data held_out.npz             and on held-out rows: flips and metrics
+  portside verify --targets onnx-cpu examples/zoo             a folder whose zoo.py lists packages
+
+  zoo.py holds PACKAGES, a dict of name -> function that returns (package, data or None).
+"""
+HEAD = ("package", "target", "rows", "held out", "firm flips", "fragile", "largest difference", "verdict", "s")
+Job: TypeAlias = tuple[str, Callable[[], tuple[Model, Data | None]]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One package or artifact: its report, or the error that stopped it, and the seconds it took."""
+
+    name: str
+    seconds: float
+    report: Report | None = None
+    error: PortsideError | None = None
+
+    @property
+    def code(self) -> Exit:
+        """The exit code that this outcome alone would give."""
+        if self.error is not None:
+            return code_of(self.error)
+        verdict = self.report.verdict if self.report else "failed"
+        return {"passed": Exit.DONE, "failed": Exit.NO}.get(verdict, Exit.NOT_ENOUGH_DATA)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What to verify, where, and on which rows beyond the contract."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a package, an artifact, a name in the store, or a folder with a zoo.py")
+    parser.add_argument("--targets", default="all", help="names with commas between (default: all that work here)")
+    parser.add_argument("--data", help="held-out rows: FILE.py:OBJECT, .npz or .csv")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="of a zoo, only this package; may be repeated")
+    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
+    data_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Verify everything, whatever fails on the way; the exit code is that of the worst."""
+    targets: Any = args.targets if args.targets == "all" else args.targets.split(",")
+    data = read(args.data, args.label, args.slice) if args.data else None
+    jobs = [job for path in args.paths for job in _jobs(path, data, args.trust, args.only)]
+    outcomes: list[Outcome] = []
+    for place, (name, make) in enumerate(jobs, 1):
+        progress(f"[{place}/{len(jobs)}] {name} ...")
+        outcomes.append(_outcome(name, make, targets, args.trust))
+    return Result([_data(outcome) for outcome in outcomes], _text(outcomes), _worst(outcomes))
+
+
+def _jobs(path: str, data: Data | None, trust: bool, only: list[str]) -> Iterator[Job]:
+    zoo = Path(path) if path.endswith(".py") else Path(path) / "zoo.py"
+    if not zoo.is_file():
+        yield path, lambda: (open_model(path, trust), data)
+        return
+    packages: Any = getattr(load_module(zoo), "PACKAGES", None)
+    if not isinstance(packages, dict):
+        raise InputError(f"{zoo} lists no packages", expected="PACKAGES: dict of name -> function returning (package, data or None)")
+    if unknown := sorted(set(only) - set(packages)):
+        raise InputError(f"{zoo} has no such package", got=unknown[0], expected=", ".join(packages))
+    yield from ((name, make) for name, make in packages.items() if not only or name in only)
+
+
+def _outcome(name: str, make: Callable[[], tuple[Model, Data | None]], targets: Any, trust: bool) -> Outcome:
+    started = time.monotonic()
+    try:
+        model, data = make()
+        report = verify(model, data, targets, trust=trust)
+    except PortsideError as error:
+        return Outcome(name, time.monotonic() - started, error=error)
+    return Outcome(name, time.monotonic() - started, report)
+
+
+def _data(outcome: Outcome) -> dict[str, Any]:
+    held = outcome.report.to_dict() if outcome.report else outcome.error.to_dict() if outcome.error else {}
+    return {"name": outcome.name, "seconds": round(outcome.seconds, 3), "code": int(outcome.code), **held}
+
+
+def _worst(outcomes: list[Outcome]) -> Exit:
+    order = (Exit.FAULT, Exit.USAGE, Exit.NO, Exit.NOT_ENOUGH_DATA, Exit.DONE)
+    return min((outcome.code for outcome in outcomes), key=order.index)
+
+
+def _text(outcomes: list[Outcome]) -> str:
+    rows = [row for outcome in outcomes for row in _rows(outcome)]
+    details = [f"{outcome.name}: {line}" for outcome in outcomes for line in _details(outcome)]
+    passed = sum(outcome.code == Exit.DONE for outcome in outcomes)
+    return "\n".join([table(rows, HEAD), *(["", *details] if details else []), "", f"{passed} of {len(outcomes)} passed"])
+
+
+def _rows(outcome: Outcome) -> Iterator[list[object]]:
+    if outcome.report is None:
+        yield [outcome.name, "", "", "", "", "", "", "error", f"{outcome.seconds:.1f}"]
+        return
+    for target in outcome.report.targets:
+        yield [outcome.name, target.target, *_figures(target), target.verdict, f"{outcome.seconds:.1f}"]
+
+
+def _figures(target: TargetReport) -> list[object]:
+    """Rows, held-out rows, flips on firm rows, fragile rows, and the output that is farthest off."""
+    runs = [run for run in (target.golden, target.held_out) if run is not None]
+    checks = [check for run in runs for check in run.checks]
+    discrete = [check.judgement for check in checks if check.judgement.kind in ("decision", "ranking", "sequence")]
+    rest = [check for check in checks if check.judgement.kind not in ("decision", "ranking", "sequence")]
+    farthest = max(rest, key=lambda check: check.judgement.max_abs, default=None)
+    difference = f"{farthest.judgement.max_abs:.1e} ({farthest.output})" if farthest else ""
+    flips = sum(judgement.firm_flips for judgement in discrete) if discrete else None
+    fragile = sum(judgement.fragile_rows for judgement in discrete) if discrete else None
+    return [target.golden.rows, target.held_out.rows if target.held_out else None, flips, fragile, difference]
+
+
+def _details(outcome: Outcome) -> Iterator[str]:
+    """A line for everything that is not simply passed."""
+    if outcome.error is not None:
+        yield str(outcome.error)
+    for target in outcome.report.targets if outcome.report else ():
+        for what, found in (("contract", target.golden), ("held out", target.held_out)):
+            yield from (f"{target.target}, {what}: {line}" for line in _faults(found))
+        yield from (f"{target.target}: {note}" for note in target.notes)
+
+
+def _faults(found: Fidelity | None) -> Iterator[str]:
+    if found is None:
+        return
+    if found.fault:
+        yield found.fault
+    for check in found.checks:
+        if check.judgement.verdict != "passed":
+            at = f"; case {check.worst.case} row {check.worst.row}: reference {check.worst.reference}, got {check.worst.got}" if check.worst else ""
+            yield f"{check.output} {check.judgement.verdict} ({check.judgement.note}){at}"
