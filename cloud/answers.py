@@ -1,0 +1,60 @@
+"""What travels through the engine: a question, an answer, and the refusals that are not the caller's fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..sdk.core.errors import EngineError
+from ..sdk.core.records import Receipt
+from ..sdk.core.signature import Array
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request.
+
+    Attributes:
+        wire: wire field -> batch, as the champion's codec takes it.
+        arrived: monotonic seconds; the budget starts here.
+        entity, event_ms: see Record.
+    """
+
+    wire: Mapping[str, Any]
+    arrived: float
+    entity: str | None = None
+    event_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Outputs with categories as names, the receipt, and what the door noticed."""
+
+    outputs: Mapping[str, Array]
+    receipt: Receipt
+    flags: tuple[Any, ...] = field(default=())
+
+
+class NoAnswerError(EngineError):
+    """Every entry of the chain failed and there is no default; `receipt` says which and why."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        super().__init__("No model could answer", reason="failed", got=", ".join(receipt.attempts) or None,
+                         fix="Try again, or end the chain with a default.")  # fmt: skip
+
+    def to_dict(self) -> dict[str, object]:
+        """As the base, with the receipt."""
+        return {**super().to_dict(), "error": "NoAnswer", "receipt": self.receipt.to_dict()}
+
+
+class NotReadyError(EngineError):
+    """The models are still being loaded, or could not be."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("The service is not ready", reason="busy", got=why)
+
+    def to_dict(self) -> dict[str, object]:
+        """As the base."""
+        return {**super().to_dict(), "error": "NotReady"}

@@ -1,0 +1,171 @@
+"""The entries of a failover chain as things that can be asked: a model in its lane, a cache, an endpoint, a default."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..runtimes.base import LoadOptions
+from ..runtimes.isolation import Call, Lane, Restart, isolate
+from ..sdk.core.codec.codec import Codec
+from ..sdk.core.door import Checked, Door
+from ..sdk.core.errors import EngineError
+from ..sdk.core.signature import Array, Signature
+from .deployment import Cache
+from .resolving import ResolvedModel
+
+Outputs = Mapping[str, Array]
+BLOCKING = {"image", "text"}
+"""Wire types whose decoding takes long enough to be kept off the event loop."""
+
+
+@dataclass
+class ModelEntry:
+    """A model: codec and door of its own in front of the lane.
+
+    Attributes:
+        name, digest, target: for receipts.
+        artifact: its digest, for records.
+        front: entries with the same front share what one of them encoded.
+    """
+
+    name: str
+    digest: str
+    target: str
+    artifact: str
+    front: str
+    signature: Signature
+    codec: Codec
+    lane: Lane
+
+    def __post_init__(self) -> None:
+        self.door = Door(self.signature)
+        self.fields = {wire.name for wire in self.codec.wire_fields(self.signature)}
+        self.blocking = any(wire.type in BLOCKING for wire in self.codec.wire_fields(self.signature))
+
+    @property
+    def ready(self) -> bool:
+        """The lane could begin a call now."""
+        return self.lane.ready
+
+    def encode(self, wire: Mapping[str, Any]) -> Checked:
+        """Wire fields to typed arrays that passed the door. Raises InputError."""
+        return self.door.check(self.codec.encode(wire))
+
+    async def ask(self, arrays: Mapping[str, Any], until: float | None) -> dict[str, Array]:
+        """The model's answer by `until` (monotonic seconds). Raises EngineError, InputError."""
+        call = self.lane.submit(arrays, until)
+        if call.answer.done():
+            return call.answer.result()
+        return await _resolved(self.lane, call, until)
+
+
+async def _resolved(lane: Lane, call: Call, until: float | None) -> dict[str, Array]:
+    """Wait for a call without a thread: its own completion wakes the loop, a timer gives it up."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Event = asyncio.Event()
+
+    def wake(_: object) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(done.set)
+
+    call.answer.add_done_callback(wake)
+    timer = None if until is None else loop.call_later(max(until - time.monotonic(), 0.0), lane.abandon, call)
+    try:
+        await done.wait()
+    except asyncio.CancelledError:
+        lane.abandon(call)
+        raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return call.answer.result()
+
+
+def open_model(model: ResolvedModel) -> ModelEntry:
+    """Open a resolved model under its isolation. A worker process is started, not awaited."""
+    settings = model.settings
+    options = LoadOptions(threads=settings.threads, trust=settings.trust, door=False)
+    lane = isolate(model.artifact.path, settings.isolation, options, threads=settings.concurrency,
+                   restart=Restart(kill_after_s=settings.kill_after_ms / 1000))  # fmt: skip
+    artifact = model.artifact
+    return ModelEntry(model.name, model.digest, artifact.target, artifact.digest, model.front, model.signature, model.codec, lane)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A cached answer, when it was given, and by whom."""
+
+    outputs: Outputs
+    at: float
+
+
+class CacheEntry:
+    """Answers of the champion by the content of the typed input, least recently used first out. One event loop only."""
+
+    def __init__(self, settings: Cache, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
+
+    def put(self, key: bytes, outputs: Outputs) -> None:
+        """Keep an answer."""
+        self._kept[key] = Kept(outputs, self._clock())
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._settings.max_entries:
+            self._kept.popitem(last=False)
+
+    def get(self, key: bytes) -> tuple[Outputs, bool] | None:
+        """(outputs, stale), or None."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        stale = self._clock() - kept.at > self._settings.ttl_s
+        if stale and not self._settings.stale:
+            del self._kept[key]
+            return None
+        self._kept.move_to_end(key)
+        return kept.outputs, stale
+
+
+def content_key(arrays: Mapping[str, Any]) -> bytes:
+    """A digest of typed inputs: names, dtypes, shapes and bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in arrays.items():
+        for array in value if isinstance(value, list) else [value]:
+            held: Array = np.ascontiguousarray(array)
+            digest.update(f"{name}\0{held.dtype.str}\0{held.shape}\0".encode())
+            digest.update(held.tobytes() if held.dtype.kind != "O" else repr(held.tolist()).encode())
+    return digest.digest()
+
+
+def default_outputs(row: Outputs, signature: Signature, rows: int) -> dict[str, Array]:
+    """A default's answer for `rows` rows."""
+    return {
+        spec.name: row[spec.name] if spec.batch_axis is None else np.repeat(row[spec.name], rows, axis=spec.batch_axis)
+        for spec in signature.outputs
+    }
+
+
+def rows_of(arrays: Mapping[str, Any], signature: Signature) -> int:
+    """How many rows a request has: the length of the batch axis, 1 where no input has one."""
+    for spec in signature.inputs:
+        value = arrays.get(spec.name)
+        if value is not None and spec.batch_axis is not None:
+            return len(value) if isinstance(value, list) else int(value.shape[spec.batch_axis])
+    return 1
+
+
+def reason_of(error: Exception) -> str:
+    """The policy's word for an error of a model."""
+    if isinstance(error, EngineError):
+        return {"cancelled": "deadline", "closed": "crashed"}.get(error.reason, error.reason)
+    return "failed"
+
+

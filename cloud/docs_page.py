@@ -1,0 +1,51 @@
+"""The page at /docs: reads /openapi.json of the same server and lets one try a request. No library, no other host."""
+# ruff: noqa: E501
+
+PAGE = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Portside service</title>
+<style>
+:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); --soft: color-mix(in srgb, currentColor 6%, transparent) }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { margin-bottom: 0 } h2 { margin-top: 2rem; font-size: 1.15rem }
+code, pre, textarea { font: 14px/1.45 ui-monospace, monospace }
+pre, textarea { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow: auto }
+textarea { width: 100%; min-height: 9rem; box-sizing: border-box; color: inherit }
+table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
+button { font: inherit; padding: .4rem 1.2rem; margin: .5rem 0; cursor: pointer }
+</style>
+<h1 id="title">Service</h1><p id="about"></p>
+<h2>Inputs</h2><table><thead><tr><th>field</th><th>one row's value</th></tr></thead><tbody id="fields"></tbody></table>
+<h2>Try it</h2><label for="body">A request to <code>POST /predict</code></label>
+<textarea id="body" spellcheck="false"></textarea><button id="go">Send</button><pre id="answer" aria-live="polite">The answer appears here.</pre>
+<h2>All routes</h2><table><tbody id="routes"></tbody></table>
+<p><a href="openapi.json">openapi.json</a></p>
+<script>
+const put = (id, text) => { document.getElementById(id).textContent = text }
+const line = (id, cells) => {
+  const row = document.getElementById(id).insertRow()
+  for (const cell of cells) { const code = document.createElement("code"); code.textContent = cell; row.insertCell().append(code) }
+}
+const kind = s => s.type === "array" ? (s.minItems === s.maxItems && s.minItems ? s.minItems + " x " : "list of ") + kind(s.items) : [].concat(s.type).join(" | ")
+const sample = s => {
+  if (s.type === "array") return Array.from({ length: Math.min(s.minItems || 1, 8) }, () => sample(s.items))
+  if (s.examples) return s.examples[0]
+  const type = [].concat(s.type)[0]
+  return type === "string" ? "" : type === "boolean" ? false : 0
+}
+fetch("openapi.json").then(r => r.json()).then(api => {
+  put("title", api.info.title); put("about", api.info.description + " Version " + api.info.version)
+  const forms = api.paths["/predict"].post.requestBody.content["application/json"].schema.oneOf
+  const row = forms.find(f => f.properties.row).properties.row, example = {}
+  for (const [name, schema] of Object.entries(row.properties)) {
+    line("fields", [name, kind(schema) + (schema.description ? " (" + schema.description + ")" : "")]); example[name] = sample(schema)
+  }
+  document.getElementById("body").value = JSON.stringify({ row: example }, null, 1)
+  for (const [path, methods] of Object.entries(api.paths)) for (const [method, what] of Object.entries(methods)) line("routes", [method.toUpperCase(), path, what.summary])
+})
+document.getElementById("go").onclick = async () => {
+  const answer = await fetch("predict", { method: "POST", headers: { "content-type": "application/json" }, body: document.getElementById("body").value })
+  put("answer", answer.status + "\\n" + JSON.stringify(await answer.json(), null, 2))
+}
+</script></html>
+"""

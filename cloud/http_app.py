@@ -1,0 +1,207 @@
+"""The HTTP doors as a raw ASGI application: typed JSON, uploads, health, metrics, OpenAPI. Every refusal has one format.
+
+A refusal is `PortsideError.to_dict()` as JSON: {"error", "what", "field", "row", "got", "expected", "fix"}. Bad input is
+400 (cannot be parsed), 404, 405, 413, 415 or 422 (parsed, and refused); 503 means that nothing could answer. A fault of
+our own is a 500 without details; they are in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import orjson
+
+from ..sdk.core.errors import FormatError, InputError, PortsideError
+from . import multipart
+from .answers import Answer, NoAnswerError, NotReadyError, Question
+from .docs_page import PAGE
+from .engine import Engine
+from .wire import Asked, Wire
+
+Scope: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+Handler: TypeAlias = Callable[["Incoming"], Awaitable["Reply"]]
+
+JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+log = logging.getLogger("portside.http")
+
+
+class Serving(Protocol):
+    """What the doors stand in front of."""
+
+    engine: Engine | None
+    wire: Wire
+    openapi: dict[str, Any]
+
+    @property
+    def fault(self) -> str:
+        """Why there is no engine."""
+        ...
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A request whose body has been read. `arrived`: monotonic seconds when the last of it was there."""
+
+    body: bytes
+    headers: dict[bytes, bytes]
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status, body, content type, more headers."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: Iterable[tuple[bytes, bytes]] = ()
+
+
+class RefusalError(Exception):
+    """A request that is refused with this status and error."""
+
+    def __init__(self, status: int, error: PortsideError, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.status, self.error, self.headers = status, error, headers
+        super().__init__(str(error))
+
+
+class HttpApp:
+    """The ASGI application over whatever `serving` holds at the moment of a request."""
+
+    def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20) -> None:
+        self._serving, self._max_body = serving, max_body_bytes
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/predict": {"POST": self._predict},
+            "/livez": {"GET": self._livez}, "/readyz": {"GET": self._readyz},
+            "/metrics": {"GET": self._metrics}, "/openapi.json": {"GET": self._openapi},
+            "/docs": {"GET": self._docs}, "/": {"GET": self._docs},
+        }  # fmt: skip
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3. Only HTTP is served."""
+        if scope["type"] != "http":
+            return
+        try:
+            handler = self._route(scope)
+            reply = await handler(await self._read(scope, receive))
+        except RefusalError as refused:
+            reply = self._refused(refused)
+        except InputError as error:
+            reply = self._refused(RefusalError(422, error))
+        except NoAnswerError as error:
+            reply = self._refused(RefusalError(503, error, error.receipt.to_headers()))
+        except NotReadyError as error:
+            reply = self._refused(RefusalError(503, error, [(b"retry-after", b"1")]))
+        except ConnectionResetError:
+            return
+        except Exception:  # ours: recorded here, told to nobody
+            log.exception("A request failed inside the service")
+            reply = self._refused(RefusalError(500, PortsideError("The service failed; its log says why")))
+        await _send(send, reply, head=scope["method"] == "HEAD")
+
+    def _route(self, scope: Scope) -> Handler:
+        methods = self._routes.get(scope["path"])
+        if methods is None:
+            paths = ", ".join(self._routes)
+            raise RefusalError(404, InputError("There is nothing at this path", field="path", got=scope["path"][:100], expected=paths))
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method not in methods:
+            allowed = [*methods, "HEAD"] if "GET" in methods else list(methods)
+            error = InputError("This path does not take this method", field="method", got=scope["method"][:20], expected=", ".join(allowed))
+            raise RefusalError(405, error, [(b"allow", ", ".join(allowed).encode())])
+        return methods[method]
+
+    async def _read(self, scope: Scope, receive: Receive) -> Incoming:
+        """The whole body, within the limit."""
+        arrived = time.monotonic()
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        said = headers.get(b"content-length", b"0")
+        if said.isdigit() and int(said) > self._max_body:
+            raise RefusalError(413, self._too_large(int(said)))
+        chunks, size = list[bytes](), 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > self._max_body:
+                raise RefusalError(413, self._too_large(size))
+            if not message.get("more_body", False):
+                break
+        if len(chunks) > 1:
+            arrived = time.monotonic()  # a slow upload is not our delay
+        return Incoming(chunks[0] if len(chunks) == 1 else b"".join(chunks), headers, arrived)
+
+    def _too_large(self, size: int) -> InputError:
+        return InputError("The body is too large", field="body", got=f"{size} bytes", expected=f"at most {self._max_body} bytes")
+
+    async def _predict(self, incoming: Incoming) -> Reply:
+        engine = self._serving.engine
+        if engine is None:
+            raise NotReadyError(self._serving.fault)
+        asked = self._asked(incoming)
+        answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
+        headers = answer.receipt.to_headers()
+        return Reply(200, orjson.dumps(self.body(answer, asked), option=orjson.OPT_SERIALIZE_NUMPY), headers=headers)
+
+    def body(self, answer: Answer, asked: Asked) -> dict[str, Any]:
+        """The answer as JSON-ready data: outputs, receipt, and flags where there are any."""
+        data: dict[str, Any] = {"outputs": self._serving.wire.write(answer.outputs, asked.form), "receipt": answer.receipt.to_dict()}
+        return {**data, "flags": [flag._asdict() for flag in answer.flags]} if answer.flags else data
+
+    def _asked(self, incoming: Incoming) -> Asked:
+        kind = incoming.headers.get(b"content-type", JSON)
+        media = kind.split(b";", 1)[0].strip().lower()
+        try:
+            if media == b"multipart/form-data":
+                return self._serving.wire.read_parts(multipart.parse(incoming.body, kind))
+            if media == JSON or media.endswith(b"+json"):
+                return self._serving.wire.read_json(incoming.body)
+        except orjson.JSONDecodeError as error:
+            raise RefusalError(400, InputError(f"The body is not JSON: {error}", field="body")) from error
+        except FormatError as error:
+            raise RefusalError(400, InputError(error.what, field="body", got=error.got, expected=error.expected)) from error
+        shown = media[:60].decode("latin-1")
+        raise RefusalError(415, InputError("The content type is not one this route takes", field="content-type", got=shown,
+                                           expected="application/json or multipart/form-data"))  # fmt: skip
+
+    async def _livez(self, _: Incoming) -> Reply:
+        return Reply(200, b"alive\n", TEXT)
+
+    async def _readyz(self, _: Incoming) -> Reply:
+        if self._serving.engine is None:
+            raise NotReadyError(self._serving.fault)
+        return Reply(200, b"ready\n", TEXT)
+
+    async def _metrics(self, _: Incoming) -> Reply:
+        engine = self._serving.engine
+        return Reply(200, (engine.metrics.text() if engine else "").encode(), PROMETHEUS)
+
+    async def _openapi(self, _: Incoming) -> Reply:
+        return Reply(200, orjson.dumps(self._serving.openapi))
+
+    async def _docs(self, _: Incoming) -> Reply:
+        return Reply(200, PAGE, b"text/html; charset=utf-8")
+
+    def _refused(self, refused: RefusalError) -> Reply:
+        if self._serving.engine is not None:
+            self._serving.engine.metrics.refuse(refused.status)
+        return Reply(refused.status, orjson.dumps(refused.error.to_dict(), default=str), headers=refused.headers)
+
+
+async def _send(send: Send, reply: Reply, head: bool) -> None:
+    headers: Headers = [
+        (b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode()),
+        (b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), *reply.headers,
+    ]  # fmt: skip
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})

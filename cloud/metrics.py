@@ -1,0 +1,70 @@
+"""Counters and one histogram, as Prometheus text. One object per worker process, written from the event loop only.
+
+Names: `portside_requests_total{model,reason}`, `portside_refused_total{status}`, `portside_failovers_total{entry,reason}`,
+`portside_request_seconds` (histogram), and gauges that are read when asked for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+Labels = tuple[tuple[str, str], ...]
+
+
+class Metrics:
+    """What one worker has served. `gauges` gives name -> value when the page is asked for."""
+
+    def __init__(self, gauges: Callable[[], Mapping[str, float]] | None = None) -> None:
+        self._gauges = gauges or dict[str, float]
+        self.requests: Counter[Labels] = Counter()
+        self.refused: Counter[Labels] = Counter()
+        self.failovers: Counter[Labels] = Counter()
+        self._buckets = [0] * (len(BUCKETS_S) + 1)
+        self._seconds = 0.0
+
+    def answered(self, model: str, reason: str, seconds: float, attempts: Iterable[str]) -> None:
+        """One answer. `attempts`: "entry:reason" of those that did not answer."""
+        self.requests[("model", model), ("reason", reason)] += 1
+        self._buckets[bisect_left(BUCKETS_S, seconds)] += 1
+        self._seconds += seconds
+        for attempt in attempts:
+            entry, _, why = attempt.partition(":")
+            self.failovers[("entry", entry), ("reason", why)] += 1
+
+    def refuse(self, status: int) -> None:
+        """One request that got an error instead of an answer."""
+        self.refused[(("status", str(status)),)] += 1
+
+    def text(self) -> str:
+        """Prometheus exposition format, version 0.0.4."""
+        lines = [
+            *_counter("portside_requests_total", "Answers by who gave them and why.", self.requests),
+            *_counter("portside_refused_total", "Requests answered with an error, by status.", self.refused),
+            *_counter("portside_failovers_total", "Entries of the chain that did not answer, by reason.", self.failovers),
+            *self._histogram("portside_request_seconds", "Time from arrival to answer."),
+        ]
+        for name, value in self._gauges().items():
+            lines += [f"# TYPE {name} gauge", f"{name} {value:g}"]
+        return "\n".join(lines) + "\n"
+
+    def _histogram(self, name: str, about: str) -> list[str]:
+        lines, total = [f"# HELP {name} {about}", f"# TYPE {name} histogram"], 0
+        for limit, count in zip((*BUCKETS_S, float("inf")), self._buckets, strict=True):
+            total += count
+            lines.append(f'{name}_bucket{{le="{"+Inf" if limit == float("inf") else f"{limit:g}"}"}} {total}')
+        return [*lines, f"{name}_sum {self._seconds:.6f}", f"{name}_count {total}"]
+
+
+def _counter(name: str, about: str, values: Counter[Labels]) -> list[str]:
+    lines = [f"# HELP {name} {about}", f"# TYPE {name} counter"]
+    for labels, value in values.items():
+        shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
+        lines.append(f"{name}{{{shown}}} {value}")
+    return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

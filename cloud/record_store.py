@@ -1,0 +1,179 @@
+"""Records into SQLite, off the request path: a bounded queue, one writer thread, batches, losses counted.
+
+WAL mode lets several worker processes write one file. Schema (`PRAGMA user_version` is the record version):
+one row per record, scalar columns as in Record v1, tensors and the receipt as JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..sdk.core.errors import FormatError
+from ..sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record, keep
+from ..sdk.core.signature import Array, Signature
+
+BATCH = 512
+PAUSE_S = 0.05
+_JSON = ("inputs", "features", "outputs", "receipt", "flags")
+_TYPES = {"server_ms": "INTEGER NOT NULL", "event_ms": "INTEGER NOT NULL", "sequence": "INTEGER", "version": "INTEGER NOT NULL",
+          "exposed": "INTEGER NOT NULL", "propensity": "REAL NOT NULL", "selection": "REAL NOT NULL"}  # fmt: skip
+COLUMNS = tuple(item.name for item in fields(Record))
+_COLUMN_TYPES = ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in COLUMNS)
+SCHEMA = f"CREATE TABLE IF NOT EXISTS records ({_COLUMN_TYPES}, PRIMARY KEY (id)) WITHOUT ROWID"
+INSERT = f"INSERT OR IGNORE INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"  # noqa: S608  constants only
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A record with its tensors as they are; the writer's thread makes them storable, redacted where the signature says."""
+
+    record: Record
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    signature: Signature
+
+
+class RecordStore:
+    """Writes drafts to one SQLite file.
+
+    Args:
+        path: the file; made with its folder.
+        size: drafts that may wait; more are lost, and counted.
+        raw_limit_bytes: larger tensors are described, not kept.
+
+    Attributes:
+        written, lost: counts. fault: the last error of the disk, or "".
+
+    Raises FormatError when the file holds records of another version, or is not a database.
+    """
+
+    def __init__(self, path: Path, size: int = 10_000, raw_limit_bytes: int = RAW_LIMIT_BYTES) -> None:
+        self.path, self.written, self.lost, self.fault = Path(path), 0, 0, ""
+        self._limit = raw_limit_bytes
+        self._queue: queue.Queue[Draft | None] = queue.Queue(size)
+        self._idle = threading.Condition()
+        self._pending = 0
+        prepare(self.path)
+        self._thread = threading.Thread(target=self._write_all, name="portside-records", daemon=True)
+        self._thread.start()
+
+    def put(self, draft: Draft) -> bool:
+        """Queue a record; False when the queue is full and the record is lost. Never blocks."""
+        with self._idle:
+            self._pending += 1
+        try:
+            self._queue.put_nowait(draft)
+        except queue.Full:
+            self._settle(1, lost=1)
+            return False
+        return True
+
+    def flush(self, seconds: float = 10.0) -> bool:
+        """Wait until everything queued so far is on the disk or lost; False when that took too long."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._pending == 0, seconds)
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Flush and end the writer."""
+        self.flush(seconds)
+        self._queue.put(None)
+        self._thread.join(seconds)
+
+    def _write_all(self) -> None:
+        with closing(connect(self.path)) as database:
+            while batch := self._take():
+                rows = [row(finished(draft, self._limit)) for draft in batch]
+                lost = self._store(database, rows)
+                self._settle(len(batch), lost=lost)
+
+    def _take(self) -> list[Draft]:
+        """The next batch, after a short pause that lets one gather; empty at the end."""
+        batch: list[Draft] = []
+        first = self._queue.get()
+        if first is None:
+            return batch
+        batch.append(first)
+        time.sleep(PAUSE_S)
+        while len(batch) < BATCH:
+            try:
+                draft = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if draft is None:
+                self._queue.put(None)
+                break
+            batch.append(draft)
+        return batch
+
+    def _store(self, database: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
+        """Write one batch in one transaction; rows lost."""
+        try:
+            with database:
+                database.executemany(INSERT, rows)
+        except sqlite3.Error as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return len(rows)
+        return 0
+
+    def _settle(self, count: int, lost: int) -> None:
+        with self._idle:
+            self._pending -= count
+            self.lost += lost
+            self.written += count - lost
+            if self._pending == 0:
+                self._idle.notify_all()
+
+
+def prepare(path: Path) -> None:
+    """Make the file and its table. Raises FormatError for a file that cannot be used."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(connect(path)) as database, database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, RECORD_VERSION):
+                raise FormatError("The records file was written by another version of Portside", got=version, expected=RECORD_VERSION,
+                                  fix="Name another file under [records] path.")  # fmt: skip
+            database.execute(SCHEMA)
+            database.execute(f"PRAGMA user_version = {RECORD_VERSION}")
+    except (sqlite3.Error, OSError) as error:
+        raise FormatError(f"Records cannot be written: {error}", got=str(path), fix="Name another file under [records] path.") from error
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in WAL mode that waits for other writers."""
+    database = sqlite3.connect(path, timeout=10.0)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    return database
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Every record of a file, oldest first."""
+    with closing(connect(Path(path))) as database:
+        for values in database.execute(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY id"):  # noqa: S608  constants only
+            data = dict(zip(COLUMNS, values, strict=True))
+            data.update({name: json.loads(data[name]) for name in _JSON}, exposed=bool(data["exposed"]))
+            yield Record.from_dict(data)
+
+
+def finished(draft: Draft, raw_limit_bytes: int) -> Record:
+    """The record with storable inputs and outputs."""
+    kept = (keep(side, draft.signature, raw_limit_bytes) for side in (draft.inputs, draft.outputs))
+    inputs, outputs = kept
+    return replace(draft.record, inputs=inputs, outputs=outputs)
+
+
+def row(record: Record) -> tuple[Any, ...]:
+    """The record as values of `COLUMNS`."""
+    data = record.to_dict()
+    data.update({name: json.dumps(data[name], ensure_ascii=False, separators=(",", ":"), default=str) for name in _JSON})
+    return tuple(data[name] for name in COLUMNS)

@@ -1,0 +1,197 @@
+"""From intent to what can be loaded: packages to digests, artifacts compiled and verified, outputs that fit together.
+
+Everything here happens before a service exists, in the factory: an error ends the command instead of restarting a worker
+for ever. Artifacts are kept below $PORTSIDE_HOME/artifacts by package digest, so only the first start compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..runtimes.artifact import Artifact, open_artifact
+from ..runtimes.compiling import compile as compile_package
+from ..runtimes.compiling import default_out
+from ..sdk.core.codec.codec import Codec
+from ..sdk.core.door import Door
+from ..sdk.core.errors import FormatError, InputError, IntegrityError, PortsideError, TrustError
+from ..sdk.core.manifest import digest_of
+from ..sdk.core.signature import NUMPY, Array, Signature, TensorSpec
+from ..sdk.opening import open as open_package
+from .deployment import Cache, Deployment, Endpoint, Link, Model
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model entry: its settings and its artifact, with the codec in front of it.
+
+    Attributes:
+        name: of the package.
+        digest: of the package.
+        front: two models with the same front take the very same typed tensors, so encoding once is enough.
+    """
+
+    settings: Model
+    artifact: Artifact
+    codec: Codec
+    name: str
+    digest: str
+    front: str
+
+    @property
+    def signature(self) -> Signature:
+        """Tensors in and out."""
+        return self.artifact.signature
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A deployment whose every entry exists.
+
+    Attributes:
+        entries: the champion's ResolvedModel first, then the chain: ResolvedModel, Cache, Endpoint, or a default's outputs for one row.
+        digest: of the intent with its packages as digests.
+    """
+
+    deployment: Deployment
+    entries: tuple[ResolvedModel | Cache | Endpoint | Mapping[str, Array], ...]
+    digest: str
+
+    @property
+    def champion(self) -> ResolvedModel:
+        """The model that answers when all is well."""
+        first = self.entries[0]
+        assert isinstance(first, ResolvedModel)  # noqa: S101  by construction
+        return first
+
+    @property
+    def signature(self) -> Signature:
+        """The champion's: what callers see."""
+        return self.champion.signature
+
+
+def resolve(deployment: Deployment) -> Resolved:
+    """Open, compile where needed, audit and compare everything a deployment names.
+
+    Raises:
+        FormatError: outputs that do not fit, a default the signature does not allow.
+        PortsideError: whatever a package or its compile is refused for; the entry is named.
+    """
+    champion = resolve_model(deployment, deployment.champion, "[champion]")
+    entries: list[ResolvedModel | Cache | Endpoint | Mapping[str, Array]] = [champion]
+    for place, link in enumerate(deployment.failover.chain):
+        entries.append(_link(deployment, link, champion.signature, f"[[failover.chain]] number {place + 1}"))
+    pinned = [entry.digest for entry in entries if isinstance(entry, ResolvedModel)]
+    return Resolved(deployment, tuple(entries), digest_of({"intent": deployment.digest, "packages": pinned}))
+
+
+def resolve_model(deployment: Deployment, settings: Model, where: str) -> ResolvedModel:
+    """One package, its artifact, and its codec."""
+    try:
+        artifact = _given(deployment, settings) if settings.artifact else _compiled(deployment, settings)
+        codec = Codec.from_steps(artifact.codec, lambda name: (artifact.path / name).read_bytes())
+    except PortsideError as error:
+        error.what = f"{deployment.path.name}, {where}: {error.what}"
+        error.args = (error._message(),)
+        raise
+    if not settings.trust and (host := [stage.name for stage in artifact.stages if stage.kind == "host"]):
+        raise TrustError(f"{deployment.path.name}, {where}: the package runs Python of its own", got=", ".join(host),
+                         fix="Read its host/ folder, then say trust = true in that section.")  # fmt: skip
+    inputs = artifact.signature.to_dict()["inputs"]
+    front = digest_of({"codec": [dict(step) for step in artifact.codec], "inputs": inputs,
+                       "files": {name: entry.sha256 for name, entry in artifact.files.items() if name.startswith("codec/")}})  # fmt: skip
+    return ResolvedModel(settings, artifact, codec, artifact.name, artifact.package_digest, front)
+
+
+def _given(deployment: Deployment, settings: Model) -> Artifact:
+    """The artifact that the file names, which must be of the package and target that it names."""
+    artifact = open_artifact(deployment.folder / str(settings.artifact))
+    package = open_package(_reference(deployment, settings.package), settings.digest)
+    if artifact.package_digest != package.digest:
+        raise IntegrityError("The artifact was compiled from another package", got=artifact.package_digest, expected=package.digest)
+    if artifact.target != settings.target:
+        raise FormatError("The artifact is for another target", got=artifact.target, expected=settings.target)
+    return artifact
+
+
+def _compiled(deployment: Deployment, settings: Model) -> Artifact:
+    package = open_package(_reference(deployment, settings.package), settings.digest, settings.trust)
+    kept = default_out(package, settings.target)
+    if kept.is_dir():
+        try:
+            artifact = open_artifact(kept)
+            if artifact.package_digest == package.digest and artifact.verified.get("verdict") == "passed":
+                return artifact
+        except (FormatError, IntegrityError):
+            pass  # a damaged or older copy is replaced by a fresh compile
+    return compile_package(package, settings.target)
+
+
+def _reference(deployment: Deployment, package: str) -> str | Path:
+    """A folder beside the deployment file comes first, then the store."""
+    folder = deployment.folder / package
+    return folder if folder.is_dir() else package
+
+
+def _link(deployment: Deployment, link: Link, signature: Signature, where: str) -> ResolvedModel | Cache | Endpoint | Mapping[str, Array]:
+    if link.default is not None:
+        return default_row(link.default, signature, f"{deployment.path.name}, {where}")
+    if link.package is None:
+        entry = link.cache or link.endpoint
+        assert entry is not None  # noqa: S101  the file's validation says so
+        return entry
+    model = resolve_model(deployment, link.model(), where)
+    check_outputs(model.signature, signature, f"{deployment.path.name}, {where}")
+    return model
+
+
+def check_outputs(backup: Signature, champion: Signature, where: str) -> None:
+    """Raise FormatError unless `backup` has every output of `champion`, alike in dtype, rank, sizes and categories."""
+    have = {spec.name: spec for spec in backup.outputs}
+    for spec in champion.outputs:
+        other = have.get(spec.name)
+        if other is None:
+            raise FormatError(f"{where}: the backup lacks the output {spec.name!r}", got=", ".join(have),
+                              fix="A backup answers in the champion's place, so it needs the same outputs.")  # fmt: skip
+        same = other.dtype == spec.dtype and other.categories == spec.categories and _fits(other, spec)
+        if not same:
+            raise FormatError(f"{where}: the backup's output {spec.name!r} is not like the champion's",
+                              got=_text(other), expected=_text(spec))  # fmt: skip
+
+
+def default_row(values: Mapping[str, Any], signature: Signature, where: str) -> dict[str, Array]:
+    """A default's outputs for one row, in the signature's dtypes. Raises FormatError naming the output at fault."""
+    names = [spec.name for spec in signature.outputs]
+    if set(values) != set(names):
+        wrong = sorted(set(values) ^ set(names))[0]
+        raise FormatError(f"{where}: the default {'lacks' if wrong in names else 'has an unknown'} output {wrong!r}",
+                          got=", ".join(values), expected=", ".join(names))  # fmt: skip
+    return {spec.name: _default(spec, values[spec.name], where) for spec in signature.outputs}
+
+
+def _default(spec: TensorSpec, value: Any, where: str) -> Array:
+    """One output, held against its spec by the same door that inputs pass."""
+    if isinstance(value, str) and spec.categories and value in spec.categories:
+        value = spec.categories.index(value)
+    row = value if spec.batch_axis is None else np.expand_dims(np.asarray(value), spec.batch_axis).tolist()
+    strict = TensorSpec(spec.name, spec.dtype, spec.shape, spec.batch_axis, range=spec.range, on_range="reject",
+                        categories=spec.categories, on_unknown="reject", missing=spec.missing)  # fmt: skip
+    try:
+        array = Door(Signature((strict,), ())).check({spec.name: row}).arrays[spec.name]
+    except InputError as error:
+        raise FormatError(f"{where}: the default is not an answer the signature allows: {error}") from error
+    return array.astype(NUMPY[spec.dtype])
+
+
+def _fits(one: TensorSpec, other: TensorSpec) -> bool:
+    sizes = zip(one.shape, other.shape, strict=False)
+    alike = all(a == b for a, b in sizes if isinstance(a, int) and isinstance(b, int))
+    return len(one.shape) == len(other.shape) and one.batch_axis == other.batch_axis and alike
+
+
+def _text(spec: TensorSpec) -> str:
+    return f"{spec.dtype} {spec.shape}" + (f" of {list(spec.categories)}" if spec.categories else "")

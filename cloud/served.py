@@ -1,0 +1,7 @@
+"""What `portside serve` hands to `bentoml serve`: the service of the deployment named in the environment."""
+
+import os
+
+from .service import service
+
+svc = service(os.environ["PORTSIDE_DEPLOYMENT"], workers=int(os.environ.get("PORTSIDE_WORKERS", "1")))

@@ -1,0 +1,65 @@
+"""`portside serve`: check the deployment here, then become `bentoml serve`.
+
+The deployment is resolved first, in this process, so that its errors are ours and compiles are done once. Then this
+process *becomes* BentoML's (exec): one process id, and signals reach the one that handles them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from ..sdk.core.errors import InputError, MissingExtraError
+from .deployment import read
+from .resolving import Resolved, resolve
+
+TARGET = "portside.cloud.served:svc"
+
+
+def prepare(path: str | Path) -> Resolved:
+    """Read, resolve and compile what a deployment names; what `serve` does before it listens.
+
+    Raises:
+        PortsideError: whatever is wrong, with the line or the entry.
+        MissingExtraError: the serving libraries are not installed.
+    """
+    for module in ("bentoml", "orjson", "httpx", "python_multipart"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(f"Serving needs {module}", extra="cloud")
+    return resolve(read(path))
+
+
+def command(path: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment that serve a deployment. Raises InputError for a host or port that cannot be."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        raise InputError("The host is not an IP address", field="host", got=host, expected="such as 127.0.0.1 or 0.0.0.0") from error
+    if not 0 < port < 65536 or workers < 1:
+        raise InputError("The port or the number of workers cannot be used", field="port", got=(port, workers))
+    environment = {**os.environ, "PORTSIDE_DEPLOYMENT": str(Path(path).resolve()), "PORTSIDE_WORKERS": str(workers)}
+    environment["BENTOML_DO_NOT_TRACK"] = "True"
+    line = [sys.executable, "-m", "bentoml", "serve", TARGET, "--host", host, "--port", str(port)]
+    return [*line, "--working-dir", str(Path(path).resolve().parent)], environment
+
+
+def serve(path: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> NoReturn:
+    """Serve a deployment until a signal ends it. Does not return.
+
+    Args:
+        path: the deployment file.
+        host: address to listen on.
+        port: TCP port.
+        workers: server processes, each with models of its own.
+
+    Raises as `prepare` does, before anything listens.
+    """
+    line, environment = command(path, host, port, workers)
+    prepare(path)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(line[0], line, environment)  # noqa: S606  our own interpreter, arguments as a list

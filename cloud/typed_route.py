@@ -1,0 +1,21 @@
+"""The answer of BentoML's own typed route: the same engine and the same validator behind another door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .answers import NotReadyError, Question
+from .host import Host
+
+
+async def ask(host: Host, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns in, {"outputs", "receipt"} out, JSON-ready. Raises InputError, NoAnswerError, NotReadyError."""
+    if host.engine is None:
+        raise NotReadyError(host.fault)
+    answer = await host.engine.answer(Question(dict(inputs), time.monotonic()))
+    outputs = {name: np.asarray(array).tolist() for name, array in answer.outputs.items()}
+    return {"outputs": outputs, "receipt": answer.receipt.to_dict()}
