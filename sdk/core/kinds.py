@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .contract import Rule
+from .infer import kind_of
 from .signature import Array, Kind, Signature, TensorSpec
-
-_WIDE = 16
-_NAMES = ("embedding", "embeddings", "features", "sentence", "vector")
 
 
 def infer_kind(spec: TensorSpec, values: Array) -> Kind:
-    """The kind of an output: as its spec says, else decision for integers, bools and strings, embedding for rows of unit
-    length (16 numbers or more, named like one or not probabilities), score for numbers in [0, 1], otherwise value.
+    """The kind of an output: as its spec says, else what its finite values look like (sdk/core/infer.py).
 
     Args:
         spec: the output.
@@ -23,12 +20,10 @@ def infer_kind(spec: TensorSpec, values: Array) -> Kind:
     """
     if spec.kind is not None:
         return spec.kind
-    if spec.dtype not in ("f32", "f64", "f16"):
-        return "decision"
-    finite = np.asarray(values, np.float64)[np.isfinite(np.asarray(values, np.float64))]
-    if _unit_rows(values) and (spec.name.lower() in _NAMES or (finite.size and finite.min() < 0)):
-        return "embedding"
-    return "score" if finite.size and finite.min() >= 0 and finite.max() <= 1 else "value"
+    if values.dtype.kind == "f":
+        rows = np.isfinite(values.reshape(len(values), -1)).all(axis=1) if values.ndim else np.isfinite(values)
+        return kind_of(values[rows])
+    return kind_of(values)
 
 
 def scale_of(values: Array) -> float:
@@ -59,10 +54,3 @@ def rules_of(signature: Signature, outputs: Mapping[str, Sequence[Array]],
         rules[spec.name] = Rule(kind, dict((limits or {}).get(spec.name, {})), scale, spec.top_k)
     return rules
 
-
-def _unit_rows(values: Array) -> bool:
-    if values.ndim != 2 or values.shape[1] < _WIDE or not len(values):
-        return False
-    with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.linalg.norm(np.asarray(values, np.float64), axis=1)
-    return bool((np.abs(lengths - 1) < 1e-3).all())
