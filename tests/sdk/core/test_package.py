@@ -113,7 +113,8 @@ def test_a_linked_folder_beside_the_files_is_refused(make: Make, tmp_path: Path)
     "name",
     ["../x", "program/../../x", "/etc/passwd", "program/../host/x", "./program/x", "program//x", "program/x/", "program/./x", "program",
      "program/", "", ".", "..", "x", "annotations/x", "other/x", "program\\x", "program/a\\b", "program/a\0b", "program/a\nb",
-     "program/\x1b[2J", "program/a\u202eb", "program/c:x", "C:/x", "program/" + "a" * 256, "program/e\u0301", "~/x", "manifest.json", "program/\ud800"],
+     "program/\x1b[2J", "program/a\u202eb", "program/c:x", "C:/x", "program/" + "a" * 256, "program/e\u0301", "~/x",
+     "manifest.json", "program/\ud800"],
 )  # fmt: skip
 def test_a_path_that_leaves_the_package_is_refused(make: Make, name: str) -> None:
     package = make()
