@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ...runtimes.fidelity import Fidelity
+from ...runtimes.fidelity import Example, Fidelity
 from ...runtimes.report import Report, TargetReport
 from ...runtimes.verify import verify
 from ..core.data import Data
@@ -17,6 +17,7 @@ from ..core.errors import InputError, PortsideError
 from .console import Exit, Result, progress, table
 from .models import Model, open_model
 from .objects import load_module
+from .places import open_package_at
 from .refusal import code_of
 from .tables import arguments as data_arguments
 from .tables import read
@@ -56,6 +57,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a package, an artifact, a name in the store, or a folder with a zoo.py")
     parser.add_argument("--targets", default="all", help="names with commas between (default: all that work here)")
     parser.add_argument("--data", help="held-out rows: FILE.py:OBJECT, .npz or .csv")
+    parser.add_argument("--package", help="the package that an artifact came from; with --data, to count flips on those rows")
+    parser.add_argument("--html", metavar="FILE", help="also write a page for people (one path only)")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="of a zoo, only this package; may be repeated")
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
     data_arguments(parser)
@@ -69,7 +72,9 @@ def run(args: argparse.Namespace) -> Result:
     outcomes: list[Outcome] = []
     for place, (name, make) in enumerate(jobs, 1):
         progress(f"[{place}/{len(jobs)}] {name} ...")
-        outcomes.append(_outcome(name, make, targets, args.trust))
+        outcomes.append(_outcome(name, make, targets, args))
+    if args.html and len(outcomes) == 1 and (report := outcomes[0].report):
+        progress(f"page: {report.to_html(args.html)}")
     return Result([_data(outcome) for outcome in outcomes], _text(outcomes), _worst(outcomes))
 
 
@@ -86,11 +91,12 @@ def _jobs(path: str, data: Data | None, trust: bool, only: list[str]) -> Iterato
     yield from ((name, make) for name, make in packages.items() if not only or name in only)
 
 
-def _outcome(name: str, make: Callable[[], tuple[Model, Data | None]], targets: Any, trust: bool) -> Outcome:
+def _outcome(name: str, make: Callable[[], tuple[Model, Data | None]], targets: Any, args: argparse.Namespace) -> Outcome:
     started = time.monotonic()
     try:
         model, data = make()
-        report = verify(model, data, targets, trust=trust)
+        package = open_package_at(args.package, args.trust) if args.package else None
+        report = verify(model, data, targets, package=package, trust=args.trust)
     except PortsideError as error:
         return Outcome(name, time.monotonic() - started, error=error)
     return Outcome(name, time.monotonic() - started, report)
@@ -98,7 +104,7 @@ def _outcome(name: str, make: Callable[[], tuple[Model, Data | None]], targets: 
 
 def _data(outcome: Outcome) -> dict[str, Any]:
     held = outcome.report.to_dict() if outcome.report else outcome.error.to_dict() if outcome.error else {}
-    return {"name": outcome.name, "seconds": round(outcome.seconds, 3), "code": int(outcome.code), **held}
+    return {**held, "name": outcome.name, "seconds": round(outcome.seconds, 3), "code": int(outcome.code)}
 
 
 def _worst(outcomes: list[Outcome]) -> Exit:
@@ -151,5 +157,8 @@ def _faults(found: Fidelity | None) -> Iterator[str]:
         yield found.fault
     for check in found.checks:
         if check.judgement.verdict != "passed":
-            at = f"; case {check.worst.case} row {check.worst.row}: reference {check.worst.reference}, got {check.worst.got}" if check.worst else ""
-            yield f"{check.output} {check.judgement.verdict} ({check.judgement.note}){at}"
+            yield f"{check.output} {check.judgement.verdict} ({check.judgement.note}){_where(check.worst)}"
+
+
+def _where(worst: Example | None) -> str:
+    return f"; case {worst.case} row {worst.row}: reference {worst.reference}, got {worst.got}" if worst else ""
