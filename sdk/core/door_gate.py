@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -42,8 +43,7 @@ class Gate:
         self.shape, self.rank = spec.shape, len(spec.shape)
         self.coded = spec.categories is not None and self.rim.kind in "iu"
         self.float = self.rim.kind == "f"
-        finite = float(np.finfo(np.float32).max)
-        self.low, self.high = spec.range if spec.range is not None else (-finite, finite)
+        self.low, self.high = _limits(spec.range, self.rim)
         self.ranged = spec.range is not None and self.rim.kind in "iuf"
         if self.low > self.high:
             raise FormatError(f"The range of {spec.name!r} is empty", got=spec.range)
@@ -171,6 +171,17 @@ class Gate:
             return refusal(f"{dim!r} is {known[0]} in {known[1]!r}", self.name, got=got, expected=_shape_text(self.shape))
         what = "a dimension is empty" if 0 in array.shape and array.ndim == self.rank else "the shape does not fit"
         return refusal(what, self.name, got=got, expected=_shape_text(self.shape))
+
+
+def _limits(given: tuple[float, float] | None, rim: np.dtype[Any]) -> tuple[float, float]:
+    """The range in values that the rim's dtype has: rounded like the data for floats, inward for integers."""
+    if given is None:
+        finite = float(np.finfo(np.float32).max)
+        return -finite, finite
+    if rim.kind != "f":
+        return math.ceil(given[0]) if math.isfinite(given[0]) else given[0], math.floor(given[1]) if math.isfinite(given[1]) else given[1]
+    with np.errstate(over="ignore"):
+        return float(np.float32(given[0])), float(np.float32(given[1]))
 
 
 def _within(flat: Array, low: float, high: float) -> bool:

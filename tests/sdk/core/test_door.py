@@ -132,6 +132,12 @@ def test_large_finite_values_are_not_infinite():
     assert door(X).check({"x": np.full((1, 3), 3e38, np.float32)}).flags == ()
 
 
+def test_a_range_is_rounded_as_the_data_are():
+    assert door(TensorSpec("a", "f64", ("batch",), range=(0.1, 0.1))).check({"a": [0.1]}).flags == ()
+    clamped = door(TensorSpec("n", "i32", ("batch",), range=(0.5, 2.5), on_range="clamp")).check({"n": [0, 3]})
+    assert clamped.arrays["n"].tolist() == [1, 2]
+
+
 def test_unknown_codes_become_one_code_and_are_flagged():
     checked = door(COLOUR).check({"colour": np.array([1, 7, UNKNOWN_CODE, -9], np.int32)})
     assert checked.arrays["colour"].tolist() == [1, UNKNOWN_CODE, UNKNOWN_CODE, UNKNOWN_CODE]
