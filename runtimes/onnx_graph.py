@@ -67,9 +67,9 @@ def normalise(model: ModelProto, rim: Rim) -> Normalised:
     """
     copy = _copied(model)
     _expect(copy.graph, rim)
+    rewrite(copy)
     _resolve_boundaries(copy.graph, len(rim.outputs))
     _separate_outputs(copy.graph, len(rim.outputs))
-    rewrite(copy)
     traces = _name_nodes(copy.graph)
     strip(copy)
     names, boundaries = _renaming(copy.graph, rim)

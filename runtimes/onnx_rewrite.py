@@ -11,7 +11,21 @@ from .onnx_extract import subgraphs
 
 def rewrite(model: ModelProto) -> None:
     """Apply all rewrites to a graph and its subgraphs, in place. Values need types where a rewrite depends on them."""
+    _hoist_constants(model.graph)
     _rewrite_graph(model.graph, {})
+
+
+def _hoist_constants(graph: GraphProto) -> None:
+    """Turn Constant nodes with a tensor into initializers: that is where weights are looked for."""
+    kept: list[NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.attribute[0].name == "value":
+            graph.initializer.append(node.attribute[0].t)
+            graph.initializer[-1].name = node.output[0]
+        else:
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _rewrite_graph(graph: GraphProto, outer: dict[str, int]) -> None:

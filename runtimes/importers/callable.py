@@ -75,11 +75,11 @@ def host_stage(function: Callable[..., Any], index: int, reads: Sequence[str]) -
     return Stage("host", name, f"host/{index:02d}-{name}.py", tuple(reads), (), function=name), text.encode()
 
 
-def output_specs(function: Callable[..., Any], inputs: Sequence[Input]) -> tuple[TensorSpec, ...]:
+def output_specs(function: Callable[..., Any], inputs: Sequence[Input], single: str = "output") -> tuple[TensorSpec, ...]:
     """Outputs of a function on the examples; a dimension that follows the number of rows is "batch"."""
     sizes = dimension_sizes(inputs)
     few, more = ({**sizes, BATCH: count} if BATCH in sizes else sizes for count in (2, 3))
-    first, second = (call(function, values(inputs, chosen)) for chosen in (few, more))
+    first, second = (call(function, values(inputs, chosen), single) for chosen in (few, more))
     return tuple(_spec(name, first[name], second[name], function) for name in first)
 
 

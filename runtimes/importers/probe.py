@@ -11,50 +11,54 @@ from onnx import ModelProto
 
 from ...sdk.core.errors import SourceLine, TraceError, UnsupportedError
 from ...sdk.core.signature import Array
+from ..onnx_run import open_graph
 from ..onnx_split import opaque_parts
 from .frames import line_of_trace
 from .inputs import BATCH, Input, dimension_sizes, values
 from .program import Source
-from .tracing import Traced
 
 _LARGE, _VERY_LARGE = 17, 300
 """A batch beyond the traced one; and one beyond usual limits, run where the code is seen to look at sizes."""
 _TOLERANCE = 1e-3
 
 
-def probe(traced: Traced, inputs: Sequence[Input], source: Source) -> None:
+def probe(model: ModelProto, inputs: Sequence[Input], source: Source, suspects: Sequence[SourceLine] = (),
+          traces: Mapping[str, str] | None = None) -> None:  # fmt: skip
     """Compare program and source with every dynamic dimension at 1, 2 and larger. Graphs with opaque nodes are left to `pack`.
 
+    Args:
+        model: the program's only graph.
+        inputs: its inputs.
+        source: what it was made from.
+        suspects: the user's lines that decide by a dimension.
+        traces: node name -> stack trace of the line that made it.
+
     Raises:
-        TraceError: they differ somewhere; names the sizes and the line that decides by a dimension, where there is one.
+        TraceError: they differ somewhere; names the sizes and the first suspect.
         UnsupportedError: ONNX Runtime has no kernel for a node; names it and the line it came from.
     """
-    if opaque_parts(traced.model):
+    if opaque_parts(model):
         return
-    session = open_session(traced.model, traced.graph.traces)
-    for sizes in _sizes(inputs, bool(traced.watch.lines)):
+    session = _open(model, traces or {})
+    for sizes in _sizes(inputs, bool(suspects)):
         try:
             expected = source(values(inputs, sizes))
         except Exception:  # noqa: S112  the source itself refuses this size: nothing to compare
             continue
-        _compare(session, inputs, sizes, expected, traced.watch.first)
+        _compare(session, inputs, sizes, expected, suspects[0] if suspects else None)
 
 
-def open_session(model: ModelProto, traces: Mapping[str, str] | None = None) -> ort.InferenceSession:
-    """Load a graph in ONNX Runtime on one thread. Raises UnsupportedError naming the node and the user's line."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
+def _open(model: ModelProto, traces: Mapping[str, str]) -> ort.InferenceSession:
     try:
-        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return open_graph(model)
     except Exception as error:
-        raise _unsupported(error, traces or {}) from error
+        raise _unsupported(error, traces) from error
 
 
 def _unsupported(error: Exception, traces: Mapping[str, str]) -> UnsupportedError:
     text = str(error)
     named = max((name for name in traces if name in text), key=len, default=None)
-    where: SourceLine | None = line_of_trace(traces[named]) if named else None
+    where = line_of_trace(traces[named]) if named else None
     return UnsupportedError("ONNX Runtime cannot run an operation" + (f" at {where}" if where else ""), got=text.splitlines()[0][:300],
                             fix="Write the line with other operations or dtypes (float32, int32).")  # fmt: skip
 

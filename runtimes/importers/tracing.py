@@ -90,13 +90,16 @@ def dtype_of_tensor(tensor: torch.Tensor) -> DType:
     return DTYPE_OF[tensor.dtype]
 
 
-def trace(body: Body, inputs: Sequence[Input], modules: Mapping[str, torch.nn.Module] | None = None) -> Traced:
+def trace(body: Body, inputs: Sequence[Input], modules: Mapping[str, torch.nn.Module] | None = None,
+          rework: Callable[[ModelProto], ModelProto] | None = None, opset: int = OPSET) -> Traced:  # fmt: skip
     """Trace `body` into one normalised ONNX graph.
 
     Args:
         body: typed tensors of native dtype by name -> what they become. Runs more than once.
         inputs: the program's inputs; every named dimension in their shapes is made dynamic, and stays so or is an error.
         modules: name -> module whose parameters `body` uses; the names lead the weights' names.
+        rework: applied to the exported ONNX graph before it is normalised (opaque nodes are replaced there).
+        opset: version of the standard operators.
 
     Raises:
         TraceError: what cannot be traced, with the user's line and the way out.
@@ -118,13 +121,14 @@ def trace(body: Body, inputs: Sequence[Input], modules: Mapping[str, torch.nn.Mo
     outputs = _output_specs(program, returned, dims)
     rim = Rim([item.spec.name for item in inputs], [spec.name for spec in outputs],
               {group: list(held) for group, held in returned.boundaries.items()}, dims)  # fmt: skip
-    return Traced(normalise(to_onnx(program), rim), outputs, program, watch)
+    exported = to_onnx(program, opset)
+    return Traced(normalise(rework(exported) if rework else exported, rim), outputs, program, watch)
 
 
-def to_onnx(program: ExportedProgram) -> ModelProto:
+def to_onnx(program: ExportedProgram, opset: int = OPSET) -> ModelProto:
     """Export without a word on stdout or stderr. Raises TraceError naming the operator that has no ONNX form."""
     with quiet(), explaining("An operation has no form in ONNX"):
-        exported = torch.onnx.export(program, (), dynamo=True, opset_version=OPSET, verbose=False, optimize=True)
+        exported = torch.onnx.export(program, (), dynamo=True, opset_version=opset, verbose=False, optimize=True)
         if exported is None:
             raise TraceError("torch.onnx.export returned nothing")
         return cast("Any", exported).model_proto
