@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import portside as ps
 import torch
 from sklearn.ensemble import RandomForestClassifier
+
+import portside as ps
 
 
 def predict(model: Any, features: Any) -> dict[str, Any]:

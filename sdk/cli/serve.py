@@ -1,0 +1,51 @@
+"""`portside serve`: check a deployment, then become the BentoML server that answers for it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ...cloud.resolving import Resolved, ResolvedModel
+from ...cloud.serving import prepare, serve
+from .console import Result, fields, progress, short, table
+
+EXAMPLE = """
+  portside serve deployment.toml --port 3000
+  portside serve deployment.toml --check          resolve, compile and verify everything, and serve nothing
+  curl -F photo=@cell.jpg localhost:3000/predict  then ask it; localhost:3000/docs lists the routes
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The deployment and where to listen."""
+    parser.add_argument("deployment", type=Path, metavar="DEPLOYMENT.toml")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--workers", type=int, default=1, help="server processes, each with models of its own (default: 1)")
+    parser.add_argument("--check", action="store_true", help="only check the deployment, and show its chain")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Does not return unless it only checks. Raises what is wrong with the deployment before anything listens."""
+    progress(f"resolving {args.deployment} ...")
+    if not args.check:
+        serve(args.deployment, args.host, args.port, args.workers)
+    return _checked(prepare(args.deployment))
+
+
+def _checked(resolved: Resolved) -> Result:
+    entries = [_entry(entry) for entry in resolved.entries]
+    deadline = resolved.deployment.failover.deadline_ms
+    head = {"deployment": resolved.deployment.name, "digest": resolved.digest, "deadline": f"{deadline:g} ms" if deadline else None}
+    rows = [[place, *entry.values()] for place, entry in enumerate(entries)]
+    shown = [[*row[:3], short(str(row[3])) if row[3] else "", *row[4:]] for row in rows]
+    text = f"{fields(head)}\n\n{table(shown, head=['entry', 'kind', 'name', 'digest', 'isolation'])}"
+    return Result({"deployment": resolved.deployment.name, "digest": resolved.digest, "entries": entries}, text)
+
+
+def _entry(entry: Any) -> dict[str, str]:
+    if isinstance(entry, ResolvedModel):
+        return {"kind": entry.artifact.target, "name": entry.name, "digest": entry.digest, "isolation": entry.settings.isolation}
+    kind = "default" if isinstance(entry, dict) else type(entry).__name__.lower()
+    return {"kind": kind, "name": str(getattr(entry, "url", "")), "digest": "", "isolation": ""}
