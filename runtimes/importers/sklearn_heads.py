@@ -2,8 +2,8 @@
 
     features (batch, n) float32 -> score (batch, k) -> decision_function, predict_proba, predict
 
-`Head` has the estimator's own methods on tensors, so that it can stand for it in a user's `predict`. A class is an int64
-index; `class_values` turns it into the estimator's own integers, and text classes leave by the Signature's categories.
+A class is an int64 index; `class_values` turns it into the estimator's own integers, and text classes leave by the
+Signature's categories.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Classes:
 
 
 class Head(nn.Module):
-    """An estimator on tensors. Methods that the estimator lacks raise UnsupportedError.
+    """An estimator on tensors.
 
     Args:
         score: features (batch, n) -> (batch, k).
@@ -80,26 +80,23 @@ class Head(nn.Module):
         values = classes.values if classes is not None else None
         self.class_values = None if values is None else nn.Buffer(torch.tensor(values))
 
-    def decision_function(self, x: Tensor) -> Tensor:
-        """(batch,) for two classes, else (batch, classes)."""
-        self._require("decision_function")
-        return _squeezed(self.score(x))
-
-    def predict_proba(self, x: Tensor) -> Tensor:
-        """(batch, classes) float32."""
-        self._require("predict_proba")
-        return self.probabilities(self.score(x))
-
-    def predict(self, x: Tensor) -> Tensor:
-        """Classes as int64 or bool (text: the index), or values (batch,) or (batch, outputs)."""
-        self._require("predict")
-        score = self.score(x)
-        return self.values(score) if self.classes is None else self.label(score)
-
-    def transform(self, x: Tensor) -> Tensor:
-        """(batch, columns) of a transformer."""
-        self._require("transform")
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, k) scores."""
         return self.score(x)
+
+    def answer(self, method: str, score: Tensor) -> Tensor:
+        """What the estimator's method returns where the score is this.
+
+        predict: classes as int64 or bool (text: the index), or values (batch,) or (batch, outputs); predict_proba:
+        (batch, classes); decision_function: (batch,) for two classes, else (batch, classes); transform: (batch, columns).
+        """
+        if method not in self.has:
+            raise UnsupportedError(f"The model has no {method}", expected=", ".join(self.has))
+        if method == "predict":
+            return self.values(score) if self.classes is None else self.label(score)
+        if method == "predict_proba":
+            return self.probabilities(score)
+        return score if method == "transform" else _squeezed(score)
 
     def values(self, score: Tensor) -> Tensor:
         """A regressor's answer from its score."""
@@ -134,10 +131,6 @@ class Head(nn.Module):
         if self.link == "huber":
             return (torch.clamp(score, -1, 1) + 1) / 2
         return torch.sigmoid(2 * score if self.link == "sigmoid2" else score)
-
-    def _require(self, method: str) -> None:
-        if method not in self.has:
-            raise UnsupportedError(f"The model has no {method}", expected=", ".join(self.has))
 
 
 def methods_of(estimator: Any) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def fold(ensemble: Ensemble, columns: Sequence[Column], source: Source) -> tuple
         _Bisection(ensemble, turn, columns, source).into(arrays, numeric)
         for at in turn:
             held[at] = Number((RAW, columns[at].source[1]))
-    return _compact(ensemble, arrays, held)
+    return _compact(ensemble, arrays, held, len(source.typical))
 
 
 def _narrowed(threshold: Array, numeric: Array, feature: Array, columns: Sequence[Column], casts: bool, narrow: frozenset[int]) -> Array:
@@ -78,16 +78,17 @@ def floor32(values: Array) -> Array:
     """The largest float32 that is not above each value."""
     with np.errstate(over="ignore"):
         nearest = values.astype(np.float32)
-    return np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest).astype(np.float32)
+        return np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest).astype(np.float32)
 
 
 def decimal32(values: Array) -> Array:
     """The nearest float32 whose shortest decimal form is not above the value."""
     with np.errstate(over="ignore"):
         nearest = values.astype(np.float32)
+        before = np.nextafter(nearest, np.float32(-np.inf))
     distinct, place = np.unique(nearest, return_inverse=True)
     decimal = np.array([float(str(value)) for value in distinct])[place.reshape(nearest.shape)]
-    return np.where(decimal > values, np.nextafter(nearest, np.float32(-np.inf)), nearest).astype(np.float32)
+    return np.where(decimal > values, before, nearest).astype(np.float32)
 
 
 def _ranked(column: Lookup, threshold: Array, casts: bool) -> tuple[Lookup, Array]:
@@ -183,8 +184,8 @@ def _number(order: Array, dtype: Any) -> Array:
     return np.where(place >= 0, place, np.iinfo(kind).min - place).astype(kind).view(dtype).astype(np.float64)
 
 
-def _compact(ensemble: Ensemble, arrays: dict[str, Array], columns: list[Column]) -> tuple[Trees, list[Column]]:
-    """Keep the columns that are read, each once."""
+def _compact(ensemble: Ensemble, arrays: dict[str, Array], columns: list[Column], raw: int) -> tuple[Trees, list[Column]]:
+    """Keep the columns that are read, each once; the raw matrix itself where nothing else is read."""
     leaf = arrays["feature"] == LEAF
     places: dict[Any, int] = {}
     kept: list[Column] = []
@@ -196,6 +197,8 @@ def _compact(ensemble: Ensemble, arrays: dict[str, Array], columns: list[Column]
             places[key] = len(kept)
             kept.append(column)
         target[at] = places[key]
+    if all(isinstance(column, Number) and column == Number((RAW, column.source[1])) for column in kept):
+        target[:] = [column.source[1] for column in columns]
+        kept = [Number((RAW, at)) for at in range(raw)]
     arrays["feature"] = np.where(leaf, LEAF, target[np.where(leaf, 0, arrays["feature"])])
-    kept = kept or [Number((RAW, 0))]
     return Trees(columns=len(kept), aggregate=ensemble.aggregate, **arrays), kept
