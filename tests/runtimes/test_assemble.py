@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -79,7 +81,7 @@ def test_an_inner_value_becomes_an_output_only_as_a_tap(make_package):
 
 
 def test_host_stages_stand_between(make_package, tmp_path):
-    shifted = STUMP.replace(threshold=STUMP.threshold + 1)
+    shifted = replace(STUMP, threshold=STUMP.threshold + 1)
     package = make_package(
         SIGNATURE, [("featurize", featurize()), HOST, ("trees", shifted, ("moved",), ("raw",)), ("predict", decide())], trusted=True,
     )  # fmt: skip
