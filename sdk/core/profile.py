@@ -1,0 +1,194 @@
+"""A profile: mergeable summaries of a model's inputs and outputs, small enough to travel in every package.
+
+    >>> one, two = Profile.of({"x": np.zeros(3)}), Profile.of({"x": np.ones(3)})
+    >>> one.merge(two).fields["x"].mean
+    0.5
+
+Merging profiles of two parts of the data gives the profile of the whole: counts, missing values, extremes and category
+counts exactly, mean and M2 up to rounding (Chan, Golub and LeVeque 1979), quantiles up to the sketch's error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf, sqrt
+from typing import Any
+
+import numpy as np
+
+from .errors import FormatError
+from .signature import MISSING_CODE, Array, Signature
+from .sketch import Sketch
+
+MAX_CATEGORIES = 1000
+"""Distinct values of an integer or text field that are counted one by one; beyond, only the most frequent."""
+OTHER = "(other)"
+SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One field.
+
+    Attributes:
+        count: values seen, missing ones included.
+        missing: NaN, MISSING_CODE of a field with categories, None.
+        mean, m2: of the finite values; m2 is the sum of squared distances from the mean.
+        finite: how many finite values those are.
+        low, high: smallest and largest finite value; (inf, -inf) where there is none.
+        categories: integers, bools and texts: value -> count.
+        sketch: quantiles of the finite values of real fields.
+    """
+
+    count: int = 0
+    missing: int = 0
+    mean: float = 0.0
+    m2: float = 0.0
+    finite: int = 0
+    low: float = inf
+    high: float = -inf
+    categories: Mapping[str, int] = field(default_factory=dict[str, int])
+    sketch: Sketch = field(default_factory=Sketch)
+
+    @classmethod
+    def of(cls, values: Any, names: tuple[str, ...] | None = None) -> Summary:
+        """Summarise an array of any shape. names: of the codes of a categorical field."""
+        held = np.asarray(values)
+        if held.dtype.kind in "OUS":
+            return _of_text(held.ravel())
+        if names is not None or held.dtype.kind == "b":
+            return _of_codes(held.ravel().astype(np.int64), names)
+        return _of_numbers(held.ravel().astype(np.float64))
+
+    @property
+    def deviation(self) -> float:
+        """Sample standard deviation; 0 for fewer than two values."""
+        return sqrt(self.m2 / (self.finite - 1)) if self.finite > 1 else 0.0
+
+    def merge(self, other: Summary) -> Summary:
+        """The summary of both."""
+        finite = self.finite + other.finite
+        gap = other.mean - self.mean
+        share = other.finite / finite if finite else 0.0
+        return Summary(
+            self.count + other.count, self.missing + other.missing,
+            self.mean + gap * share, self.m2 + other.m2 + gap * gap * self.finite * share, finite,
+            min(self.low, other.low), max(self.high, other.high),
+            _counted({key: self.categories.get(key, 0) + other.categories.get(key, 0) for key in {*self.categories, *other.categories}}),
+            self.sketch.merge(other.sketch),
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; the quantiles are there for readers, the sketch for merging."""
+        known = {"count": self.count, "missing": self.missing}
+        if self.categories:
+            return known | {"categories": dict(self.categories)}
+        if not self.finite:
+            return known
+        quantiles = dict(zip((str(share) for share in SHARES), self.sketch.quantiles(SHARES).tolist(), strict=True))
+        known |= {"finite": self.finite, "quantiles": quantiles, "sketch": self.sketch.to_dict()}
+        return known | {"mean": self.mean, "m2": self.m2, "low": self.low, "high": self.high}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Summary:
+        """Parse what `to_dict` wrote."""
+        sketch = Sketch.from_dict(data["sketch"]) if "sketch" in data else Sketch()
+        return cls(
+            data["count"], data["missing"], data.get("mean", 0.0), data.get("m2", 0.0), data.get("finite", 0),
+            data.get("low", inf), data.get("high", -inf), dict(data.get("categories", {})), sketch,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Summaries by field: inputs and outputs by name, columns of small tables apart as "name[3]"."""
+
+    fields: Mapping[str, Summary] = field(default_factory=dict[str, Summary])
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any], signature: Signature | None = None, columns: int = 64) -> Profile:
+        """Summarise arrays by name.
+
+        Args:
+            arrays: inputs or outputs; rows in front; a list of arrays (images of different sizes) is summarised as one.
+            signature: names the categories of coded fields.
+            columns: 2-D arrays of at most so many columns are summarised column by column.
+        """
+        specs = {spec.name: spec for spec in (*signature.inputs, *signature.outputs)} if signature else {}
+        found: dict[str, Summary] = {}
+        for name, values in arrays.items():
+            names = specs[name].categories if name in specs else None
+            for key, part in _parts(name, values, columns):
+                found[key] = Summary.of(part, names)
+        return cls(found)
+
+    def merge(self, other: Profile) -> Profile:
+        """The profile of both; a field that one side lacks is taken from the other."""
+        names = dict.fromkeys([*self.fields, *other.fields])
+        return Profile({name: self.fields.get(name, Summary()).merge(other.fields.get(name, Summary())) for name in names})
+
+    def to_bytes(self) -> bytes:
+        """`profile/profile.json`: deterministic."""
+        data = {"fields": {name: held.to_dict() for name, held in self.fields.items()}}
+        return json.dumps(data, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Profile:
+        """Parse. Raises FormatError."""
+        try:
+            return cls({name: Summary.from_dict(held) for name, held in json.loads(data)["fields"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FormatError(f"The profile is malformed: {error!r}") from error
+
+
+def _parts(name: str, values: Any, columns: int) -> list[tuple[str, Array]]:
+    if isinstance(values, list):
+        return [(name, np.concatenate([np.asarray(one).ravel() for one in values]) if values else np.zeros(0))]
+    held = np.asarray(values)
+    if held.ndim == 2 and 1 < held.shape[1] <= columns:
+        return [(f"{name}[{column}]", held[:, column]) for column in range(held.shape[1])]
+    return [(name, held)]
+
+
+def _of_numbers(values: Array) -> Summary:
+    finite = values[np.isfinite(values)]
+    missing = int(np.isnan(values).sum())
+    if not finite.size:
+        return Summary(values.size, missing)
+    mean = float(finite.mean())
+    return Summary(values.size, missing, mean, float(((finite - mean) ** 2).sum()), finite.size,
+                   float(finite.min()), float(finite.max()), {}, Sketch.of(finite))  # fmt: skip
+
+
+def _of_codes(codes: Array, names: tuple[str, ...] | None) -> Summary:
+    values, counts = np.unique(codes, return_counts=True)
+    missing = int(counts[values == MISSING_CODE].sum()) if names is not None else 0
+    pairs = [(int(value), int(count)) for value, count in zip(values, counts, strict=True) if names is None or value != MISSING_CODE]
+    known: dict[str, int] = {}
+    for value, count in pairs:  # several codes may be unknown
+        known[_name(value, names)] = known.get(_name(value, names), 0) + count
+    return Summary(codes.size, missing, categories=_counted(known))
+
+
+def _name(code: int, names: tuple[str, ...] | None) -> str:
+    if names is None:
+        return str(code)
+    return names[code] if 0 <= code < len(names) else "(unknown)"
+
+
+def _of_text(values: Array) -> Summary:
+    present = [str(value) for value in values.tolist() if value is not None and value == value]  # NaN is not itself
+    texts, counts = np.unique(np.array(present, dtype=str), return_counts=True)
+    known = {str(text): int(count) for text, count in zip(texts, counts, strict=True)}
+    return Summary(values.size, values.size - len(present), categories=_counted(known))
+
+
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    """At most MAX_CATEGORIES counts in a fixed order; the rest is counted as "(other)"."""
+    if len(counts) <= MAX_CATEGORIES:
+        return dict(sorted(counts.items()))
+    ranked = sorted(((key, count) for key, count in counts.items() if key != OTHER), key=lambda item: (-item[1], item[0]))
+    rest = sum(count for _, count in ranked[MAX_CATEGORIES - 1 :]) + counts.get(OTHER, 0)
+    return dict(sorted({**dict(ranked[: MAX_CATEGORIES - 1]), OTHER: rest}.items()))
