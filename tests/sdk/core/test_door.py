@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from portside.sdk.core.door import Checked, Door, Flag
 from portside.sdk.core.errors import FormatError, InputError
 from portside.sdk.core.signature import MISSING_CODE, UNKNOWN_CODE, Signature, StatePair, TensorSpec
@@ -40,7 +41,15 @@ def test_a_view_that_is_not_contiguous_becomes_contiguous():
 
 @pytest.mark.parametrize(
     ("given_dtype", "spec_dtype", "rim"),
-    [("f8", "f64", "f4"), ("f2", "f16", "f4"), ("i8", "i64", "i4"), ("i4", "f32", "f4"), (">f4", "f32", "f4"), ("u1", "i32", "i4"), ("i8", "u8", "u1")],
+    [
+        ("f8", "f64", "f4"),
+        ("f2", "f16", "f4"),
+        ("i8", "i64", "i4"),
+        ("i4", "f32", "f4"),
+        (">f4", "f32", "f4"),
+        ("u1", "i32", "i4"),
+        ("i8", "u8", "u1"),
+    ],
 )
 def test_what_leaves_is_in_the_dtype_of_the_rim(given_dtype: str, spec_dtype: str, rim: str):
     checked = door(TensorSpec("x", spec_dtype, ("batch",))).check({"x": np.array([1, 2], given_dtype)})
@@ -79,9 +88,23 @@ def test_numbers_are_no_booleans():
 
 @pytest.mark.parametrize(
     "value",
-    [np.ones(3, np.float32), np.ones((1, 4), np.float32), np.ones((0, 3), np.float32), [[1, 2], [1]], 5, None, {}, "x", [], b"12", 1j,
-     np.zeros((1, 3), complex), np.zeros((1, 3), "M8[s]"), np.ma.masked_array(np.ones((1, 3)), np.ones((1, 3), bool))],
-)  # fmt: skip
+    [
+        np.ones(3, np.float32),
+        np.ones((1, 4), np.float32),
+        np.ones((0, 3), np.float32),
+        [[1, 2], [1]],
+        5,
+        None,
+        {},
+        "x",
+        [],
+        b"12",
+        1j,
+        np.zeros((1, 3), complex),
+        np.zeros((1, 3), "M8[s]"),
+        np.ma.masked_array(np.ones((1, 3)), np.ones((1, 3), bool)),
+    ],
+)
 def test_shapes_and_types_that_do_not_fit(value: object):
     assert refused(door(X), x=value).field == "x"
 
@@ -175,7 +198,12 @@ def test_images_of_any_size():
     images = [np.zeros((20, 30, 3), np.uint8), np.zeros((1, 7, 3), np.uint8)]
     assert [image.shape for image in gate.check({"photo": images}).arrays["photo"]] == [(20, 30, 3), (1, 7, 3)]
     assert gate.check({"photo": np.stack([images[0]] * 2)}).arrays["photo"].shape == (2, 20, 30, 3)
-    for wrong in (np.zeros((21, 30, 3), np.uint8), np.zeros((5, 5), np.uint8), np.zeros((5, 5, 4), np.uint8), np.zeros((0, 5, 3), np.uint8)):
+    for wrong in (
+        np.zeros((21, 30, 3), np.uint8),
+        np.zeros((5, 5), np.uint8),
+        np.zeros((5, 5, 4), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+    ):
         error = refused(gate, photo=[images[0], wrong])
         assert (error.field, error.row) == ("photo", 1)
 
@@ -187,12 +215,23 @@ def test_texts_pass_as_objects():
 
 
 SPECS = st.sampled_from(
-    [X, IDS, COLOUR, TensorSpec("s", "f64", ("batch",), range=(-5, 5), on_range="clamp", missing=True), TensorSpec("b", "bool", ("batch",)),
-     TensorSpec("u", "u8", ("batch", 2)), TensorSpec("h", "f16", (), batch_axis=None), TensorSpec("t", "string", ("batch",), missing=True),
-     TensorSpec("m", "i64", ("batch",), categories=("a", "b"), missing=True), TensorSpec("p", "u8", ("batch", "h", "w", 1), canvas=(4, 4))]
-)  # fmt: skip
+    [
+        X,
+        IDS,
+        COLOUR,
+        TensorSpec("s", "f64", ("batch",), range=(-5, 5), on_range="clamp", missing=True),
+        TensorSpec("b", "bool", ("batch",)),
+        TensorSpec("u", "u8", ("batch", 2)),
+        TensorSpec("h", "f16", (), batch_axis=None),
+        TensorSpec("t", "string", ("batch",), missing=True),
+        TensorSpec("m", "i64", ("batch",), categories=("a", "b"), missing=True),
+        TensorSpec("p", "u8", ("batch", "h", "w", 1), canvas=(4, 4)),
+    ]
+)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([2**31, 2**63, 10**400, -1, 0, 1])
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=12)
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=12
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from portside.sdk.core.codec import face
 from portside.sdk.core.codec.bpe import BPE
 from portside.sdk.core.codec.category import Categories
@@ -21,9 +22,11 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##b"]
 BYTES = {chr(c): c for c in [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]}
 VOCABULARY = {**{token: place for place, token in enumerate([*BYTES, *map(chr, range(256, 324))])}, "ab": 256}
 STEPS = {
-    "photo": Image(size=(4, 6), fit="contain"), "colour": Categories(["red", "blue"], missing=["?"]), "age": Number(),
+    "photo": Image(size=(4, 6), fit="contain"),
+    "colour": Categories(["red", "blue"], missing=["?"]),
+    "age": Number(),
     "text": WordPiece(WORDS, outputs=ROLES, max_length=8, padding=8),
-}  # fmt: skip
+}
 PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 WIRE = {"photo": [PIXELS, PIXELS[:, :2]], "colour": ["blue", "?"], "age": ["1", None], "text": ["ab", "a b!"]}
 
@@ -50,12 +53,23 @@ def test_typed_inputs_pass_through_and_fields_are_described():
     codec = Codec.of(STEPS)
     made = codec.encode({**WIRE, "x": np.ones((2, 3))})
     assert {name: array.shape for name, array in made.items()} == {
-        "photo": (2, 4, 6, 3), "colour": (2,), "age": (2,), "input_ids": (2, 8), "attention_mask": (2, 8), "token_type_ids": (2, 8), "x": (2, 3),
-    }  # fmt: skip
+        "photo": (2, 4, 6, 3),
+        "colour": (2,),
+        "age": (2,),
+        "input_ids": (2, 8),
+        "attention_mask": (2, 8),
+        "token_type_ids": (2, 8),
+        "x": (2, 3),
+    }
     signature = Signature((TensorSpec("x", "f32", ("batch", 3)), TensorSpec("colour", "i32", ("batch",))), ())
     fields = codec.wire_fields(signature)
     assert [(field.name, field.type) for field in fields] == [
-        ("photo", "image"), ("colour", "category"), ("age", "number"), ("text", "text"), ("x", "tensor")]  # fmt: skip
+        ("photo", "image"),
+        ("colour", "category"),
+        ("age", "number"),
+        ("text", "text"),
+        ("x", "tensor"),
+    ]
     assert fields[3].inputs == ROLES and fields[1].categories == ("red", "blue") and fields[1].missing and not fields[0].missing
     assert codec.annotate(signature).input("colour").categories == ("red", "blue")
 
@@ -79,10 +93,14 @@ def test_already_typed_tensors_may_replace_a_wire_field():
 @pytest.mark.parametrize(
     ("wire", "field"),
     [
-        ({}, "colour"), ({"colour": ["red"], "age": [1, 2]}, "colour"), ({"colour": [], "age": []}, "colour"),
-        ({"colour": ["red", 1.5], "age": [1, 2]}, "colour"), ({"colour": ["red"], "age": ["1_000"]}, "age"), ({"colour": "red", "age": {}}, "age"),
+        ({}, "colour"),
+        ({"colour": ["red"], "age": [1, 2]}, "colour"),
+        ({"colour": [], "age": []}, "colour"),
+        ({"colour": ["red", 1.5], "age": [1, 2]}, "colour"),
+        ({"colour": ["red"], "age": ["1_000"]}, "age"),
+        ({"colour": "red", "age": {}}, "age"),
     ],
-)  # fmt: skip
+)
 def test_refusals_name_the_field(wire: dict[str, object], field: str):
     with pytest.raises(InputError) as caught:
         Codec.of({"colour": Categories(["red"]), "age": Number()}).encode(wire)
@@ -98,12 +116,18 @@ def test_refusals_name_the_row():
 @pytest.mark.parametrize(
     "step",
     [
-        {"kind": "audio", "field": "x"}, {"kind": "number"}, {"kind": "number", "field": "x", "options": {"locale": "de"}},
-        {"kind": "wordpiece", "field": "x"}, {"kind": "number", "field": "x", "produces": ["a", "b"]}, {"kind": "image", "field": "x", "options": {"mode": "CMYK"}},
-        {"kind": "image", "field": "x", "options": {"size": [0, 4]}}, {"kind": "image", "field": "x", "options": {"formats": ["PDF"]}},
-        {"kind": "categories", "field": "x", "options": {"values": ["a", "a"]}}, {"kind": "image", "field": "x", "options": {"layout": "HW"}},
+        {"kind": "audio", "field": "x"},
+        {"kind": "number"},
+        {"kind": "number", "field": "x", "options": {"locale": "de"}},
+        {"kind": "wordpiece", "field": "x"},
+        {"kind": "number", "field": "x", "produces": ["a", "b"]},
+        {"kind": "image", "field": "x", "options": {"mode": "CMYK"}},
+        {"kind": "image", "field": "x", "options": {"size": [0, 4]}},
+        {"kind": "image", "field": "x", "options": {"formats": ["PDF"]}},
+        {"kind": "categories", "field": "x", "options": {"values": ["a", "a"]}},
+        {"kind": "image", "field": "x", "options": {"layout": "HW"}},
     ],
-)  # fmt: skip
+)
 def test_malformed_steps_are_format_errors(step: dict[str, object]):
     with pytest.raises(FormatError):
         Codec.from_steps([step], lambda path: b"")
@@ -139,7 +163,18 @@ def test_category_values():
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1", 1), ("-.5", -0.5), ("5.", 5), ("+1e-3", 0.001), (" 7\n", 7), ("Infinity", np.inf), ("-inf", -np.inf), ("1e999", np.inf), (3, 3), (2.5, 2.5)],
+    [
+        ("1", 1),
+        ("-.5", -0.5),
+        ("5.", 5),
+        ("+1e-3", 0.001),
+        (" 7\n", 7),
+        ("Infinity", np.inf),
+        ("-inf", -np.inf),
+        ("1e999", np.inf),
+        (3, 3),
+        (2.5, 2.5),
+    ],
 )
 def test_numbers(text: object, number: float):
     assert codes(Number(), [text]) == [number]
@@ -164,7 +199,9 @@ def test_the_public_names():
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=8)
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=10)
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=10
+)
 
 
 @settings(max_examples=200, deadline=None)

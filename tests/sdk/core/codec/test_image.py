@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
+
 from portside.sdk.core.codec.image import Image
 from portside.sdk.core.codec.pixels import contain_size, cover_box, to_mode
 from portside.sdk.core.codec.resize import ONE, resize, taps
@@ -45,7 +46,9 @@ def png_of(width: int, height: int, data: bytes = b"", depth: int = 8, colour: i
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(data)) + png_chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("form", [bytes, bytearray, memoryview, base64.b64encode, lambda data: "data:image/png;base64," + base64.b64encode(data).decode()])
+@pytest.mark.parametrize(
+    "form", [bytes, bytearray, memoryview, base64.b64encode, lambda data: "data:image/png;base64," + base64.b64encode(data).decode()]
+)
 def test_every_form_of_a_png_gives_the_same_pixels(form: object):
     value = form(encoded(COLOUR))  # type: ignore[operator]
     value = value.decode() if form is base64.b64encode else value
@@ -64,8 +67,16 @@ def test_lossless_formats_are_exact_and_lossy_ones_close(kind: str):
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_orientation_is_applied(orientation: int, kind: str):
     upright = COLOUR
-    store = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, 1),
-             7: lambda a: np.rot90(a.swapaxes(0, 1), 2), 8: lambda a: np.rot90(a, -1)}[orientation]  # fmt: skip
+    store = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(a.swapaxes(0, 1), 2),
+        8: lambda a: np.rot90(a, -1),
+    }[orientation]
     exif = Pillow.Exif()
     exif[0x0112] = orientation
     np.testing.assert_array_equal(decoded(encoded(np.ascontiguousarray(store(upright)), kind, exif=exif))[0], upright)
@@ -81,7 +92,9 @@ def test_colour_rules():
     assert decoded(encoded(alpha))[0].tolist() == [[[255] * 3, [177] * 3]]
     grey = np.array([[7, 250]], np.uint8)
     assert decoded(encoded(grey))[0].tolist() == [[[7] * 3, [250] * 3]]
-    assert decoded(encoded(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]], np.uint8)), mode="L", size=(1, 4)).tolist() == [[[76, 150, 29, 9]]]
+    assert decoded(encoded(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]], np.uint8)), mode="L", size=(1, 4)).tolist() == [
+        [[76, 150, 29, 9]]
+    ]
     deep = np.array([[0, 255, 256, 65535]], np.uint16)
     assert decoded(encoded(deep), mode="L", size=(1, 4)).tolist() == [[[0, 0, 1, 255]]]
     assert decoded(encoded(np.array([[True, False]])), mode="L", size=(1, 2)).tolist() == [[[255, 0]]]
@@ -105,7 +118,10 @@ def test_deep_colour_keeps_the_high_byte():
     assert decoded(png_of(2, 1, row, depth=16))[0].tolist() == [[[1, 128, 255], [0, 0, 1]]]
 
 
-@pytest.mark.parametrize(("shape", "size"), [((31, 57), (64, 48)), ((200, 150), (32, 24)), ((5, 5), (1, 1)), ((1, 1), (7, 3)), ((64, 64), (64, 33)), ((7, 400), (9, 11))])
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((31, 57), (64, 48)), ((200, 150), (32, 24)), ((5, 5), (1, 1)), ((1, 1), (7, 3)), ((64, 64), (64, 33)), ((7, 400), (9, 11))],
+)
 def test_resize_is_within_one_level_of_pillow(shape: tuple[int, int], size: tuple[int, int]):
     image = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
     theirs = np.asarray(Pillow.fromarray(image).resize(size[::-1], Pillow.Resampling.BILINEAR))
@@ -115,7 +131,7 @@ def test_resize_is_within_one_level_of_pillow(shape: tuple[int, int], size: tupl
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_weights_sum_to_one_and_stay_inside(size: int, out: int):
     for first, weights in taps(size, out):
-        assert weights.sum() == ONE and (weights >= 0).all() and 0 <= first and first + len(weights) <= size
+        assert weights.sum() == ONE and (weights >= 0).all() and first >= 0 and first + len(weights) <= size
 
 
 @given(st.integers(0, 255), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
@@ -156,9 +172,25 @@ def test_layouts_and_lists():
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"no image", "not base64!", "/etc/passwd", None, 5, 1.5, {}, [], COLOUR.astype(np.float32), np.zeros((2, 2, 2), np.uint8), np.zeros((0, 2, 3), np.uint8),
-     encoded(COLOUR)[:60], encoded(COLOUR, "JPEG")[:-30], b"%PDF-1.4", b"<svg xmlns='http://www.w3.org/2000/svg'/>"],
-)  # fmt: skip
+    [
+        b"",
+        b"no image",
+        "not base64!",
+        "/etc/passwd",
+        None,
+        5,
+        1.5,
+        {},
+        [],
+        COLOUR.astype(np.float32),
+        np.zeros((2, 2, 2), np.uint8),
+        np.zeros((0, 2, 3), np.uint8),
+        encoded(COLOUR)[:60],
+        encoded(COLOUR, "JPEG")[:-30],
+        b"%PDF-1.4",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    ],
+)
 def test_what_is_no_image(value: object):
     refused(value)
 
@@ -182,7 +214,14 @@ def test_grey_of_grey_is_grey():
     np.testing.assert_array_equal(to_mode(to_mode(grey, "RGB"), "L"), grey)
 
 
-FILES = [encoded(COLOUR), encoded(COLOUR, "JPEG"), encoded(COLOUR, "GIF"), encoded(COLOUR, "WEBP"), encoded(COLOUR, "TIFF"), encoded(COLOUR, "BMP")]
+FILES = [
+    encoded(COLOUR),
+    encoded(COLOUR, "JPEG"),
+    encoded(COLOUR, "GIF"),
+    encoded(COLOUR, "WEBP"),
+    encoded(COLOUR, "TIFF"),
+    encoded(COLOUR, "BMP"),
+]
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,26 +10,68 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
 from portside.sdk.core.codec.bpe import BPE, chunks
 from portside.sdk.core.codec.tokens import MAX_TEXT
 from portside.sdk.core.codec.wordpiece import WordPiece
 from portside.sdk.core.errors import FormatError, InputError
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 SEEDS = [
-    "", " ", "\t\n\r", "Solar cell no. 12: crack!", "Crème brûlée à la carte", "naïve façade Ünïcödé ÅÄÖ ß ẞ İstanbul ΣΊΣΥΦΟΣ", "日本語のテキストと漢字",
-    "한국어 텍스트", "שלום עולם", "مرحبا بالعالم", "👩‍🔬🔋☀️ emoji 🇩🇪", "a\u0301e\u0323\u0302", "x\u200by\u200dz\ufeff", "\x00nul\x07bell\x85next\ufffd", "[CLS] in [SEP] text [MASK]",
-    "[cls] [PAD][UNK]", "w" * 101, "w" * 100, "ﬁ ligature ½ ² Ⅳ", "don't we'll 'S it's", "a" * 3000, "word " * 400, "\u3000wide\u00a0space\u2028line", "ไทย ภาษา", "हिन्दी भाषा",
-    "😀" * 20, "---...!!!", "1,234.56 €", "foo_bar@baz.com/#x?y=1&z=2", "\U0002b820\U0002b920\U00020000", "\u1885\u1886 \u166d ᠀",
-]  # fmt: skip
+    "",
+    " ",
+    "\t\n\r",
+    "Solar cell no. 12: crack!",
+    "Crème brûlée à la carte",
+    "naïve façade Ünïcödé ÅÄÖ ß ẞ İstanbul ΣΊΣΥΦΟΣ",
+    "日本語のテキストと漢字",
+    "한국어 텍스트",
+    "שלום עולם",
+    "مرحبا بالعالم",
+    "👩‍🔬🔋☀️ emoji 🇩🇪",
+    "a\u0301e\u0323\u0302",
+    "x\u200by\u200dz\ufeff",
+    "\x00nul\x07bell\x85next\ufffd",
+    "[CLS] in [SEP] text [MASK]",
+    "[cls] [PAD][UNK]",
+    "w" * 101,
+    "w" * 100,
+    "ﬁ ligature ½ ² Ⅳ",
+    "don't we'll 'S it's",
+    "a" * 3000,
+    "word " * 400,
+    "\u3000wide\u00a0space\u2028line",
+    "ไทย ภาษา",
+    "हिन्दी भाषा",
+    "😀" * 20,
+    "---...!!!",
+    "1,234.56 €",
+    "foo_bar@baz.com/#x?y=1&z=2",
+    "\U0002b820\U0002b920\U00020000",
+    "\u1885\u1886 \u166d ᠀",
+]
 ALPHABET = "abcdefghij ABCDE 0123 .,!'-_ éüñß \t\n 日本語 한국 שלום مرح 😀👍\u200d\u0301\x00\ufffd\u2028\u3000"
 
 
 def strings(count: int) -> list[str]:
     rng = random.Random(7)
     made = ["".join(rng.choices(ALPHABET, k=rng.randint(1, 60))) for _ in range(count // 2)]
-    return [*SEEDS, *made, *("".join(map(chr, (rng.choice([rng.randint(1, 0x2FF), rng.randint(0x300, 0xD7FF), rng.randint(0xE000, 0x1FFFF)])
-                                               for _ in range(rng.randint(1, 20))))) for _ in range(count // 2))]  # fmt: skip
+    return [
+        *SEEDS,
+        *made,
+        *(
+            "".join(
+                map(
+                    chr,
+                    (
+                        rng.choice([rng.randint(1, 0x2FF), rng.randint(0x300, 0xD7FF), rng.randint(0xE000, 0x1FFFF)])
+                        for _ in range(rng.randint(1, 20))
+                    ),
+                )
+            )
+            for _ in range(count // 2)
+        ),
+    ]
 
 
 def minilm() -> Path:
@@ -68,13 +110,21 @@ def test_wordpiece_on_every_character(reference: Tokenizer, wordpiece: WordPiece
 @pytest.mark.parametrize("accents", [None, True, False])
 @pytest.mark.parametrize("cjk", [True, False])
 def test_wordpiece_options(lowercase: bool, accents: bool | None, cjk: bool):
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({*ALPHABET, "É", "##é"} - set(" \t\n\x00")), *(f"##{c}" for c in "abcde本語e")]
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *sorted({*ALPHABET, "É", "##é"} - set(" \t\n\x00")),
+        *(f"##{c}" for c in "abcde本語e"),
+    ]
     vocabulary = list(dict.fromkeys(vocabulary))
-    tokenizer = Tokenizer(models.WordPiece({token: place for place, token in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece({token: place for place, token in enumerate(vocabulary)}, unk_token="[UNK]"))  # noqa: S106
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=accents, handle_chinese_chars=cjk)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens(vocabulary[:5])
-    ours = WordPiece([token for token in vocabulary], lowercase=lowercase, strip_accents=accents, split_cjk=cjk, before=(), after=())
+    ours = WordPiece(vocabulary, lowercase=lowercase, strip_accents=accents, split_cjk=cjk, before=(), after=())
     for text in strings(200):
         assert ours.tokenize(text) == tokenizer.encode(text).ids, repr(text)
 
@@ -105,7 +155,9 @@ def test_what_is_no_text(wordpiece: WordPiece, value: object):
     assert caught.value.field == "t"
 
 
-@pytest.mark.parametrize("options", [{"max_length": 2}, {"padding": 8}, {"max_length": 8, "padding": 4}, {"outputs": ("ids",)}, {"unknown": "?"}])
+@pytest.mark.parametrize(
+    "options", [{"max_length": 2}, {"padding": 8}, {"max_length": 8, "padding": 4}, {"outputs": ("ids",)}, {"unknown": "?"}]
+)
 def test_wordpiece_refuses_options_that_cannot_work(options: dict[str, object]):
     with pytest.raises(FormatError):
         WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], **options)  # type: ignore[arg-type]
@@ -117,7 +169,9 @@ def byte_level() -> Tokenizer:
     words = ["solar", "cells", "it's", "don't", "crack", "ünïcode", "日本語", "123", "ab12", "we'll", "😀"]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["<s>", "</s>", "<pad>"], show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["<s>", "</s>", "<pad>"], show_progress=False
+    )
     tokenizer.train_from_iterator((" ".join(rng.choices(words, k=12)) for _ in range(200)), trainer)
     return tokenizer
 
@@ -139,11 +193,13 @@ def test_bpe_with_prefix_space_and_special_tokens_around(byte_level: Tokenizer):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
     tokenizer.enable_truncation(16)
-    tokenizer.enable_padding(pad_id=2, pad_token="<pad>")
+    tokenizer.enable_padding(pad_id=2, pad_token="<pad>")  # noqa: S106
     bpe = ours(byte_level, prefix_space=True, before=("<s>",), after=("</s>",), pad="<pad>", max_length=16)
     texts = ["solar cells", " crack", "", "solar cells " * 20, "it's"]
     ids, mask = bpe.encode("t", texts)
-    assert (ids.tolist(), mask.tolist()) == tuple(map(list, zip(*((e.ids, e.attention_mask) for e in tokenizer.encode_batch(texts)), strict=True)))
+    assert (ids.tolist(), mask.tolist()) == tuple(
+        map(list, zip(*((e.ids, e.attention_mask) for e in tokenizer.encode_batch(texts)), strict=True))
+    )
 
 
 def test_the_split_on_every_character(byte_level: Tokenizer):
