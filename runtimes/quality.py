@@ -16,7 +16,7 @@ from ..sdk.core import statistics as stats
 from ..sdk.core.contract import Rule
 from ..sdk.core.data import Data
 from ..sdk.core.errors import InputError
-from ..sdk.core.signature import Array
+from ..sdk.core.signature import Array, Signature
 from ..sdk.core.statistics import MIN_ROWS, Estimate
 
 Metrics: TypeAlias = Mapping[str, Estimate]
@@ -92,15 +92,17 @@ class Quality:
         return {"primary": self.primary, "metrics": _plain(self.metrics), "slices": slices, "rows": dict(self.counts)}
 
 
-def measure(data: Data, answers: Sequence[Mapping[str, Any]], rules: Mapping[str, Rule]) -> Quality | None:
+def measure(data: Data, answers: Sequence[Mapping[str, Any]], rules: Mapping[str, Rule],
+            signature: Signature | None = None) -> Quality | None:  # fmt: skip
     """Metrics of answers to `data`; None where labels and outputs do not fit each other.
 
     Args:
         data: with labels.
         answers: outputs by name, batch by batch, in the order of the rows.
         rules: the kind of each output.
+        signature: names of categories, where answers are names and labels are codes.
     """
-    task = task_of(data, answers, rules)
+    task = task_of(data, answers, rules, signature)
     return None if task is None else quality_of(task, data.slices)
 
 
@@ -124,11 +126,14 @@ def groups(slices: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-def task_of(data: Data, answers: Sequence[Mapping[str, Any]], rules: Mapping[str, Rule]) -> Task | None:
+def task_of(data: Data, answers: Sequence[Mapping[str, Any]], rules: Mapping[str, Rule],
+            signature: Signature | None = None) -> Task | None:  # fmt: skip
     """What labels and outputs allow to measure; None where no output fits the labels. Raises InputError without labels."""
     if data.labels is None:
         raise InputError("There are no labels to measure quality with", fix="Pass Data(..., labels=...).")
     joined = {name: np.concatenate([np.asarray(batch[name]) for batch in answers]) for name in rules if _joins(name, answers, len(data))}
+    if np.asarray(data.labels).dtype.kind in "iu" and signature is not None:
+        joined = {name: _codes(held, signature.output(name).categories) for name, held in joined.items()}
     truth = np.asarray(data.labels)
     if truth.ndim != 1:
         return None
@@ -141,6 +146,14 @@ def task_of(data: Data, answers: Sequence[Mapping[str, Any]], rules: Mapping[str
     if numbers and truth.dtype.kind in "fiu":
         return Task("regression", numbers[0], truth.astype(np.float64), joined[numbers[0]].astype(np.float64).ravel())
     return None
+
+
+def _codes(held: Array, names: tuple[str, ...] | None) -> Array:
+    """Names of categories as their codes, -1 for none; anything else as it is."""
+    if names is None or held.dtype.kind not in "OUS":
+        return held
+    codes = {name: code for code, name in enumerate(names)}
+    return np.array([codes.get(name, -1) for name in held.ravel().tolist()], np.int64).reshape(held.shape)
 
 
 def _scores(outputs: Mapping[str, Array], rules: Mapping[str, Rule], answer: Array, truth: Array) -> tuple[Array | None, Array | None]:

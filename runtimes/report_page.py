@@ -100,6 +100,15 @@ def quality(found: Mapping[str, Any]) -> str:
     return "<h3>Quality</h3>" + _table(("slice", *names), rows) + plot
 
 
+def comparison(found: Mapping[str, Any]) -> str:
+    """The paired differences of an `Evaluation.to_dict()` to another package."""
+    primary, small = found["quality"]["primary"], found["slice_difference"]
+    rows = [(_text(key), _estimate(held)) for key, held in found["difference"].items()]
+    rows += [(f"{_text(primary)}, {_text(key)}", held if isinstance(held, str) else _estimate(held)) for key, held in small.items()]
+    rows.append(("answers that differ", _estimate(found["flips"])))
+    return f"<h3>Difference to <code>{_text(found['against'])}</code></h3>" + _table(("metric", "this minus the other, paired"), rows)
+
+
 def _metric_cells(metrics: Any, names: Sequence[str]) -> list[str]:
     if isinstance(metrics, str):
         return [metrics] + [""] * (len(names) - 1)

@@ -15,18 +15,17 @@ from typing import Any
 from ..sdk.core.codec.codec import Codec
 from ..sdk.core.contract import Case, Contract, Rule
 from ..sdk.core.data import Data
-from ..sdk.core.errors import FormatError, PortsideError, UnsupportedError
-from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
-from ..sdk.core.package import Package, open_folder
-from .artifact import DESCRIPTION, Artifact, open_artifact
+from ..sdk.core.errors import FormatError, PortsideError, StoreError, UnsupportedError
+from ..sdk.core.package import Package
+from ..sdk.store import Store
+from .artifact import Artifact
 from .base import CompileOptions, LoadOptions, Runtime, Session, installed, runtime
+from .evaluate import answers
 from .fidelity import Fidelity, check
 from .quality import Quality, measure
 from .reference import Reference
 from .report import Report, TargetReport
-
-BATCH = 128
-"""Held-out rows that are run at once."""
+from .subjects import BATCH, contract_of, opened
 
 
 def verify(subject: Artifact | Package | Path | str, data: Data | None = None, targets: str | Sequence[str] = "all", *,
@@ -57,23 +56,6 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
     names = _targets(held, targets)
     with tempfile.TemporaryDirectory(prefix="portside-verify-") as folder:
         return Report(held.name, held.digest, tuple(_compiled(held, name, Path(folder) / name, data) for name in names))
-
-
-def opened(subject: Artifact | Package | Path | str, trust: bool = False) -> Artifact | Package:
-    """The subject, audited if it is a folder. Raises FormatError, IntegrityError."""
-    if isinstance(subject, Artifact | Package):
-        return subject
-    path = Path(subject)
-    if (path / DESCRIPTION).is_file():
-        return open_artifact(path)
-    return open_folder(path, trust=trust)
-
-
-def contract_of(package: Package) -> Contract:
-    """The contract of a package. Raises FormatError when it has none."""
-    if CONTRACT not in package.content.files:
-        raise FormatError("The package has no contract", got=str(package.path), fix="Pack it again with examples.")
-    return Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS))
 
 
 def held_out(package: Package, data: Data, rules: Mapping[str, Rule]) -> Iterator[Case]:
@@ -129,9 +111,21 @@ def _artifact(artifact: Artifact, contract: Contract, data: Data | None, package
     try:
         golden = check(session, contract.cases, contract.rules, artifact.lossy)
         report = TargetReport(artifact.target, golden, lossy=artifact.lossy, artifact=artifact.digest, notes=contract.notes)
-        return report if data is None else _with_data(report, session, contract, data, package)
+        rows, notes = (data, ()) if data is not None else _evidence(artifact, package)
+        report = replace(report, notes=(*report.notes, *notes))
+        return report if rows is None else _with_data(report, session, contract, rows, package)
     finally:
         session.close()
+
+
+def _evidence(artifact: Artifact, package: Package | None) -> tuple[Data | None, tuple[str, ...]]:
+    """The evidence set of a lossy artifact's package, which its decisions are judged on; and a note where it is absent."""
+    if not artifact.lossy or package is None or package.content.evidence is None:
+        return None, ()
+    try:
+        return Store().evidence(package.content.evidence), ()
+    except StoreError as error:
+        return None, (f"the package's evidence set is not in this store: {error}",)
 
 
 def _with_data(report: TargetReport, session: Session, contract: Contract, data: Data, package: Package | None) -> TargetReport:
@@ -146,11 +140,6 @@ def _with_data(report: TargetReport, session: Session, contract: Contract, data:
 def _quality(session: Session, data: Data, rules: Mapping[str, Rule]) -> Quality | None:
     """Metrics of the session's own answers; None where it raises, which fidelity reports."""
     try:
-        return measure(data, answered(session, data), rules)
+        return measure(data, answers(session, data), rules, session.info.signature)
     except PortsideError:
         return None
-
-
-def answered(session: Session, data: Data) -> list[dict[str, Any]]:
-    """What a session answers to data, batch by batch, names of categories included."""
-    return [session.predict(batch.inputs) for batch in data.batches(BATCH)]
