@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cloud.service import service
     from .runtimes.bench import bench
-    from .runtimes.compiling import compile
+    from .runtimes.compiling import compile  # noqa: A004
     from .runtimes.evaluate import evaluate
     from .runtimes.importers import image_ops as image
     from .runtimes.loading import load
     from .runtimes.verify import verify
     from .sdk.core import errors
-    from .sdk.core.codec import public as codec
+    from .sdk.core.codec import face as codec
     from .sdk.core.data import Data
     from .sdk.core.infer import signature
     from .sdk.core.package import Package
     from .sdk.core.signature import Signature
-    from .sdk.opening import open
+    from .sdk.opening import open  # noqa: A004
     from .sdk.pack import Image, pack
     from .sdk.store import Store
 
@@ -48,7 +48,7 @@ _WHERE = {
     "signature": ".sdk.core.infer",
     "verify": ".runtimes.verify",
 }
-_MODULES = {"codec": ".sdk.core.codec.public", "errors": ".sdk.core.errors", "image": ".runtimes.importers.image_ops"}
+_MODULES = {"codec": ".sdk.core.codec.face", "errors": ".sdk.core.errors", "image": ".runtimes.importers.image_ops"}
 
 
 def __getattr__(name: str) -> Any:

@@ -52,6 +52,7 @@ class Program:
         codec: steps that the importer adds (text categories of a table model).
         annotation_files: path -> bytes below `annotations/`.
         notes: remarks for the card, e.g. a last resort that was used.
+        inner: typed tensors -> the source's values at the boundaries, to name the stage at fault; None where it has none.
     """
 
     signature: Signature
@@ -62,3 +63,4 @@ class Program:
     codec: tuple[Mapping[str, Any], ...] = ()
     annotation_files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     notes: tuple[str, ...] = ()
+    inner: Source | None = None

@@ -1,0 +1,207 @@
+"""`pack`: a trained model with its featurize and predict functions becomes a Package, once, for every target.
+
+    examples -> codec -> typed tensors -> importer -> program -> contract (program against source) -> folder or store
+
+The steps live elsewhere (`runtimes/importers/` traces, `runtimes/contracting.py` compares); this file only puts them in
+order. A program that disagrees with its source is refused: nothing is written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from ..runtimes.contracting import Sample, build, narrowed
+from ..runtimes.importers.dispatch import import_model, input_names
+from ..runtimes.importers.program import ImportOptions, Program
+from ..runtimes.quality import measure
+from ..runtimes.reference import Reference
+from .core.codec.codec import Codec
+from .core.codec.step import Step
+from .core.contract import Contract
+from .core.data import Data
+from .core.errors import FormatError, InputError
+from .core.infer import columns
+from .core.manifest import CONTRACT, CONTRACT_TENSORS, PROFILE, Annotations, Content
+from .core.package import Package, write
+from .core.profile import Profile
+from .core.signature import KINDS, Array, Kind, Signature, TensorSpec
+from .provenance import provenance
+from .store import Store
+
+_EDITED = (
+    "unit", "range", "on_range", "categories", "on_unknown", "missing", "required", "default", "kind", "top_k",
+    "redact", "stays_on_device",
+)  # fmt: skip
+"""What a user's signature decides; names, dtypes and shapes are the program's."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An input of images of any size, up to `max` = (height, width) in pixels, resized inside the program."""
+
+    max: tuple[int, int]
+
+
+def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] | None = None,
+         predict: Callable[..., Any] | None = None, labels: Any = None, slices: Mapping[str, Any] | None = None,
+         signature: Signature | None = None, codec: Mapping[str, Step] | None = None, image: Mapping[str, Image] | None = None,
+         dynamic: Mapping[str, Mapping[int, str]] | None = None, state: Mapping[str, tuple[str, Any]] | None = None,
+         host: Sequence[str] = (), kinds: Mapping[str, Kind] | None = None,
+         tolerances: Mapping[str, Mapping[str, float]] | None = None, evidence: Data | None = None,
+         licence: str | None = None, shareable: bool = False, out: Path | str | None = None) -> Package:  # fmt: skip
+    """Pack a trained model once, for every target.
+
+    Args:
+        model: a torch module, a scikit-learn estimator or pipeline, an ONNX file, or a plain function (a host stage).
+        name: the package's name in stores, receipts and deployments.
+        examples: real inputs, 32 rows or more: an array, a table, or a mapping from input to rows.
+        featurize: typed raw tensors -> features; its parameters name the inputs; traced.
+        predict: (model, features) -> named outputs; traced.
+        labels: the truth per example; gives the package its metrics.
+        slices: name -> group per example, e.g. {"cell": ["mono", "poly", ...]}.
+        signature: what `portside.signature(examples)` inferred, edited: ranges, units, what a door does.
+        codec: wire field -> step, for what cannot be a graph: decoding images, category names, tokens.
+        image: inputs of images of any size, up to a maximum.
+        dynamic: input -> {axis: dimension name}, beyond the batch, e.g. {"tokens": {1: "sequence"}}.
+        state: output -> (input, initial value), for models with a memory.
+        host: names of functions that stay Python and run beside the program.
+        kinds: output -> kind, where the inferred one is wrong: "decision", "score", "value", "embedding", ...
+        tolerances: output -> {limit: number}, where the kind's own is wrong, e.g. {"score": {"atol": 1e-3}}.
+        evidence: held-out rows (3,000 or more where they exist), kept in the store by digest.
+        licence: of the examples, which travel in the contract.
+        shareable: the examples may be shown on pages and in public releases.
+        out: a new folder; default: the store ($PORTSIDE_HOME, else ~/.portside).
+
+    Returns:
+        The package; `package.path` is its folder.
+
+    Raises:
+        TraceError: what cannot become a program, with the line at fault and the way out.
+        ContractError: the program disagrees with its source; says at which stage, which example, how far.
+        InputError: examples that do not fit.
+        StoreError: `out` is not empty, or there is no space.
+    """
+    _check_kinds(kinds or {})
+    options = ImportOptions(
+        examples={}, featurize=featurize, predict=predict, dynamic=dynamic or {}, state=state or {}, image=image or {},
+        host=tuple(host), signature=signature,
+    )  # fmt: skip
+    given = Codec.of(codec or {})
+    wire = _by_name(examples, given, lambda: input_names(model, options))
+    program = import_model(model, replace(options, examples=given.encode(wire)))
+    whole = _joined(given, program)
+    typed = whole.encode(wire)
+    described = _described(program.signature, typed, whole, signature, kinds or {})
+    content = Content(
+        signature=described, stages=program.stages, files={}, codec=whole.steps, boundaries=program.boundaries,
+        evidence=Store().put_evidence(evidence) if evidence is not None else None,
+    )  # fmt: skip
+    files: dict[str, bytes] = {**program.files, **whole.files}
+    sample = Sample(typed, {key: np.asarray(groups) for key, groups in (slices or {}).items()})
+    with _drafted(content, files) as draft:
+        contract = build(draft, program.source, sample, limits=tolerances, licence=licence, shareable=shareable, inner=program.inner)
+        answers = Reference().open(draft).run(narrowed(described, typed)) if not described.state else {}
+    head, tensors = contract.to_bytes()
+    files |= {CONTRACT: head, CONTRACT_TENSORS: tensors, PROFILE: Profile.of({**typed, **answers}, described).to_bytes()}
+    remarks = [*program.notes, *_narrow_ranges(described, typed)]
+    fields = {"licence": licence, "notes": remarks, "metrics": _metrics(labels, answers, contract)}
+    annotations = Annotations(name, {**provenance(), **{key: value for key, value in fields.items() if value}})
+    content = replace(content, signature=_with_kinds(described, contract))
+    return _published(content, files, annotations, program, out)
+
+
+def _by_name(examples: Any, codec: Codec, names: Callable[[], tuple[str, ...]]) -> dict[str, Any]:
+    """Examples by wire field; a bare array or list stands for the only input."""
+    if isinstance(examples, Mapping) or hasattr(examples, "columns"):
+        return columns(examples)
+    given = [field.name for field in codec.fields] or list(names())
+    if len(given) != 1:
+        raise InputError("The examples are one array and the model has several inputs", got=", ".join(given),
+                         fix="Give them by name: examples={...}.")  # fmt: skip
+    return {given[0]: columns(examples)["x"]}
+
+
+def _joined(given: Codec, program: Program) -> Codec:
+    """The user's steps, then those that the importer adds."""
+    files = {**given.files, **{path: held for path, held in program.files.items() if path.startswith("codec/")}}
+    return Codec.from_steps((*given.steps, *program.codec), lambda path: files[path])
+
+
+def _described(found: Signature, typed: Mapping[str, Any], codec: Codec, given: Signature | None, kinds: Mapping[str, Kind]) -> Signature:
+    """The importer's signature with missing values as the examples show them, what the codec knows, and the user's edits."""
+    inputs = tuple(replace(spec, missing=spec.missing or _has_missing(spec, typed.get(spec.name))) for spec in found.inputs)
+    described = codec.annotate(replace(found, inputs=inputs))
+    for spec in (*given.inputs, *given.outputs) if given else ():
+        if any(held.name == spec.name for held in (*described.inputs, *described.outputs)):
+            described = described.edit(spec.name, **{name: getattr(spec, name) for name in _EDITED})
+    for name, kind in kinds.items():
+        described.output(name)
+        described = described.edit(name, kind=kind)
+    return described
+
+
+def _has_missing(spec: TensorSpec, values: Any) -> bool:
+    return spec.dtype in ("f32", "f64", "f16") and isinstance(values, np.ndarray) and bool(np.isnan(cast("Array", values)).any())
+
+
+def _narrow_ranges(signature: Signature, typed: Mapping[str, Any]) -> list[str]:
+    """A remark for every input whose examples cover less than a tenth of the range that its signature allows."""
+    remarks: list[str] = []
+    for spec in signature.inputs:
+        values = typed.get(spec.name)
+        if spec.range is None or not isinstance(values, np.ndarray) or not np.isfinite(spec.range).all():
+            continue
+        finite = cast("Array", values)[np.isfinite(values)].astype(np.float64)
+        seen = float(finite.max() - finite.min()) if finite.size else 0.0
+        if seen < 0.1 * (spec.range[1] - spec.range[0]):
+            remarks.append(f"examples of {spec.name!r} cover {seen:g} of the range {spec.range[0]:g} to {spec.range[1]:g}: "
+                           "the contract says little about the rest")  # fmt: skip
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=3)
+    return remarks
+
+
+@contextmanager
+def _drafted(content: Content, files: Mapping[str, bytes]) -> Generator[Package]:
+    """The program as a package without a contract, to compare it with its source."""
+    with tempfile.TemporaryDirectory(prefix="portside-pack-") as folder:
+        yield write(content, files, Path(folder) / "draft", trusted=True)
+
+
+def _with_kinds(signature: Signature, contract: Contract) -> Signature:
+    """Outputs with the kinds by which the contract judges them."""
+    for name, rule in contract.rules.items():
+        signature = signature.edit(name, kind=rule.kind)
+    return signature
+
+
+def _metrics(labels: Any, answers: Mapping[str, Array], contract: Contract) -> dict[str, Any]:
+    """Metrics on the examples themselves, for the card: they were seen in training and flatter."""
+    if labels is None or not answers:
+        return {}
+    rows = len(np.asarray(labels))
+    quality = measure(Data(inputs={"row": np.arange(rows)}, labels=labels), [answers], contract.rules)
+    return {"on_examples": quality.to_dict()} if quality is not None else {}
+
+
+def _published(content: Content, files: Mapping[str, bytes], annotations: Annotations, program: Program, out: Path | str | None) -> Package:
+    """The package in its folder, or in the store."""
+    if out is not None:
+        return write(content, files, Path(out), annotations, program.annotation_files, trusted=True)
+    store = Store()
+    with tempfile.TemporaryDirectory(prefix="portside-pack-") as folder:
+        made = write(content, files, Path(folder) / "made", annotations, program.annotation_files)
+        return store.pull(store.push(made, annotations.name), trust=True)
+
+
+def _check_kinds(kinds: Mapping[str, Kind]) -> None:
+    if wrong := [(name, kind) for name, kind in kinds.items() if kind not in KINDS]:
+        raise FormatError(f"Output {wrong[0][0]!r} is given an unknown kind", got=wrong[0][1], expected=", ".join(KINDS))
