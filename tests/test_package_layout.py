@@ -35,7 +35,7 @@ def test_no_module_is_loaded_twice(tmp_path: Path) -> None:
     script = """
 import importlib, pkgutil, sys, portside
 for found in pkgutil.walk_packages(portside.__path__, "portside."):
-    if found.name.split(".")[1] in sys.argv[2].split(","):
+    if found.name.split(".")[1] in sys.argv[2].split(",") and found.name != "portside.cloud.served":  # serves when imported
         importlib.import_module(found.name)
 files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
 folders = tuple(f"{sys.argv[1]}/{folder}/" for folder in sys.argv[2].split(","))

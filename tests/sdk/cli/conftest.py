@@ -49,10 +49,16 @@ def portside(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 @pytest.fixture
 def package(tmp_path: Path) -> Package:
     """The package `sums`."""
-    return write_package(tmp_path / "sums")
+    return written(tmp_path / "sums")
 
 
-def write_package(out: Path, name: str = "sums", threshold: float = 1.0) -> Package:
+@pytest.fixture
+def write_package() -> Callable[..., Package]:
+    """Writes others like it: (folder, name, threshold) -> Package."""
+    return written
+
+
+def written(out: Path, name: str = "sums", threshold: float = 1.0) -> Package:
     """Write it as a folder."""
     stage = Stage("graph", "main", "program/00-main.onnx", ("x",), ("score", "label"))
     signature = Signature(

@@ -121,3 +121,11 @@ def broken():
 
 PACKAGES = {{"contract": contract, "held": held, "broken": broken}}
 """)
+
+
+def test_bench_measures_every_batch_size(portside: Run, package: Package) -> None:
+    said = portside("bench", package.path, "--batches", "1,4", "--seconds", "0.01", "--repeats", "2", "--processes", "0", "--json")
+    assert said.code == 0, said.err
+    assert set(said.json["latency"]) == {"1", "4"}
+    assert said.json["latency"]["1"]["rows_per_second"] > 0
+    assert portside("bench", package.path, "--batches", "one").code == 2
