@@ -126,7 +126,7 @@ class Gate:
             return array
         if self.spec.on_unknown == "reject":
             names = ", ".join(cast("tuple[str, ...]", self.spec.categories)[:10]) + (", ..." if known > 10 else "")
-            raise refusal("this category is unknown", self.name, self._row(unknown), got=array[unknown][0].item(), expected=names)
+            raise refusal("this category is unknown", self.name, self._row(unknown), got=_code(array[unknown][0].item()), expected=names)
         flags.extend(self._flags(array, unknown, "unknown"))
         return np.where(unknown, UNKNOWN_CODE, array).astype(self.rim) if self.rim.kind == "i" else array
 
@@ -188,6 +188,11 @@ def _within(flat: Array, low: float, high: float) -> bool:
     """Whether all values lie in [low, high]. By argmin and argmax: half the cost of the reductions on small arrays, and
     a NaN is found by both and compares as False."""
     return not flat.size or (flat.item(flat.argmin()) >= low and flat.item(flat.argmax()) <= high)
+
+
+def _code(code: int) -> int | None:
+    """A code worth showing: what the codec writes for every unknown name is not."""
+    return None if code == UNKNOWN_CODE else code
 
 
 def _shape_text(shape: tuple[int | str, ...]) -> str:

@@ -144,6 +144,16 @@ class Codec:
             raise refusal("this input is given twice: as a wire field and as a typed tensor", twice[0])
         return {**typed, **through}
 
+    def sent(self, name: str, row: int | None, wire: Mapping[str, Any]) -> Any:
+        """What a caller sent behind one row of the typed input `name`, for messages and flags; None where that is not to be found."""
+        held = wire.get(next((bound.field for bound in self.bound if name in bound.produces), name))
+        if row is None or held is None or isinstance(held, str | bytes):
+            return held
+        try:
+            return held[row]
+        except (TypeError, KeyError, IndexError):  # a bare value, or a container that does not count rows by position
+            return None
+
     def decode(self, outputs: Mapping[str, Array], signature: Signature) -> dict[str, Array]:
         """Integer outputs with categories leave as an object array of names, None for missing and unknown; the rest unchanged.
 

@@ -24,6 +24,8 @@ Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _OPTIONS = ("size", "mode", "fit", "layout", "fill", "max_bytes", "max_pixels", "formats")
 _ORIENTATION = 0x0112
+MAX_SIDE = 65_535
+"""Longest side of a picture in pixels: what JPEG can hold."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,9 @@ class Image:
             raise refusal("this is not an image that can be read", field, row, got=shown(data), expected=", ".join(self.formats)) from error
 
     def _loaded(self, field: str, image: PIL.Image.Image, row: int) -> Array:
-        if image.width * image.height > self.max_pixels:
+        if max(image.size) > MAX_SIDE or image.width * image.height > self.max_pixels:
             raise refusal("the image has too many pixels", field, row, got=f"{image.width} x {image.height}",
-                          expected=f"at most {self.max_pixels}")  # fmt: skip
+                          expected=f"at most {self.max_pixels}, no side above {MAX_SIDE}")  # fmt: skip
         try:
             image.load()
         except Exception as error:  # decoders raise whatever a damaged file makes them raise; all of it ends here

@@ -17,7 +17,7 @@ BITS = 15
 ONE = 1 << BITS
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def taps(size: int, out: int) -> tuple[tuple[int, Array], ...]:
     """Per output position: the first source position and the integer weights, which sum to 2**15.
 
@@ -45,6 +45,8 @@ def resize(image: Array, height: int, width: int) -> Array:
     """(h, w, C) uint8 -> (height, width, C) uint8. The same size returns the same pixels."""
     if image.shape[:2] == (height, width):
         return image
+    if height * image.shape[1] > image.shape[0] * width:  # the smaller of the two intermediate pictures
+        return resize(image.swapaxes(0, 1), width, height).swapaxes(0, 1)
     rows = _along_rows(image, height).transpose(1, 0, 2)
     sums = _along_rows(rows, width).transpose(1, 0, 2)
     return ((sums.astype(np.int64) + (1 << (2 * BITS - 1))) >> (2 * BITS)).astype(np.uint8)

@@ -1,6 +1,8 @@
 """The codec as a whole: steps are data, batches, passing through, names on the way out."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -152,6 +154,21 @@ def test_categories_make_the_round_trip(names: list[str], random: object):
     codec = Codec.of({"c": Categories(names)})
     signature = Signature((), (TensorSpec("c", "i32", ("batch",), categories=tuple(names)),))
     assert codec.decode(codec.encode({"c": picked}), signature)["c"].tolist() == picked  # type: ignore[arg-type]
+
+
+def test_what_was_sent_behind_a_code():
+    codec = Codec.of({"colour": Categories(["red"])})
+    assert codec.sent("colour", 1, {"colour": ["red", "pink"]}) == "pink"
+    assert codec.sent("colour", 0, {"colour": "pink"}) == "pink"
+    assert codec.sent("x", 0, {"x": 3}) is None
+
+
+def test_only_images_need_pillow():
+    code = (
+        "import sys; from portside.sdk.core.codec import face; from portside.sdk.core import door, infer; face.WordPiece; face.Number; "
+        "assert 'PIL' not in sys.modules; face.Image; assert 'PIL' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_category_values():

@@ -199,6 +199,7 @@ def test_limits_hold_before_pixels_are_decoded():
     assert "too large" in str(refused(encoded(COLOUR), max_bytes=50))
     assert "too many pixels" in str(refused(png_of(20_000, 20_000)))
     assert "too many pixels" in str(refused(png_of(60_000, 60_000)))
+    assert "no side above" in str(refused(png_of(1, 70_000)))
     assert "too many pixels" in str(refused(png_of(9, 13), max_pixels=108))
     refused(encoded(COLOUR, "BMP"), formats=("PNG",))
 

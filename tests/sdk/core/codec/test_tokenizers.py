@@ -98,9 +98,18 @@ def test_wordpiece_on_many_strings(reference: Tokenizer, wordpiece: WordPiece):
         assert wordpiece.encode("t", text)[0][0].tolist() == reference.encode(text).ids, repr(text)
 
 
+def dense(point: int) -> bool:
+    """Ideographs, syllables and private use are alike by the thousand: every 13th will do."""
+    return point % 13 == 0 or unicodedata.category(chr(point)) not in ("Lo", "Co")
+
+
 def test_wordpiece_on_every_character(reference: Tokenizer, wordpiece: WordPiece):
     """Characters that are assigned here: a newer Unicode may give later ones a case or a decomposition."""
-    points = [point for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000 and unicodedata.category(chr(point)) != "Cn"]
+    points = [
+        point
+        for point in range(sys.maxunicode + 1)
+        if not 0xD800 <= point < 0xE000 and dense(point) and unicodedata.category(chr(point)) != "Cn"
+    ]
     for start in range(0, len(points), 500):
         texts = [f"a{chr(point)}b {chr(point)}" for point in points[start : start + 500]]
         assert [row[1:-1] for row in (e.ids for e in reference.encode_batch(texts))] == [wordpiece.tokenize(text) for text in texts]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.codec.resize import taps
 from portside.sdk.core.errors import InputError
