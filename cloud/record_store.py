@@ -91,8 +91,8 @@ class RecordStore:
     def _write_all(self) -> None:
         with closing(connect(self.path)) as database:
             while batch := self._take():
-                rows = [row(finished(draft, self._limit)) for draft in batch]
-                lost = self._store(database, rows)
+                rows = self._rows(batch)
+                lost = len(batch) - len(rows) + self._store(database, rows)
                 self._settle(len(batch), lost=lost)
 
     def _take(self) -> list[Draft]:
@@ -113,6 +113,16 @@ class RecordStore:
                 break
             batch.append(draft)
         return batch
+
+    def _rows(self, batch: list[Draft]) -> list[tuple[Any, ...]]:
+        """The drafts as rows; one that cannot be made into a row is lost alone."""
+        rows: list[tuple[Any, ...]] = []
+        for draft in batch:
+            try:
+                rows.append(row(finished(draft, self._limit)))
+            except Exception as error:  # the writer outlives whatever a record holds; the loss is counted
+                self.fault = f"{type(error).__name__}: {error}"
+        return rows
 
     def _store(self, database: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
         """Write one batch in one transaction; rows lost."""

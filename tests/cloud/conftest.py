@@ -1,0 +1,18 @@
+"""The fakes beside these tests are importable, and every deployment has its own home and fault file."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+
+@pytest.fixture
+def fault(tmp_path, monkeypatch):
+    """A function that switches the main model's fault."""
+    file = tmp_path / "fault"
+    file.write_text("ok")
+    monkeypatch.setenv("PORTSIDE_FAULT", str(file))
+    return file.write_text

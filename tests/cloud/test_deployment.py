@@ -1,0 +1,114 @@
+"""The deployment file: what it means, and that everything it cannot mean is refused with the line."""
+
+import pytest
+
+from portside.cloud.deployment import Deployment, line_of, read
+from portside.sdk.core.errors import FormatError
+from portside.sdk.core.failover import Entry
+
+BASE = 'name = "cell"\n\n[champion]\npackage = "cell:3"\n'
+CHAIN = """
+[failover]
+deadline_ms = 50
+[[failover.chain]]
+package = "small:2"
+isolation = "process"
+[[failover.chain]]
+cache = { ttl_s = 3600, stale = true }
+[[failover.chain]]
+endpoint = { url = "https://example.org/predict", timeout_ms = 200 }
+[[failover.chain]]
+default = { label = 1, confidence = 0.0 }
+"""
+
+
+@pytest.fixture
+def reading(tmp_path):
+    def read_text(text):
+        file = tmp_path / "deployment.toml"
+        file.write_text(text)
+        return read(file)
+
+    return read_text
+
+
+def test_the_documented_chain_becomes_a_policy(reading):
+    policy = reading(BASE + CHAIN).policy()
+    assert policy.chain == (Entry("model"), Entry("model"), Entry("cache"), Entry("endpoint", 200.0), Entry("default"))
+    assert (policy.deadline_ms, policy.reserve_ms, policy.grace_ms) == (50, 5, 50)
+
+
+def test_defaults_and_place(reading, tmp_path):
+    deployment = reading(BASE)
+    assert deployment.champion.isolation == "thread" and deployment.champion.target == "onnx-cpu" and not deployment.champion.trust
+    assert deployment.policy().deadline_ms is None
+    assert deployment.folder == tmp_path
+
+
+def test_the_digest_is_of_the_intent(reading, tmp_path):
+    first = reading(BASE).digest
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / "d.toml").write_text("# a comment\n" + BASE)
+    assert read(other / "d.toml").digest == first
+    assert reading(BASE + "threads = 2\n").digest != first
+
+
+@pytest.mark.parametrize(
+    ("extra", "line", "says"),
+    [
+        ('isolaton = "thread"\n', 5, "Did you mean 'isolation'"),
+        ('isolation = "fork"\n', 5, "'inline', 'thread' or 'process'"),
+        ('threads = "2"\n', 5, "valid integer"),
+        ("threads = 0\n", 5, "greater than or equal to 1"),
+        ('\n[rollout]\nmode = "canary"\n', 6, r"\[rollout\] is not supported yet"),
+        ('[automation]\nlevel = "full"\n', 5, "not supported yet"),
+        ("[monitor]\nhooks = []\n", 5, "not supported yet"),
+        ("[[step]]\na = 1\n", 5, "not supported yet"),
+        ("[wat]\n", 5, "unknown setting 'wat'"),
+        ("[failover]\nreserve_ms = 1\n", 5, "need a deadline_ms"),
+        ("[failover]\ndeadline_ms = 10\nreserve_ms = 10\n", 5, "must be below"),
+        ("[failover]\ndeadline_ms = 0\n", 6, "greater than 0"),
+        ("[failover]\n[[failover.chain]]\nthreads = 1\n", 6, "exactly one of"),
+        ("[failover]\n[[failover.chain]]\ncache = { ttl_s = 1 }\nthreads = 1\n", 6, "no meaning beside 'cache'"),
+        ("[failover]\n[[failover.chain]]\ncache = { ttl_s = 1 }\npackage = 'b'\n", 6, "exactly one of"),
+        ("[failover]\n[[failover.chain]]\npackage = 'b'\n[[failover.chain]]\ncache = { ttl_s = 1, stael = true }\n", 9, "'stale'"),
+        ("[failover]\n[[failover.chain]]\ndefault = { a = 1 }\n[[failover.chain]]\npackage = 'b'\n", 5, "must be the last"),
+        ("[failover]\n[[failover.chain]]\nendpoint = { url = 'ftp://x', timeout_ms = 3 }\n", 7, "should match pattern"),
+        ("[failover]\nbreaker = { failures = 2, opne_ms = 3 }\n", 6, "'open_ms'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_names_the_line(reading, extra, line, says):
+    with pytest.raises(FormatError, match=says) as caught:
+        reading(BASE + extra)
+    assert f"deployment.toml line {line}:" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "name = ", "name = 'a'\n", "name = 'a b'\n[champion]\npackage = 'x'\n", "\x00"])
+def test_files_that_are_no_deployment(reading, text):
+    with pytest.raises(FormatError, match=r"deployment\.toml"):
+        reading(text)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FormatError, match="cannot be read"):
+        read(tmp_path / "none.toml")
+
+
+def test_every_setting_of_every_section_is_documented():
+    from pathlib import Path
+
+    page = (Path(__file__).parents[2] / "docs" / "deployment-file.md").read_text(encoding="utf-8")
+    from portside.cloud import deployment as module
+
+    sections = [Deployment, module.Model, module.Cache, module.Endpoint, module.Failover, module.Breaker, module.Server, module.Records]
+    missing = [f"{section.__name__}.{name}" for section in sections for name in section.model_fields if f"`{name}`" not in page]
+    assert missing == []
+
+
+def test_lines_of_keys_in_repeated_sections():
+    text = BASE + CHAIN
+    lines = text.splitlines()
+    assert lines[line_of(text, ("failover", "chain", 1, "cache")) - 1].startswith("cache")
+    assert lines[line_of(text, ("champion", "package")) - 1] == 'package = "cell:3"'
+    assert lines[line_of(text, ("failover", "chain", 0, "package")) - 1] == 'package = "small:2"'
