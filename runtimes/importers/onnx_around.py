@@ -108,7 +108,7 @@ def run(proto: ModelProto, options: ImportOptions) -> Program:
         source(values(inputs, sizes))
     with steady(tuple(modules.values())):
         traced = trace(pipeline, inputs, modules, lambda graph: _inlined(graph, opaques), max(OPSET, opset(model.graph)))
-    probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces)
+    probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces, traced.edges)
     return graph_program(traced, inputs, source, options)
 
 

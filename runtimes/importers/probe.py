@@ -23,7 +23,7 @@ _TOLERANCE = 1e-3
 
 
 def probe(model: ModelProto, inputs: Sequence[Input], source: Source, suspects: Sequence[SourceLine] = (),
-          traces: Mapping[str, str] | None = None) -> None:  # fmt: skip
+          traces: Mapping[str, str] | None = None, edges: Mapping[str, Sequence[int]] | None = None) -> None:  # fmt: skip
     """Compare program and source with every dynamic dimension at 1, 2 and larger. Graphs with opaque nodes are left to `pack`.
 
     Args:
@@ -32,6 +32,7 @@ def probe(model: ModelProto, inputs: Sequence[Input], source: Source, suspects: 
         source: what it was made from.
         suspects: the user's lines that decide by a dimension.
         traces: node name -> stack trace of the line that made it.
+        edges: further sizes to try, by dimension.
 
     Raises:
         TraceError: they differ somewhere; names the sizes and the first suspect.
@@ -40,7 +41,7 @@ def probe(model: ModelProto, inputs: Sequence[Input], source: Source, suspects: 
     if opaque_parts(model):
         return
     session = _open(model, traces or {})
-    for sizes in _sizes(inputs, bool(suspects)):
+    for sizes in _sizes(inputs, bool(suspects), edges or {}):
         try:
             expected = source(values(inputs, sizes))
         except Exception:  # noqa: S112  the source itself refuses this size: nothing to compare
@@ -63,14 +64,14 @@ def _unsupported(error: Exception, traces: Mapping[str, str]) -> UnsupportedErro
                             fix="Write the line with other operations or dtypes (float32, int32).")  # fmt: skip
 
 
-def _sizes(inputs: Sequence[Input], suspicious: bool) -> Iterator[dict[str, int]]:
+def _sizes(inputs: Sequence[Input], suspicious: bool, edges: Mapping[str, Sequence[int]]) -> Iterator[dict[str, int]]:
     """Sizes of all dimensions: each one in turn at 1, 2 and larger, the others as in the examples (two rows)."""
     held = dimension_sizes(inputs)
     base = held | ({BATCH: 2} if BATCH in held else {})
     yield base
     for dim, size in held.items():
         large = (_VERY_LARGE if suspicious else _LARGE) if dim == BATCH else 2 * size + 1
-        yield from (base | {dim: count} for count in (1, 2, large) if count != base[dim])
+        yield from (base | {dim: count} for count in (1, 2, large, *edges.get(dim, ())) if count != base[dim])
 
 
 def _compare(session: ort.InferenceSession, inputs: Sequence[Input], sizes: Mapping[str, int], expected: Mapping[str, Array],

@@ -42,7 +42,7 @@ def run(model: torch.nn.Module, options: ImportOptions) -> Program:
     rehearse(pipeline, inputs, source)
     with recording(pipeline, model), steady(tuple(modules.values())):
         traced = trace(pipeline, inputs, modules)
-    probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces)
+    probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces, traced.edges)
     return graph_program(traced, inputs, source, options)
 
 

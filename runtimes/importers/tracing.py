@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import torch
 from onnx import ModelProto
+from torch._dynamo.exc import UserError
 from torch.export import Dim, ExportedProgram
 
 from ...sdk.core.errors import TraceError
@@ -23,7 +24,7 @@ from ...sdk.core.signature import DType, Shape, TensorSpec
 from ..onnx_graph import Normalised, Rim, normalise, rename_symbols
 from .dtypes import DTYPE_OF, TORCH
 from .inputs import BATCH, Input, dimension_sizes
-from .traps import ShapeWatch, explaining, refuse_mutation, refuse_randomness, watching_shapes
+from .traps import Limits, ShapeWatch, explaining, is_fixed, limits_in, refuse_mutation, refuse_randomness, watching_shapes
 
 OPSET = 18
 """The version of the standard operators that programs are written in: what every target's importer reads."""
@@ -45,12 +46,14 @@ class Traced:
         graph: normalised ONNX with the user's names at the rim, in rim dtypes.
         outputs: native dtype and symbolic shape of each output.
         program: the ExportedProgram it came from.
+        edges: dynamic dimension -> sizes just outside what torch found possible, where it found a limit.
         watch: the user's lines that read dynamic dimensions.
     """
 
     graph: Normalised
     outputs: tuple[TensorSpec, ...]
     program: ExportedProgram
+    edges: Mapping[str, tuple[int, ...]]
     watch: ShapeWatch
 
     @property
@@ -113,7 +116,7 @@ def trace(body: Body, inputs: Sequence[Input], modules: Mapping[str, torch.nn.Mo
     module = _Positional(keeping, inputs, modules or {})
     names = {f"dim_{index}": dim for index, dim in enumerate(dimension_sizes(inputs))}
     with torch.no_grad(), quiet(), watching_shapes() as watch, explaining("The functions cannot be traced", watch, names):
-        program = torch.export.export(module, _examples(inputs), dynamic_shapes=(_dynamic(inputs, names),), strict=False)
+        program, limits = _exported(module, inputs, names)
     returned = taken[-1]
     refuse_randomness(program)
     refuse_mutation(program)
@@ -122,7 +125,32 @@ def trace(body: Body, inputs: Sequence[Input], modules: Mapping[str, torch.nn.Mo
     rim = Rim([item.spec.name for item in inputs], [spec.name for spec in outputs],
               {group: list(held) for group, held in returned.boundaries.items()}, dims)  # fmt: skip
     exported = to_onnx(program, opset)
-    return Traced(normalise(rework(exported) if rework else exported, rim), outputs, program, watch)
+    return Traced(normalise(rework(exported) if rework else exported, rim), outputs, program, _edges(limits, names), watch)
+
+
+def _exported(module: torch.nn.Module, inputs: Sequence[Input], names: Mapping[str, str]) -> tuple[ExportedProgram, dict[str, Limits]]:
+    """torch.export with every dimension dynamic; where an operation has a smallest or largest size, within those limits.
+
+    A convolution needs as many pixels as its kernel has. A branch on a size gives limits too: `probe` tells them apart
+    by running the source just outside of them.
+    """
+    limits: dict[str, Limits] = {}
+    loose = False
+    while True:
+        try:
+            shapes = (_dynamic(inputs, names, limits, loose),)
+            return torch.export.export(module, _examples(inputs), dynamic_shapes=shapes, strict=False), limits
+        except UserError as error:
+            found = {symbol: bounds for symbol, bounds in limits_in(str(error)).items() if symbol in names and limits.get(symbol) != bounds}
+            if loose or (not found and is_fixed(str(error))):
+                raise
+            loose = not found
+            limits |= found
+
+
+def _edges(limits: Mapping[str, Limits], names: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    outside = {symbol: (low - 1, high + 1 if high else 0) for symbol, (low, high) in limits.items()}
+    return {names[symbol]: tuple(size for size in sizes if size > 0) for symbol, sizes in outside.items()}
 
 
 def to_onnx(program: ExportedProgram, opset: int = OPSET) -> ModelProto:
@@ -156,9 +184,15 @@ def _examples(inputs: Sequence[Input]) -> tuple[torch.Tensor, ...]:
     return tuple(torch.from_numpy(item.rim(sizes)) for item in inputs)
 
 
-def _dynamic(inputs: Sequence[Input], names: Mapping[str, str]) -> tuple[dict[int, Any], ...]:
-    dims = {name: Dim(symbol) for symbol, name in names.items()}
+def _dynamic(inputs: Sequence[Input], names: Mapping[str, str], limits: Mapping[str, Limits], loose: bool) -> tuple[dict[int, Any], ...]:
+    """Dynamic axes of each input; `loose` lets torch keep guards on single sizes (h != 3), which cost nothing in ONNX."""
+    dims = {name: _dim(symbol, *limits.get(symbol, (0, None))) for symbol, name in names.items()}
+    dims = dict.fromkeys(dims, Dim.DYNAMIC) if loose else dims
     return tuple({axis: dims[dim] for axis, dim in enumerate(item.spec.shape) if isinstance(dim, str)} for item in inputs)
+
+
+def _dim(symbol: str, low: int, high: int | None) -> Any:
+    return Dim(symbol, **({"min": low} if low else {}), **({"max": high} if high else {}))
 
 
 def _symbols(program: ExportedProgram, inputs: Sequence[Input]) -> dict[str, str]:

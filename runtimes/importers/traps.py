@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch.export import ExportedProgram
@@ -15,6 +15,8 @@ from torch.export import ExportedProgram
 from ...sdk.core.errors import PortsideError, SourceLine, TraceError
 from .frames import line_of_error, line_of_frame, line_of_trace
 
+Limits: TypeAlias = tuple[int, int | None]
+"""Smallest and largest size of a dimension; None: no largest."""
 _TORCH_WAY = "Use torch operations, decode it in a codec, or declare the function as a host stage: host=[...]."
 _REASONS: tuple[tuple[str, str, str], ...] = (
     (r"\.numpy\(\) is not supported|__array__|Could not infer dtype|numpy.ndarray|PIL\.|can't convert|not.*Tensor.*ndarray|ndarray.*Tensor",
@@ -101,6 +103,20 @@ def _specialised(text: str, watch: ShapeWatch | None, names: dict[str, str]) -> 
         got=" ".join(fixes) or _first_line(Exception(readable)),
         fix="Write the line without the number (-1 or x.shape[0] in reshape; no int(), no loop over rows), or leave it out of dynamic=.",
     )  # fmt: skip
+
+
+def limits_in(message: str) -> dict[str, Limits]:
+    """The limits that torch suggests for dimensions ("dim_0 = Dim('dim_0', min=3)"), by its own names."""
+    found: dict[str, Limits] = {}
+    for symbol, inner in re.findall(r"(\w+) = Dim\('\w+'([^)]*)\)", message.partition("Suggested fixes:")[2]):
+        bounds = dict(re.findall(r"(min|max)=(\d+)", inner))
+        found[symbol] = (int(bounds.get("min", 0)), int(bounds["max"]) if "max" in bounds else None)
+    return found
+
+
+def is_fixed(message: str) -> bool:
+    """True where torch says that the code needs one size, or a multiple of a number."""
+    return "specialized" in message or "_dim_" in message or "pecializations" in message
 
 
 def _user_part(text: str) -> str:
