@@ -104,7 +104,7 @@ class Stage:
             return cls(
                 kind=data["kind"], name=_text(data["name"]), file=_text(data["file"]),
                 inputs=_texts(data["inputs"]), outputs=_texts(data["outputs"]),
-                function=data.get("function"), only=_texts(data.get("only", ())), note=data.get("note"),
+                function=_maybe(data.get("function")), only=_texts(data.get("only", ())), note=_maybe(data.get("note")),
                 extra=_unknown(data, _STAGE_FIELDS),
             )  # fmt: skip
         except KeyError as error:
@@ -165,7 +165,7 @@ class Content:
             codec=_objects(data.get("codec", ())),
             stages=tuple(Stage.from_dict(stage) for stage in _objects(data["stages"])),
             boundaries={key: _texts(names) for key, names in data.get("boundaries", {}).items()},
-            plan=data.get("plan"),
+            plan=None if data.get("plan") is None else _objects([data["plan"]])[0],
             evidence=None if evidence is None else check_digest(evidence, "The evidence"),
             recipe=_objects(data.get("recipe", ())),
             parents=tuple(check_digest(parent, "A parent") for parent in _texts(data.get("parents", ()))),
@@ -290,6 +290,10 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not text")
     return value
+
+
+def _maybe(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _texts(values: object) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FormatError
+from .spec_check import SPEC, STATE, check_fields
 
 DType: TypeAlias = Literal["f32", "f64", "f16", "i8", "u8", "i32", "i64", "bool", "string"]
 OnRange: TypeAlias = Literal["flag", "reject", "clamp"]
@@ -107,7 +108,7 @@ class TensorSpec:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TensorSpec:
         """Parse; unknown fields are kept in `extra`. Raises FormatError."""
-        return from_dict(cls, data, tuples=("shape", "range", "categories", "canvas"))
+        return from_dict(cls, check_fields(data, SPEC, "A tensor"), tuples=("shape", "range", "categories", "canvas"))
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -142,7 +143,7 @@ class StatePair:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StatePair:
         """Parse; unknown fields are kept. Raises FormatError."""
-        return from_dict(cls, data, tuples=("shape",))
+        return from_dict(cls, check_fields(data, STATE, "A state pair"), tuples=("shape",))
 
 
 @dataclass(frozen=True)

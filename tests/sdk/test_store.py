@@ -219,6 +219,18 @@ def test_open_takes_a_folder_a_reference_or_a_digest(make: Make, home: Path, mon
         open_package("nothing")
 
 
+def test_fields_of_later_formats_go_through_a_store(make: Make, store: Store) -> None:
+    package = make(extra={"later": [1, {"a": None}]})
+    path = package.path / "manifest.json"
+    data = json.loads(path.read_text())
+    data["later_top"], data["annotations"]["later_notes"] = {"a": 1}, [True]
+    path.write_text(json.dumps(data))
+    store.push(open_folder(package.path))
+    pulled = store.pull("cell").manifest
+    assert pulled.content.extra == {"later": [1, {"a": None}]}
+    assert (pulled.extra, pulled.annotations.extra) == ({"later_top": {"a": 1}}, {"later_notes": [True]})
+
+
 def test_an_empty_store_answers(store: Store) -> None:
     assert (store.ls(), store.fsck(), store.gc().blobs) == ((), (), 0)
     with pytest.raises(StoreError, match="holds no package"):

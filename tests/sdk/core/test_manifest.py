@@ -174,6 +174,35 @@ def test_any_other_json_in_any_place_is_a_typed_error_or_makes_the_round_trip(ma
     assert again.digest == held["digest"]
 
 
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+
+
+def put(data: Any, path: tuple[Any, ...], value: Any) -> None:
+    for key in path[:-1]:
+        data = data[key]
+    data[path[-1]] = value
+
+
+@given(st.data())
+def test_any_json_at_any_depth_is_a_typed_error_or_keeps_every_type(data: st.DataObject) -> None:
+    held = json.loads(_manifest(full=True).to_json())
+    put(held, data.draw(st.sampled_from(places(held["content"])[1:]).map(("content",).__add__)), data.draw(JSON))
+    try:
+        again = Manifest.from_json(_sealed(held))
+    except PortsideError:
+        return
+    assert again.digest == held["digest"]
+    for spec in (*again.content.signature.inputs, *again.content.signature.outputs):
+        assert isinstance(spec.name, str) and isinstance(spec.missing, bool) and all(isinstance(size, int | str) for size in spec.shape)
+        assert spec.range is None or [type(number) in (int, float) for number in spec.range] == [True, True]
+        assert spec.categories is None or all(isinstance(name, str) for name in spec.categories)
+    for stage in again.content.stages:
+        assert all(isinstance(text, str) for text in (stage.name, stage.file, stage.function or "", *stage.inputs, *stage.only))
+
+
 @given(JSON)
 def test_canonical_json_is_one_text_for_one_value(value: Any) -> None:
     text = canonical_json(value)
@@ -196,8 +225,11 @@ def test_the_program_digest_covers_the_program_alone() -> None:
     assert replace(base, files={**base.files, "codec/a": FileEntry("b" * 64, 1)}).program_digest == base.program_digest
 
 
-def _manifest() -> Manifest:
-    signature = Signature((TensorSpec("x", "f32", ("batch", 3)),), (TensorSpec("y", "f32", ("batch",)),), (StatePair("y", "x", (1,)),))
+def _manifest(full: bool = False) -> Manifest:
+    extras = {"range": (0.0, 1.0), "categories": ("a",), "default": 1, "canvas": (3, 4), "missing": True, "unit": "mm"}
+    more: dict[str, Any] = extras if full else {}
+    first = TensorSpec("x", "f32", ("batch", 3), **more)
+    signature = Signature((first,), (TensorSpec("y", "f32", ("batch",), kind="ranking", top_k=3),), (StatePair("y", "x", (1,)),))
     stage = Stage("graph", "main", "program/a", ("x",), ("y",))
     return Manifest(Content(signature, (stage,), {"program/a": FileEntry("a" * 64, 1)}))
 
