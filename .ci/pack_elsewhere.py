@@ -25,9 +25,9 @@ def main(out: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(256, 4)).astype(np.float32)
     labels = (rows.sum(1) > 0).astype(np.int64)
     network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)).eval()
-    ps.pack(network, name="network", predict=predict, examples={"x": rows}, labels=labels, out=out / "network")
+    ps.pack(network, name="network", predict=predict, examples=rows, labels=labels, out=out / "network")
     forest = RandomForestClassifier(n_estimators=10, random_state=0).fit(rows, labels)
-    ps.pack(forest, name="forest", examples={"x": rows}, labels=labels, out=out / "forest")
+    ps.pack(forest, name="forest", examples=rows, labels=labels, out=out / "forest")
 
 
 main(Path(sys.argv[1]))
