@@ -14,6 +14,8 @@ from .refusal import refusal, shown
 from .signature import MISSING_CODE, NUMPY, Array, TensorSpec
 
 _MAX_EXACT = 2**53
+_INTEGERS = {np.dtype(kind): (int(np.iinfo(kind).min), int(np.iinfo(kind).max)) for kind in (np.int8, np.uint8, np.int32)}
+_LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float16, np.float32)}
 
 
 def to_rim(spec: TensorSpec, value: Any, row: int | None = None) -> Array:
@@ -38,6 +40,12 @@ def to_rim(spec: TensorSpec, value: Any, row: int | None = None) -> Array:
     if array.dtype.kind not in "iuf":
         raise refusal("the dtype does not fit", spec.name, row, got=array.dtype, expected=spec.dtype)
     return _narrowed(spec, array, rim, row)
+
+
+def within(flat: Array, low: float, high: float) -> bool:
+    """Whether all values lie in [low, high]. By argmin and argmax: half the cost of the reductions on small arrays, and
+    a NaN is found by both and compares as False."""
+    return not flat.size or (flat.item(flat.argmin()) >= low and flat.item(flat.argmax()) <= high)
 
 
 def _from_object(spec: TensorSpec, value: Any, row: int | None) -> Array:
@@ -126,11 +134,10 @@ def _narrowed(spec: TensorSpec, array: Array, rim: np.dtype[Any], row: int | Non
         return _narrowed_float(spec, array, rim, row)
     if array.dtype.kind == "f":
         array = _integral(spec, array, row)
-    if array.dtype != rim and array.size:
-        limits = np.iinfo(rim)
-        low, high = int(array.min()), int(array.max())
-        if low < limits.min or high > limits.max:
-            _refuse(spec, array, (array < limits.min) | (array > limits.max), row, f"{limits.min} to {limits.max}")
+    if array.dtype != rim:
+        low, high = _INTEGERS[rim]
+        if not within(array.ravel(), low, high):
+            _refuse(spec, array, (array < low) | (array > high), row, f"{low} to {high}")
     return array.astype(rim, copy=False)
 
 
@@ -146,6 +153,8 @@ def _integral(spec: TensorSpec, array: Array, row: int | None) -> Array:
 def _narrowed_float(spec: TensorSpec, array: Array, rim: np.dtype[Any], row: int | None) -> Array:
     limit = NUMPY[spec.dtype] if spec.dtype == "f16" else rim
     if array.dtype.itemsize > limit.itemsize or array.dtype.kind in "iu":
+        if within(array.ravel(), -_LARGEST[limit], _LARGEST[limit]):
+            return array.astype(rim)
         with np.errstate(over="ignore"):
             lost = np.isinf(array.astype(limit)) & ~np.isinf(array)
         if lost.any():
