@@ -45,17 +45,14 @@ def pad(spec: TensorSpec, images: Array | Sequence[Array]) -> tuple[Array, Array
     assert spec.canvas is not None  # noqa: S101 - callers take `spec` from `canvases`
     if not len(images):
         raise InputError("There are no images", field=spec.name)
-    sizes = np.array([np.shape(image)[:2] for image in images], dtype=np.int32)
-    _check_sizes(spec, spec.canvas, sizes)
-    if isinstance(images, np.ndarray) and images.shape[1:3] == spec.canvas:
-        return images, sizes
-    canvas = np.zeros((len(images), *spec.canvas, *np.shape(images[0])[2:]), dtype=np.uint8)
     if isinstance(images, np.ndarray):
-        canvas[:, : images.shape[1], : images.shape[2]] = images
-    else:
-        for row, image in enumerate(images):
-            canvas[row, : image.shape[0], : image.shape[1]] = image
-    return canvas, sizes
+        return _pad_batch(spec, spec.canvas, images)
+    for row, image in enumerate(images):
+        _check_size(spec, spec.canvas, row, *image.shape[:2])
+    canvas = np.zeros((len(images), *spec.canvas, *images[0].shape[2:]), dtype=np.uint8)
+    for row, image in enumerate(images):
+        canvas[row, : image.shape[0], : image.shape[1]] = image
+    return canvas, np.array([image.shape[:2] for image in images], dtype=np.int32)
 
 
 def pad_all(specs: Sequence[TensorSpec], values: Mapping[str, Any]) -> dict[str, Array]:
@@ -67,11 +64,23 @@ def pad_all(specs: Sequence[TensorSpec], values: Mapping[str, Any]) -> dict[str,
     return padded
 
 
-def _check_sizes(spec: TensorSpec, canvas: tuple[int, int], sizes: Array) -> None:
-    for row, (height, width) in enumerate(sizes.tolist()):
-        if not (0 < height <= canvas[0] and 0 < width <= canvas[1]):
-            raise InputError(
-                "An image does not fit the canvas", field=spec.name, row=row, got=f"{height}x{width}",
-                expected=f"at most {canvas[0]}x{canvas[1]} (height x width)",
-                fix="Scale it down first, or pack with a larger ps.Image(max=...).",
-            )  # fmt: skip
+def _pad_batch(spec: TensorSpec, largest: tuple[int, int], images: Array) -> tuple[Array, Array]:
+    """Images of one size: nothing is worked out per row."""
+    rows, height, width = images.shape[:3]
+    _check_size(spec, largest, 0, height, width)
+    sizes = np.empty((rows, 2), dtype=np.int32)
+    sizes[:, 0], sizes[:, 1] = height, width
+    if (height, width) == largest:
+        return images, sizes
+    canvas = np.zeros((rows, *largest, *images.shape[3:]), dtype=np.uint8)
+    canvas[:, :height, :width] = images
+    return canvas, sizes
+
+
+def _check_size(spec: TensorSpec, largest: tuple[int, int], row: int, height: int, width: int) -> None:
+    if not (0 < height <= largest[0] and 0 < width <= largest[1]):
+        raise InputError(
+            "An image does not fit the canvas", field=spec.name, row=row, got=f"{height}x{width}",
+            expected=f"at most {largest[0]}x{largest[1]} (height x width)",
+            fix="Scale it down first, or pack with a larger ps.Image(max=...).",
+        )  # fmt: skip
