@@ -17,6 +17,7 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
     Binarizer,
+    FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
@@ -116,6 +117,33 @@ class _Norm(nn.Module):
         return x / torch.where(size == 0, torch.ones_like(size), size)
 
 
+class _Elementwise(nn.Module):
+    """One function on every number."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+FUNCTIONS: dict[Any, Callable[[Tensor], Tensor]] = {
+    np.log1p: torch.log1p, np.log: torch.log, np.exp: torch.exp, np.expm1: torch.expm1, np.sqrt: torch.sqrt, np.abs: torch.abs,
+    np.square: torch.square, np.sin: torch.sin, np.cos: torch.cos, np.tanh: torch.tanh,
+}  # fmt: skip
+
+
+def _function(estimator: Any, columns: Sequence[Column], parts: Parts) -> list[Column]:
+    if estimator.func is None:
+        return list(columns)
+    if estimator.func not in FUNCTIONS or estimator.kw_args:
+        known = ", ".join(function.__name__ for function in FUNCTIONS)
+        raise UnsupportedError("A FunctionTransformer's function has no lowering", got=getattr(estimator.func, "__name__", "a function"),
+                               expected=known, fix="Move it into featurize, written with torch.")  # fmt: skip
+    return parts.add(columns, _Elementwise(FUNCTIONS[estimator.func]), len(columns))
+
+
 def _normalizer(estimator: Any, columns: Sequence[Column], parts: Parts) -> list[Column]:
     return parts.add(columns, _Norm(estimator.norm), len(columns))
 
@@ -163,6 +191,7 @@ def _svd(estimator: Any, columns: Sequence[Column], parts: Parts) -> list[Column
 TRANSFORMERS: dict[type, Transform] = {
     Pipeline: _pipeline, FeatureUnion: _union, ColumnTransformer: _column_transformer, StandardScaler: _standard,
     RobustScaler: _robust, MinMaxScaler: _minmax, MaxAbsScaler: _maxabs, Normalizer: _normalizer, Binarizer: _binarizer,
-    PCA: _pca, TruncatedSVD: _svd, SimpleImputer: imputer, MissingIndicator: indicator, OneHotEncoder: encoder,
+    FunctionTransformer: _function, PCA: _pca, TruncatedSVD: _svd,
+    SimpleImputer: imputer, MissingIndicator: indicator, OneHotEncoder: encoder,
     OrdinalEncoder: encoder, TargetEncoder: encoder,
 }  # fmt: skip

@@ -157,9 +157,19 @@ def _walk(estimator: Any, columns: list[int | None], found: dict[int, list[Any]]
         for at, values in zip(columns, cast("list[Any]", estimator.categories_), strict=False):
             if at is not None:
                 found.setdefault(at, []).extend(np.asarray(values, object).tolist())
-        return []
+        return [None] * _width(estimator, len(columns))
     if hasattr(estimator, "statistics_"):
         markers.append(getattr(estimator, "missing_values", np.nan))
         empty = [isinstance(value, float) and np.isnan(value) for value in np.asarray(estimator.statistics_, object).tolist()]
         return [at for at, gone in zip(columns, empty, strict=False) if not gone or estimator.keep_empty_features]
-    return []
+    if getattr(estimator, "func", estimator) is None:
+        return columns
+    return [None] * _width(estimator, len(columns))
+
+
+def _width(estimator: Any, columns: int) -> int:
+    """How many columns a transformer makes; as many as it reads where it does not say."""
+    try:
+        return len(estimator.get_feature_names_out())
+    except (AttributeError, ValueError):
+        return columns

@@ -140,7 +140,7 @@ class _Bisection:
         low = np.where(self.narrow, _order(np.float32(-LARGEST)), _order(np.float64(-LARGEST))) + np.zeros_like(threshold, np.int64)
         high = np.where(self.narrow, _order(np.float32(LARGEST)), _order(np.float64(LARGEST))) + np.zeros_like(low)
         ends = self._left(low, threshold), self._left(high, threshold)
-        while np.any(high - low > 1):
+        while np.any(high > low + 1):
             middle = (low >> 1) + (high >> 1) + (low & high & 1)
             left = self._left(middle, threshold)
             low, high = np.where(left, middle, low), np.where(left, high, middle)
