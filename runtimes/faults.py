@@ -33,8 +33,7 @@ def refusal(package: Package, found: Fidelity, cases: Sequence[Case], inner: Inn
     """The error for a program that disagrees with its source."""
     report = Report(package.name, package.digest, (TargetReport("reference", found),))
     if found.fault:
-        return ContractError(f"The program fails where its source answers, in {found.fault}", report=report,
-                             fix="A branch on a shape traces for one shape only: write it with tensor operators.")  # fmt: skip
+        return ContractError(f"The program fails where its source answers, in {found.fault}", report=report, fix=_fault_advice(found.fault))
     check = next(check for check in found.checks if check.judgement.verdict == "failed")
     where = stage_at_fault(package, _case_of(check, cases), inner)
     return ContractError(f"The program does not answer like its source: {sentence(check)}{where}", report=report,
@@ -94,6 +93,12 @@ def _agree(reference: Array, got: Array) -> bool:
 
 def _case_of(check: OutputCheck, cases: Sequence[Case]) -> Case | None:
     return cases[check.worst.case] if check.worst is not None else None
+
+
+def _fault_advice(fault: str) -> str:
+    if "(dims" in fault:
+        return "A branch on a shape traces for one shape only: write it with tensor operators."
+    return "Examples must pass the signature's own ranges and dtypes; otherwise the program itself is at fault."
 
 
 def _advice(check: OutputCheck, why: str) -> str:

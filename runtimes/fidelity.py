@@ -102,6 +102,7 @@ def check(session: Session, cases: Iterable[Case], rules: Mapping[str, Rule], lo
             hard): lossy decisions are then judged on all rows, otherwise on firm rows that were not chosen at the edge.
     """
     signature, rows = session.info.signature, 0
+    rules = {spec.name: rules[spec.name] for spec in signature.outputs if spec.name in rules}
     pools: dict[str, dict[Any, _Pool]] = {name: {} for name in rules}
     for index, (case, outputs) in enumerate(answers(session, cases)):
         if isinstance(outputs, str):

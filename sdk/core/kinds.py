@@ -20,10 +20,8 @@ def infer_kind(spec: TensorSpec, values: Array) -> Kind:
     """
     if spec.kind is not None:
         return spec.kind
-    if values.dtype.kind == "f":
-        rows = np.isfinite(values.reshape(len(values), -1)).all(axis=1) if values.ndim else np.isfinite(values)
-        return kind_of(values[rows])
-    return kind_of(values)
+    finite = np.isfinite(values) if values.dtype.kind == "f" else np.ones(0, bool)
+    return kind_of(values if finite.all() or not values.ndim else values[finite.reshape(len(values), -1).all(axis=1)])
 
 
 def scale_of(values: Array) -> float:
