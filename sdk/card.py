@@ -59,7 +59,7 @@ def limits(package: Package, contract: Contract | None) -> list[str]:
 def _contract_limits(contract: Contract | None) -> list[str]:
     if contract is None:
         return ["There is no contract: no target can prove that it answers as the source does."]
-    found: list[str] = []
+    found = list(contract.notes)
     if contract.rows < FEW_ROWS:
         found.append(f"The contract holds {contract.rows} rows; {FEW_ROWS} or more are usual.")
     if not contract.shareable:
