@@ -77,7 +77,14 @@ def dimension_sizes(inputs: Sequence[Input], least: int = 1) -> dict[str, int]:
 
 def signature_inputs(inputs: Sequence[Input]) -> tuple[TensorSpec, ...]:
     """The specs that a Signature lists: a canvas's shape is its image's, and its size is hidden."""
-    return tuple(item.spec for item in inputs if not item.hidden)
+    return tuple(_outside(item.spec) for item in inputs if not item.hidden)
+
+
+def _outside(spec: TensorSpec) -> TensorSpec:
+    """A canvas as callers see it: (batch, <name>_height, <name>_width, ...)."""
+    if spec.canvas is None:
+        return spec
+    return replace(spec, shape=(spec.shape[0], f"{spec.name}_height", f"{spec.name}_width", *spec.shape[3:]))
 
 
 def _spec(name: str, example: Array, options: ImportOptions) -> TensorSpec:
