@@ -112,31 +112,49 @@ def _range(array: Array) -> tuple[float, float] | None:
 
 
 def _images(name: str, values: list[Any]) -> TensorSpec:
-    arrays = [np.asarray(value) for value in values]
+    arrays = [_pixels(name, value, row) for row, value in enumerate(values)]
     for row, array in enumerate(arrays):
         if array.ndim != 3 or array.dtype != np.uint8 or array.shape[2] != arrays[0].shape[2]:
-            raise refusal("examples of different shapes must be uint8 images (H, W, C)", name, row, got=f"{array.dtype} {array.shape}")
+            raise refusal("these examples are neither numbers, texts nor uint8 images (H, W, C)", name, row, got=shown(values[row]),
+                          fix="For files of pictures say codec={...: ps.codec.Image()}.")  # fmt: skip
     return TensorSpec(name, "u8", ("batch", f"{name}_height", f"{name}_width", arrays[0].shape[2]))
 
 
-def _plain(values: Any) -> Any:
-    """An array where there is one; a list where rows differ in shape."""
-    array: Any = values.to_numpy() if hasattr(values, "to_numpy") else values
-    if isinstance(array, np.ndarray):
-        return array
-    if hasattr(array, "__array__"):
-        return np.asarray(array)
+def _pixels(name: str, value: Any, row: int) -> Array:
     try:
-        return np.array(array) if _uniform(array) else np.array(array, dtype=object)
-    except (ValueError, TypeError, RuntimeError, OverflowError):
-        return list(array) if isinstance(array, list | tuple) else np.array([array], dtype=object)
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise refusal("this example is not an array", name, row, got=shown(value)) from error
 
 
-def _uniform(values: Any) -> bool:
-    """Lists of one kind of element: numpy would turn [1, "a"] into texts and [1, True] into numbers."""
-    cells = np.array(values, dtype=object).ravel().tolist()
-    kinds = {bool if isinstance(cell, bool) else float if isinstance(cell, int | float) else type(cell) for cell in cells}
-    return len(kinds) == 1
+def _plain(values: Any) -> Any:
+    """An array where numpy keeps what was given; a list where rows differ in shape, or are bytes or other objects."""
+    held: Any = values.to_numpy() if hasattr(values, "to_numpy") else values
+    if isinstance(held, np.ndarray):
+        return held
+    if isinstance(held, list | tuple):
+        return _listed(list(cast("list[Any]", held)))
+    return np.asarray(held) if hasattr(held, "__array__") else _listed([held])
+
+
+def _listed(items: list[Any]) -> Any:
+    if items and all(isinstance(item, np.ndarray) for item in items):
+        alike = all(item.shape == items[0].shape and item.dtype == items[0].dtype for item in items)
+        return np.stack(items) if alike else items
+    if not all(isinstance(item, bool | int | float | str | list | tuple | np.generic) or is_missing(item) for item in items):
+        return items  # bytes would lose their trailing zeros in an array, and pictures would fall apart into pixels
+    try:
+        cells = np.array(items, dtype=object)
+        return np.array(items) if _numeric(cells) else cells
+    except (ValueError, OverflowError):
+        return items
+
+
+def _numeric(cells: Array) -> bool:
+    """Only numbers, or only booleans: numpy would turn [1, "a"] into texts and [1, True] into numbers."""
+    held = cells.ravel().tolist()
+    switches = [isinstance(cell, bool | np.bool_) for cell in held]
+    return all(switches) or (not any(switches) and all(isinstance(cell, int | float | np.number) for cell in held))
 
 
 def _is_text(values: Any) -> bool:

@@ -51,6 +51,13 @@ def test_one_array_is_the_input_x(array: object, dtype: str, shape: tuple[object
     assert (spec.dtype, spec.shape, spec.range) == (dtype, shape, limits)
 
 
+def test_columns_keep_bytes_and_stack_arrays():
+    held = infer.columns({"photo": [b"\x89PNG\x00\x00"], "x": [np.ones(3, np.float32)] * 2, "t": ["a\x00", None], "n": 5, "w": "word"})
+    assert held["photo"] == [b"\x89PNG\x00\x00"] and held["t"].tolist() == ["a\x00", None]
+    assert held["x"].shape == (2, 3) and held["x"].dtype == np.float32
+    assert held["n"].tolist() == [5] and held["w"].tolist() == ["word"]
+
+
 def test_named_dimensions_and_images_of_any_size():
     tokens = infer.signature({"ids": np.ones((2, 9), np.int64)}, dynamic={"ids": {1: "sequence"}}).input("ids")
     assert tokens.shape == ("batch", "sequence")
@@ -58,7 +65,7 @@ def test_named_dimensions_and_images_of_any_size():
     assert photo.dtype == "u8" and photo.shape == ("batch", "photo_height", "photo_width", 3)
 
 
-@pytest.mark.parametrize("column", [["a", 1], [True, 1], [b"png"], [{}], [None], 5, [f"text {row}" for row in range(50)]])
+@pytest.mark.parametrize("column", [["a", 1], [True, 1], [b"png"], [{}], [None], [[1, 2], [3]], [f"text {row}" for row in range(50)]])
 def test_a_column_that_cannot_be_told_is_refused_by_name(column: object):
     if column == [None]:
         assert infer.signature({"c": column}).input("c").missing
