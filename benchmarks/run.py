@@ -1,0 +1,54 @@
+"""`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
+
+    python benchmarks/run.py [session] [pipeline] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from portside.runtimes.hardware import built_on, cores
+
+HERE = Path(__file__).resolve().parent
+BENCHMARKS = {"session": "bench_session", "pipeline": "bench_pipeline"}
+
+
+def main() -> None:
+    """Run what was asked for, or everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--json", type=Path, help="where the figures go; default: benchmarks/results/DATE.json")
+    chosen = parser.parse_args()
+    if unknown := sorted(set(chosen.names) - set(BENCHMARKS)):
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    results = {name: run(name) for name in chosen.names or BENCHMARKS}
+    path = chosen.json or HERE / "results" / f"{datetime.now(UTC):%Y-%m-%d-%H%M}.json"
+    print(f"\nwritten to {save(results, path)}")
+
+
+def run(name: str) -> list[dict[str, Any]]:
+    """Measure and print one benchmark."""
+    module = importlib.import_module(BENCHMARKS[name])
+    print(f"\n{module.__doc__.splitlines()[0]}", file=sys.stderr)
+    rows = module.measure()
+    print(f"\n{name}\n{module.show(rows)}")
+    return rows
+
+
+def save(results: dict[str, list[dict[str, Any]]], path: Path) -> Path:
+    """Figures with when and on what they were taken; no machine is named."""
+    machine = {**built_on("onnxruntime", "onnx", "torch"), "cores": cores()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    taken = datetime.now(UTC).isoformat(timespec="seconds")
+    path.write_text(json.dumps({"taken": taken, "on": machine, "results": results}, indent=2) + "\n")
+    return path
+
+
+if __name__ == "__main__":
+    main()
