@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ..sdk.core.decisions import LIMITS
 from ..sdk.core.distances import differs
 from ..sdk.core.kinds import scale_of
 from ..sdk.core.manifest import Stage
+from ..sdk.core.measures import LIMITS
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array
 from .assemble import promote

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from portside.sdk.core.contract import Rule
-from portside.sdk.core.decisions import LIMITS, combine, judge, rows_needed
+from portside.sdk.core.decisions import combine, judge, rows_needed
+from portside.sdk.core.measures import LIMITS
 from portside.sdk.core.signature import KINDS
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "decisions.json").read_text())["vectors"]
