@@ -79,7 +79,7 @@ class HttpApp:
     def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20) -> None:
         self._serving, self._max_body = serving, max_body_bytes
         self._routes: dict[str, dict[str, Handler]] = {
-            "/predict": {"POST": self._predict},
+            "/predict": {"POST": self._predict}, "/api/predict": {"POST": self._bare},
             "/livez": {"GET": self._livez}, "/readyz": {"GET": self._readyz},
             "/metrics": {"GET": self._metrics}, "/openapi.json": {"GET": self._openapi},
             "/docs": {"GET": self._docs}, "/": {"GET": self._docs},
@@ -145,10 +145,17 @@ class HttpApp:
         return InputError("The body is too large", field="body", got=f"{size} bytes", expected=f"at most {self._max_body} bytes")
 
     async def _predict(self, incoming: Incoming) -> Reply:
+        return await self._answer(incoming, bare=False)
+
+    async def _bare(self, incoming: Incoming) -> Reply:
+        """The route of BentoML's client: the columns are the body."""
+        return await self._answer(incoming, bare=True)
+
+    async def _answer(self, incoming: Incoming, bare: bool) -> Reply:
         engine = self._serving.engine
         if engine is None:
             raise NotReadyError(self._serving.fault)
-        asked = self._asked(incoming)
+        asked = self._asked(incoming, bare)
         answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
         headers = answer.receipt.to_headers()
         return Reply(200, orjson.dumps(self.body(answer, asked), option=orjson.OPT_SERIALIZE_NUMPY), headers=headers)
@@ -158,14 +165,14 @@ class HttpApp:
         data: dict[str, Any] = {"outputs": self._serving.wire.write(answer.outputs, asked.form), "receipt": answer.receipt.to_dict()}
         return {**data, "flags": [flag._asdict() for flag in answer.flags]} if answer.flags else data
 
-    def _asked(self, incoming: Incoming) -> Asked:
+    def _asked(self, incoming: Incoming, bare: bool) -> Asked:
         kind = incoming.headers.get(b"content-type", JSON)
         media = kind.split(b";", 1)[0].strip().lower()
         try:
-            if media == b"multipart/form-data":
+            if media == b"multipart/form-data" and not bare:
                 return self._serving.wire.read_parts(multipart.parse(incoming.body, kind))
             if media == JSON or media.endswith(b"+json"):
-                return self._serving.wire.read_json(incoming.body)
+                return self._serving.wire.read_json(incoming.body, bare)
         except orjson.JSONDecodeError as error:
             raise RefusalError(400, InputError(f"The body is not JSON: {error}", field="body")) from error
         except FormatError as error:

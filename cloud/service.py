@@ -2,7 +2,7 @@
 
 The factory reads, resolves and compiles, so what is wrong is said once and ends the command. The class that BentoML
 instantiates in each worker only starts the host. Requests to our routes are answered by our ASGI application before
-BentoML's middleware; its own typed routes, schema and lifespan stay BentoML's.
+BentoML's middleware; the schema of its typed route and the lifespan stay BentoML's.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .http_app import HttpApp, Receive, Scope, Send
 from .resolving import resolve
 from .typed_route import ask
 
-OWN_CLIENT = ("/schema.json", "/api/")
-"""Paths that stay BentoML's: what its own client asks for."""
+BENTOML_PATHS = ("/schema.json",)
+"""Paths that stay BentoML's: what its own client asks for first. The route itself has our one validator behind it too."""
 
 
 class PortsideService(Service[Any]):
@@ -43,7 +43,7 @@ class PortsideService(Service[Any]):
         doors = self.doors
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            ours = scope["type"] == "http" and not scope["path"].startswith(OWN_CLIENT)
+            ours = scope["type"] == "http" and scope["path"] not in BENTOML_PATHS
             await (doors if ours else inner)(scope, receive, send)
 
         return app

@@ -50,8 +50,8 @@ class Wire:
         axes = {spec.name: spec.batch_axis for spec in signature.inputs}
         self._axis = {name: axes[name] if wire.type == "tensor" else 0 for name, wire in self.fields.items()}
 
-    def read_json(self, body: bytes) -> Asked:
-        """Parse a JSON body.
+    def read_json(self, body: bytes, bare: bool = False) -> Asked:
+        """Parse a JSON body; `bare`: the columns themselves, as BentoML's client sends them.
 
         Raises:
             orjson.JSONDecodeError: not JSON.
@@ -61,6 +61,8 @@ class Wire:
         if not isinstance(said, dict):
             raise InputError("The body is not a JSON object", field="body", got=shown(said), expected='{"inputs": {...}}')
         said = cast("dict[str, Any]", said)
+        if bare:
+            return Asked(self._columns("inputs", said), "inputs")
         forms: list[Form] = [form for form in FORMS if form in said]
         if len(forms) != 1:
             raise InputError("The body holds exactly one of inputs, rows, row", field="inputs", got=shown(", ".join(forms) or "none"),
