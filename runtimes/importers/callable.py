@@ -47,6 +47,7 @@ def run(model: Callable[..., Any], options: ImportOptions) -> Program:
     if options.featurize or options.predict:
         raise TraceError("A plain function has no featurize and predict around it", where=line_of_function(model),
                          fix="Call them inside the function, or pack a torch module, an estimator or an ONNX file.")  # fmt: skip
+    refuse_unless_plain(model)
     inputs = describe_inputs(input_names(model, options), options)
     stage, text = host_stage(model, 0, tuple(item.spec.name for item in inputs))
     outputs = output_specs(model, inputs)
@@ -66,13 +67,19 @@ def run(model: Callable[..., Any], options: ImportOptions) -> Program:
 
 def host_stage(function: Callable[..., Any], index: int, reads: Sequence[str]) -> tuple[Stage, bytes]:
     """The stage of a function (outputs still empty) and the text of its file. Raises TraceError for what is not importable."""
+    refuse_unless_plain(function)
+    name = function.__name__
+    text = _source_text(function, line_of_function(function))
+    return Stage("host", name, f"host/{index:02d}-{name}.py", tuple(reads), (), function=name), text.encode()
+
+
+def refuse_unless_plain(function: Callable[..., Any]) -> None:
+    """Raise TraceError for lambdas, nested functions, methods and objects: only a top-level function can be imported."""
     where = line_of_function(function)
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>" or "." in function.__qualname__:
         kind = "a lambda, nested, or a method" if inspect.isroutine(function) else f"an object of {type(function).__name__}"
         raise TraceError(f"A host stage must be a plain function, not {kind}", where=where, got=name or repr(function)[:80], fix=_WAY_OUT)
-    text = _source_text(function, where)
-    return Stage("host", name, f"host/{index:02d}-{name}.py", tuple(reads), (), function=name), text.encode()
 
 
 def output_specs(function: Callable[..., Any], inputs: Sequence[Input], single: str = "output") -> tuple[TensorSpec, ...]:

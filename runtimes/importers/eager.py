@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,12 +12,11 @@ import torch
 from ...sdk.core.errors import InputError, TraceError
 from ...sdk.core.signature import NUMPY, Array, DType
 from .dtypes import TORCH
-from .frames import line_of_function
-from .inputs import Input, complete, dimension_sizes, values
+from .inputs import BATCH, Input, complete, dimension_sizes, values
 from .pipeline import Pipeline
 from .program import Source
 from .tracing import dtype_of_tensor
-from .traps import explaining
+from .traps import explaining, watching_chance
 
 
 @contextmanager
@@ -58,34 +56,31 @@ def to_array(tensor: torch.Tensor) -> Array:
     return np.asarray(tensor.detach().cpu().to(TORCH[dtype_of_tensor(tensor)]).numpy())
 
 
-def rehearse(pipeline: Pipeline, inputs: Sequence[Input], source: Source) -> None:
+def rehearse(inputs: Sequence[Input], source: Source, modules: Sequence[torch.nn.Module] = ()) -> None:
     """Run the source twice on two rows before tracing, so that its own faults are told apart from those of tracing.
 
     Raises:
-        TraceError: it fails, returns something else than tensors, or answers differently the second time.
+        TraceError: it fails, returns something else than tensors, draws random numbers, writes to a module's buffer, or
+            answers differently the second time.
     """
-    sizes = dimension_sizes(inputs) | {"batch": 2}
-    with explaining("The functions fail on the examples"):
-        first, second = (source(values(inputs, sizes)) for _ in range(2))
+    sizes = dimension_sizes(inputs)
+    sizes |= {BATCH: 2} if BATCH in sizes else {}
+    described = ", ".join(f"{dim}={size}" for dim, size in sizes.items())
+    fix = "Draw random numbers once outside the functions, or take them as an input."
+    buffers = [(name, buffer, buffer._version) for module in modules for name, buffer in module.named_buffers()]
+    with explaining(f"The functions fail on the examples ({described or 'as they are'})"):
+        with watching_chance() as lines:
+            first = source(values(inputs, sizes))
+        second = source(values(inputs, sizes))
+    if lines:
+        raise TraceError("A random number is drawn in the path of the tensors", where=lines[0], fix=fix)
+    if written := [name for name, buffer, version in buffers if buffer._version != version]:
+        raise TraceError("The model changes its own buffer while it runs", got=written[0],
+                         fix="Return the new value as an output and declare the pair: state={output: (input, initial)}.")  # fmt: skip
     if different := [name for name in first if not _same(first[name], second[name])]:
-        functions = [function for function in (pipeline.featurize, pipeline.predict) if function]
-        where = next((line for line in map(_line_of_random, functions) if line), None)
-        raise TraceError(f"The source answers differently the second time: output {different[0]!r} depends on a random number",
-                         where=where, fix="Draw random numbers once outside the functions, or take them as an input.")  # fmt: skip
+        what = f"The source answers differently the second time: output {different[0]!r} depends on chance or on earlier calls"
+        raise TraceError(what, fix=fix)
 
 
 def _same(first: Array, second: Array) -> bool:
     return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=first.dtype.kind == "f"))
-
-
-def _line_of_random(function: Callable[..., Any]) -> Any:
-    """The function's first line that speaks of chance; None where there is none or no source."""
-    start = line_of_function(function)
-    try:
-        lines, first = inspect.getsourcelines(function)
-    except (OSError, TypeError):
-        return start
-    for offset, text in enumerate(lines):
-        if "rand" in text or "shuffle" in text:
-            return type(start)(start.file, first + offset, text.strip()) if start else None
-    return None

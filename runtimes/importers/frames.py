@@ -40,6 +40,11 @@ def line_of_frame(frame: FrameType) -> SourceLine | None:
     return _last([(frame.f_code.co_filename, frame.f_lineno)])
 
 
+def line_of_stack() -> SourceLine | None:
+    """The user's line that is being run now."""
+    return _last((frame.filename, frame.lineno or 0) for frame in traceback.extract_stack())
+
+
 def line_of_function(function: Callable[..., Any]) -> SourceLine | None:
     """Where a function is defined."""
     code = getattr(function, "__code__", None)

@@ -31,7 +31,7 @@ def named(value: Any, single: str, numbered: str, where: SourceLine | None = Non
                 fix="Return tensors only: leave the entry out, or wrap a constant with torch.full((len(x),), value).",
             )  # fmt: skip
     if not found:
-        raise TraceError("A function returns no outputs", where=where, got=repr(value)[:80], expected="tensors")
+        raise TraceError("A function returns no outputs", where=where, got=repr(value)[:80], fix="Return at least one tensor.")
     return found
 
 

@@ -103,7 +103,7 @@ def run(proto: ModelProto, options: ImportOptions) -> Program:
     pipeline = Pipeline(options.featurize, options.predict, model, recorder)
     modules = captured(options.featurize, options.predict, None)
     source = source_of(pipeline, inputs, options.image, tuple(modules.values()))
-    rehearse(pipeline, inputs, source)
+    rehearse(inputs, source, tuple(modules.values()))
     for sizes in tries(source, inputs):
         source(values(inputs, sizes))
     with steady(tuple(modules.values())):

@@ -39,7 +39,7 @@ def run(model: torch.nn.Module, options: ImportOptions) -> Program:
     pipeline = Pipeline(options.featurize, options.predict, model)
     modules = {"model": model, **captured(options.featurize, options.predict, model)}
     source = source_of(pipeline, inputs, options.image, tuple(modules.values()))
-    rehearse(pipeline, inputs, source)
+    rehearse(inputs, source, tuple(modules.values()))
     with recording(pipeline, model), steady(tuple(modules.values())):
         traced = trace(pipeline, inputs, modules)
     probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces, traced.edges)

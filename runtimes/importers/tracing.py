@@ -24,7 +24,7 @@ from ...sdk.core.signature import DType, Shape, TensorSpec
 from ..onnx_graph import Normalised, Rim, normalise, rename_symbols
 from .dtypes import DTYPE_OF, TORCH
 from .inputs import BATCH, Input, dimension_sizes
-from .traps import Limits, ShapeWatch, explaining, is_fixed, limits_in, refuse_mutation, refuse_randomness, watching_shapes
+from .traps import Limits, ShapeWatch, explaining, is_fixed, limits_in, refuse_randomness, watching_shapes
 
 OPSET = 18
 """The version of the standard operators that programs are written in: what every target's importer reads."""
@@ -119,7 +119,6 @@ def trace(body: Body, inputs: Sequence[Input], modules: Mapping[str, torch.nn.Mo
         program, limits = _exported(module, inputs, names)
     returned = taken[-1]
     refuse_randomness(program)
-    refuse_mutation(program)
     dims = _symbols(program, inputs) | names
     outputs = _output_specs(program, returned, dims)
     rim = Rim([item.spec.name for item in inputs], [spec.name for spec in outputs],

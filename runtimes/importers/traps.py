@@ -11,9 +11,10 @@ from typing import Any, TypeAlias, cast
 
 import torch
 from torch.export import ExportedProgram
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...sdk.core.errors import PortsideError, SourceLine, TraceError
-from .frames import line_of_error, line_of_frame, line_of_trace
+from .frames import line_of_error, line_of_frame, line_of_stack, line_of_trace
 
 Limits: TypeAlias = tuple[int, int | None]
 """Smallest and largest size of a dimension; None: no largest."""
@@ -64,6 +65,27 @@ def _recording(original: Callable[[Any], Any], watch: ShapeWatch) -> Callable[[A
         return original(self)
 
     return record
+
+
+class _Chance(TorchDispatchMode):
+    """Takes down the user's lines whose operations draw random numbers when they run."""
+
+    def __init__(self, lines: list[SourceLine]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch.Tag.nondeterministic_seeded in func.tags and not _is_off(func, args, kwargs or {}):
+            self.lines.append(line_of_stack() or SourceLine("", 0, str(func)))
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def watching_chance() -> Generator[list[SourceLine]]:
+    """Record which lines of eagerly run code draw random numbers in torch."""
+    lines: list[SourceLine] = []
+    with _Chance(lines):
+        yield lines
 
 
 @contextmanager
@@ -133,24 +155,17 @@ def refuse_randomness(program: ExportedProgram) -> None:
     """Raise TraceError for an operator that draws random numbers in the traced graph."""
     for node in program.graph.nodes:
         tags = cast("list[torch.Tag]", getattr(node.target, "tags", []))
-        if torch.Tag.nondeterministic_seeded in tags and not _is_off(node):
+        if torch.Tag.nondeterministic_seeded in tags and not _is_off(node.target, node.args, node.kwargs):
             raise TraceError(
                 "A random number is drawn in the path of the tensors", where=line_of_trace(node.meta.get("stack_trace") or ""),
                 got=str(node.target), fix="Compute it once outside and keep it as a buffer, or take it as an input.",
             )  # fmt: skip
 
 
-def _is_off(node: Any) -> bool:
+def _is_off(operator: Any, args: Any, kwargs: Any) -> bool:
     """Dropout and its like, switched off by an argument (eval mode)."""
-    names = [argument.name for argument in node.target._schema.arguments]
-    values = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+    names = [argument.name for argument in operator._schema.arguments]
+    values = dict(zip(names, args, strict=False)) | dict(kwargs)
     if "dropout_p" in names:
         return values.get("dropout_p", 0.0) == 0.0
     return values.get("train", values.get("training", True)) is False
-
-
-def refuse_mutation(program: ExportedProgram) -> None:
-    """Raise TraceError where the model writes to its own buffers: a program has no memory but declared state."""
-    if buffers := list(program.graph_signature.buffers_to_mutate.values()):
-        raise TraceError("The model changes its own buffer while it runs", got=buffers[0],
-                         fix="Return the new value as an output and declare the pair: state={output: (input, initial)}.")  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from portside.runtimes.importers.dispatch import import_model, input_names
 from portside.runtimes.importers.program import ImportOptions
 from portside.sdk.core.errors import InputError, TraceError
@@ -165,7 +166,8 @@ def test_integers_are_32_bit_at_the_rim_and_64_bit_for_the_user(run_program):
     assert program.signature.input("tokens").shape == ("batch", "sequence") and program.signature.input("tokens").dtype == "i64"
     assert [spec.dtype for spec in program.signature.outputs] == ["f32", "i64", "f64"]
     for count, length in ((1, 7), (6, 3), (3, 1), (2, 20)):
-        held = {"tokens": RNG.integers(0, 50, (count, length)), "scale": np.round(RNG.normal(size=count), 1).astype(np.float32).astype(np.float64)}
+        scale = RNG.normal(size=count).astype(np.float32).astype(np.float64)
+        held = {"tokens": RNG.integers(0, 50, (count, length)), "scale": scale}
         close(run_program(program, held), program.source(held))
 
 
@@ -252,7 +254,8 @@ def test_state_pairs_are_declared_and_checked(run_program):
 
 
 def test_the_users_signature_wins_over_what_is_inferred(run_program):
-    wished = Signature((TensorSpec("x", "f32", ("batch", 4), range=(-3.0, 3.0), unit="mm"),), (TensorSpec("output", "f32", (), None, kind="value"),))
+    x = TensorSpec("x", "f32", ("batch", 4), range=(-3.0, 3.0), unit="mm")
+    wished = Signature((x,), (TensorSpec("output", "f32", (), None, kind="value"),))
     program = import_model(Mlp(), ImportOptions(examples={"x": rows(4, 4)}, signature=wished))
     assert program.signature.input("x").range == (-3.0, 3.0) and program.signature.input("x").unit == "mm"
     assert program.signature.output("output").kind == "value" and program.signature.output("output").shape == ("batch", 3)

@@ -111,9 +111,7 @@ def test_python_randomness_is_found_by_running_twice():
     def featurize(x):
         return x + random.random()
 
-    error = refused(featurize)
-    assert "second time" in error.what
-    points_at(error, featurize, "random.random()")
+    assert "second time" in refused(featurize).what
 
 
 def test_torch_randomness():
@@ -138,7 +136,7 @@ def test_functional_dropout_is_random():
     def featurize(x):
         return torch.nn.functional.dropout(x, 0.5)
 
-    assert "second time" in refused(featurize).what
+    points_at(refused(featurize), featurize, "dropout(x, 0.5)")
 
 
 @pytest.mark.parametrize(("value", "kind"), [(3, "int 3"), (None, "None"), ("yes", "str")])
@@ -186,7 +184,7 @@ def test_a_model_that_writes_its_own_buffer():
             self.register_buffer("count", torch.zeros(1))
 
         def forward(self, x):
-            self.count += 0
+            self.count.copy_(x[:1, 0])
             return x + self.count
 
     error = refused(model=Counting())
