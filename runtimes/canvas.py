@@ -59,7 +59,7 @@ def pad_all(specs: Sequence[TensorSpec], values: Mapping[str, Any]) -> dict[str,
     """`values` with every canvas padded and its size added. A size that is there already is left as it is."""
     padded = dict(values)
     for spec in specs:
-        if size_name(spec.name) not in padded:
+        if spec.name in padded and size_name(spec.name) not in padded:
             padded[spec.name], padded[size_name(spec.name)] = pad(spec, values[spec.name])
     return padded
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..sdk.core.door import Door
-from ..sdk.core.errors import EngineError, FormatError
+from ..sdk.core.errors import EngineError, FormatError, InputError
 from ..sdk.core.signature import NUMPY, Array, Signature
 from .base import Cancel, SessionInfo
 from .canvas import canvases, pad_all, program_inputs
@@ -108,11 +108,19 @@ class ProgramSession:
     def _execute(self, steps: Plan, names: list[str], values: dict[str, Array], cancel: Cancel | None) -> list[Array]:
         if len(steps) == 1:
             segment, reads, _ = steps[0]
-            return segment.run(names, {name: values[name] for name in reads}, cancel)
+            return segment.run(names, _picked(reads, values), cancel)
         for segment, reads, writes in steps:
-            made = segment.run(writes, {name: values[name] for name in reads}, cancel)
+            made = segment.run(writes, _picked(reads, values), cancel)
             values.update(zip(writes, made, strict=True))
         return [values[name] for name in names]
+
+
+def _picked(names: Sequence[str], values: Mapping[str, Array]) -> dict[str, Array]:
+    """These values; only without a door can one be absent."""
+    try:
+        return {name: values[name] for name in names}
+    except KeyError as error:
+        raise InputError("An input is missing", field=str(error.args[0]), expected=", ".join(names)) from error
 
 
 def plan(segments: Sequence[Segment], names: Sequence[str], given: Sequence[str]) -> Plan:

@@ -101,6 +101,12 @@ def test_the_door_is_in_front_unless_it_was_passed(two):
     assert session_of(two, door=False).run({"x": array})["z"].shape == (1, 3)
 
 
+def test_without_a_door_a_missing_input_is_still_named(two):
+    with pytest.raises(InputError) as caught:
+        session_of(two, door=False).run({"y": np.ones((1, 2), np.float32)})
+    assert caught.value.field == "x"
+
+
 def test_a_bare_value_goes_to_the_only_field(two):
     assert session_of(two).predict(np.ones((2, 2)))["a"].tolist() == [0, 0]
 
