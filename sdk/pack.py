@@ -32,7 +32,7 @@ from .core.infer import columns
 from .core.manifest import CONTRACT, CONTRACT_TENSORS, PROFILE, Annotations, Content
 from .core.package import Package, write
 from .core.profile import Profile
-from .core.signature import KINDS, Array, Kind, Signature, TensorSpec
+from .core.signature import KINDS, MISSING_CODE, Array, Kind, Signature, TensorSpec
 from .provenance import provenance
 from .store import Store
 
@@ -137,8 +137,9 @@ def _joined(given: Codec, program: Program) -> Codec:
 
 def _described(found: Signature, typed: Mapping[str, Any], codec: Codec, given: Signature | None, kinds: Mapping[str, Kind]) -> Signature:
     """The importer's signature with missing values as the examples show them, what the codec knows, and the user's edits."""
-    inputs = tuple(replace(spec, missing=spec.missing or _has_missing(spec, typed.get(spec.name))) for spec in found.inputs)
-    described = codec.annotate(replace(found, inputs=inputs))
+    described = codec.annotate(found)
+    inputs = tuple(replace(spec, missing=spec.missing or _has_missing(spec, typed.get(spec.name))) for spec in described.inputs)
+    described = replace(described, inputs=inputs)
     for spec in (*given.inputs, *given.outputs) if given else ():
         if any(held.name == spec.name for held in (*described.inputs, *described.outputs)):
             described = described.edit(spec.name, **{name: getattr(spec, name) for name in _EDITED})
@@ -149,7 +150,13 @@ def _described(found: Signature, typed: Mapping[str, Any], codec: Codec, given: 
 
 
 def _has_missing(spec: TensorSpec, values: Any) -> bool:
-    return spec.dtype in ("f32", "f64", "f16") and isinstance(values, np.ndarray) and bool(np.isnan(cast("Array", values)).any())
+    """NaN among numbers, MISSING_CODE among category codes."""
+    if not isinstance(values, np.ndarray) or spec.dtype == "string":
+        return False
+    held = cast("Array", values)
+    if held.dtype.kind == "f":
+        return bool(np.isnan(held).any())
+    return spec.categories is not None and bool((held == MISSING_CODE).any())
 
 
 def _narrow_ranges(signature: Signature, typed: Mapping[str, Any]) -> list[str]:

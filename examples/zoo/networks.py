@@ -30,7 +30,8 @@ def fit(model: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor, epochs: in
 
 
 def rain_features(x: Tensor) -> Tensor:
-    """Eight standardised measurements and their squares: (batch, 8) -> (batch, 16)."""
+    """Eight standardised float64 measurements and their squares: (batch, 8) -> float32 (batch, 16)."""
+    x = x.to(torch.float32)
     return torch.cat([x, x * x], 1)
 
 
@@ -45,11 +46,11 @@ def mlp() -> Entry:
     x, y = weather()
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 2))
-    train = slice(0, 12000)
-    fit(model, (rain_features(torch.from_numpy(x[train].astype(np.float32))),), torch.from_numpy(y[train]), epochs=3)
+    train = slice(0, 8000)
+    fit(model, (rain_features(torch.from_numpy(x[train].copy())),), torch.from_numpy(y[train]), epochs=3)
     package = ps.pack(model, name="mlp", featurize=rain_features, predict=rain_answer, examples={"x": x[train][:512]},
                       labels=y[train][:512], out=folder_for("mlp"))  # fmt: skip
-    return package, held_out({"x": x[12000:]}, y[12000:])
+    return package, held_out({"x": x[8000:12000]}, y[8000:12000])
 
 
 def pixels(picture: Tensor) -> Tensor:
@@ -162,7 +163,8 @@ def loan_answer(model: nn.Module, features: tuple[Tensor, Tensor, Tensor]) -> di
 
 
 def loan_features(numbers: Tensor, salary: Tensor, payment: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Large amounts on a log scale; codes as they are."""
+    """Large amounts on a log scale, in float32; codes as they are."""
+    numbers = numbers.to(torch.float32)
     return torch.cat([torch.log1p(numbers[:, :1]), numbers[:, 1:]], 1), salary, payment
 
 
@@ -174,7 +176,7 @@ def table() -> Entry:
     known = {name: sorted({value for value in values if value is not None}) for name, values in texts.items()}
     codes = {name: [known[name].index(v) if v is not None else -1 for v in values] for name, values in texts.items()}
     train = 30000
-    inputs = loan_features(torch.tensor(numbers[:train], dtype=torch.float32), *(torch.tensor(codes[n][:train]) for n in codes))
+    inputs = loan_features(torch.tensor(numbers[:train]), *(torch.tensor(codes[n][:train]) for n in codes))
     statistics = np.nanmean(inputs[0], 0), np.nanstd(inputs[0], 0)
     torch.manual_seed(0)
     model = LoanNet(*(torch.tensor(s, dtype=torch.float32) for s in statistics), (len(known["salary"]), len(known["payment"])))

@@ -35,9 +35,9 @@ def _packed(name: str, model: object, frame: pd.DataFrame, y: np.ndarray, train:
 def logistic() -> Entry:
     """Standard scaler and logistic regression on weather, one array in."""
     x, y = weather()
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(x[:12000], y[:12000])
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(x[:8000], y[:8000])
     package = ps.pack(model, name="logistic", examples={"x": x[:512]}, labels=y[:512], out=folder_for("logistic"))
-    return package, held_out({"x": x[12000:]}, y[12000:])
+    return package, held_out({"x": x[8000:12000]}, y[8000:12000])
 
 
 def forest() -> Entry:
@@ -48,7 +48,7 @@ def forest() -> Entry:
         ("texts", make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), TEXTS),
     ])  # fmt: skip
     forest = RandomForestClassifier(100, max_depth=12, n_jobs=2, random_state=0)
-    return _packed("forest", Pipeline([("steps", steps), ("forest", forest)]).fit(frame[:20000], y[:20000]), frame, y, 20000)
+    return _packed("forest", Pipeline([("columns", steps), ("forest", forest)]).fit(frame[:20000], y[:20000]), frame, y, 20000)
 
 
 def boosting() -> Entry:
@@ -58,7 +58,7 @@ def boosting() -> Entry:
     encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan)
     steps = ColumnTransformer([("texts", encode, texts)], remainder="passthrough")
     trees = HistGradientBoostingClassifier(max_iter=100, categorical_features=list(range(len(texts))), random_state=0)
-    return _packed("boosting", Pipeline([("steps", steps), ("trees", trees)]).fit(frame[:30000], y[:30000]), frame, y, 30000)
+    return _packed("boosting", Pipeline([("columns", steps), ("trees", trees)]).fit(frame[:30000], y[:30000]), frame, y, 30000)
 
 
 def gradient() -> Entry:
