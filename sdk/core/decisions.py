@@ -143,7 +143,8 @@ def merge(rule: Rule, parts: Sequence[Judgement]) -> Judgement:
         verdict="failed" if "failed" in verdicts else ("passed" if "passed" in verdicts else NOT_ENOUGH),
         slices={}, row_flips=np.concatenate([part.row_flips for part in parts]),
     )  # fmt: skip
-    counted = whole.lossy and rule.kind == "decision" and len(whole.row_flips) == rows
+    discrete = "decision" in (rule.kind, rule.element)
+    counted = whole.lossy and discrete and len(whole.row_flips) == rows
     return _lossy_decision(rule, replace(whole, verdict="passed", note="")) if counted else whole
 
 
