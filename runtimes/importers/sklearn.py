@@ -22,6 +22,7 @@ from .pipeline import Pipeline, parameters
 from .probe import probe
 from .program import ImportOptions, Program, Source
 from .signatures import make_signature
+from .sklearn_fallback import Fallback, inlined
 from .sklearn_heads import Classes
 from .sklearn_inputs import Text, accepted, coded, table_of
 from .sklearn_model import SourceModel, TracedModel, classes_of, lower
@@ -60,19 +61,20 @@ def run(model: Any, options: ImportOptions) -> Program:
     options = replace(options, examples=examples)
     inputs = _with_categories(describe_inputs(input_names(model, options), options), text)
     features = _features(options, inputs)
-    table, classes, opaques = table_of(model, features, text), classes_of(model), Opaques()
+    table, classes, fallback = table_of(model, features, text), classes_of(model), Fallback(Opaques())
     row = typical(table, table.raw(features).to(torch.float64).numpy())
-    lowered = lower(model, table, row[None], opaques)
+    lowered = lower(model, table, row, fallback)
     modules = {"model": lowered, **captured(options.featurize, options.predict, model)}
     fitted, stand_in = SourceModel(model, table, classes), TracedModel(model, table, lowered)
     pipeline = Pipeline(options.featurize, options.predict, fitted, fitted.recorder)
     source = source_of(pipeline, inputs, options.image, tuple(modules.values()))
-    rehearse(pipeline, inputs, source)
+    rehearse(inputs, source, tuple(modules.values()))
     with steady(tuple(modules.values())):
-        traced = trace(replace(pipeline, model=stand_in, recorder=stand_in.recorder), _traced_inputs(inputs, options), modules)
+        body = replace(pipeline, model=stand_in, recorder=stand_in.recorder)
+        traced = trace(body, _traced_inputs(inputs, options), modules, lambda graph: inlined(graph, fallback.opaques.held))
     source = _narrowed(source, traced)
-    probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces)
-    return _program(traced, inputs, source, options, text, opaques, classes)
+    probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces, traced.edges)
+    return _program(traced, inputs, source, options, text, fallback, classes)
 
 
 def _with_categories(inputs: tuple[Input, ...], text: Text) -> tuple[Input, ...]:
@@ -117,15 +119,15 @@ def _narrowed(source: Source, traced: Traced) -> Source:
     return narrowed
 
 
-def _program(traced: Traced, inputs: tuple[Input, ...], source: Source, options: ImportOptions, text: Text, opaques: Opaques,
+def _program(traced: Traced, inputs: tuple[Input, ...], source: Source, options: ImportOptions, text: Text, fallback: Fallback,
              classes: Classes | None) -> Program:  # fmt: skip
-    stages, files = stages_of(traced.model, opaques.held)
+    stages, files = stages_of(traced.model, fallback.opaques.held, fallback.only, fallback.notes[0] if fallback.notes else None)
     row = values(inputs, dimension_sizes(inputs) | {BATCH: 1})
     specs = [accepted(spec, source, row) for spec in signature_inputs(inputs)]
     outputs = [_named(spec, options, classes) for spec in traced.outputs]
     return Program(
         signature=make_signature(specs, outputs, options), stages=stages, files=files,
-        boundaries=dict(traced.graph.boundaries), source=source, codec=text.codec,
+        boundaries=dict(traced.graph.boundaries), source=source, codec=text.codec, notes=fallback.notes,
     )  # fmt: skip
 
 

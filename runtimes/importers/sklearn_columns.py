@@ -11,7 +11,7 @@ Category codes travel in the raw matrix as numbers: 0, 1, ... known, MISSING_COD
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -77,9 +77,15 @@ Column: TypeAlias = Number | Lookup
 
 @dataclass
 class Parts:
-    """The modules made so far, in order; `add` returns the new columns."""
+    """The modules made so far, in order; `add` returns the new columns.
+
+    Attributes:
+        modules: each with the columns that it reads.
+        fallback: what lowers a transformer that has no lowering here, or None.
+    """
 
     modules: list[tuple[Sequence[Column], nn.Module]] = field(default_factory=list[tuple[Sequence[Column], nn.Module]])
+    fallback: Callable[[Any, Sequence[Column], Parts], list[Column]] | None = None
 
     def add(self, columns: Sequence[Column], module: nn.Module, outputs: int) -> list[Column]:
         """A module from the matrix of `columns` to (batch, outputs)."""

@@ -22,7 +22,8 @@ from .opaque import Opaques, Output
 from .pipeline import Recorder
 from .sklearn_columns import Assembly, Column, Parts
 from .sklearn_encoders import encoder
-from .sklearn_estimators import head
+from .sklearn_estimators import ESTIMATORS, head
+from .sklearn_fallback import Fallback
 from .sklearn_heads import Classes, Head, methods_of
 from .sklearn_preprocess import transform
 from .sklearn_table import Features, Table
@@ -146,32 +147,40 @@ def split_steps(estimator: Any) -> tuple[list[Any], Any]:
     return ([], estimator) if hasattr(estimator, "predict") else ([estimator], None)
 
 
-def lower(estimator: Any, table: Table, example: Array, opaques: Opaques) -> Lowered:
+def lower(estimator: Any, table: Table, example: Array, fallback: Fallback) -> Lowered:
     """The module of a fitted estimator.
 
     Args:
-        example: (1, columns) float64 raw row that the source accepts.
+        example: (columns,) float64 raw row that the source accepts.
+        fallback: for steps that have no lowering.
 
     Raises UnsupportedError for a step that has no lowering.
     """
     steps, final = split_steps(estimator)
-    parts = Parts()
+    parts = Parts(fallback=fallback.transform)
     columns: list[Column] = table.start()
     for step in steps:
         columns = transform(step, columns, parts)
     if final is not None and is_trees(final):
-        return _with_trees(ensemble(final), columns, parts, _source(steps, table, example), opaques, methods_of(final))
-    top = Head(nn.Identity(), "features", has=("transform",)) if final is None else head(final)
-    return Lowered(Assembly(columns, parts), top)
+        return _with_trees(ensemble(final), columns, parts, _source(steps, table, example), fallback.opaques)
+    return Lowered(Assembly(columns, parts), _head(final, len(columns), fallback))
 
 
-def _with_trees(found: Ensemble, columns: list[Column], parts: Parts, source: Source, opaques: Opaques, has: tuple[str, ...]) -> Lowered:
+def _head(final: Any, columns: int, fallback: Fallback) -> Head:
+    if final is None:
+        return Head(nn.Identity(), "features", has=("transform",))
+    return head(final) if type(final) in ESTIMATORS else fallback.head(final, columns)
+
+
+def _with_trees(found: Ensemble, columns: list[Column], parts: Parts, source: Source, opaques: Opaques) -> Lowered:
     held = list(columns)
     if found.encoder is not None:
         encoded = encoder(found.encoder, [columns[at] for at in found.categories], parts)
         for at, column in zip(found.categories, encoded, strict=True):
             held[at] = column
     trees, read = fold(found, held, source)
+    has = ("predict",) if found.classes is None else ("predict", "predict_proba")
+    has += () if found.link in ("value", "exp", "proba") else ("decision_function",)
     top = Head(TreesCall(trees, opaques), found.link, found.classes, has, found.closed)
     return Lowered(Assembly(read, parts), top)
 
@@ -189,7 +198,7 @@ def _source(steps: Sequence[Any], table: Table, example: Array) -> Source:
         return np.asarray(held)
 
     narrow = frozenset(at for at, column in enumerate(table.columns) if column.dtype == np.float32)
-    return Source(probe, example.reshape(-1), narrow)
+    return Source(probe, example, narrow)
 
 
 def classes_of(estimator: Any) -> Classes | None:

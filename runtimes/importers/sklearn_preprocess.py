@@ -46,6 +46,8 @@ def transform(estimator: Any, columns: Sequence[Column], parts: Parts) -> list[C
         return [] if estimator == "drop" else list(columns)
     if lower := TRANSFORMERS.get(type(estimator)):
         return lower(estimator, columns, parts)
+    if parts.fallback is not None:
+        return parts.fallback(estimator, columns, parts)
     known = ", ".join(sorted(kind.__name__ for kind in TRANSFORMERS))
     raise UnsupportedError(f"{type(estimator).__name__} has no lowering of Portside's own", expected=known)
 

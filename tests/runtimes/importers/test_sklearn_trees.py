@@ -27,6 +27,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from portside.runtimes.importers.dispatch import import_model
 from portside.runtimes.importers.opaque import Opaques
 from portside.runtimes.importers.program import ImportOptions
+from portside.runtimes.importers.sklearn_fallback import Fallback
 from portside.runtimes.importers.sklearn_inputs import Text, table_of
 from portside.runtimes.importers.sklearn_model import lower
 from portside.runtimes.importers.sklearn_table import typical
@@ -50,7 +51,7 @@ def scores(model, x):
     """What the lowered model says of rows, and what the source says."""
     tensor = torch.from_numpy(x)
     table = table_of(model, tensor, Text({}, {}, np.nan))
-    lowered = lower(model, table, typical(table, x.astype(np.float64))[None], Opaques())
+    lowered = lower(model, table, typical(table, x.astype(np.float64)), Fallback(Opaques()))
     head = lowered.head
     raw = torch.from_numpy(x.astype(np.float32))
     score = torch.from_numpy(head.score.trees.evaluate(lowered.assembly(raw).numpy()))
