@@ -15,7 +15,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics:
-    """What one worker has served. `gauges` gives name -> value when the page is asked for."""
+    """What one worker has served. `gauges` gives name (with its labels) -> value when the page is asked for."""
 
     def __init__(self, gauges: Callable[[], Mapping[str, float]] | None = None) -> None:
         self._gauges = gauges or dict[str, float]
@@ -46,8 +46,10 @@ class Metrics:
             *_counter("portside_failovers_total", "Entries of the chain that did not answer, by reason.", self.failovers),
             *self._histogram("portside_request_seconds", "Time from arrival to answer."),
         ]
-        for name, value in self._gauges().items():
-            lines += [f"# TYPE {name} gauge", f"{name} {value:g}"]
+        gauges = self._gauges()
+        for name in dict.fromkeys(key.partition("{")[0] for key in gauges):
+            lines.append(f"# TYPE {name} gauge")
+            lines += [f"{key} {value:g}" for key, value in gauges.items() if key.partition("{")[0] == name]
         return "\n".join(lines) + "\n"
 
     def _histogram(self, name: str, about: str) -> list[str]:

@@ -95,7 +95,7 @@ class Worker:
         self._talk.send_bytes(json.dumps({"call": number, **self._in.write(inputs)}).encode())
 
     def receive(self, seconds: float | None) -> dict[str, Any] | None:
-        """The answer's head, or None when there is none after `seconds` (None: wait). Raises EOFError or OSError when the worker is gone."""
+        """The answer's head, or None when there is none after `seconds` (None: wait). EOFError, OSError: the worker is gone."""
         return json.loads(self._talk.recv_bytes()) if self._talk.poll(seconds) else None
 
     def tensors(self, head: Mapping[str, Any]) -> dict[str, Any]:
