@@ -168,8 +168,8 @@ def _prefixed(model: ModelProto, prefix: str) -> ModelProto:
     copy = ModelProto()
     copy.CopyFrom(model)
     rename_graph(copy.graph, lambda name: name if name in rim else prefix + name)
-    for node in copy.graph.node:
-        node.name = prefix + node.name
+    for index, node in enumerate(copy.graph.node):
+        node.name = prefix + (node.name or f"{node.op_type}:{index}")
     return copy
 
 
