@@ -71,10 +71,12 @@ class Firmness:
         Args:
             inputs: typed tensors, as for `Session.run`.
         """
-        if not self._tails:
-            return {}
-        _, values = self._session.run_tapped(inputs, [_CUT])
-        return {tail.cut.output: ~self._moved(tail, values, 1.0, seed) for tail in self._tails}
+        return self.answer(inputs, seed)[1] if self._tails else {}
+
+    def answer(self, inputs: Mapping[str, Any], seed: int = 0) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(outputs of the float program as the reference runtime gives them, `mask`), for one run of the program."""
+        outputs, values = self._session.run_tapped(inputs, [_CUT])
+        return outputs, {tail.cut.output: ~self._moved(tail, values, 1.0, seed) for tail in self._tails}
 
     def margins(self, inputs: Mapping[str, Any], seed: int = 0) -> Array | None:
         """Per row how far the nearest decision is, in steps: 0 fragile, 1 flips within 10 tolerances, ... None without a cut."""
