@@ -50,7 +50,8 @@ def features(transformer, x, fitted_on=X):
     "transformer",
     [
         StandardScaler(), StandardScaler(with_mean=False), MinMaxScaler((-1, 2), clip=True), RobustScaler(), MaxAbsScaler(),
-        Normalizer("l1"), Normalizer(), make_pipeline(MinMaxScaler(), FunctionTransformer(np.log1p)), make_pipeline(StandardScaler(), PCA(3, whiten=True)),
+        Normalizer("l1"), Normalizer(),
+        make_pipeline(MinMaxScaler(), FunctionTransformer(np.log1p)), make_pipeline(StandardScaler(), PCA(3, whiten=True)),
         make_pipeline(StandardScaler(), TruncatedSVD(2)), FeatureUnion([("a", StandardScaler()), ("b", "passthrough"), ("c", PCA(2))]),
         make_pipeline(RobustScaler(), MinMaxScaler(clip=True), StandardScaler()),
         ColumnTransformer([("a", StandardScaler(), [3, 0]), ("b", "drop", [1]), ("c", "passthrough", [4])], remainder=MinMaxScaler()),
