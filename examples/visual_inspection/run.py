@@ -9,6 +9,7 @@ Everything lands in `out/visual_inspection/`: two packages, the deployment, the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ import backup
 import cells
 import inspector
 import numpy as np
+import psutil
 import report
 from server import Answer, Server, png, serving
 
@@ -95,7 +97,8 @@ def serve(story: Story, calls: int) -> None:
         say("wedging the main model: its process is stopped in the middle of the calls")
         worker.send_signal(signal.SIGSTOP)
         act(story, server, "main model wedged", images)
-        worker.send_signal(signal.SIGCONT)
+        with contextlib.suppress(psutil.NoSuchProcess):  # a worker that stays deaf is killed and started again
+            worker.send_signal(signal.SIGCONT)
         story.recovery_s["wedged"] = server.wait_for_main(images[0])
         say(f"main model is back after {story.recovery_s['wedged']:.1f} s")
         act(story, server, "main model back", images)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from portside.sdk.core import failover as f
 from portside.sdk.core.errors import FormatError
 from portside.sdk.core.signature import TensorSpec

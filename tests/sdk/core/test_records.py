@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from portside.sdk.core.records import RECORD_VERSION, Receipt, Record, described, keep, new_id, plain, uuid7
 from portside.sdk.core.signature import Signature, TensorSpec
 
