@@ -23,6 +23,7 @@ from ..runtimes.importers.dispatch import import_model, input_names
 from ..runtimes.importers.program import ImportOptions, Program
 from ..runtimes.quality import measure
 from ..runtimes.reference import Reference
+from .core import golden
 from .core.codec.codec import Codec
 from .core.codec.step import Step
 from .core.contract import Contract
@@ -41,6 +42,8 @@ _EDITED = (
     "redact", "stays_on_device",
 )  # fmt: skip
 """What a user's signature decides; names, dtypes and shapes are the program's."""
+_ANSWERED, _ROWS = 256, 32
+"""Examples whose answers are profiled, and how many are run at once."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
     sample = Sample(typed, {key: np.asarray(groups) for key, groups in (slices or {}).items()})
     with _drafted(content, files) as draft:
         contract = build(draft, program.source, sample, limits=tolerances, licence=licence, shareable=shareable, inner=program.inner)
-        answers = Reference().open(draft).run(narrowed(described, typed)) if not described.state else {}
+        answers = _answers(draft, typed)
     head, tensors = contract.to_bytes()
     files |= {CONTRACT: head, CONTRACT_TENSORS: tensors, PROFILE: Profile.of({**typed, **answers}, described).to_bytes()}
     remarks = [*program.notes, *_narrow_ranges(described, typed)]
@@ -183,6 +186,20 @@ def _drafted(content: Content, files: Mapping[str, bytes]) -> Generator[Package]
         yield write(content, files, Path(folder) / "draft", trusted=True)
 
 
+def _answers(draft: Package, typed: Mapping[str, Any]) -> dict[str, Array]:
+    """The program's answers to the first examples, for profile and metrics; none of a model with a memory or a fixed batch."""
+    signature = draft.signature
+    if signature.state or golden.fixed_rows(signature) is not None:
+        return {}
+    session, rows = Reference().open(draft), min(golden.rows_of(signature, typed), _ANSWERED)
+    parts = [
+        session.run(narrowed(signature, golden.take(signature, typed, range(start, min(start + _ROWS, rows)))))
+        for start in range(0, rows, _ROWS)
+    ]
+    session.close()
+    return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in signature.outputs if spec.batch_axis == 0}
+
+
 def _with_kinds(signature: Signature, contract: Contract) -> Signature:
     """Outputs with the kinds by which the contract judges them."""
     for name, rule in contract.rules.items():
@@ -194,8 +211,8 @@ def _metrics(labels: Any, answers: Mapping[str, Array], contract: Contract) -> d
     """Metrics on the examples themselves, for the card: they were seen in training and flatter."""
     if labels is None or not answers:
         return {}
-    rows = len(np.asarray(labels))
-    quality = measure(Data(inputs={"row": np.arange(rows)}, labels=labels), [answers], contract.rules)
+    rows = len(next(iter(answers.values())))
+    quality = measure(Data(inputs={"row": np.arange(rows)}, labels=np.asarray(labels)[:rows]), [answers], contract.rules)
     return {"on_examples": quality.to_dict()} if quality is not None else {}
 
 
