@@ -96,7 +96,8 @@ class SourceModel(Model):
             result = result.toarray()
         if method == "predict" and self.classes is not None:
             return torch.from_numpy(self.classes.answer(result))
-        return torch.from_numpy(np.array(result, np.float64))
+        values = np.array(result, np.float64)
+        return torch.from_numpy(values[:, 0] if method == "predict" and values.shape[1:] == (1,) else values)
 
 
 class TracedModel(Model):

@@ -190,6 +190,12 @@ def test_predict_alone_and_features_by_name(run_program):
     np.testing.assert_allclose(run_program(program, inputs)["y"], model.predict(frame) + 1, atol=1e-5)
 
 
+def test_one_target_in_a_column_of_its_own_is_one_value_per_row(run_program):
+    model = LinearRegression().fit(X, X[:, :1] * 3)
+    program = import_model(model, ImportOptions(examples={"x": X[:32]}))
+    np.testing.assert_allclose(run_program(program, {"x": X})["value"], model.predict(X)[:, 0], atol=1e-3)
+
+
 def test_a_transformer_alone(run_program):
     model = make_pipeline(StandardScaler(), PCA(2)).fit(X)
     program = import_model(model, ImportOptions(examples={"x": X[:32]}))
