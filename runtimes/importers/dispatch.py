@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
+
 from ...sdk.core.errors import MissingExtraError, TraceError
 from .program import ImportOptions, Program
 
@@ -41,7 +43,7 @@ def import_model(model: object, options: ImportOptions) -> Program:
         MissingExtraError: the importer's own dependencies are not installed.
     """
     importer = importer_of(model)
-    options = with_named_examples(importer, model, options)
+    options = with_initial_state(with_named_examples(importer, model, options))
     if options.host:
         return cast("Program", cast("Any", _load("host_stage", "onnx")).run(importer, model, options))
     return importer.run(model, options)
@@ -62,6 +64,18 @@ def with_named_examples(importer: Importer, model: object, options: ImportOption
         raise TraceError("The program has several inputs and the examples are one array", got=", ".join(names),
                          fix="Give the examples as a mapping from input name to array.")  # fmt: skip
     return replace(options, examples={names[0] if names else "x": given})
+
+
+def with_initial_state(options: ImportOptions) -> ImportOptions:
+    """The options with an example for every state input that has none: its initial value, its first axis of 1 repeated per row."""
+    examples = dict(options.examples)
+    rows = next((len(values) for values in examples.values() if np.ndim(values)), 1)
+    for name, initial in options.state.values():
+        if name not in examples and np.ndim(initial):
+            value = np.asarray(initial)
+            axis = value.shape.index(1) if 1 in value.shape else None
+            examples[name] = value if axis is None else np.repeat(value, rows, axis)
+    return replace(options, examples=examples)
 
 
 def importer_of(model: object) -> Importer:
