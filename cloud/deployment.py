@@ -6,12 +6,9 @@ no network; `cloud/resolving.py` turns the intent into what can be loaded.
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -19,6 +16,7 @@ from ..runtimes.base import Isolation
 from ..sdk.core.errors import FormatError
 from ..sdk.core.failover import BreakerRules, Entry, EntryKind, Policy
 from ..sdk.core.manifest import digest_of
+from .deployment_errors import explained, place_of
 
 LATER = ("rollout", "automation", "monitor", "step")
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
@@ -222,71 +220,11 @@ def read(path: str | Path) -> Deployment:
         raise FormatError(f"{path.name} is not TOML: {error}", got=str(path)) from error
     for name in LATER:
         if name in data:
-            raise FormatError(f"{_where(path, text, (name,))}: [{name}] is not supported yet by this version of Portside",
+            raise FormatError(f"{place_of(path, text, (name,))}: [{name}] is not supported yet by this version of Portside",
                               fix="Remove the section; it would be ignored, and an ignored intent is a wrong deployment.")  # fmt: skip
     try:
         deployment = Deployment.model_validate(data)
     except ValidationError as error:
-        raise _explained(path, text, error) from error
+        raise explained(Deployment, path, text, error) from error
     deployment._path = path
     return deployment
-
-
-def _explained(path: Path, text: str, error: ValidationError) -> FormatError:
-    """The first complaint of pydantic, as ours: line, section, key, what was expected."""
-    first = error.errors(include_url=False)[0]
-    where = first["loc"]
-    place, section = _where(path, text, where), _section(where[:-1])
-    if first["type"] == "extra_forbidden":
-        known = _known(where[:-1])
-        close = difflib.get_close_matches(str(where[-1]), known, n=1)
-        return FormatError(f"{place}: unknown setting {str(where[-1])!r}{section}", expected=", ".join(known),
-                           fix=f"Did you mean {close[0]!r}?" if close else None)  # fmt: skip
-    if first["type"] == "missing":
-        return FormatError(f"{place}: {str(where[-1])!r} is missing{section}")
-    message = first["msg"].removeprefix("Value error, ")
-    name = f"{where[-1]!r}{section}: " if where else ""
-    got = first.get("input")
-    return FormatError(f"{place}: {name}{message}", got=None if isinstance(got, dict) else repr(got))
-
-
-def _section(where: Sequence[Any]) -> str:
-    names = [str(part) for part in where if not isinstance(part, int)]
-    return f" in [{'.'.join(names)}]" if names else ""
-
-
-def _known(where: Sequence[Any]) -> list[str]:
-    """The settings that the section at `where` has."""
-    section: Any = Deployment
-    for part in where:
-        if isinstance(part, int):
-            continue
-        annotation = section.model_fields[part].annotation
-        found = re.findall(r"\b([A-Z]\w+)\b", str(annotation))
-        section = next((globals()[name] for name in found if isinstance(globals().get(name), type)), annotation)
-    return sorted(cast("type[BaseModel]", section).model_fields)
-
-
-def _where(path: Path, text: str, where: Sequence[Any]) -> str:
-    line = line_of(text, where)
-    return f"{path.name} line {line}" if line else path.name
-
-
-def line_of(text: str, where: Sequence[Any]) -> int | None:
-    """The 1-based line of a setting, by reading section headers and keys; its section's line if the key is not there."""
-    names = [str(part) for part in where if not isinstance(part, int)]
-    index = next((part for part in where if isinstance(part, int)), 0)
-    best: int | None = None
-    section: list[str] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[{1,2}\s*([^\]]+?)\s*\]{1,2}", line):
-            section = [part.strip().strip("\"'") for part in header[1].split(".")]
-            seen[header[1]] = seen.get(header[1], -1) + 1
-            if names[: len(section)] == section and (not line.lstrip().startswith("[[") or seen[header[1]] == index):
-                best = number
-            elif names[: len(section)] == section:
-                section = ["\0"]
-        elif (key := re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*(?:=|\.)", line)) and names[: len(section) + 1] == [*section, key[1]]:
-            best = number
-    return best

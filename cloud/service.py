@@ -18,7 +18,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # read by bentoml when it
 
 import bentoml
 from _bentoml_sdk.service.factory import Service
-from bentoml.exceptions import BentoMLException, InvalidArgument, ServiceUnavailable
+from bentoml.exceptions import InvalidArgument, ServiceUnavailable
 
 from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError, PortsideError
@@ -90,11 +90,11 @@ def _service_class(host: Host) -> type:
 
 
 def _typed_route(host: Host) -> Any:
-    """BentoML's own route, `/api/predict`, with one typed parameter per wire field."""
+    """BentoML's own route, `/api/predict`: one typed parameter per wire field, or `inputs` where a name cannot be one."""
 
     async def predict(self: Any, **inputs: Any) -> dict[str, Any]:
         try:
-            return await ask(host, inputs)
+            return await ask(host, inputs if usable else inputs["inputs"])
         except InputError as error:
             raise InvalidArgument(str(error)) from error
         except PortsideError as error:
@@ -103,9 +103,8 @@ def _typed_route(host: Host) -> Any:
     fields = host.wire.fields
     self_parameter = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     usable = all(name.isidentifier() and not keyword.iskeyword(name) and name not in ("self", "ctx", "context") for name in fields)
-    if not usable:
-        raise BentoMLException(f"A field name of {list(fields)} cannot be a parameter of BentoML's route")
-    typed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=_annotation(wire)) for name, wire in fields.items()]
+    annotations = {name: _annotation(wire) for name, wire in fields.items()} if usable else {"inputs": dict[str, Any]}
+    typed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in annotations.items()]
     predict.__signature__ = inspect.Signature([self_parameter, *typed], return_annotation=dict[str, Any])  # type: ignore[attr-defined]
     return bentoml.api(route="/api/predict")(predict)
 

@@ -51,7 +51,7 @@ class Wire:
         self._axis = {name: axes[name] if wire.type == "tensor" else 0 for name, wire in self.fields.items()}
 
     def read_json(self, body: bytes, bare: bool = False) -> Asked:
-        """Parse a JSON body; `bare`: the columns themselves, as BentoML's client sends them.
+        """Parse a JSON body; `bare`: the columns themselves, as BentoML's client sends them, or one key "inputs" with them.
 
         Raises:
             orjson.JSONDecodeError: not JSON.
@@ -62,7 +62,8 @@ class Wire:
             raise InputError("The body is not a JSON object", field="body", got=shown(said), expected='{"inputs": {...}}')
         said = cast("dict[str, Any]", said)
         if bare:
-            return Asked(self._columns("inputs", said), "inputs")
+            columns = said["inputs"] if set(said) == {"inputs"} and "inputs" not in self.fields else said
+            return Asked(self._columns("inputs", columns), "inputs")
         forms: list[Form] = [form for form in FORMS if form in said]
         if len(forms) != 1:
             raise InputError("The body holds exactly one of inputs, rows, row", field="inputs", got=shown(", ".join(forms) or "none"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from portside.cloud.deployment import Deployment, line_of, read
+from portside.cloud.deployment import Deployment, read
+from portside.cloud.deployment_errors import line_of
 from portside.sdk.core.errors import FormatError
 from portside.sdk.core.failover import Entry
 

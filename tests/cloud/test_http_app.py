@@ -172,6 +172,14 @@ def test_refusals_have_one_format_and_name_the_field(app, request_, status, fiel
     assert set(body) <= {"error", "what", "got", "expected", "fix", "field", "row"}
 
 
+def test_the_route_of_bentomls_client_takes_columns(app):
+    columns = {"photo": [PNG64], "colour": ["red"], "size": [[1, 2]]}
+    for body in (columns, {"inputs": columns}):
+        assert send(app, path="/api/predict", json=body).json()["outputs"]["name"] == ["large"]
+    assert send(app, path="/api/predict", json={"inputs": 3}).json()["field"] == "inputs"
+    assert send(app, path="/api/predict", files={"photo": ("a", picture())}).status_code == 415
+
+
 def test_a_row_is_named(app):
     body = send(app, json={"rows": [ROW, {**ROW, "photo": "!!"}]}).json()
     assert (body["field"], body["row"]) == ("photo", 1)

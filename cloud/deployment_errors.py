@@ -1,0 +1,79 @@
+"""What is wrong with a deployment file, said as line, section, key, what was expected and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from ..sdk.core.errors import FormatError
+
+
+def explained(model: type[BaseModel], path: Path, text: str, error: ValidationError) -> FormatError:
+    """The first complaint of pydantic, as ours: line, section, key, what was expected."""
+    first = error.errors(include_url=False)[0]
+    where = first["loc"]
+    place, section = place_of(path, text, where), _section(where[:-1])
+    if first["type"] == "extra_forbidden":
+        known = known_settings(model, where[:-1])
+        close = difflib.get_close_matches(str(where[-1]), known, n=1)
+        return FormatError(f"{place}: unknown setting {str(where[-1])!r}{section}", expected=", ".join(known),
+                           fix=f"Did you mean {close[0]!r}?" if close else None)  # fmt: skip
+    if first["type"] == "missing":
+        return FormatError(f"{place}: {str(where[-1])!r} is missing{section}")
+    message = first["msg"].removeprefix("Value error, ")
+    name = f"{where[-1]!r}{section}: " if where else ""
+    got = first.get("input")
+    return FormatError(f"{place}: {name}{message}", got=None if isinstance(got, dict) else repr(got))
+
+
+def _section(where: Sequence[Any]) -> str:
+    names = [str(part) for part in where if not isinstance(part, int)]
+    return f" in [{'.'.join(names)}]" if names else ""
+
+
+def known_settings(model: type[BaseModel], where: Sequence[Any]) -> list[str]:
+    """The settings that the section at `where` has."""
+    section: Any = model
+    for part in where:
+        if not isinstance(part, int):
+            section = _section_class(section.model_fields[part].annotation) or section
+    return sorted(cast("type[BaseModel]", section).model_fields)
+
+
+def _section_class(annotation: Any) -> type[BaseModel] | None:
+    """The model inside an annotation such as `Breaker`, `Cache | None` or `list[Link]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_section_class(inner) for inner in get_args(annotation))
+    return next((inner for inner in found if inner is not None), None)
+
+
+def place_of(path: Path, text: str, where: Sequence[Any]) -> str:
+    """"deployment.toml line 7", or the file's name alone where the line cannot be found."""
+    line = line_of(text, where)
+    return f"{path.name} line {line}" if line else path.name
+
+
+def line_of(text: str, where: Sequence[Any]) -> int | None:
+    """The 1-based line of a setting, by reading section headers and keys; its section's line if the key is not there."""
+    names = [str(part) for part in where if not isinstance(part, int)]
+    index = next((part for part in where if isinstance(part, int)), 0)
+    best: int | None = None
+    section: list[str] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[{1,2}\s*([^\]]+?)\s*\]{1,2}", line):
+            section = [part.strip().strip("\"'") for part in header[1].split(".")]
+            seen[header[1]] = seen.get(header[1], -1) + 1
+            if names[: len(section)] == section and (not line.lstrip().startswith("[[") or seen[header[1]] == index):
+                best = number
+            elif names[: len(section)] == section:
+                section = ["\0"]
+        elif (key := re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*(?:=|\.)", line)) and names[: len(section) + 1] == [*section, key[1]]:
+            best = number
+    return best
