@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
@@ -88,8 +89,8 @@ class SourceModel(Model):
         self.estimator, self.table, self.classes = estimator, table, classes
 
     def answer(self, method: str, features: Features) -> Tensor:
-        """The estimator's own method, without its warnings."""
-        with warnings.catch_warnings():
+        """The estimator's own method on one thread (n_jobs sums trees in any order), without its warnings."""
+        with warnings.catch_warnings(), joblib.parallel_config(backend="sequential"):
             warnings.simplefilter("ignore")
             result: Any = getattr(self.estimator, method)(self.table.native(features))
         if hasattr(result, "toarray"):
