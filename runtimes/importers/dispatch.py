@@ -69,7 +69,8 @@ def with_named_examples(importer: Importer, model: object, options: ImportOption
 def with_initial_state(options: ImportOptions) -> ImportOptions:
     """The options with an example for every state input that has none: its initial value, its first axis of 1 repeated per row."""
     examples = dict(options.examples)
-    rows = next((len(values) for values in examples.values() if np.ndim(values)), 1)
+    # A list is one image per row, of any sizes: numpy cannot say how many axes it has.
+    rows = next((len(values) for values in examples.values() if isinstance(values, list | tuple) or np.ndim(values)), 1)
     for name, initial in options.state.values():
         if name not in examples and np.ndim(initial):
             value = np.asarray(initial)

@@ -42,15 +42,17 @@ class WireField:
 
 
 class Step(Protocol):
-    """One kind of step; the object is both what the user constructs and what encodes."""
+    """One kind of step; the object is both what the user constructs and what encodes.
+
+    Attributes:
+        kind: its name in a package.
+        wire: what a caller sends.
+        missing: whether None is a value of the wire field.
+    """
 
     kind: ClassVar[str]
     wire: ClassVar[WireType]
-
-    @property
-    def missing(self) -> bool:
-        """Whether None is a value of the wire field."""
-        ...
+    missing: ClassVar[bool]
 
     def options(self) -> dict[str, Any]:
         """Everything but the files, JSON-ready."""
