@@ -34,22 +34,33 @@ def program_inputs(signature: Signature) -> tuple[str, ...]:
 
 
 def pad(spec: TensorSpec, images: Array | Sequence[Array]) -> tuple[Array, Array]:
-    """The canvas and the sizes of a batch of images.
+    """The canvas and the sizes of a batch of images for an input with `canvas`; as `to_canvas`."""
+    assert spec.canvas is not None  # noqa: S101 - callers take `spec` from `canvases`
+    return to_canvas(images, spec.canvas, spec.name)
+
+
+def to_canvas(images: Array | Sequence[Array], largest: tuple[int, int], name: str) -> tuple[Array, Array]:
+    """Pad images with zeros to one canvas.
 
     Args:
-        spec: an input with `canvas`.
-        images: (batch, height, width, channels) uint8, or one (height, width, channels) array per row.
+        images: (batch, height, width[, channels]), or one (height, width[, channels]) array per row.
+        largest: (height, width) of the canvas.
+        name: the input, for messages.
 
-    Raises InputError naming the field and the row of an image that does not fit.
+    Returns:
+        Canvas (batch, H, W[, channels]) of the images' dtype, and sizes (batch, 2) int32 of (height, width).
+
+    Raises:
+        InputError: there are no images, or one does not fit; names the field and the row.
     """
-    assert spec.canvas is not None  # noqa: S101 - callers take `spec` from `canvases`
     if not len(images):
-        raise InputError("There are no images", field=spec.name)
+        raise InputError("There are no images", field=name)
     if isinstance(images, np.ndarray):
-        return _pad_batch(spec, spec.canvas, images)
+        return _pad_batch(images, largest, name)
+    rest = images[0].shape[2:]
     for row, image in enumerate(images):
-        _check_size(spec, spec.canvas, row, *image.shape[:2])
-    canvas = np.zeros((len(images), *spec.canvas, *images[0].shape[2:]), dtype=np.uint8)
+        _check_shape(image.shape, largest, rest, name, row)
+    canvas = np.zeros((len(images), *largest, *rest), dtype=images[0].dtype)
     for row, image in enumerate(images):
         canvas[row, : image.shape[0], : image.shape[1]] = image
     return canvas, np.array([image.shape[:2] for image in images], dtype=np.int32)
@@ -64,23 +75,26 @@ def pad_all(specs: Sequence[TensorSpec], values: Mapping[str, Any]) -> dict[str,
     return padded
 
 
-def _pad_batch(spec: TensorSpec, largest: tuple[int, int], images: Array) -> tuple[Array, Array]:
+def _pad_batch(images: Array, largest: tuple[int, int], name: str) -> tuple[Array, Array]:
     """Images of one size: nothing is worked out per row."""
+    _check_shape(images.shape[1:], largest, images.shape[3:], name, 0)
     rows, height, width = images.shape[:3]
-    _check_size(spec, largest, 0, height, width)
     sizes = np.empty((rows, 2), dtype=np.int32)
     sizes[:, 0], sizes[:, 1] = height, width
     if (height, width) == largest:
         return images, sizes
-    canvas = np.zeros((rows, *largest, *images.shape[3:]), dtype=np.uint8)
+    canvas = np.zeros((rows, *largest, *images.shape[3:]), dtype=images.dtype)
     canvas[:, :height, :width] = images
     return canvas, sizes
 
 
-def _check_size(spec: TensorSpec, largest: tuple[int, int], row: int, height: int, width: int) -> None:
-    if not (0 < height <= largest[0] and 0 < width <= largest[1]):
+def _check_shape(shape: tuple[int, ...], largest: tuple[int, int], rest: tuple[int, ...], name: str, row: int) -> None:
+    if len(shape) < 2 or shape[2:] != rest:
+        raise InputError("An image has other axes than the first one", field=name, row=row, got=shape,
+                         expected=f"(height, width{''.join(f', {size}' for size in rest)})")  # fmt: skip
+    if not (0 < shape[0] <= largest[0] and 0 < shape[1] <= largest[1]):
         raise InputError(
-            "An image does not fit the canvas", field=spec.name, row=row, got=f"{height}x{width}",
+            "An image does not fit the canvas", field=name, row=row, got=f"{shape[0]}x{shape[1]}",
             expected=f"at most {largest[0]}x{largest[1]} (height x width)",
             fix="Scale it down first, or pack with a larger ps.Image(max=...).",
         )  # fmt: skip

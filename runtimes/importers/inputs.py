@@ -10,7 +10,7 @@ import numpy as np
 
 from ...sdk.core.errors import InputError
 from ...sdk.core.signature import NUMPY, Array, Shape, TensorSpec, dtype_of
-from .canvas import size_name, to_canvas
+from ..canvas import size_name, to_canvas
 from .program import ImportOptions
 
 BATCH = "batch"
@@ -142,7 +142,8 @@ def complete(inputs: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, A
     found: dict[str, Array] = {}
     for name, value in inputs.items():
         if name in image and size_name(name) not in inputs:
-            found[name], found[size_name(name)] = to_canvas(value, image[name].max, name)
+            images = value if isinstance(value, np.ndarray) else [np.asarray(each) for each in value]
+            found[name], found[size_name(name)] = to_canvas(images, image[name].max, name)
         else:
             found[name] = np.asarray(value)
     return found

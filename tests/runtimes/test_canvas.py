@@ -52,6 +52,13 @@ def test_an_image_that_does_not_fit_is_named(size):
     assert (caught.value.field, caught.value.row) == ("photo", 1)
 
 
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5,)])
+def test_images_differ_in_size_only(shape):
+    with pytest.raises(InputError, match="other axes") as caught:
+        pad(PHOTO, [np.zeros((5, 7, 3), np.uint8), np.zeros(shape, np.uint8)])
+    assert (caught.value.field, caught.value.row) == ("photo", 1)
+
+
 def test_no_images_are_refused():
     with pytest.raises(InputError):
         pad(PHOTO, [])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from portside.runtimes.canvas import to_canvas
 from portside.runtimes.importers import image_ops
-from portside.runtimes.importers.canvas import to_canvas
 from portside.runtimes.importers.dispatch import import_model
 from portside.runtimes.importers.program import ImportOptions
 from portside.sdk.core.errors import InputError, TraceError
@@ -44,7 +44,7 @@ def test_resize_is_pils_without_rounding(height, width, out_height, out_width):
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 50)), min_size=1, max_size=4), st.integers(1, 30), st.integers(1, 30))
 def test_the_canvas_form_equals_resizing_each_image(sizes, out_height, out_width):
     images = [RNG.integers(0, 255, (height, width, 3), dtype=np.uint8) for height, width in sizes]
-    canvas, extent = to_canvas(images, Canvas.max)
+    canvas, extent = to_canvas(images, Canvas.max, "photo")
     canvas[:] += np.where(np.arange(40)[None, :, None, None] >= extent[:, 0].reshape(-1, 1, 1, 1), 77, 0).astype(np.uint8)
     found = image_ops.resize_canvas(torch.from_numpy(canvas), torch.from_numpy(extent), (out_height, out_width)).numpy()
     for row, image in enumerate(images):
@@ -74,14 +74,15 @@ def test_images_of_any_size_on_a_canvas(run_program):
     assert spec.canvas == (40, 50) and spec.name == "photo"
     assert spec.shape == ("batch", "photo_height", "photo_width", 3)
     assert program.stages[0].inputs == ("photo", "photo_size")
-    canvas, extent = to_canvas(images, Canvas.max)
+    canvas, extent = to_canvas(images, Canvas.max, "photo")
     found = run_program(program, {"photo": canvas, "photo_size": extent})
     np.testing.assert_allclose(found["output"], program.source({"photo": images})["output"], atol=1e-5)
 
 
-def test_an_image_larger_than_its_canvas_names_the_row():
+def test_an_example_larger_than_its_canvas_names_the_row():
+    images = [np.zeros((4, 4, 3), np.uint8), np.zeros((41, 4, 3), np.uint8)]
     with pytest.raises(InputError) as caught:
-        to_canvas([np.zeros((4, 4)), np.zeros((41, 4))], Canvas.max, "photo")
+        import_model(Mean(), ImportOptions(examples={"photo": images}, featurize=lambda photo, photo_size: photo, image={"photo": Canvas}))
     assert caught.value.field == "photo" and caught.value.row == 1
 
 
