@@ -22,6 +22,13 @@ _ROUNDING = {"Round", "Floor", "Ceil", "Sign", "OneHot"}
 _MOVING = {
     "Identity", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Flatten", "Concat", "Slice", "Expand", "Gather", "Split", "Tile",
 }  # fmt: skip
+_EXACT = _MOVING | {
+    "Cast", "Where", "GatherElements", "GatherND", "Shape", "ConstantOfShape", "IsNaN", "IsInf", "Equal", "Less", "LessOrEqual",
+    "Greater", "GreaterOrEqual", "And", "Or", "Not", "Xor", "OneHot", "Neg", "Abs", "Max", "Min", "Clip",
+}  # fmt: skip
+"""Operators that round nothing."""
+_WHOLE = {"Add", "Sub", "Mul", "Mod"}
+"""Operators that round nothing on integers."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,27 @@ def find(model: ModelProto, output: str, boundary: Sequence[str] = (), exact: Se
     reached, inputs = graph.back(output, None)
     moved = sorted(name for name in reached if name not in exact)
     return Cut(output, tuple(moved), tuple(sorted((inputs | reached) - set(moved)))) if output not in moved else Cut(output, (), ())
+
+
+def is_exact(model: ModelProto, name: str, exact: Sequence[str]) -> bool:
+    """Whether a value is the same bits on every target: made of the package's inputs by moving, looking up and comparing alone.
+
+    Args:
+        model: one stage.
+        name: a value of it.
+        exact: graph inputs that are inputs of the package.
+    """
+    graph, waiting, seen = _Graph(model), [name], set[str]()
+    while waiting:
+        here = waiting.pop()
+        if here in seen or not graph.varying.get(here, False) or here in exact:
+            continue
+        seen.add(here)
+        node = graph.maker.get(here)
+        if node is None or (node.op_type not in _EXACT and (node.op_type not in _WHOLE or graph.is_float(here))):
+            return False
+        waiting += reads(node)
+    return True
 
 
 class _Graph:

@@ -2,8 +2,9 @@
 
 The reference program is run up to the cut (runtimes/cut.py); there the values are moved 16 times to random corners of their
 tolerance (1e-4 for numbers in [0, 1], else 1e-4 x IQR) and the rest of the program is run again. Rows whose discrete
-outputs change are fragile, and so are rows with a NaN in the cut: a decision taken on NaN is none. Outputs without a
-cut (host stages, thresholds on the inputs themselves) have firm rows only.
+outputs change are fragile, and so are rows with a NaN in the cut: a decision taken on NaN is none. Trees decide on their
+features (runtimes/firm_trees.py). Outputs without a cut (host stages, thresholds on the inputs themselves) have firm rows
+only.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .assemble import promote
 from .canvas import program_inputs
 from .cut import Cut, find
 from .fidelity import batch_axis, rows_first
+from .firm_trees import tree_tails
 from .onnx_engine import OnnxEngine
 from .onnx_extract import extract
 from .onnx_weights import read_graph
@@ -62,7 +64,9 @@ class Firmness:
         wanted = set(outputs)
         segments = [self._open(stage, wanted) for stage in package.content.stages]
         info = describe(package.signature, "reference", package.digest, batch_invariant=False, host=False, cancellable=False)
+        self._trees = tree_tails(package, segments)
         needed = [name for tail in self._tails for name in (*tail.cut.values, *tail.cut.others)]
+        needed += [name for tail in self._trees for name in (tail.features, *tail.others)]
         self._session = ProgramSession(info, segments, taps={_CUT: tuple(dict.fromkeys(needed))})
 
     def mask(self, inputs: Mapping[str, Any], seed: int = 0) -> dict[str, Array]:
@@ -71,12 +75,16 @@ class Firmness:
         Args:
             inputs: typed tensors, as for `Session.run`.
         """
-        return self.answer(inputs, seed)[1] if self._tails else {}
+        return self.answer(inputs, seed)[1] if self._tails or self._trees else {}
 
     def answer(self, inputs: Mapping[str, Any], seed: int = 0) -> tuple[dict[str, Array], dict[str, Array]]:
         """(outputs of the float program as the reference runtime gives them, `mask`), for one run of the program."""
         outputs, values = self._session.run_tapped(inputs, [_CUT])
-        return outputs, {tail.cut.output: ~self._moved(tail, values, 1.0, seed) for tail in self._tails}
+        firm = {tail.cut.output: ~self._moved(tail, values, 1.0, seed) for tail in self._tails}
+        for tail in self._trees:
+            fragile = tail.fragile(self._package.signature, {name: values[name] for name in (tail.features, *tail.others)}, seed)
+            firm |= {name: firm.get(name, np.ones(len(rows), bool)) & ~rows for name, rows in fragile.items()}
+        return outputs, firm
 
     def margins(self, inputs: Mapping[str, Any], seed: int = 0) -> Array | None:
         """Per row how far the nearest decision is, in steps: 0 fragile, 1 flips within 10 tolerances, ... None without a cut."""
