@@ -62,7 +62,9 @@ MODELS = {"MLP": mlp, "CNN": cnn, "residual CNN": residual}
 def export(model: nn.Module, example: torch.Tensor, folder: Path) -> None:
     """The bare exporter, as its documentation recommends it."""
     program = torch.export.export(model, (example[:2],), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), strict=False)
-    torch.onnx.export(program, dynamo=True, verbose=False).save(str(folder / "model.onnx"))
+    exported = torch.onnx.export(program, dynamo=True, verbose=False)
+    assert exported is not None
+    exported.save(str(folder / "model.onnx"))
 
 
 def pipeline(model: nn.Module, example: torch.Tensor, folder: Path) -> dict[str, float]:

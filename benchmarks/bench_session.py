@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from portside.runtimes import samples
+from portside.runtimes.canvas import canvases, pad_all
 from portside.runtimes.compiling import compile as compile_package
 from portside.runtimes.loading import load
 from portside.runtimes.onnx_engine import session_options_of
@@ -56,8 +57,10 @@ def _sample(name: str, model: Any, signature: Signature, truth: Callable[..., di
     return Sample(name, signature, model, truth, inputs, {"y": Rule("value")})
 
 
-CASES = [("tiny", tiny, 1), ("tiny", tiny, 256), ("mixed", samples.mixed, 1), ("mixed", samples.mixed, 64), ("network", network, 1),
-         ("network", network, 32), ("canvas", samples.canvas, 1)]  # fmt: skip
+CASES: list[tuple[str, Callable[[], Sample], int]] = [
+    ("tiny", tiny, 1), ("tiny", tiny, 256), ("mixed", samples.mixed, 1), ("mixed", samples.mixed, 64), ("network", network, 1),
+    ("network", network, 32), ("canvas", samples.canvas, 1),
+]  # fmt: skip
 
 
 def measure(repeats: int = 7, seconds: float = 0.3) -> list[dict[str, Any]]:
@@ -71,8 +74,8 @@ def _case(folder: Path, name: str, make: Callable[[], Sample], rows: int, repeat
     artifact = compile_package(sample.write(folder / "package"), out=folder / "artifact")
     inputs = sample.inputs(rows)
     with_door, without = load(artifact), load(artifact, door=False)
-    rim = with_door._enter(inputs)  # what the engine itself is fed
     typed = {spec.name: np.asarray(inputs[spec.name], NUMPY[spec.rim_dtype]) for spec in sample.signature.inputs}
+    rim = pad_all(canvases(sample.signature), typed)  # what the engine itself is fed
     bare = ort.InferenceSession(str(artifact.path / "engine" / "00-main.onnx"), session_options_of(EngineOptions()),
                                 providers=["CPUExecutionProvider"])  # fmt: skip
     calls = {"bare": lambda: bare.run(None, rim), "session": lambda: with_door.run(inputs), "no door": lambda: without.run(typed)}

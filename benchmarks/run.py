@@ -35,7 +35,7 @@ def main() -> None:
 def run(name: str) -> list[dict[str, Any]]:
     """Measure and print one benchmark."""
     module = importlib.import_module(BENCHMARKS[name])
-    print(f"\n{module.__doc__.splitlines()[0]}", file=sys.stderr)
+    print(f"\n{(module.__doc__ or name).splitlines()[0]}", file=sys.stderr)
     rows = module.measure()
     print(f"\n{name}\n{module.show(rows)}")
     return rows

@@ -50,9 +50,10 @@ def loans() -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """(columns of numbers and text with missing values, repaid 0 or 1)."""
     frame = pd.read_csv(packaged("nannyml", "datasets/data/synthetic_car_loan_dq_reference.csv"))
     numbers = ["car_value", "debt_to_income_ratio", "loan_length", "driver_tenure"]
-    columns = frame[[*numbers, "salary_range", "size_of_downpayment"]].copy()
+    columns = pd.DataFrame({name: frame[name] for name in numbers})
     for name in ("salary_range", "size_of_downpayment"):
-        columns[name] = columns[name].astype(object).where(columns[name].notna(), None)
+        texts = pd.Series(frame[name], dtype=object)
+        columns[name] = texts.where(texts.notna(), None)
     return columns, frame["repaid"].to_numpy(np.int64)
 
 

@@ -140,6 +140,9 @@ def minilm() -> Entry:
 class LoanNet(nn.Module):
     """Numbers with missing values beside two categories, each with an embedding for missing and for unknown."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, mean: Tensor, spread: Tensor, sizes: tuple[int, int]) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
@@ -177,9 +180,9 @@ def table() -> Entry:
     codes = {name: [known[name].index(v) if v is not None else -1 for v in values] for name, values in texts.items()}
     train = 30000
     inputs = loan_features(torch.tensor(numbers[:train]), *(torch.tensor(codes[n][:train]) for n in codes))
-    statistics = np.nanmean(inputs[0], 0), np.nanstd(inputs[0], 0)
+    mean, spread = (torch.tensor(of(inputs[0], 0), dtype=torch.float32) for of in (np.nanmean, np.nanstd))
     torch.manual_seed(0)
-    model = LoanNet(*(torch.tensor(s, dtype=torch.float32) for s in statistics), (len(known["salary"]), len(known["payment"])))
+    model = LoanNet(mean, spread, (len(known["salary"]), len(known["payment"])))
     fit(model, inputs, torch.from_numpy(y[:train]), epochs=2)
     package = ps.pack(
         model, name="table", featurize=loan_features, predict=loan_answer,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from datasets import census, houses, loans, weather
@@ -29,7 +31,7 @@ def columns_of(frame: pd.DataFrame) -> dict[str, object]:
 def _packed(name: str, model: object, frame: pd.DataFrame, y: np.ndarray, train: int, rows: int = 4000) -> Entry:
     package = ps.pack(model, name=name, examples=frame[:512], labels=y[:512], out=folder_for(name))
     test = slice(train, train + rows)
-    return package, held_out(columns_of(frame[test]), y[test])
+    return package, held_out(columns_of(frame.iloc[test]), y[test])
 
 
 def logistic() -> Entry:
@@ -57,7 +59,8 @@ def boosting() -> Entry:
     texts = list(frame.columns[1:])
     encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan)
     steps = ColumnTransformer([("texts", encode, texts)], remainder="passthrough")
-    trees = HistGradientBoostingClassifier(max_iter=100, categorical_features=list(range(len(texts))), random_state=0)
+    columns: Any = list(range(len(texts)))  # type checkers know only the type of scikit-learn's default
+    trees = HistGradientBoostingClassifier(max_iter=100, categorical_features=columns, random_state=0)
     return _packed("boosting", Pipeline([("columns", steps), ("trees", trees)]).fit(frame[:30000], y[:30000]), frame, y, 30000)
 
 

@@ -96,7 +96,7 @@ def test_a_champion_that_cannot_open_leaves_the_service_alive_and_unready(file, 
     script += "os.environ['PORTSIDE_BREAK'] = '1'\n"
     how = [servers.SERVE[0], "-c", script + "serve('deployment.toml', port={port})"]
     with servers.serving(how, file.parent, ready=False) as server:
-        ends, body = time.monotonic() + 40, b""
+        ends, status, body = time.monotonic() + 40, None, b""
         while b"cannot open" not in body and time.monotonic() < ends:
             try:
                 status, body, _ = server.call("/readyz", timeout=2)

@@ -118,7 +118,7 @@ ENTRIES = st.lists(ENTRY, min_size=1, max_size=5)
 def test_every_request_ends_and_a_default_always_answers(entries, default, data):
     chain = (*entries, f.Entry("default")) if default else tuple(entries)
     policy = f.Policy(chain, deadline_ms=50, reserve_ms=5, grace_ms=10)
-    breakers, request, now, asked = f.start(policy), f.Request(0.0), 0.0, []
+    action, breakers, request, now, asked = None, f.start(policy), f.Request(0.0), 0.0, []
     for _ in range(len(chain) + 1):
         down = data.draw(st.sets(st.integers(0, len(chain) - 1)))
         action, breakers, request = f.decide(policy, breakers, request, now, down)
