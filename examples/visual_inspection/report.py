@@ -39,7 +39,8 @@ td.n { text-align: right; font-variant-numeric: tabular-nums } pre { background:
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden }
 figure img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover } figcaption { padding: .5rem .6rem .6rem;
   font-size: .84rem; line-height: 1.4 } .wrong { color: var(--bad); font-weight: 600 } .right { color: var(--good) }
-small { color: var(--soft) }
+small { color: var(--soft) } svg { width: 100%; min-width: 40rem; display: block } svg text { font-size: 14px; fill: var(--ink) }
+svg .tick { text-anchor: middle; fill: var(--soft); font-size: 12px } .grid { stroke: var(--line) } summary { cursor: pointer; color: var(--soft) }
 """
 
 
@@ -76,11 +77,13 @@ def _page(story: Story) -> str:
 <title>Solar cells: a served model that survives</title><style>{STYLE}</style><main>
 <h1>{total:,} photographs, {failed} failed requests</h1>
 <p class="lead">Solar cells go in, defect decisions come out. One package holds the model with its featurize and predict functions.
-While {len(story.acts)} acts were played, the main model was wedged and killed; the deadline of {DEADLINE_MS} ms stood.</p>
+While {len(story.acts)} acts were played, the main model was wedged and killed. The slowest answer came after
+{max(answer.waited_ms for answers in story.acts.values() for answer in answers):.0f} ms; the deadline is {DEADLINE_MS} ms.</p>
 <h2>Who answered</h2>{_acts(story)}
 <h2>Held-out cells and the answers they got</h2><div class="cells">{"".join(_figures(story))}</div>
 <p><small>Images: ELPV dataset, CC BY-NC-SA 4.0 (Buerhop-Lutz et al. 2018; Deitsch et al. 2019). Do not publish this page.</small></p>
-<h2>How good the models are</h2>{"".join(_text(name, quality) for name, quality in story.quality.items())}
+<h2>How good the models are</h2>{_intervals(story)}
+<details><summary>All metrics</summary>{"".join(_text(name, quality) for name, quality in story.quality.items())}</details>
 <h2>Does the compiled program behave like its source?</h2>{"".join(_text(name, report) for name, report in story.verified.items())}
 <h2>How fast they are alone</h2>{"".join(_text(name, timings) for name, timings in story.timings.items())}
 <h2>Receipts</h2><pre>{html.escape(chr(10).join(map(str, _receipts(story))))}</pre>
@@ -109,6 +112,33 @@ def _acts(story: Story) -> str:
     key = "".join(f'<span><b style="background:{colour}"></b>{name}</span>' for name, colour in COLOURS.items())
     head = "<tr><th>act</th><th>answered by</th><th>requests</th><th>failed</th><th>p50 ms</th><th>p99 ms</th></tr>"
     return f'<div class="key">{key}</div><div class="scroll"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _intervals(story: Story, metric: str = "balanced accuracy") -> str:
+    """Balanced accuracy with its 95% interval, overall and per slice, main model beside backup; chance is the left edge."""
+    bars: list[str] = []
+    for name, quality in story.quality.items():
+        groups = {f"all ({quality.rows})": quality.metrics}
+        groups |= {f"{key} ({quality.quality.counts[key]})": held for key, held in sorted(quality.slices.items()) if held}
+        for group, metrics in groups.items():
+            bars.append(_interval(20 + 30 * len(bars), f"{name}, {group}", metrics[metric], COLOURS.get(name, "var(--ink)")))
+    height = 34 + 30 * len(bars)
+    ticks = "".join(f'<line class="grid" x1="{_x(v)}" x2="{_x(v)}" y1="6" y2="{height - 24}"/><text class="tick" x="{_x(v)}" y="{height - 6}">'
+                    f"{v:.1f}</text>" for v in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0))  # fmt: skip
+    label = f"{metric} on held-out cells, 95% intervals"
+    return (f'<p class="lead">{label[0].upper() + label[1:]}; 0.5 is chance.</p><div class="scroll"><svg viewBox="0 0 900 {height}" '
+            f'role="img" aria-label="{label}">{ticks}{"".join(bars)}</svg></div>')  # fmt: skip
+
+
+def _interval(y: int, text: str, estimate: Any, colour: str) -> str:
+    low, value, high = (_x(v) for v in (estimate.low, estimate.value, estimate.high))
+    return (f'<text x="0" y="{y + 5}">{html.escape(text)}</text><line x1="{low}" x2="{high}" y1="{y}" y2="{y}" stroke="{colour}" '
+            f'stroke-width="5" stroke-linecap="round"/><circle cx="{value}" cy="{y}" r="6" fill="{colour}"/>')  # fmt: skip
+
+
+def _x(value: float) -> float:
+    """Pixels from the left for a balanced accuracy of 0.5 to 1."""
+    return round(330 + 560 * (min(max(value, 0.5), 1.0) - 0.5) / 0.5, 1)
 
 
 def _figures(story: Story, count: int = 12) -> Iterable[str]:
