@@ -40,7 +40,8 @@ figure { margin: 0; background: var(--card); border: 1px solid var(--line); bord
 figure img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover } figcaption { padding: .5rem .6rem .6rem;
   font-size: .84rem; line-height: 1.4 } .wrong { color: var(--bad); font-weight: 600 } .right { color: var(--good) }
 small { color: var(--soft) } svg { width: 100%; min-width: 40rem; display: block } svg text { font-size: 14px; fill: var(--ink) }
-svg .tick { text-anchor: middle; fill: var(--soft); font-size: 12px } .grid { stroke: var(--line) } summary { cursor: pointer; color: var(--soft) }
+svg .tick { text-anchor: middle; fill: var(--soft); font-size: 12px } .grid { stroke: var(--line) }
+summary { cursor: pointer; color: var(--soft) }
 """
 
 
@@ -123,8 +124,8 @@ def _intervals(story: Story, metric: str = "balanced accuracy") -> str:
         for group, metrics in groups.items():
             bars.append(_interval(20 + 30 * len(bars), f"{name}, {group}", metrics[metric], COLOURS.get(name, "var(--ink)")))
     height = 34 + 30 * len(bars)
-    ticks = "".join(f'<line class="grid" x1="{_x(v)}" x2="{_x(v)}" y1="6" y2="{height - 24}"/><text class="tick" x="{_x(v)}" y="{height - 6}">'
-                    f"{v:.1f}</text>" for v in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0))  # fmt: skip
+    ticks = "".join(f'<line class="grid" x1="{_x(v)}" x2="{_x(v)}" y1="6" y2="{height - 24}"/>'
+                    f'<text class="tick" x="{_x(v)}" y="{height - 6}">{v:.1f}</text>' for v in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0))  # fmt: skip
     label = f"{metric} on held-out cells, 95% intervals"
     return (f'<p class="lead">{label[0].upper() + label[1:]}; 0.5 is chance.</p><div class="scroll"><svg viewBox="0 0 900 {height}" '
             f'role="img" aria-label="{label}">{ticks}{"".join(bars)}</svg></div>')  # fmt: skip
