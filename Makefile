@@ -35,7 +35,7 @@ test: $(STAMPS)/installed  ## Run the test suite (under 15 minutes on two cores)
 slow: $(STAMPS)/installed  ## Run the slow, load, fuzz and chaos suites in short form, as CI does.
 	PORTSIDE_EFFORT=short $(PYTEST) -m "$(SLOW)" tests
 
-soak: $(STAMPS)/installed  ## Run the slow, load, fuzz and chaos suites at full length.
+soak: zoo-data  ## Run the slow, load, fuzz and chaos suites at full length.
 	PORTSIDE_EFFORT=$(EFFORT) $(PYTEST) -m "$(SLOW)" --timeout=7200 tests
 
 lint: $(STAMPS)/installed typings/portside  ## Check style and the types of tests, examples and benchmarks.
