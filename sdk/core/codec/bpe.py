@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -17,8 +17,8 @@ from typing import Any, ClassVar, cast
 
 from ..errors import FormatError
 from ..signature import Array, TensorSpec
-from .step import WireType, checked_options, file_of
-from .tokens import Padding, assembled, category, check_shape_options, is_white, splitter, texts
+from .step import WireType, checked_options, file_of, plain_options
+from .tokens import Padding, category, check_shape_options, encoded, is_white, splitter, texts, tokenized
 
 _OPTIONS = ("max_length", "padding", "outputs", "prefix_space", "before", "after", "pad", "specials")
 _CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
@@ -87,8 +87,7 @@ class BPE:
 
     def options(self) -> dict[str, Any]:
         """Everything but vocabulary and merges."""
-        values = {name: getattr(self, name) for name in _OPTIONS}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return plain_options(self, _OPTIONS)
 
     def files(self) -> dict[str, tuple[str, bytes]]:
         """`vocab`: JSON, token -> id; `merges`: one pair a line, best first, UTF-8."""
@@ -101,23 +100,11 @@ class BPE:
 
     def encode(self, field: str, values: Any) -> tuple[Array, ...]:
         """int32 (batch, sequence) per output. Raises InputError for what is no text."""
-        before, after = [self.vocabulary[t] for t in self.before], [self.vocabulary[t] for t in self.after]
-        room = None if self.max_length is None else self.max_length - len(before) - len(after)
-        rows = [[*before, *self.tokenize(text, room)[:room], *after] for text in texts(field, values)]
-        return assembled(rows, self.padding, 0 if self.pad is None else self.vocabulary[self.pad], self.outputs)
+        return encoded(self, self.vocabulary, 0 if self.pad is None else self.vocabulary[self.pad], texts(field, values))
 
     def tokenize(self, text: str, limit: int | None = None) -> list[int]:
         """Ids of one text without the special tokens around it; may stop after `limit` of them."""
-        ids: list[int] = []
-        for place, part in enumerate(self._splitter.split(text) if self._splitter else [text]):
-            if place % 2:
-                ids.append(self.vocabulary[part])
-                continue
-            for chunk in chunks(f" {part}" if self.prefix_space and part and not is_white(part[0]) else part):
-                ids.extend(self._pieces(chunk) if len(chunk) <= _CACHED else self._merged(chunk))
-                if limit is not None and len(ids) >= limit:
-                    return ids
-        return ids
+        return tokenized(text, self._splitter, self.vocabulary, self._part, limit)
 
     def annotate(self, spec: TensorSpec) -> TensorSpec:
         """Unchanged."""
@@ -140,6 +127,11 @@ class BPE:
     _ranks: ClassVar[Any]  # set per instance in __post_init__: derived, hence no fields
     _splitter: ClassVar[Any]
     _pieces: ClassVar[Any]
+
+    def _part(self, part: str) -> Iterator[Sequence[int]]:
+        """Ids of a part without special tokens, a chunk at a time."""
+        for chunk in chunks(f" {part}" if self.prefix_space and part and not is_white(part[0]) else part):
+            yield self._pieces(chunk) if len(chunk) <= _CACHED else self._merged(chunk)
 
     def _merged(self, chunk: str) -> tuple[int, ...]:
         parts = [_BYTES[byte] for byte in chunk.encode("utf-8")]

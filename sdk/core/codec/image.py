@@ -17,7 +17,7 @@ from ..refusal import refusal, shown
 from ..signature import Array, TensorSpec
 from .pixels import contain_size, cover_box, oriented, to_mode
 from .resize import resize
-from .step import Typed, WireType, checked_options
+from .step import Typed, WireType, checked_options, plain_options
 
 Fit: TypeAlias = Literal["stretch", "cover", "contain"]
 Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
@@ -72,8 +72,7 @@ class Image:
 
     def options(self) -> dict[str, Any]:
         """All attributes, the layout resolved."""
-        values = {name: getattr(self, name) for name in _OPTIONS}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return plain_options(self, _OPTIONS)
 
     def files(self) -> dict[str, tuple[str, bytes]]:
         """None."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -104,6 +104,12 @@ def checked_options(kind: str, options: Mapping[str, Any], known: tuple[str, ...
     if unknown := sorted(set(options) - set(known)):
         raise FormatError(f"A codec step of kind {kind!r} has an unknown option", got=unknown[0], expected=", ".join(known))
     return dict(options)
+
+
+def plain_options(step: object, names: tuple[str, ...]) -> dict[str, Any]:
+    """The attributes `names` of a step, JSON-ready."""
+    values = {name: getattr(step, name) for name in names}
+    return {key: list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def file_of(kind: str, files: Mapping[str, bytes], role: str) -> bytes:

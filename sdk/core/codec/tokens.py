@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
@@ -32,6 +32,42 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def is_white(char: str) -> bool:
     """Unicode's White_Space property (str.isspace also takes U+001C to U+001F)."""
     return char in _WHITE
+
+
+class Tokenizer(Protocol):
+    """What `encoded` reads of a tokenizer's step."""
+
+    @property
+    def max_length(self) -> int | None: ...
+    @property
+    def padding(self) -> Padding: ...
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def before(self) -> tuple[str, ...]: ...
+    @property
+    def after(self) -> tuple[str, ...]: ...
+    def tokenize(self, text: str, limit: int | None = None) -> list[int]: ...
+
+
+def encoded(step: Tokenizer, ids: Mapping[str, int], pad_id: int, texts: Sequence[str]) -> tuple[Array, ...]:
+    """A batch of texts between their special tokens, as `step` truncates and pads: int32 (batch, sequence) per output."""
+    before, after = [ids[token] for token in step.before], [ids[token] for token in step.after]
+    room = None if step.max_length is None else step.max_length - len(before) - len(after)
+    rows = [[*before, *step.tokenize(text, room)[:room], *after] for text in texts]
+    return assembled(rows, step.padding, pad_id, step.outputs)
+
+
+def tokenized(text: str, splitter: re.Pattern[str] | None, ids: Mapping[str, int], pieces: Callable[[str], Iterable[Sequence[int]]],
+              limit: int | None) -> list[int]:  # fmt: skip
+    """Ids of a text: special tokens as they stand, what lies between them by `pieces`; may stop after `limit` ids."""
+    found: list[int] = []
+    for place, part in enumerate(splitter.split(text) if splitter else [text]):
+        for some in ([ids[part]],) if place % 2 else pieces(part):
+            found.extend(some)
+            if limit is not None and len(found) >= limit:
+                return found
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 from ..errors import FormatError
 from ..signature import Array, TensorSpec
-from .step import WireType, checked_options, file_of
-from .tokens import Padding, assembled, check_shape_options, is_white, splitter, texts
+from .step import WireType, checked_options, file_of, plain_options
+from .tokens import Padding, check_shape_options, encoded, is_white, splitter, texts, tokenized
 from .unicode_classes import CONTROL, MARKS, PUNCTUATION, code_points
 
 _OPTIONS = ("lowercase", "strip_accents", "split_cjk", "max_length", "padding", "outputs", "unknown", "before", "after", "pad",
@@ -82,8 +82,7 @@ class WordPiece:
 
     def options(self) -> dict[str, Any]:
         """Everything but the vocabulary."""
-        values = {name: getattr(self, name) for name in _OPTIONS}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return plain_options(self, _OPTIONS)
 
     def files(self) -> dict[str, tuple[str, bytes]]:
         """`vocab`: one token a line, UTF-8."""
@@ -95,23 +94,11 @@ class WordPiece:
 
     def encode(self, field: str, values: Any) -> tuple[Array, ...]:
         """int32 (batch, sequence) per output. Raises InputError for what is no text."""
-        before, after = [self._ids[t] for t in self.before], [self._ids[t] for t in self.after]
-        room = None if self.max_length is None else self.max_length - len(before) - len(after)
-        rows = [[*before, *self.tokenize(text, room)[:room], *after] for text in texts(field, values)]
-        return assembled(rows, self.padding, self._ids[self.pad], self.outputs)
+        return encoded(self, self._ids, self._ids[self.pad], texts(field, values))
 
     def tokenize(self, text: str, limit: int | None = None) -> list[int]:
         """Ids of one text without the special tokens around it; may stop after `limit` of them."""
-        ids: list[int] = []
-        for place, part in enumerate(self._splitter.split(text) if self._splitter else [text]):
-            if place % 2:
-                ids.append(self._ids[part])
-                continue
-            for word in self._words(part):
-                ids.extend(self._pieces(word))
-                if limit is not None and len(ids) >= limit:
-                    return ids
-        return ids
+        return tokenized(text, self._splitter, self._ids, self._part, limit)
 
     def annotate(self, spec: TensorSpec) -> TensorSpec:
         """Unchanged."""
@@ -141,6 +128,11 @@ class WordPiece:
     _ids: ClassVar[Any]  # set per instance in __post_init__: derived, hence no fields
     _splitter: ClassVar[Any]
     _pieces: ClassVar[Any]
+
+    def _part(self, part: str) -> Iterator[Sequence[int]]:
+        """Ids of a part without special tokens, a word at a time."""
+        for word in self._words(part):
+            yield self._pieces(word)
 
     def _words(self, text: str) -> list[str]:
         strip = self.lowercase if self.strip_accents is None else self.strip_accents
