@@ -56,11 +56,13 @@ def stage_at_fault(package: Package, case: Case | None, inner: Inner | None) -> 
     if case is None or inner is None or not package.content.boundaries:
         return ""
     ours, theirs = boundary_values(package, case.inputs), inner(case.inputs)
+    agreeing: list[str] = []
     for boundary, names in package.content.boundaries.items():
-        for name in names:
-            if name in theirs and name in ours and not _agree(np.asarray(theirs[name]), ours[name]):
-                return f" (first seen in the output of {_STAGES.get(boundary, boundary)})"
-    return " (first seen in predict: the outputs of featurize and of the model agree)"
+        known = [name for name in names if name in theirs and name in ours]
+        if any(not _agree(np.asarray(theirs[name]), ours[name]) for name in known):
+            return f" (first seen in the output of {_STAGES.get(boundary, boundary)})"
+        agreeing += [_STAGES.get(boundary, boundary)] if known else []
+    return f" (first seen after {' and '.join(agreeing)}, whose outputs agree)" if agreeing else ""
 
 
 def boundary_values(package: Package, inputs: Mapping[str, Any]) -> dict[str, Array]:

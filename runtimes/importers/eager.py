@@ -38,17 +38,34 @@ def steady(modules: Sequence[torch.nn.Module] = ()) -> Generator[None]:
 
 def source_of(pipeline: Pipeline, inputs: Sequence[Input], image: Mapping[str, Any], modules: Sequence[torch.nn.Module] = ()) -> Source:
     """The source as a function of typed arrays by input name."""
-    dtypes: dict[str, DType] = {item.spec.name: item.spec.dtype for item in inputs}
 
     def source(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        held = complete(arrays, image)
-        if missing := [name for name in dtypes if name not in held]:
-            raise InputError("An input is missing", field=missing[0], expected=", ".join(dtypes))
-        tensors = {name: torch.from_numpy(np.array(held[name], NUMPY[dtype])).to(TORCH[dtype]) for name, dtype in dtypes.items()}
         with steady(modules):
-            return {name: to_array(tensor) for name, tensor in pipeline(tensors).outputs.items()}
+            return {name: to_array(tensor) for name, tensor in pipeline(tensors_of(arrays, inputs, image)).outputs.items()}
 
     return source
+
+
+def inner_of(pipeline: Pipeline, inputs: Sequence[Input], image: Mapping[str, Any], boundaries: Mapping[str, Sequence[str]],
+             modules: Sequence[torch.nn.Module] = ()) -> Source:  # fmt: skip
+    """The source's own values at the program's boundaries, by the names that the program gives them."""
+
+    def inner(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        with steady(modules):
+            groups = pipeline(tensors_of(arrays, inputs, image)).boundaries
+        pairs = (zip(names, groups.get(group, {}).values(), strict=False) for group, names in boundaries.items())
+        return {name: to_array(tensor) for group in pairs for name, tensor in group}
+
+    return inner
+
+
+def tensors_of(arrays: Mapping[str, Array], inputs: Sequence[Input], image: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Typed arrays by input name as tensors of native dtypes. Raises InputError for an input that is missing."""
+    dtypes: dict[str, DType] = {item.spec.name: item.spec.dtype for item in inputs}
+    held = complete(arrays, image)
+    if missing := [name for name in dtypes if name not in held]:
+        raise InputError("An input is missing", field=missing[0], expected=", ".join(dtypes))
+    return {name: torch.from_numpy(np.array(held[name], NUMPY[dtype])).to(TORCH[dtype]) for name, dtype in dtypes.items()}
 
 
 def to_array(tensor: torch.Tensor) -> Array:

@@ -15,7 +15,7 @@ import torch
 
 from ...sdk.core.errors import InputError
 from ...sdk.core.signature import NUMPY, Array, TensorSpec
-from .eager import rehearse, source_of, steady
+from .eager import inner_of, rehearse, source_of, steady
 from .inputs import BATCH, Input, describe_inputs, dimension_sizes, signature_inputs, values
 from .opaque import Opaques
 from .pipeline import Pipeline, parameters
@@ -74,7 +74,9 @@ def run(model: Any, options: ImportOptions) -> Program:
         traced = trace(body, _traced_inputs(inputs, options), modules, lambda graph: inlined(graph, fallback.opaques.held))
     source = _narrowed(source, traced)
     probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces, traced.edges)
-    return _program(traced, inputs, source, options, text, fallback, classes)
+    featurized = {group: names for group, names in traced.graph.boundaries.items() if group == "features"}
+    inner = inner_of(pipeline, inputs, options.image, featurized, tuple(modules.values()))
+    return replace(_program(traced, inputs, source, options, text, fallback, classes), inner=inner)
 
 
 def _with_categories(inputs: tuple[Input, ...], text: Text) -> tuple[Input, ...]:

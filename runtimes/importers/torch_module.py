@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from ...sdk.core.signature import Array
 from .assembly import graph_program
-from .eager import rehearse, source_of, steady
+from .eager import inner_of, rehearse, source_of, steady
 from .inputs import describe_inputs
 from .pipeline import Pipeline, parameters
 from .probe import probe
@@ -43,7 +45,13 @@ def run(model: torch.nn.Module, options: ImportOptions) -> Program:
     with recording(pipeline, model), steady(tuple(modules.values())):
         traced = trace(pipeline, inputs, modules)
     probe(traced.model, inputs, source, traced.watch.lines, traced.graph.traces, traced.edges)
-    return graph_program(traced, inputs, source, options)
+    inner = inner_of(pipeline, inputs, options.image, traced.graph.boundaries, tuple(modules.values()))
+
+    def recorded(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        with recording(pipeline, model):
+            return inner(arrays)
+
+    return replace(graph_program(traced, inputs, source, options), inner=recorded)
 
 
 @contextmanager
