@@ -118,7 +118,7 @@ def test_the_stage_at_fault_is_named(mixed) -> None:
 
     with pytest.raises(ContractError, match="first seen in the output of the model"):
         build(package, source, Sample(sample.inputs(ROWS)), inner=parting)
-    with pytest.raises(ContractError, match="first seen after featurize and the model"):
+    with pytest.raises(ContractError, match="first seen after the model"):
         build(package, source, Sample(sample.inputs(ROWS)), inner=agreeing)
 
 
