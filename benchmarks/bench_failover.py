@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "cloud
 import packages
 import server as servers
 
+from portside.runtimes.timing import table
+
 FAULTS = ("ok", "wedge", "slow", "throw", "nan", "exit")
 BODY = json.dumps(servers.ROW).encode()
 
@@ -65,7 +67,7 @@ def row(fault: str, answers: list[tuple[int, dict[str, Any], float]], probes: in
     }  # fmt: skip
 
 
-def measure(calls: int, clients: int, deadline_ms: int) -> list[dict[str, Any]]:
+def measure(calls: int = 1000, clients: int = 8, deadline_ms: int = 50) -> list[dict[str, Any]]:
     """Every fault in turn on one server; before each the champion must answer again."""
     with tempfile.TemporaryDirectory() as folder:
         control = Path(folder) / "fault"
@@ -96,6 +98,19 @@ def recovery(server: servers.Server) -> int:
     return -1
 
 
+def show(rows: list[dict[str, Any]]) -> str:
+    """The table that people read; times in ms, as the client sees them and as the receipts state them."""
+    head = ["champion", "calls", "failed", "p50", "p99", "max", "in service p99", "cut at the deadline", "their p99", "failed probes",
+            "answered by, why"]  # fmt: skip
+    return table([head, *map(_line, rows)])
+
+
+def _line(row: dict[str, Any]) -> list[str]:
+    cut = [str(row["cut"]), f"{row['cut_p99']:.1f}" if row["cut"] else "-"]
+    figures = [f"{row[key]:.1f}" for key in ("p50", "p99", "max", "inside_p99")]
+    return [row["fault"], str(row["calls"]), str(row["failed"]), *figures, *cut, str(row["probes"]), f"{row['by']} {row['why']}"]
+
+
 def main() -> int:
     """Measure and print; 1 when a request failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,13 +120,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = measure(options.calls, options.clients, options.deadline_ms)
-    print(f"{options.clients} clients, deadline {options.deadline_ms} ms, {os.cpu_count()} CPUs; times in ms")
-    print(f"{'champion':9} {'calls':>6} {'failed':>6} {'p50':>7} {'p99':>7} {'max':>7} {'in service p99':>15} {'cut: n, their p99':>24} "
-          f"{'failed probes':>13}  answered by, why")  # fmt: skip
-    for item in rows:
-        cut = f"{item['cut']}, {item['cut_p99']:.1f}" if item["cut"] else "-"
-        print(f"{item['fault']:9} {item['calls']:6} {item['failed']:6} {item['p50']:7.2f} {item['p99']:7.2f} {item['max']:7.1f} "
-              f"{item['inside_p99']:15.2f} {cut:>24} {item['probes']:13}  {item['by']} {item['why']}")  # fmt: skip
+    print(f"{options.clients} clients, deadline {options.deadline_ms} ms, {os.cpu_count()} CPUs")
+    print(show(rows))
     if options.json:
         print(json.dumps(rows))
     return 1 if any(item["failed"] for item in rows) else 0

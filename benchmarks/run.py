@@ -1,6 +1,6 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
-    python benchmarks/run.py [session] [pipeline] [--json FILE]
+    python benchmarks/run.py [startup] [session] [pipeline] [failover] [--json FILE]
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from portside.runtimes.hardware import built_on, cores
+from portside.sdk.provenance import git_state
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = {"session": "bench_session", "pipeline": "bench_pipeline"}
+BENCHMARKS = {"startup": "bench_startup", "session": "bench_session", "pipeline": "bench_pipeline", "failover": "bench_failover"}
 
 
 def main() -> None:
@@ -42,11 +43,11 @@ def run(name: str) -> list[dict[str, Any]]:
 
 
 def save(results: dict[str, list[dict[str, Any]]], path: Path) -> Path:
-    """Figures with when and on what they were taken; no machine is named."""
+    """Figures with when, at which commit and on what they were taken; no machine is named."""
     machine = {**built_on("onnxruntime", "onnx", "torch"), "cores": cores()}
     path.parent.mkdir(parents=True, exist_ok=True)
     taken = datetime.now(UTC).isoformat(timespec="seconds")
-    path.write_text(json.dumps({"taken": taken, "on": machine, "results": results}, indent=2) + "\n")
+    path.write_text(json.dumps({"taken": taken, "commit": git_state(HERE), "on": machine, "results": results}, indent=2) + "\n")
     return path
 
 
