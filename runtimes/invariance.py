@@ -1,6 +1,6 @@
 """Is a row's answer independent of its batch-mates? Measured, because precision and operators decide it, not promises.
 
-Golden rows are run alone, and again in batches of 2, 8 and 64 among outliers: other golden rows scaled 20 times, and rows
+Golden rows are run alone, and again in batches of 2, 8 and 32 among outliers: other golden rows scaled 20 times, and rows
 of NaN. Dynamic int8 fails this (one scaled mate flipped 13.5% of labels in a trial); float programs pass. A session that
 fails is never fed merged requests.
 """
@@ -19,7 +19,7 @@ from ..sdk.core.signature import Array, Signature
 from .base import Session
 
 SCALE = 20.0
-SIZES = (2, 8, 64)
+SIZES = (2, 8, 32)
 TARGETS = 4
 """Golden rows that are looked at."""
 LARGEST = 256 << 20

@@ -33,8 +33,8 @@ class Reference:
         """None when the target works here, otherwise the name of what is not installed."""
         return None if find_spec("onnxruntime") else "onnxruntime"
 
-    def open(self, package: Package, door: bool = True) -> ProgramSession:
-        """A session on the package itself, without a compile.
+    def open(self, package: Package, door: bool = True, engine: EngineOptions = _ENGINE) -> ProgramSession:
+        """A session on the package itself, without a compile. `engine` other than the default is faster, and no reference.
 
         Raises TrustError for host stages of a package that was not opened with trust.
         """
@@ -45,7 +45,7 @@ class Reference:
         host = any(spec.kind == "host" for spec in specs)
         info = describe(package.signature, self.name, package.digest, batch_invariant=False, host=host, cancellable=True)
         return ProgramSession(
-            info, open_segments(specs, package.path, package.trusted, _ENGINE),
+            info, open_segments(specs, package.path, package.trusted, engine),
             codec=package.content.codec, read=package.read, door=door,
         )  # fmt: skip
 

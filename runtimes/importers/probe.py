@@ -17,8 +17,8 @@ from .frames import line_of_trace
 from .inputs import BATCH, Input, dimension_sizes, values
 from .program import Source
 
-_LARGE, _VERY_LARGE = 17, 300
-"""A batch beyond the traced one; and one beyond usual limits, run where the code is seen to look at sizes."""
+_LARGE, _VERY_LARGE = 5, 300
+"""A batch that is neither 1 nor 2 (the contract runs larger ones); and one beyond usual limits, where the code is seen to look at sizes."""
 _TOLERANCE = 1e-3
 
 

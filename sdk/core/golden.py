@@ -19,7 +19,9 @@ from .signature import MISSING_CODE, UNKNOWN_CODE, Array, Signature, TensorSpec
 
 MOST, FEWEST, LEAST = 256, 32, 4
 WANTED = 64
-"""Rows chosen where they are small and nobody asks for another number."""
+"""Rows chosen where they are small and nobody asks for another number; else `FEWEST`."""
+SMALL = 4096
+"""Bytes of a small row. Larger ones are pictures and signals, whose models take as long for a row as others for a batch."""
 BYTES = 5_000_000
 _MAIN_SHARE = 0.7
 """Share of the bytes for the chosen rows; the rest is for made rows, dimensions and outputs."""
@@ -61,6 +63,11 @@ def take(signature: Signature, inputs: Mapping[str, Any], rows: Any) -> dict[str
         else:
             taken[name] = take_rows(values, index)
     return taken
+
+
+def usual(row_bytes: float) -> int:
+    """Rows to choose when nobody asks for a number."""
+    return WANTED if row_bytes <= SMALL else FEWEST
 
 
 def fixed_rows(signature: Signature) -> int | None:

@@ -100,3 +100,8 @@ def test_inputs_of_different_lengths_are_refused() -> None:
     signature = Signature((TensorSpec("a", "f32", ("batch",)), TensorSpec("b", "f32", ("batch",))), ())
     with pytest.raises(InputError, match="different numbers of rows"):
         golden.rows_of(signature, {"a": np.zeros(3), "b": np.zeros(2)})
+
+
+def test_fewer_rows_are_chosen_where_a_row_is_large():
+    assert golden.usual(80.0) == golden.WANTED
+    assert golden.usual(3 * 32 * 32 * 4.0) == golden.FEWEST
