@@ -17,6 +17,10 @@ Dims: TypeAlias = dict[str, tuple[int, str]]
 """Symbolic dimension -> its length in this request, and the input that set it."""
 
 
+_WIDE = {np.dtype(np.int32): np.dtype(np.int64), np.dtype(np.float32): np.dtype(np.float64)}
+"""What numpy and pandas make of numbers, by the rim's dtype."""
+
+
 class Flag(NamedTuple):
     """What was accepted although it is unusual.
 
@@ -47,17 +51,31 @@ class Gate:
         self.ranged = spec.range is not None and self.rim.kind in "iuf"
         if self.low > self.high:
             raise FormatError(f"The range of {spec.name!r} is empty", got=spec.range)
+        self.wide = None if spec.dtype == "f16" else _WIDE.get(self.rim)
+        self.usual = self._usual()
+
+    def _usual(self) -> tuple[float, float]:
+        """Values that need no second look, whichever dtype they come in."""
+        if self.coded:
+            return 0, len(self.spec.categories or ()) - 1
+        if self.rim.kind != "i":
+            return self.low, self.high
+        held = np.iinfo(self.rim)
+        return (max(self.low, held.min), min(self.high, held.max)) if self.ranged else (held.min, held.max)
 
     def admit(self, value: Any, dims: Dims, flags: list[Flag]) -> Any:
         """The value as the program takes it, or InputError."""
         if self.spec.canvas is not None:
             return self._admit_images(value, dims)
-        array: Array = value if type(value) is np.ndarray and value.dtype is self.rim else to_rim(self.spec, value)
-        if len(array.shape) != self.rank:
+        array, sure = self._to_rim(value)
+        shape = array.shape
+        if len(shape) != self.rank:
             raise self._wrong_shape(array)
-        for size, expected in zip(array.shape, self.shape, strict=True):
-            if size != expected and (not isinstance(expected, str) or not self._binds(expected, size, dims)):
+        for size, expected in zip(shape, self.shape):  # noqa: B905 - as long as each other, and this is the hot path
+            if size != expected and (type(expected) is not str or not self._binds(expected, size, dims)):
                 raise self._wrong_shape(array, expected if isinstance(expected, str) else None, dims)
+        if sure:
+            return array
         if not array.flags.c_contiguous:
             array = np.ascontiguousarray(array)
         if self.float:
@@ -67,6 +85,17 @@ class Gate:
         if not self.ranged or within(array.ravel(), self.low, self.high):
             return array
         return self._admit_range(array, flags)
+
+    def _to_rim(self, value: Any) -> tuple[Array, bool]:
+        """The value in the rim's dtype, and whether it is contiguous and known to be usual: the wide dtype of the same kind is
+        looked at once, for what the rim can hold and for what the signature allows."""
+        if type(value) is np.ndarray:
+            held: Array = value
+            if held.dtype is self.rim:
+                return held, False
+            if held.dtype is self.wide and within(held.ravel(), *self.usual):
+                return held.astype(self.rim, "C"), True
+        return to_rim(self.spec, value), False
 
     def fill(self, arrays: dict[str, Any], dims: Dims, flags: list[Flag]) -> None:
         """The default of an absent input, in the shape that the others imply."""
