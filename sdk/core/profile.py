@@ -159,7 +159,7 @@ def _of_numbers(values: Array) -> Summary:
         return Summary(values.size, missing)
     mean = float(finite.mean())
     return Summary(values.size, missing, mean, float(((finite - mean) ** 2).sum()), finite.size,
-                   float(finite.min()), float(finite.max()), {}, Sketch.of(finite))  # fmt: skip
+                   float(finite.min()) + 0.0, float(finite.max()) + 0.0, {}, Sketch.of(finite))  # fmt: skip
 
 
 def _of_codes(codes: Array, names: tuple[str, ...] | None) -> Summary:

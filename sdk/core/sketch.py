@@ -29,7 +29,7 @@ class Sketch:
     @classmethod
     def of(cls, values: Array) -> Sketch:
         """The sketch of finite values, in order."""
-        held = np.asarray(values, np.float64).ravel()
+        held = np.asarray(values, np.float64).ravel() + 0.0  # no -0.0: sorting leaves it anywhere among the zeros
         return _compacted([held[np.isfinite(held)]], [0])
 
     @property

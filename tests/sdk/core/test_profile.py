@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -52,6 +52,7 @@ def test_texts_merge_to_the_whole(a: np.ndarray, b: np.ndarray) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["x", "colour", "y"]), FIELDS))
+@example({"x": np.array([0.0] * 8 + [-0.0, 0.0], np.float32)})
 def test_bytes_round_trip(arrays: dict[str, np.ndarray]) -> None:
     profile = Profile.of(arrays)
     again = Profile.from_bytes(profile.to_bytes())
