@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..sdk.core.codec.codec import Codec
 from ..sdk.core.data import Data
 from ..sdk.core.errors import ContractError, StoreError
 from ..sdk.core.package import Package, sync_folder, sync_tree
@@ -54,6 +55,7 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
     options = CompileOptions(taps=tuple(taps), allow_unproven=allow_unproven, verify=prove, extra=extra)
     destination = Path(out) if out is not None else default_out(package, target)
     _check_free(destination)
+    Codec.from_steps(package.content.codec, package.read)  # what could not answer a request is not compiled
     with _staging(destination) as staging:
         artifact = chosen.compile(package, options, staging / "artifact")
         if prove:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, numpy_helper
 from safetensors.numpy import load, save
 
@@ -75,12 +76,23 @@ def pack_files(parts: Sequence[Part], first: int = 0) -> dict[str, bytes]:
 
 def read_graph(package: Package, stage: Stage) -> ModelProto:
     """A graph stage with its weights inlined: a model that stands alone. Raises FormatError, IntegrityError."""
-    model = onnx.load_model_from_string(package.read(stage.file))
+    model = parse_model(package.read(stage.file), stage.file)
     external = [tensor for tensor in model.graph.initializer if tensor.external_data]
     if external:
         blob = package.read(WEIGHTS)
         for tensor in external:
             _inline(tensor, blob)
+    return model
+
+
+def parse_model(data: bytes, name: str) -> ModelProto:
+    """The model in these bytes. Raises FormatError for what is no ONNX model, an empty file included."""
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise FormatError("This is not an ONNX model", got=name, expected=f"the bytes of a ModelProto; {error}") from error
+    if not model.HasField("graph"):
+        raise FormatError("This is not an ONNX model: it has no graph", got=name)
     return model
 
 
@@ -142,7 +154,7 @@ def _pointing(model: ModelProto, places: Mapping[str, tuple[int, int]]) -> Model
 
 def _inline(tensor: TensorProto, blob: bytes) -> None:
     where = {entry.key: entry.value for entry in tensor.external_data}
-    offset, length = int(where.get("offset", 0)), int(where.get("length", 0))
+    offset, length = (int(text) if text.isdecimal() else len(blob) + 1 for text in (where.get("offset", "0"), where.get("length", "0")))
     if where.get("location") != WEIGHTS.rpartition("/")[2] or offset + length > len(blob):
         raise FormatError(f"Weight {tensor.name!r} points outside the package's weights", got=where)
     del tensor.external_data[:]

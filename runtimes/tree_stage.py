@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from ..sdk.core.errors import EngineError, FormatError
@@ -47,5 +48,5 @@ def read_trees(read: Callable[[str], bytes], file: str) -> Trees:
         held = json.loads(read(file))
         tensors = load(read(weights)) if held["tensors"] else {}
         return Trees.from_tensors(held["data"], {key: tensors[name] for key, name in held["tensors"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"A trees stage is malformed: {error!r}", got=file) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise FormatError(f"A trees stage is malformed: {str(error)[:200]}", got=file) from error

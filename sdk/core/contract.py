@@ -8,6 +8,7 @@ run in order. Cases exist apart because their shapes differ: other sequence leng
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from .errors import FormatError
-from .signature import Array, Kind
+from .signature import KINDS, Array, Kind
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,15 @@ class Rule:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Rule:
         """Parse. Raises FormatError."""
-        if "kind" not in data:
-            raise FormatError("A rule in the contract lacks its kind", got=dict(data))
-        return cls(data["kind"], dict(data.get("limits", {})), float(data.get("scale", 1.0)), data.get("top_k"),
-                   data.get("element"))  # fmt: skip
+        kind, element, top_k = data.get("kind"), data.get("element"), data.get("top_k")
+        if kind not in KINDS or element not in (None, *KINDS):
+            raise FormatError("A rule in the contract has no known kind", got=dict(data), expected=", ".join(KINDS))
+        numbers: list[Any] = [*data.get("limits", {}).values(), data.get("scale", 1.0)]
+        counted = top_k is None or (type(top_k) is int and top_k >= 0)
+        if not counted or not all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers):
+            raise FormatError("A rule in the contract has a limit that nothing can be judged by", got=dict(data),
+                              expected="finite numbers of 0 or more")  # fmt: skip
+        return cls(kind, dict(data.get("limits", {})), float(data.get("scale", 1.0)), top_k, element)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from .errors import FormatError, IntegrityError
+from .errors import FormatError, IntegrityError, StoreError
 from .manifest import CONTENT_FOLDERS, FileEntry
 
 Source: TypeAlias = bytes | Path
@@ -48,6 +48,12 @@ def check_paths(names: Iterable[str]) -> None:
         for parent in PurePosixPath(folded).parents:
             if str(parent) in seen:
                 raise FormatError("A path in the manifest is a file and a folder", got=f"{seen[str(parent)]!r} and {name!r}")
+
+
+def check_free(out: Path) -> None:
+    """Raise StoreError unless a new folder can stand at `out`: nothing is there, or an empty folder."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StoreError("The output folder is not empty", got=str(out), fix="Name a new folder, or remove it first.")
 
 
 def put(path: Path, source: Source) -> FileEntry:

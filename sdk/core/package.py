@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,15 +20,16 @@ from typing import Any
 
 from .errors import FormatError, IntegrityError, StoreError, TrustError
 from .folder import Source as Source
-from .folder import audit_file, check_paths, put, read_file, walk
+from .folder import audit_file, check_free, check_paths, put, read_file, walk
 from .folder import check_path as check_path
 from .folder import sync_folder as sync_folder
 from .folder import sync_tree as sync_tree
-from .manifest import CONTENT_FOLDERS, Annotations, Content, Manifest
+from .manifest import CONTENT_FOLDERS, Annotations, Content, Manifest, Stage
 from .signature import Array, Signature
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST = 64 << 20
+_STAGE_NAME = re.compile(r"\w[\w.-]{0,99}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,6 +61,11 @@ class Package:
     def name(self) -> str:
         """The annotated name."""
         return self.manifest.annotations.name
+
+    def __repr__(self) -> str:
+        """One line: name, digest, tensors, place."""
+        inputs, outputs = (", ".join(spec.name for spec in side) for side in (self.signature.inputs, self.signature.outputs))
+        return f"<Package {self.name!r} {self.digest[:19]}: {inputs} -> {outputs}; {self.path}>"
 
     @property
     def signature(self) -> Signature:
@@ -114,8 +121,7 @@ def write(content: Content, files: Mapping[str, Source], out: Path, annotations:
         StoreError: `out` exists and is not an empty folder, or the disk is full.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoreError("The output folder is not empty", got=str(out), fix="Name a new folder, or remove it first.")
+    check_free(out)
     noted = dict(annotation_files or {})
     _check_names(files, noted)
     staging: Path | None = None
@@ -259,8 +265,17 @@ def check_listed(manifest: Manifest) -> None:
         check_path(name, ("annotations",))
     check_paths([*content.files, *noted])
     for stage in content.stages:
-        if stage.file not in content.files:
-            raise FormatError(f"Stage {stage.name!r} names a file that the manifest does not list", got=stage.file)
+        _check_stage(stage, content.files)
     names = [stage.name for stage in content.stages]
     if len(set(names)) != len(names):
         raise FormatError("Two stages have the same name", got=", ".join(names))
+
+
+def _check_stage(stage: Stage, files: Mapping[str, object]) -> None:
+    """A runtime makes file names from a stage's name, and takes the one value that a trees stage reads and writes."""
+    if stage.file not in files:
+        raise FormatError(f"Stage {stage.name!r} names a file that the manifest does not list", got=stage.file)
+    if not _STAGE_NAME.fullmatch(stage.name):
+        raise FormatError("A stage's name is not plain", got=ascii(stage.name)[:120], expected="letters, digits, _ . and -, at most 100")
+    if stage.kind == "trees" and (len(stage.inputs), len(stage.outputs)) != (1, 1):
+        raise FormatError(f"The trees stage {stage.name!r} does not read and write one value", got=(stage.inputs, stage.outputs))

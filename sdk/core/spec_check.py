@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, cast
 
 from .errors import FormatError
 
+MAX_SIDE = 1 << 15
+"""Longest side of a picture in pixels."""
 Test: TypeAlias = "Callable[[Any], bool]"
 
 
@@ -20,6 +22,10 @@ def _flag(value: Any) -> bool:
 
 def _count(value: Any) -> bool:
     return type(value) is int and value >= 0
+
+
+def _side(value: Any) -> bool:
+    return _count(value) and 0 < value <= MAX_SIDE
 
 
 def _number(value: Any) -> bool:
@@ -57,7 +63,7 @@ SPEC: Mapping[str, tuple[Test, str]] = {
     "required": (_flag, "true or false"),
     "default": (_or_none(lambda value: isinstance(value, bool | int | float | str)), "a number, text, true or false"),
     "top_k": (_or_none(_count), "a count"),
-    "canvas": (_or_none(_list(_count, 2)), "height and width in pixels"),
+    "canvas": (_or_none(_list(_side, 2)), f"height and width in pixels, at most {MAX_SIDE}"),
     "redact": (_flag, "true or false"),
     "stays_on_device": (_flag, "true or false"),
 }

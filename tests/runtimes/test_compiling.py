@@ -144,3 +144,12 @@ def test_compiles_of_one_package_at_once_leave_one_whole_artifact(mixed, tmp_pat
         digests = {artifact.digest for artifact in pool.map(lambda _: compile(mixed[1], out=tmp_path / "out" / "artifact"), range(6))}
     assert digests == {open_artifact(tmp_path / "out" / "artifact").digest}
     assert names_in(tmp_path / "out") == ["artifact"]
+
+
+def test_a_codec_that_could_not_answer_is_not_compiled(make_package, tmp_path):
+    package = make_package(SIGNATURE, [("main", DOUBLE)], cases=[case_of(2)], rules={"y": Rule("value")})
+    odd = replace(package.content, codec=({"kind": "categories", "field": "x", "options": 5},))
+    broken = replace(package, manifest=replace(package.manifest, content=odd))
+    with pytest.raises(FormatError, match="options"):
+        compile(broken, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portside.runtimes.tree_stage import read_trees
 from portside.runtimes.trees import LEAF, Trees
 from portside.runtimes.trees_gather import to_gather
 from portside.runtimes.trees_onnx import to_onnx
@@ -152,3 +153,19 @@ def test_unknown_versions_missing_arrays_and_wrong_shapes_are_refused():
         Trees.from_tensors({**trees.to_dict(), "aggregate": "max"}, tensors)
     with pytest.raises(InputError, match="columns"):
         trees.evaluate(np.zeros((2, COLUMNS + 1), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("head", "weights"),
+    [
+        (b"[" * 100_000, b""),  # deeper than the parser goes
+        (b'{"data": [], "tensors": [1]}', b""),
+        (b'{"data": {}, "tensors": {"left": "left"}}', b"\xff" * 100),
+        (b'{"data": {}, "tensors": {"left": "left"}}', b"\x80\x04cos\nsystem\n."),  # a pickle called weights
+        (b"\xff\xfe", b""),
+    ],
+)
+def test_a_stage_of_garbage_is_one_kind_of_error(head, weights):
+    files = {"program/00-trees.trees.json": head, "program/weights.safetensors": weights}
+    with pytest.raises(FormatError, match="malformed"):
+        read_trees(files.__getitem__, "program/00-trees.trees.json")

@@ -80,7 +80,7 @@ class Codec:
         bound: list[_Bound] = []
         files: dict[str, bytes] = {}
         for data in steps:
-            paths = dict(data.get("files", {}))
+            paths = _paths(data)
             contents = {role: read(path) for role, path in paths.items()}
             files.update({paths[role]: content for role, content in contents.items()})
             bound.append(_parsed(data, paths, contents))
@@ -165,6 +165,17 @@ class Codec:
 
 def _annotated(spec: TensorSpec, step: Step | None) -> TensorSpec:
     return spec if step is None else step.annotate(spec)
+
+
+def _paths(data: Mapping[str, Any]) -> dict[str, str]:
+    """Role -> path of a step's files. Raises FormatError for a step whose parts are no objects: they come from others."""
+    files, options = data.get("files", {}), data.get("options", {})
+    if not isinstance(options, Mapping) or not isinstance(files, Mapping):
+        raise FormatError("A codec step's options and files are objects", got=str(dict(data))[:200])
+    paths = cast("Mapping[Any, Any]", files)
+    if odd := [path for path in paths.values() if not isinstance(path, str)]:
+        raise FormatError("A codec step names its files by path", got=repr(odd[0])[:200])
+    return dict(paths)
 
 
 def _parsed(data: Mapping[str, Any], paths: Mapping[str, str], contents: Mapping[str, bytes]) -> _Bound:

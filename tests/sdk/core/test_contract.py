@@ -70,3 +70,16 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for pair in ((data, tensors), (head, data)):
         with pytest.raises(FormatError):
             Contract.from_bytes(*pair)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "guess"}, {"kind": ["decision"]}, {"kind": "sequence", "element": "guess"}, {"kind": "ranking", "top_k": -1},
+        {"kind": "score", "limits": {"atol": "nan"}}, {"kind": "score", "limits": {"atol": -1}}, {"kind": "value", "scale": "1"},
+    ],
+)  # fmt: skip
+def test_a_rule_that_nothing_can_be_judged_by_is_refused(rule) -> None:
+    """A limit that is not a number compares false with every distance: whatever the answers, it would pass."""
+    with pytest.raises(FormatError):
+        Rule.from_dict(rule)

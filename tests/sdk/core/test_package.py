@@ -336,3 +336,19 @@ def _edit(package: Package, change: Callable[[dict[str, Any]], Any]) -> None:
     with contextlib.suppress(UnicodeEncodeError):  # a lone surrogate has no digest at all
         data["digest"] = digest_of(data["content"])
     path.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("name", ["", "..", "../up", "a/b", "a\\b", "a\0b", "a\nb", "x" * 101])
+def test_a_stage_is_not_named_like_a_path(make: Make, tmp_path: Path, name: str) -> None:
+    """Runtimes make file names from it."""
+    package = make()
+    stages = (replace(package.content.stages[0], name=name), *package.content.stages[1:])
+    with pytest.raises(FormatError, match="not plain"):
+        write(replace(package.content, stages=stages), {file: package.read(file) for file in package.content.files}, tmp_path / "again")
+
+
+def test_a_trees_stage_reads_one_value_and_writes_one(make: Make, tmp_path: Path) -> None:
+    package = make()
+    stages = (replace(package.content.stages[0], kind="trees", inputs=()),)
+    with pytest.raises(FormatError, match="one value"):
+        write(replace(package.content, stages=stages), {file: package.read(file) for file in package.content.files}, tmp_path / "again")
