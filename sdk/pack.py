@@ -23,17 +23,19 @@ from ..runtimes.importers.dispatch import import_model, input_names
 from ..runtimes.importers.program import ImportOptions, Program
 from ..runtimes.quality import measure
 from ..runtimes.reference import Reference
+from ..runtimes.segments import EngineOptions
+from . import pack_arguments as arguments
 from .core import golden
 from .core.codec.codec import Codec
 from .core.codec.step import Step
 from .core.contract import Contract
 from .core.data import Data
-from .core.errors import FormatError, InputError
+from .core.errors import InputError
 from .core.infer import columns
 from .core.manifest import CONTRACT, CONTRACT_TENSORS, PROFILE, Annotations, Content
 from .core.package import Package, write
 from .core.profile import Profile
-from .core.signature import KINDS, MISSING_CODE, Array, Kind, Signature, TensorSpec
+from .core.signature import MISSING_CODE, Array, Kind, Signature, TensorSpec
 from .provenance import provenance
 from .store import Store
 
@@ -42,7 +44,7 @@ _EDITED = (
     "redact", "stays_on_device",
 )  # fmt: skip
 """What a user's signature decides; names, dtypes and shapes are the program's."""
-_ANSWERED, _ROWS = 256, 32
+_ANSWERED, _ROWS = 256, 16
 """Examples whose answers are profiled, and how many are run at once."""
 
 
@@ -73,7 +75,7 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
         signature: what `portside.signature(examples)` inferred, edited: ranges, units, what a door does.
         codec: wire field -> step, for what cannot be a graph: decoding images, category names, tokens.
         image: inputs of images of any size, up to a maximum.
-        dynamic: input -> {axis: dimension name}, beyond the batch, e.g. {"tokens": {1: "sequence"}}.
+        dynamic: input -> {axis: dimension name}, beyond the batch, e.g. {"tokens": {1: "sequence"}}; texts of a codec have it.
         state: output -> (input, initial value), for models with a memory.
         host: names of functions that stay Python and run beside the program.
         kinds: output -> kind, where the inferred one is wrong: "decision", "score", "value", "embedding", ...
@@ -92,32 +94,43 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
         InputError: examples that do not fit.
         StoreError: `out` is not empty, or there is no space.
     """
-    _check_kinds(kinds or {})
+    kinds, limits, groups = kinds or {}, tolerances or {}, slices or {}
+    arguments.check_places(name, out)
+    arguments.check_types(featurize, predict, signature, evidence, codec=codec, image=image, dynamic=dynamic, state=state,
+                          kinds=kinds, tolerances=limits, slices=groups)  # fmt: skip
+    arguments.check_parts(codec or {}, image or {}, dynamic or {}, state or {}, limits)
+    arguments.check_kinds(kinds, limits)
     options = ImportOptions(
-        examples={}, featurize=featurize, predict=predict, dynamic=dynamic or {}, state=state or {}, image=image or {},
-        host=tuple(host), signature=signature,
+        examples={}, featurize=featurize, predict=predict, dynamic=_dynamic(dynamic or {}, codec or {}), state=state or {},
+        image=image or {}, host=tuple(host), signature=signature,
     )  # fmt: skip
     given = Codec.of(codec or {})
     wire = _by_name(examples, given, lambda: input_names(model, options))
-    program = import_model(model, replace(options, examples=given.encode(wire)))
+    arguments.check_evidence(evidence, wire)
+    first = given.encode(wire)
+    arguments.check_examples(first)
+    named = {spec.name: spec for spec in signature.inputs} if signature else None
+    held = {**first, **dict(options.state.values())}
+    arguments.check_columns(wire, held, dynamic=dynamic, image=image, signature=named)
+    program = import_model(model, replace(options, examples=first))
+    arguments.check_outputs(program.signature, kinds=kinds, tolerances=limits)
     whole = _joined(given, program)
     typed = whole.encode(wire)
-    described = _described(program.signature, typed, whole, signature, kinds or {})
-    content = Content(
-        signature=described, stages=program.stages, files={}, codec=whole.steps, boundaries=program.boundaries,
-        evidence=Store().put_evidence(evidence) if evidence is not None else None,
-    )  # fmt: skip
+    described = _described(program.signature, typed, whole, signature, kinds)
+    arguments.check_rows(golden.rows_of(described, typed), labels, groups)
+    content = Content(signature=described, stages=program.stages, files={}, codec=whole.steps, boundaries=program.boundaries)
     files: dict[str, bytes] = {**program.files, **whole.files}
-    sample = Sample(typed, {key: np.asarray(groups) for key, groups in (slices or {}).items()})
+    sample = Sample(typed, {key: np.asarray(held) for key, held in groups.items()})
     with _drafted(content, files) as draft:
-        contract = build(draft, program.source, sample, limits=tolerances, licence=licence, shareable=shareable, inner=program.inner)
-        answers = _answers(draft, typed)
+        contract = build(draft, program.source, sample, limits=limits, licence=licence, shareable=shareable, inner=program.inner)
+        answers = _answers(draft, typed, contract)
     head, tensors = contract.to_bytes()
     files |= {CONTRACT: head, CONTRACT_TENSORS: tensors, PROFILE: Profile.of({**typed, **answers}, described).to_bytes()}
     remarks = [*program.notes, *_narrow_ranges(described, typed)]
-    fields = {"licence": licence, "notes": remarks, "metrics": _metrics(labels, answers, contract)}
+    fields = {"licence": licence, "notes": remarks, "metrics": _metrics(labels, answers, contract, described)}
     annotations = Annotations(name, {**provenance(), **{key: value for key, value in fields.items() if value}})
-    content = replace(content, signature=_with_kinds(described, contract))
+    kept = Store().put_evidence(evidence) if evidence is not None else None  # not before the program is known to be right
+    content = replace(content, signature=_with_kinds(described, contract), evidence=kept)
     return _published(content, files, annotations, program, out)
 
 
@@ -130,6 +143,16 @@ def _by_name(examples: Any, codec: Codec, names: Callable[[], tuple[str, ...]]) 
         raise InputError("The examples are one array and the model has several inputs", got=", ".join(given),
                          fix="Give them by name: examples={...}.")  # fmt: skip
     return {given[0]: columns(examples)["x"]}
+
+
+def _dynamic(given: Mapping[str, Mapping[int, str]], codec: Mapping[str, Step]) -> dict[str, Mapping[int, str]]:
+    """What the user says, and the length of texts that are padded to the longest of their batch."""
+    found = dict(given)
+    for place, (field, step) in enumerate(codec.items()):
+        names = step.names(field)
+        if getattr(step, "padding", None) == "longest" and not any(name in given for name in names):
+            found |= {name: {1: "sequence" if place == 0 else f"{field}_sequence"} for name in names}
+    return found
 
 
 def _joined(given: Codec, program: Program) -> Codec:
@@ -186,18 +209,25 @@ def _drafted(content: Content, files: Mapping[str, bytes]) -> Generator[Package]
         yield write(content, files, Path(folder) / "draft", trusted=True)
 
 
-def _answers(draft: Package, typed: Mapping[str, Any]) -> dict[str, Array]:
-    """The program's answers to the first examples, for profile and metrics; none of a model with a memory or a fixed batch."""
+def _answers(draft: Package, typed: Mapping[str, Any], contract: Contract) -> dict[str, Array]:
+    """Answers to the first examples, for profile and metrics; none of a model with a memory or a fixed batch.
+
+    The contract's own where it holds every example. Otherwise the program's, with the engine's optimisations: they are not references.
+    """
     signature = draft.signature
     if signature.state or golden.fixed_rows(signature) is not None:
         return {}
-    session, rows = Reference().open(draft), min(golden.rows_of(signature, typed), _ANSWERED)
+    outputs = [spec.name for spec in signature.outputs if spec.batch_axis == 0]
+    there, held = golden.rows_of(signature, typed), contract.cases[0]
+    if len(held.why) == there:
+        return {name: held.outputs[name] for name in outputs}
+    session, rows = Reference().open(draft, engine=EngineOptions()), min(there, _ANSWERED)
     parts = [
         session.run(narrowed(signature, golden.take(signature, typed, range(start, min(start + _ROWS, rows)))))
         for start in range(0, rows, _ROWS)
     ]
     session.close()
-    return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in signature.outputs if spec.batch_axis == 0}
+    return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
 
 
 def _with_kinds(signature: Signature, contract: Contract) -> Signature:
@@ -207,12 +237,13 @@ def _with_kinds(signature: Signature, contract: Contract) -> Signature:
     return signature
 
 
-def _metrics(labels: Any, answers: Mapping[str, Array], contract: Contract) -> dict[str, Any]:
+def _metrics(labels: Any, answers: Mapping[str, Array], contract: Contract, signature: Signature) -> dict[str, Any]:
     """Metrics on the examples themselves, for the card: they were seen in training and flatter."""
     if labels is None or not answers:
         return {}
     rows = len(next(iter(answers.values())))
-    quality = measure(Data(inputs={"row": np.arange(rows)}, labels=np.asarray(labels)[:rows]), [answers], contract.rules)
+    answers = Codec().decode(answers, signature)  # names, as labels may be
+    quality = measure(Data(inputs={"row": np.arange(rows)}, labels=np.asarray(labels)[:rows]), [answers], contract.rules, signature)
     return {"on_examples": quality.to_dict()} if quality is not None else {}
 
 
@@ -224,8 +255,3 @@ def _published(content: Content, files: Mapping[str, bytes], annotations: Annota
     with tempfile.TemporaryDirectory(prefix="portside-pack-") as folder:
         made = write(content, files, Path(folder) / "made", annotations, program.annotation_files)
         return store.pull(store.push(made, annotations.name), trust=True)
-
-
-def _check_kinds(kinds: Mapping[str, Kind]) -> None:
-    if wrong := [(name, kind) for name, kind in kinds.items() if kind not in KINDS]:
-        raise FormatError(f"Output {wrong[0][0]!r} is given an unknown kind", got=wrong[0][1], expected=", ".join(KINDS))

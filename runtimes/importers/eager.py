@@ -80,6 +80,7 @@ def rehearse(inputs: Sequence[Input], source: Source, modules: Sequence[torch.nn
         TraceError: it fails, returns something else than tensors, draws random numbers, writes to a module's buffer, or
             answers differently the second time.
     """
+    _refuse_text(inputs)
     sizes = dimension_sizes(inputs)
     sizes |= {BATCH: 2} if BATCH in sizes else {}
     described = ", ".join(f"{dim}={size}" for dim, size in sizes.items())
@@ -101,3 +102,10 @@ def rehearse(inputs: Sequence[Input], source: Source, modules: Sequence[torch.nn
 
 def _same(first: Array, second: Array) -> bool:
     return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=first.dtype.kind == "f"))
+
+
+def _refuse_text(inputs: Sequence[Input]) -> None:
+    if text := [item for item in inputs if item.spec.dtype == "string"]:
+        raise InputError("A traced program reads numbers, and these examples are text or objects", field=text[0].spec.name,
+                         got=repr(text[0].example.ravel()[0])[:80],
+                         fix="Give numbers, or a codec for this field: codec={...: ps.codec.Categories([...])}.")  # fmt: skip

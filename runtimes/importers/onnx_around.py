@@ -12,12 +12,12 @@ from onnx import ModelProto
 from ...sdk.core.errors import TraceError
 from ..onnx_extract import opset
 from ..onnx_inline import cast_rim, inline, standalone
-from ..onnx_run import open_graph, run_graph
+from ..onnx_run import run_graph
 from .assembly import graph_program
 from .dtypes import TORCH
 from .eager import rehearse, source_of, steady
 from .inputs import describe_inputs, values
-from .onnx_rim import ONNX_OF_DTYPE, Port, declare, ports, tries
+from .onnx_rim import ONNX_OF_DTYPE, Port, declare, opened, ports, tries
 from .opaque import Opaques, Output
 from .pipeline import Pipeline, Recorder, parameters
 from .probe import probe
@@ -46,7 +46,7 @@ class OnnxModel:
         self.inputs, self.outputs = ports(self.graph.graph.input), ports(self.graph.graph.output)
         cast_rim(self.graph, *([ONNX_OF_DTYPE[port.dtype] for port in side] for side in (self.inputs, self.outputs)))
         self.recorder, self.opaques = recorder, opaques
-        self.session = open_graph(self.graph)
+        self.session = opened(self.graph)
         self.names = [value.name for value in self.graph.graph.input]
         self.seen: dict[int, list[_Shapes]] = {}
 

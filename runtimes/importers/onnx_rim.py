@@ -54,13 +54,16 @@ def read_onnx(model: object) -> ModelProto:
     if isinstance(model, ModelProto):
         return model
     try:
-        return onnx.load_model_from_string(model) if isinstance(model, bytes) else onnx.load(str(Path(cast("str", model))))
+        found = onnx.load_model_from_string(model) if isinstance(model, bytes) else onnx.load(str(Path(cast("str", model))))
     except (OSError, ValueError) as error:
         raise FormatError(f"The ONNX file cannot be read: {error}", got=str(model)[:200]) from error
     except Exception as error:
         if "DecodeError" in type(error).__name__:
             raise FormatError("This is not an ONNX model", got=str(model)[:200]) from error
         raise
+    if not found.HasField("graph"):  # no bytes at all are a valid message
+        raise FormatError("This is not an ONNX model: it has no graph", got=str(model)[:200])
+    return found
 
 
 def ports(values: Sequence[ValueInfoProto]) -> tuple[Port, ...]:
@@ -138,7 +141,8 @@ def _check(port: Port, sizes: Sequence[int], wished: Mapping[int, str]) -> None:
         raise InputError("An example does not have the axes of the ONNX file", field=port.name, got=tuple(sizes), expected=port.dims)
     for axis, (size, dim) in enumerate(zip(sizes, port.dims, strict=True)):
         if isinstance(dim, int) and dim != size:
-            raise InputError(f"The ONNX file fixes axis {axis}", field=port.name, got=f"{size} in the example", expected=dim)
+            raise InputError(f"The ONNX file fixes axis {axis}", field=port.name, got=f"{size} in the example", expected=dim,
+                             fix="Export it with that axis dynamic (torch: dynamic_shapes=), or give examples of this size.")  # fmt: skip
         if isinstance(dim, int) and axis in wished:
             raise TraceError(
                 f"The ONNX file fixes dimension {wished[axis]!r}, which should be dynamic", got=f"{port.name}, axis {axis}: {dim}",
@@ -152,9 +156,19 @@ def _as(example: Any, dtype: DType, name: str) -> Any:
     return example.astype(NUMPY[dtype])
 
 
+def opened(model: ModelProto) -> Any:
+    """A session on a third party's graph. Raises FormatError where ONNX Runtime refuses it."""
+    try:
+        return open_graph(model)
+    except Exception as error:  # onnxruntime's errors share no base but Exception
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise FormatError("ONNX Runtime cannot open this model", got=lines[0][:300],
+                          fix="Export it again in an opset that this ONNX Runtime knows.") from error  # fmt: skip
+
+
 def onnx_source(model: ModelProto, held: Sequence[Port], outputs: Sequence[Port]) -> Source:
     """The file itself in ONNX Runtime on typed arrays by name."""
-    session = open_graph(model)
+    session = opened(model)
 
     def source(arrays: Mapping[str, Any]) -> dict[str, Any]:
         given = {port.name: np.asarray(arrays[port.name]).astype(port.native) for port in held}

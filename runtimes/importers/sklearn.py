@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from ...sdk.core.errors import InputError
 from ...sdk.core.signature import NUMPY, Array, TensorSpec
@@ -57,6 +59,7 @@ def run(model: Any, options: ImportOptions) -> Program:
         InputError: examples that do not fit the model.
         TraceError: featurize or predict cannot be traced.
     """
+    _check_fitted(model)
     examples, text = coded(model, options)
     options = replace(options, examples=examples)
     inputs = _with_categories(describe_inputs(input_names(model, options), options), text)
@@ -77,6 +80,15 @@ def run(model: Any, options: ImportOptions) -> Program:
     featurized = {group: names for group, names in traced.graph.boundaries.items() if group == "features"}
     inner = inner_of(pipeline, inputs, options.image, featurized, tuple(modules.values()))
     return replace(_program(traced, inputs, source, options, text, fallback, classes), inner=inner)
+
+
+def _check_fitted(model: Any) -> None:
+    """Raise InputError for an estimator that has learned nothing yet."""
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise InputError("The model is not fitted", got=type(model).__name__, expected="a trained estimator",
+                         fix="Call model.fit(...) before portside.pack.") from error  # fmt: skip
 
 
 def _with_categories(inputs: tuple[Input, ...], text: Text) -> tuple[Input, ...]:

@@ -29,8 +29,14 @@ def columns(examples: Any) -> dict[str, Any]:
     if isinstance(examples, Mapping):
         return {str(name): _plain(values) for name, values in cast("Mapping[Any, Any]", examples).items()}
     if hasattr(examples, "columns") and hasattr(examples, "iloc"):
+        _refuse_repeated([str(name) for name in examples.columns])
         return {str(name): _plain(examples[name]) for name in examples.columns}
     return {"x": _plain(examples)}
+
+
+def _refuse_repeated(names: list[str]) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise refusal("two columns of the table have this name", repeated[0], got=", ".join(names)[:200], fix="Rename one of them.")
 
 
 def signature(examples: Any, *, dynamic: Mapping[str, Mapping[int, str]] | None = None) -> Signature:
