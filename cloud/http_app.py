@@ -179,7 +179,8 @@ class HttpApp:
             raise RefusalError(400, InputError(error.what, field="body", got=error.got, expected=error.expected)) from error
         shown = media[:60].decode("latin-1")
         raise RefusalError(415, InputError("The content type is not one this route takes", field="content-type", got=shown,
-                                           expected="application/json or multipart/form-data"))  # fmt: skip
+                                           expected="application/json or multipart/form-data",
+                                           fix="With curl: -H 'Content-Type: application/json' beside -d, or -F FIELD=@FILE."))  # fmt: skip
 
     async def _livez(self, _: Incoming) -> Reply:
         return Reply(200, b"alive\n", TEXT)

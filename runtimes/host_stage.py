@@ -7,6 +7,7 @@ opened. Its function takes numpy arrays by keyword and returns a dict of arrays,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -66,17 +67,30 @@ class HostStage:
         """Nothing to free."""
 
 
+_LOADING: ContextVar[str | None] = ContextVar("host stage being loaded", default=None)
+
+
 def _function(source: Path, name: str) -> Callable[..., object]:
+    if _LOADING.get() is not None:
+        raise EngineError(
+            "The host stage's file packs or opens host stages itself while it is loaded", got=_LOADING.get(),
+            fix="Put what the script does below `if __name__ == '__main__':`, or keep the function in a file of its own.",
+        )  # fmt: skip
     module = ModuleType(f"portside_host_{source.stem}")
     module.__file__ = str(source)
     try:
         code = compile(source.read_text(encoding="utf-8"), str(source), "exec")
     except (SyntaxError, ValueError) as error:
         raise FormatError(f"The host stage's source does not compile: {error}", got=source.name) from error
+    token = _LOADING.set(source.name)
     try:
         exec(code, module.__dict__)  # noqa: S102 - the caller trusts this file, and its digest was checked
+    except EngineError:  # the refusal above, said once
+        raise
     except Exception as error:  # as in `run`
         raise EngineError(f"The host stage's file cannot be executed: {type(error).__name__}: {error}", got=source.name) from error
+    finally:
+        _LOADING.reset(token)
     function = module.__dict__.get(name)
     if not callable(function):
         raise FormatError(f"The host stage's source has no function {name!r}", got=source.name)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from ..sdk.core.codec.codec import Codec
 from ..sdk.core.errors import FormatError, InputError
+from ..sdk.core.infer import columns
 from ..sdk.core.signature import Array, Signature
 from .base import Cancel
 
@@ -32,12 +33,19 @@ class Predictor:
 
         Args:
             run: the session's; passed in, so that session and predictor do not keep each other alive.
-            inputs: wire field -> batch; a bare value where there is one field.
+            inputs: wire field -> batch, or a DataFrame; a bare value where there is one field.
             cancel: as for `run`.
         """
         codec = self._codec = self._codec or Codec.from_steps(*self._source)
-        wire = cast("Mapping[str, Any]", inputs) if isinstance(inputs, Mapping) else {only_field(codec, self._signature): inputs}
+        wire = self._by_field(inputs, codec)
         return codec.decode(run(codec.encode(wire), cancel), self._signature)
+
+    def _by_field(self, inputs: Any, codec: Codec) -> Mapping[str, Any]:
+        if isinstance(inputs, Mapping):
+            return cast("Mapping[str, Any]", inputs)
+        if hasattr(inputs, "columns") and hasattr(inputs, "iloc"):  # a table, as `pack` takes it
+            return columns(inputs)
+        return {only_field(codec, self._signature): inputs}
 
 
 def only_field(codec: Codec, signature: Signature) -> str:

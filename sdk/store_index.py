@@ -134,7 +134,7 @@ class Index:
         if not held:
             names = sorted({version.name for version in self.versions.values()})
             raise StoreError(f"The store holds no package called {wanted.name!r}", expected=", ".join(names[:20]) or None,
-                             fix="Run: portside store ls")  # fmt: skip
+                             fix="Where a folder is meant, check its path. Run: portside store ls")  # fmt: skip
         if wanted.tag is not None and (wanted.name, wanted.tag) not in self.tags:
             raise StoreError(f"{wanted.name!r} has no tag {wanted.tag!r}", expected=self._known_tags(held[0].name))
         number = self.tags[held[0].name, wanted.tag] if wanted.tag is not None else wanted.number or held[-1].number

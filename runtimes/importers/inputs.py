@@ -54,6 +54,12 @@ def describe_inputs(names: Sequence[str], options: ImportOptions) -> tuple[Input
             f"The examples lack the input {missing[0]!r}", field=missing[0], got=", ".join(examples) or "no examples",
             expected=", ".join(names), fix="Name the examples as the function's parameters: examples={...}.",
         )  # fmt: skip
+    if unasked := [name for name in options.image if name in names and size_name(name) not in names]:
+        size = size_name(unasked[0])
+        raise InputError(
+            f"featurize takes the image {unasked[0]!r} of any size without its size", field=unasked[0], got=", ".join(names),
+            fix=f"Add the parameter {size} and start with ps.image.resize_canvas({unasked[0]}, {size}, (H, W)).",
+        )  # fmt: skip
     if unknown := [name for name in examples if name not in names]:
         raise InputError(
             f"Nothing takes the example {unknown[0]!r}", field=unknown[0], got=", ".join(unknown), expected=", ".join(names),

@@ -10,7 +10,7 @@ from ..core.errors import InputError
 from .console import Exit, Result, progress
 from .models import open_model
 from .tables import arguments as data_arguments
-from .tables import read
+from .tables import fitting, read
 
 EXAMPLE = """
   portside evaluate inspector:4 held_out.csv --label defect --slice cell
@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> Result:
     data = read(args.data, args.label, args.slice)
     progress(f"answering {len(data)} rows ...")
     other = open_model(args.against, args.trust) if args.against else None
-    found = evaluate(open_model(args.model, args.trust), data, other, trust=args.trust)
+    model = open_model(args.model, args.trust)
+    found = evaluate(model, fitting(data, model), other, trust=args.trust)
     if args.html:
         progress(f"page: {found.to_html(args.html)}")
     return Result(found.to_dict(), str(found), Exit.DONE if args.max_drop is None else gate(found, args.max_drop))

@@ -48,6 +48,8 @@ def _pairs(word: str, fields: Mapping[str, WireField]) -> dict[str, Any]:
         return _document(path.read_text(encoding="utf-8"), word)
     name, equals, value = word.partition("=")
     if not equals:
+        if path.suffix.lower() in (*IMAGES, ".json"):
+            raise InputError("There is no such file", got=word)
         raise InputError("This is no input", got=word, expected="a .json file, -, an image file that exists, or field=value")
     return {name: _value(value, fields.get(name))}
 
@@ -82,7 +84,7 @@ def _image_field(fields: Mapping[str, WireField]) -> str:
     images = [field.name for field in fields.values() if field.type == "image"]
     if len(images) != 1:
         raise InputError("An image file needs exactly one image field in the package", got=f"{len(images)} of them",
-                         fix="Name the field: FIELD=@photo.jpg.")  # fmt: skip
+                         fix="Name the field: FIELD=@photo.jpg." if images else "Pack with codec={'FIELD': ps.codec.Image()}.")  # fmt: skip
     return images[0]
 
 
@@ -95,7 +97,7 @@ def _wire(field: WireField, value: Any, signature: Signature) -> Any:
 def _tensor(spec: TensorSpec, value: Any) -> Any:
     """Nested lists as an array of the input's dtype; one row without its batch axis gets one."""
     if isinstance(value, str | bytes):
-        raise InputError("A tensor is given as numbers in brackets", field=spec.name, got=repr(value)[:40], expected="[1.5, 2, ...]")
+        raise InputError("This field takes numbers", field=spec.name, got=repr(value)[:40], expected="1.5, or [1.5, 2] for two rows")
     try:
         array = np.array([] if value is None else value)
         array = array.astype(NUMPY[spec.dtype]) if _fits(array, spec) else array

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from ...runtimes.artifact import Artifact
-from ..core.codec.codec import Codec
 from ..core.errors import InputError
 from ..core.package import Package
 from ..core.records import plain
 from ..core.signature import Array
 from .console import Result, fields, short, table
 from .inputs import read_inputs
-from .models import Model, open_model, session
+from .models import codec_of, open_model, session
 
 EXAMPLE = """
   portside predict inspector photo.jpg                 an image file, where the package has one image field
@@ -39,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Ask once; the time is that of the second, warm call."""
     model = open_model(args.model, args.trust)
-    inputs = read_inputs(args.inputs, _codec(model), model.signature)
+    inputs = read_inputs(args.inputs, codec_of(model), model.signature)
     if isinstance(model, Package) and args.target == REFERENCE:
         answer, elapsed_ms = _timed(lambda: model.predict(inputs))
     else:
@@ -51,12 +50,6 @@ def run(args: argparse.Namespace) -> Result:
     outputs = {name: plain(np.asarray(value)) for name, value in answer.items()}
     shown = {**receipt, "digest": short(digest)}
     return Result({"outputs": outputs, "receipt": receipt}, f"{_rows(answer)}\n\n{fields(shown)}")
-
-
-def _codec(model: Model) -> Codec:
-    if isinstance(model, Package):
-        return Codec.from_steps(model.content.codec, model.read)
-    return Codec.from_steps(model.codec, lambda name: (model.path / name).read_bytes())
 
 
 def _timed(call: Any) -> tuple[dict[str, Array], float]:

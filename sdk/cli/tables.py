@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from ..core.data import Data
 from ..core.errors import InputError
 from ..core.signature import Array
+from .models import Model, codec_of
 from .objects import load_object
 
 
@@ -23,7 +25,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def read(word: str, label: str = "label", slices: Sequence[str] = ()) -> Data:
-    """The data that a word names. Raises InputError."""
+    """The data that a word names; columns to slice by are among the inputs too (see `fitting`). Raises InputError."""
     path = Path(word)
     if path.suffix == ".npz" and path.is_file():
         with np.load(path, allow_pickle=False) as held:
@@ -35,10 +37,16 @@ def read(word: str, label: str = "label", slices: Sequence[str] = ()) -> Data:
     raise InputError("This is not labelled data", got=word, expected="FILE.py:OBJECT, an .npz file or a .csv file")
 
 
+def fitting(data: Data, model: Model) -> Data:
+    """The data without the inputs that are columns to slice by and nothing that the model takes."""
+    taken = {field.name for field in codec_of(model).wire_fields(model.signature)}
+    return replace(data, inputs={name: held for name, held in data.inputs.items() if name in taken or name not in data.slices})
+
+
 def _split(columns: dict[str, Any], label: str, slices: Sequence[str]) -> Data:
     if absent := [name for name in slices if name not in columns]:
         raise InputError("There is no such column to slice by", got=absent[0], expected=", ".join(columns))
-    inputs = {name: values for name, values in columns.items() if name != label and name not in slices}
+    inputs = {name: values for name, values in columns.items() if name != label}
     return Data(inputs=inputs, labels=columns.get(label), slices={name: np.asarray(columns[name]) for name in slices})
 
 

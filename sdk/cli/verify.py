@@ -20,7 +20,7 @@ from .objects import load_module
 from .places import open_package_at
 from .refusal import code_of
 from .tables import arguments as data_arguments
-from .tables import read
+from .tables import fitting, read
 
 EXAMPLE = """
   portside verify inspector:3                                 a package, on every target that works here
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> Result:
 def _jobs(path: str, data: Data | None, trust: bool, only: list[str]) -> Iterator[Job]:
     zoo = Path(path) if path.endswith(".py") else Path(path) / "zoo.py"
     if not zoo.is_file():
-        yield path, lambda: (open_model(path, trust), data)
+        yield path, lambda: _with_data(open_model(path, trust), data)
         return
     packages: Any = getattr(load_module(zoo), "PACKAGES", None)
     if not isinstance(packages, dict):
@@ -89,6 +89,10 @@ def _jobs(path: str, data: Data | None, trust: bool, only: list[str]) -> Iterato
     if unknown := sorted(set(only) - set(packages)):
         raise InputError(f"{zoo} has no such package", got=unknown[0], expected=", ".join(packages))
     yield from ((name, make) for name, make in packages.items() if not only or name in only)
+
+
+def _with_data(model: Model, data: Data | None) -> tuple[Model, Data | None]:
+    return model, fitting(data, model) if data is not None else None
 
 
 def _outcome(name: str, make: Callable[[], tuple[Model, Data | None]], targets: Any, args: argparse.Namespace) -> Outcome:

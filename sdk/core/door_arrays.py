@@ -99,8 +99,12 @@ def _cell(spec: TensorSpec, cell: Any, place: int, cells: Array, row: int | None
         return float(cell)
     what = "this is missing (null)" if cell is None else "the value has the wrong type"
     if isinstance(cell, str) and spec.categories is not None:
-        what = "this typed input takes codes; names are for the codec"
-    raise refusal(what, spec.name, _row(spec, cells.shape, place, row), got=shown(cell), expected=spec.dtype)
+        what = "this is not the code of a category"
+    raise refusal(what, spec.name, _row(spec, cells.shape, place, row), got=shown(cell), expected=_expected(spec))
+
+
+def _expected(spec: TensorSpec) -> str:
+    return spec.dtype if spec.categories is None else f"0 to {len(spec.categories) - 1}, for {', '.join(spec.categories[:10])}"
 
 
 def _texts(spec: TensorSpec, cells: Array, row: int | None) -> Array:

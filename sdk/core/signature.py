@@ -101,6 +101,11 @@ class TensorSpec:
         """The dtype inside the program: f64 and f16 become f32, i64 becomes i32."""
         return RIM.get(self.dtype, self.dtype)
 
+    def __repr__(self) -> str:
+        """What differs from the defaults, as a call."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items() if name not in self.extra)
+        return f"TensorSpec({shown})"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; only what differs from the defaults, so that manifests stay readable."""
         return {**to_dict(self, always=("name", "dtype", "shape", "batch_axis")), **self.extra}
@@ -160,6 +165,10 @@ class Signature:
             names = [spec.name for spec in specs]
             if len(set(names)) != len(names):
                 raise FormatError(f"Two {side} have the same name", got=names)
+
+    def __str__(self) -> str:
+        """One line per tensor."""
+        return "\n".join([f"in  {spec!r}" for spec in self.inputs] + [f"out {spec!r}" for spec in self.outputs])
 
     def input(self, name: str) -> TensorSpec:
         """The input called `name`. Raises FormatError with the names there are."""

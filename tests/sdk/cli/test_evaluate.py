@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from portside.sdk.cli.tables import fitting
+from portside.sdk.core.data import Data
 from portside.sdk.core.package import Package
 
 Run = Callable[..., Any]
@@ -51,3 +53,9 @@ def test_the_gate_is_on_the_interval(side: str, code: int, portside: Run, packag
 def test_no_labels_is_usage(portside: Run, package: Package, rows: Path) -> None:
     assert portside("evaluate", package.path, rows, "--label", "truth").code == 2
     assert portside("evaluate", package.path, rows, "--max-drop", "0.1").code == 2
+
+
+def test_a_column_to_slice_by_may_be_an_input(package: Package) -> None:
+    x, site = np.ones((4, 2), np.float32), np.array(["n", "s"] * 2)
+    data = Data(inputs={"x": x, "site": site}, slices={"x": x[:, 0], "site": site})
+    assert list(fitting(data, package).inputs) == ["x"]

@@ -70,7 +70,7 @@ def test_load_object_of_a_kind(tmp_path: Path) -> None:
 def test_csv_columns(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("age,income,colour,label,site\n41,1.5,red,1,a\n30,,,0,b\n")
     data = read(str(tmp_path / "rows.csv"), slices=["site"])
-    assert list(data.inputs) == ["age", "income", "colour"]
+    assert list(data.inputs) == ["age", "income", "colour", "site"]
     assert data.inputs["age"].dtype == np.int64
     assert np.isnan(data.inputs["income"][1])
     assert data.inputs["colour"] == ["red", None]
