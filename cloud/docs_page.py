@@ -10,7 +10,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { margin-bottom: 0 } h2 { margin-top: 2rem; font-size: 1.15rem }
 code, pre, textarea { font: 14px/1.45 ui-monospace, monospace }
 pre, textarea { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow: auto }
-textarea { width: 100%; min-height: 9rem; box-sizing: border-box; color: inherit }
+textarea { width: 100%; min-height: 4rem; box-sizing: border-box; color: inherit }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
 button { font: inherit; padding: .4rem 1.2rem; margin: .5rem 0; cursor: pointer }
 </style>
@@ -18,6 +18,7 @@ button { font: inherit; padding: .4rem 1.2rem; margin: .5rem 0; cursor: pointer 
 <h2>Inputs</h2><table><thead><tr><th>field</th><th>one row's value</th></tr></thead><tbody id="fields"></tbody></table>
 <h2>Try it</h2><label for="body">A request to <code>POST /predict</code></label>
 <textarea id="body" spellcheck="false"></textarea><button id="go">Send</button><pre id="answer" aria-live="polite">The answer appears here.</pre>
+<p>In a terminal:</p><pre id="curl"></pre>
 <h2>All routes</h2><table><tbody id="routes"></tbody></table>
 <p><a href="openapi.json">openapi.json</a></p>
 <script>
@@ -40,7 +41,11 @@ fetch("openapi.json").then(r => r.json()).then(api => {
   for (const [name, schema] of Object.entries(row.properties)) {
     line("fields", [name, kind(schema) + (schema.description ? " (" + schema.description + ")" : "")]); example[name] = sample(schema)
   }
-  document.getElementById("body").value = JSON.stringify({ row: example }, null, 1)
+  const body = document.getElementById("body"), url = new URL("predict", location)
+  body.value = JSON.stringify({ row: example }, null, 1); body.rows = body.value.split("\\n").length + 1
+  const photos = Object.entries(row.properties).filter(([, schema]) => /image file/.test(schema.description)).map(([name]) => name)
+  put("curl", photos.length ? "curl " + photos.map(name => "-F " + name + "=@" + name + ".png ").join("") + url
+    : "curl -H 'content-type: application/json' -d '" + JSON.stringify({ row: example }) + "' " + url)
   for (const [path, methods] of Object.entries(api.paths)) for (const [method, what] of Object.entries(methods)) line("routes", [method.toUpperCase(), path, what.summary])
 })
 document.getElementById("go").onclick = async () => {

@@ -16,7 +16,8 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-si
 code{font-size:.85em;color:var(--soft);word-break:break-all}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{text-align:left;font-weight:600;color:var(--soft);border-bottom:2px solid var(--line);padding:.3rem .6rem .3rem 0;white-space:nowrap}
-td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-align:top}
+td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-align:top;white-space:nowrap}
+@media(max-width:900px){table{font-size:13px}}
 .passed{color:var(--good)}.failed{color:var(--bad)}.not{color:var(--wait)}.verdict{font-weight:600}.note{color:var(--soft)}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
 """
