@@ -25,7 +25,7 @@ from .quality import LOW_IS_GOOD, Quality, Task, groups, quality_of, task_of
 from .reference import Reference
 from .report import metric_cells, table
 from .report_page import comparison, document, quality
-from .subjects import BATCH, contract_of, opened
+from .subjects import contract_of, opened, rows_at_once
 
 Subject: TypeAlias = Package | Artifact | Path | str
 
@@ -132,7 +132,7 @@ def evaluate(package: Subject, data: Data, against: Subject | None = None, *, tr
 
 def answers(session: Session, data: Data) -> list[dict[str, Any]]:
     """What a session answers to data, batch by batch, names of categories included."""
-    return [session.predict(batch.inputs) for batch in data.batches(BATCH)]
+    return [session.predict(batch.inputs) for batch in data.batches(rows_at_once(session.info.signature))]
 
 
 def differences(first: Task, second: Task) -> dict[str, Estimate]:

@@ -25,7 +25,7 @@ from .fidelity import Fidelity, check
 from .quality import Quality, measure
 from .reference import Reference
 from .report import Report, TargetReport
-from .subjects import BATCH, contract_of, opened
+from .subjects import contract_of, opened, rows_at_once
 
 
 def verify(subject: Artifact | Package | Path | str, data: Data | None = None, targets: str | Sequence[str] = "all", *,
@@ -65,7 +65,7 @@ def held_out(package: Package, data: Data, rules: Mapping[str, Rule]) -> Iterato
     codec = Codec.from_steps(package.content.codec, package.read)
     firmness = Firmness(package, discrete(rules))
     try:
-        for batch in data.batches(BATCH):
+        for batch in data.batches(rows_at_once(package.signature)):
             typed: Any = codec.encode(batch.inputs)
             slices = {name: tuple(str(group) for group in groups) for name, groups in batch.slices.items()}
             outputs, firm = firmness.answer(typed)
