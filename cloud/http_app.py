@@ -1,12 +1,13 @@
 """The HTTP doors as a raw ASGI application: typed JSON, uploads, health, metrics, OpenAPI. Every refusal has one format.
 
 A refusal is `PortsideError.to_dict()` as JSON: {"error", "what", "field", "row", "got", "expected", "fix"}. Bad input is
-400 (cannot be parsed), 404, 405, 413, 415 or 422 (parsed, and refused); 503 means that nothing could answer. A fault of
+400 (cannot be parsed), 404, 405, 408, 413, 415 or 422 (parsed, and refused); 503 means that nothing could answer. A fault of
 our own is a 500 without details; they are in the log.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -30,6 +31,8 @@ Handler: TypeAlias = Callable[["Incoming"], Awaitable["Reply"]]
 
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+READ_S = 60.0
+"""How long a body may take to arrive: a client that sends a byte a second must not hold a connection for ever."""
 log = logging.getLogger("portside.http")
 
 
@@ -76,8 +79,8 @@ class RefusalError(Exception):
 class HttpApp:
     """The ASGI application over whatever `serving` holds at the moment of a request."""
 
-    def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20) -> None:
-        self._serving, self._max_body = serving, max_body_bytes
+    def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20, read_s: float = READ_S) -> None:
+        self._serving, self._max_body, self._read_s = serving, max_body_bytes, read_s
         self._routes: dict[str, dict[str, Handler]] = {
             "/predict": {"POST": self._predict}, "/api/predict": {"POST": self._bare},
             "/livez": {"GET": self._livez}, "/readyz": {"GET": self._readyz},
@@ -120,7 +123,15 @@ class HttpApp:
         return methods[method]
 
     async def _read(self, scope: Scope, receive: Receive) -> Incoming:
-        """The whole body, within the limit."""
+        """The whole body, within the limits of size and time."""
+        try:
+            async with asyncio.timeout(self._read_s):
+                return await self._body(scope, receive)
+        except TimeoutError as error:
+            late = InputError("The body did not arrive in time", field="body", expected=f"all of it within {self._read_s:g} s")
+            raise RefusalError(408, late, [(b"connection", b"close")]) from error
+
+    async def _body(self, scope: Scope, receive: Receive) -> Incoming:
         arrived = time.monotonic()
         headers = {name.lower(): value for name, value in scope["headers"]}
         said = headers.get(b"content-length", b"0")

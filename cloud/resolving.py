@@ -20,6 +20,7 @@ from ..sdk.core.codec.codec import Codec
 from ..sdk.core.door import Door
 from ..sdk.core.errors import FormatError, InputError, IntegrityError, PortsideError, TrustError
 from ..sdk.core.manifest import digest_of
+from ..sdk.core.package import Package
 from ..sdk.core.signature import NUMPY, Array, Signature, TensorSpec
 from ..sdk.opening import open as open_package
 from .deployment import Cache, Deployment, Endpoint, Link, Model
@@ -92,7 +93,8 @@ def resolve(deployment: Deployment) -> Resolved:
 def resolve_model(deployment: Deployment, settings: Model, where: str) -> ResolvedModel:
     """One package, its artifact, and its codec."""
     try:
-        artifact = _given(deployment, settings) if settings.artifact else _compiled(deployment, settings)
+        package = open_package(_reference(deployment, settings.package), settings.digest, settings.trust)
+        artifact = _given(deployment, settings, package) if settings.artifact else _compiled(package, settings.target)
         codec = Codec.from_steps(artifact.codec, lambda name: (artifact.path / name).read_bytes())
     except PortsideError as error:
         error.what = f"{deployment.path.name}, {where}: {error.what}"
@@ -104,13 +106,12 @@ def resolve_model(deployment: Deployment, settings: Model, where: str) -> Resolv
     inputs = artifact.signature.to_dict()["inputs"]
     front = digest_of({"codec": [dict(step) for step in artifact.codec], "inputs": inputs,
                        "files": {name: entry.sha256 for name, entry in artifact.files.items() if name.startswith("codec/")}})  # fmt: skip
-    return ResolvedModel(settings, artifact, codec, artifact.name, artifact.package_digest, front)
+    return ResolvedModel(settings, artifact, codec, package.name, artifact.package_digest, front)
 
 
-def _given(deployment: Deployment, settings: Model) -> Artifact:
+def _given(deployment: Deployment, settings: Model, package: Package) -> Artifact:
     """The artifact that the file names, which must be of the package and target that it names."""
     artifact = open_artifact(deployment.folder / str(settings.artifact))
-    package = open_package(_reference(deployment, settings.package), settings.digest)
     if artifact.package_digest != package.digest:
         raise IntegrityError("The artifact was compiled from another package", got=artifact.package_digest, expected=package.digest)
     if artifact.target != settings.target:
@@ -118,9 +119,9 @@ def _given(deployment: Deployment, settings: Model) -> Artifact:
     return artifact
 
 
-def _compiled(deployment: Deployment, settings: Model) -> Artifact:
-    package = open_package(_reference(deployment, settings.package), settings.digest, settings.trust)
-    kept = default_out(package, settings.target)
+def _compiled(package: Package, target: str) -> Artifact:
+    """The package's artifact in the home folder, compiled where it is not there yet. One artifact stands for every name of a content."""
+    kept = default_out(package, target)
     if kept.is_dir():
         try:
             artifact = open_artifact(kept)
@@ -128,7 +129,7 @@ def _compiled(deployment: Deployment, settings: Model) -> Artifact:
                 return artifact
         except (FormatError, IntegrityError):
             pass  # a damaged or older copy is replaced by a fresh compile
-    return compile_package(package, settings.target)
+    return compile_package(package, target)
 
 
 def _reference(deployment: Deployment, package: str) -> str | Path:

@@ -121,7 +121,7 @@ def _check_cells(name: str, held: Array) -> None:
     for row, cell in enumerate(held.reshape(len(held), -1) if held.ndim else [[held.item()]]):
         if odd := [value for value in cell if not (isinstance(value, str | bytes) or is_missing(value))]:
             raise InputError("The examples are neither numbers nor text", field=name, row=row, got=repr(odd[0])[:80],
-                             expected="an array of numbers, or texts", fix="Give every row one shape and type: .astype('float32').")  # fmt: skip
+                             expected="an array of numbers, or texts", fix="Give all rows one shape and type.")  # fmt: skip
 
 
 def _entries(what: str, held: Mapping[str, Any], test: Callable[[Any], bool], expected: str) -> None:

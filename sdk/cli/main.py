@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.metadata import version
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
+from ..core.errors import InputError
 from .console import Exit, Result, table
 from .refusal import refuse
 
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] in ("-V", "--version"):
         print(f"portside {version('portside')}")
         return Exit.DONE
+    if words[0] not in COMMANDS and "--json" in words:
+        return _print(refuse(InputError("There is no such command", got=repr(words[0]), expected=", ".join(COMMANDS))), True, sys.stdout)
     if words[0] not in COMMANDS:
         print(f"error: There is no command {words[0]!r}{_guess(words[0])}\n\n{overview()}", file=sys.stderr)
         return Exit.USAGE
@@ -76,9 +79,18 @@ def overview() -> str:
     )
 
 
-def parser_of(name: str, command: Command) -> argparse.ArgumentParser:
+class JsonParser(argparse.ArgumentParser):
+    """A parser whose complaints are errors like all others, for callers who asked for JSON. Sub-commands inherit it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError instead of printing and exiting."""
+        raise InputError(f"The command line does not fit: {message}", expected=" ".join(self.format_usage().split()),
+                         fix=f"Run: {self.prog} --help")  # fmt: skip
+
+
+def parser_of(name: str, command: Command, kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The parser of one command, with the options that every command has."""
-    parser = argparse.ArgumentParser(
+    parser = kind(
         prog=f"portside {name}", description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
         epilog=f"example:\n{command.EXAMPLE.strip(chr(10))}\n\n{CODES}", formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -93,7 +105,7 @@ def _execute(name: str, words: list[str]) -> int:
     words = [word for word in words if word != "--json"]  # so that it may also stand after a sub-command
     try:
         command = cast("Command", import_module(f".{name}", __package__))
-        args = parser_of(name, command).parse_args(words)
+        args = parser_of(name, command, JsonParser if as_json else argparse.ArgumentParser).parse_args(words)
         with redirect_stdout(sys.stderr):  # what a user's file or an engine prints must not mix with the answer
             result = command.run(args)
     except SystemExit as stop:

@@ -302,3 +302,21 @@ def test_the_page_stands_alone(app):
     page = send(app, "GET", "/docs")
     assert page.status_code == 200 and "openapi.json" in page.text
     assert "http://" not in page.text and "https://" not in page.text and "src=" not in page.text
+
+
+def test_a_body_that_does_not_arrive_is_given_up(serving):
+    """A client that sends a byte and then nothing is told so, and its connection ends."""
+    sent, messages = [], [{"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.sleep(60)
+
+    async def keep(message):
+        sent.append(message)
+
+    app = HttpApp(serving, read_s=0.05)
+    asyncio.run(app({"type": "http", "path": "/predict", "method": "POST", "headers": []}, receive, keep))
+    assert sent[0]["status"] == 408 and (b"connection", b"close") in sent[0]["headers"]
+    assert json.loads(sent[1]["body"])["field"] == "body"

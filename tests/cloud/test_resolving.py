@@ -1,5 +1,6 @@
 """From a deployment to what can be loaded: digests, trust, artifacts that are kept, outputs that fit together."""
 
+import tomllib
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from portside.cloud.deployment import read
 from portside.cloud.resolving import resolve
 from portside.sdk.core.errors import FormatError, IntegrityError, PortsideError, TrustError
+from portside.sdk.core.package import annotate, open_folder
 from portside.sdk.core.signature import Signature
 
 
@@ -102,3 +104,13 @@ def test_an_artifact_of_another_package_is_refused(file):
     artifact = resolve(read(file)).entries[1].artifact.path
     with pytest.raises(IntegrityError, match="another package"):
         resolved(file, a=('isolation = "process"', f'isolation = "process"\nartifact = "{artifact}"'))
+
+
+def test_a_model_is_called_as_its_package_is(file):
+    """Artifacts are kept by content: two packages that differ in name alone share one, and keep their names."""
+    reference = tomllib.loads(file.read_text())["champion"]["package"]
+    first = resolve(read(file)).champion
+    annotate(open_folder(file.parent / reference), name="renamed")
+    second = resolve(read(file)).champion
+    assert second.artifact.path == first.artifact.path and second.digest == first.digest
+    assert (first.name, second.name) == (first.artifact.name, "renamed")
