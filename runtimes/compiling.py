@@ -7,8 +7,6 @@ and held against the contract; one rename publishes it.
 from __future__ import annotations
 
 import errno
-import shutil
-import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,6 +17,7 @@ from ..sdk.core.codec.codec import Codec
 from ..sdk.core.data import Data
 from ..sdk.core.errors import ContractError, StoreError
 from ..sdk.core.package import Package, sync_folder, sync_tree
+from ..sdk.core.staging import staging
 from .artifact import DESCRIPTION, Artifact, amend
 from .base import CompileOptions, LoadOptions, Runtime, runtime
 from .hardware import cpu_class
@@ -56,8 +55,8 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
     destination = Path(out) if out is not None else default_out(package, target)
     _check_free(destination)
     Codec.from_steps(package.content.codec, package.read)  # what could not answer a request is not compiled
-    with _staging(destination) as staging:
-        artifact = chosen.compile(package, options, staging / "artifact")
+    with _staging(destination) as folder:
+        artifact = chosen.compile(package, options, folder / "artifact")
         if prove:
             artifact = _proven(chosen, artifact, package, options, data)
         sync_tree(artifact.path)
@@ -97,16 +96,10 @@ def _check_free(out: Path) -> None:
 @contextmanager
 def _staging(out: Path) -> Generator[Path]:
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        with staging(out) as folder:
+            yield folder
     except OSError as error:
         raise _cannot_write(out, error) from error
-    try:
-        yield folder
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish(made: Path, out: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from .folder import sync_folder as sync_folder
 from .folder import sync_tree as sync_tree
 from .manifest import CONTENT_FOLDERS, Annotations, Content, Manifest, Stage
 from .signature import Array, Signature
+from .staging import staging
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST = 64 << 20
@@ -124,19 +124,14 @@ def write(content: Content, files: Mapping[str, Source], out: Path, annotations:
     check_free(out)
     noted = dict(annotation_files or {})
     _check_names(files, noted)
-    staging: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        manifest = _fill(staging, content, files, annotations or Annotations(), noted)
-        sync_tree(staging)
-        staging.rename(out)  # replaces an empty folder, fails on one that was filled meanwhile
-        sync_folder(out.parent)
+        with staging(out) as folder:
+            manifest = _fill(folder, content, files, annotations or Annotations(), noted)
+            sync_tree(folder)
+            folder.rename(out)  # replaces an empty folder, fails on one that was filled meanwhile
+            sync_folder(out.parent)
     except OSError as error:
         raise cannot_write("The package", out, error) from error
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
     return Package(path=out.resolve(), manifest=manifest, trusted=trusted)
 
 
@@ -218,16 +213,16 @@ def _check_names(files: Mapping[str, Source], noted: Mapping[str, Source]) -> No
     check_paths([*files, *noted])
 
 
-def _fill(staging: Path, content: Content, files: Mapping[str, Source], annotations: Annotations,
+def _fill(folder: Path, content: Content, files: Mapping[str, Source], annotations: Annotations,
           noted: Mapping[str, Source]) -> Manifest:  # fmt: skip
-    listed = {name: put(staging / name, source) for name, source in sorted(files.items())}
-    notes = {name: put(staging / name, source) for name, source in sorted(noted.items())}
+    listed = {name: put(folder / name, source) for name, source in sorted(files.items())}
+    notes = {name: put(folder / name, source) for name, source in sorted(noted.items())}
     manifest = Manifest(content=replace(content, files=listed), annotations=replace(annotations, files=notes))
     text = manifest.to_json().encode()
     manifest = Manifest.from_json(text)
     check_listed(manifest)  # what cannot be opened is not written
-    put(staging / MANIFEST, text)
-    staging.chmod(0o755)
+    put(folder / MANIFEST, text)
+    folder.chmod(0o755)
     return manifest
 
 

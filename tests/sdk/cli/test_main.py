@@ -97,8 +97,8 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("words", [["inspect"], ["nope"], ["store", "push"], ["store", "nope"], ["inspect", "x", "--odd"], ["serve", "x", "--port", "y"]])
-def test_wrong_words_are_json_where_json_was_asked_for(words: list[str], portside: Run) -> None:
-    done = portside(*words, "--json")
+@pytest.mark.parametrize("words", ["inspect", "nope", "store push", "store nope", "inspect x --odd", "serve x --port y"])
+def test_wrong_words_are_json_where_json_was_asked_for(words: str, portside: Run) -> None:
+    done = portside(*words.split(), "--json")
     told = json.loads(done.out)
     assert done.code == 2 and told["error"] == "InputError" and told["what"]
