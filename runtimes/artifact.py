@@ -73,6 +73,10 @@ class Artifact:
         data = self.to_dict()
         return digest_of({key: value for key, value in data.items() if key not in ("built", "verified", "batch_invariant")})
 
+    def __repr__(self) -> str:
+        """One line: what a notebook shows."""
+        return f"<Artifact of {self.name!r} for {self.target}; {self.path}>"
+
     @property
     def size_bytes(self) -> int:
         """Bytes of the engine's files: what has to be shipped to run the model."""

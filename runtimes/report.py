@@ -82,6 +82,10 @@ class Report:
         file.write_text(page(self.to_dict()), encoding="utf-8")
         return file
 
+    def __repr__(self) -> str:
+        """One line: what a notebook shows."""
+        return f"<Report of {self.name!r}: {', '.join(f'{target.target} {target.verdict}' for target in self.targets)}>"
+
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.verdict}"]
         for target in self.targets:

@@ -72,11 +72,11 @@ def _rank(file: str) -> int:
     """2: the user's file. 1: an installed package. 0: an engine, the standard library, or ours."""
     if file.startswith("<") or any(part in file for part in _ENGINES if "site-packages" in file):
         return 0
+    if _is_ours(file):  # before the next line: installed, ours is such a package too
+        return 0
     if "site-packages" in file or "dist-packages" in file:
         return 1
-    if file.startswith(_STDLIB) or _is_ours(file):
-        return 0
-    return 2
+    return 0 if file.startswith(_STDLIB) else 2
 
 
 def _is_ours(file: str) -> bool:

@@ -25,6 +25,8 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (r"data-dependent|GuardOnDataDependent|DataDependentOutput|_local_scalar_dense|\.item\(\)|\.tolist\(\)",
      "A branch or a size depends on the data, which cannot be traced",
      "Compute both sides and choose with torch.where, keep sizes fixed, or declare the function as a host stage: host=[...]."),
+    (r"must have the same dtype|expected scalar type|same dtype, but got|but found Double|Double and Float|Float and Double",
+     "Examples and model differ in dtype", "numpy makes float64 and models are float32: give examples of dtype float32."),
     (r"Constraints violated|specialized it to be a constant|Specializations unexpectedly",
      "A dimension that should be dynamic is fixed by the code", ""),
 )  # fmt: skip

@@ -79,3 +79,16 @@ def test_an_image_of_any_size_needs_its_size(tmp_path):
     with pytest.raises(ps.errors.InputError, match=r"without its size.*photo_size.*resize_canvas"):
         ps.pack(torch.nn.Linear(3, 1).eval(), name="x", featurize=featurize, examples={"photo": photos},
                 image={"photo": ps.Image(max=(16, 16))}, out=tmp_path / "x")  # fmt: skip
+
+
+def test_float64_examples_of_a_float32_model_are_named(tmp_path):
+    with pytest.raises(ps.errors.TraceError, match=r"differ in dtype.*float32"):
+        ps.pack(torch.nn.Linear(2, 1).eval(), name="line", examples={"input": np.ones((40, 2))}, out=tmp_path / "line")
+
+
+def test_artifacts_and_reports_are_shown_on_one_line(tmp_path):
+    examples = {"input": np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)}
+    package = ps.pack(torch.nn.Linear(2, 1).eval(), name="line", examples=examples, out=tmp_path / "line")
+    artifact = ps.compile(package, out=tmp_path / "artifact")
+    assert repr(artifact) == f"<Artifact of 'line' for onnx-cpu; {artifact.path}>"
+    assert repr(ps.verify(artifact)) == "<Report of 'line': onnx-cpu passed>"
