@@ -199,7 +199,14 @@ class Gate:
         if dim is not None and dims is not None and (known := dims[dim])[0] > 0:
             return refusal(f"{dim!r} is {known[0]} in {known[1]!r}", self.name, got=got, expected=_shape_text(self.shape))
         what = "a dimension is empty" if 0 in array.shape and array.ndim == self.rank else "the shape does not fit"
-        return refusal(what, self.name, got=got, expected=_shape_text(self.shape))
+        fix = "An input is a batch: put this one row in a list." if self._is_one_row(array) else None
+        return refusal(what, self.name, got=got, expected=_shape_text(self.shape), fix=fix)
+
+    def _is_one_row(self, array: Array) -> bool:
+        row = [dim for axis, dim in enumerate(self.shape) if axis != self.spec.batch_axis]
+        if not row or len(row) == self.rank or len(row) != array.ndim:
+            return False
+        return all(isinstance(dim, str) or dim == size for dim, size in zip(row, array.shape, strict=True))
 
 
 def _limits(given: tuple[float, float] | None, rim: np.dtype[Any]) -> tuple[float, float]:

@@ -268,3 +268,9 @@ def test_the_quick_look_for_non_finite_values_agrees_with_numpy(numbers: list[fl
     array = np.array(numbers, np.float32)
     gate = door(TensorSpec("x", "f32", ("batch",), missing=True))
     assert [flag.row for flag in gate.check({"x": array}).flags] == np.flatnonzero(np.isinf(array)).tolist()
+
+
+def test_one_row_without_its_batch_axis_is_told_so():
+    gate = door(TensorSpec("x", "f32", ("batch", 3), 0))
+    assert refused(gate, x=np.ones(3, np.float32)).fix == "An input is a batch: put this one row in a list."
+    assert refused(gate, x=np.ones(2, np.float32)).fix is None
