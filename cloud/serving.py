@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -47,6 +48,18 @@ def command(path: str | Path, host: str = "127.0.0.1", port: int = 3000, workers
     return [*line, "--working-dir", str(Path(path).resolve().parent)], environment
 
 
+def check_port(host: str, port: int) -> None:
+    """Raise InputError where nothing can listen there: another server does, or this user may not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: connections that linger are no server
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(f"Nothing can listen at this address: {error.strerror or error}", field="port", got=f"{host}:{port}",
+                             fix="Choose another --port, or end the server that has it.") from error  # fmt: skip
+
+
 def serve(path: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> NoReturn:
     """Serve a deployment until a signal ends it. Does not return.
 
@@ -59,7 +72,9 @@ def serve(path: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: 
     Raises as `prepare` does, before anything listens.
     """
     line, environment = command(path, host, port, workers)
+    check_port(host, port)
     prepare(path)
+    check_port(host, port)  # compiling may have taken minutes
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(line[0], line, environment)  # noqa: S606  our own interpreter, arguments as a list

@@ -29,6 +29,10 @@ from ..sdk.core.signature import Signature
 ARTIFACT_FORMAT = 1
 FOLDERS = ("engine", "codec", "contract", "host")
 DESCRIPTION = "artifact.json"
+_TYPES: Mapping[str, type] = {
+    "target": str, "package": str, "program": str, "name": str, "codec": list, "stages": list, "lossy": bool, "engine": dict,
+    "built": dict, "verified": dict, "batch_invariant": bool, "files": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -187,10 +191,11 @@ def read_artifact(path: Path) -> Artifact:
         if data["format"] != ARTIFACT_FORMAT:
             raise FormatError("The artifact has an unknown format version", got=data["format"], expected=ARTIFACT_FORMAT)
         artifact = _parsed(path, data)
+        digest = artifact.digest
         seal = digest_of({key: value for key, value in data.items() if key != "seal"})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"artifact.json is malformed: {error!r}", got=str(location)) from error
-    if data.get("seal") != seal or data.get("digest") != artifact.digest:
+    if data.get("seal") != seal or data.get("digest") != digest:
         raise IntegrityError("artifact.json was changed after it was compiled", got=seal, expected=data.get("seal"),
                              fix="Compile the package again.")  # fmt: skip
     return artifact
@@ -203,6 +208,12 @@ def entry_of(file: Path) -> FileEntry:
 
 
 def _parsed(path: Path, data: Mapping[str, Any]) -> Artifact:
+    for name, kind in _TYPES.items():
+        if not isinstance(data[name], kind):
+            raise TypeError(f"{name!r} is not {kind.__name__}")
+    parts = [*data["codec"], *data["stages"], *data["engine"].get("segments", ()), data["engine"].get("taps", {})]
+    if odd := [part for part in parts if not isinstance(part, Mapping)]:
+        raise TypeError(f"{str(odd[0])[:80]!r} is not an object")
     return Artifact(
         path=path, target=data["target"], name=data["name"], package_digest=data["package"],
         program_digest=data["program"], signature=Signature.from_dict(data["signature"]),

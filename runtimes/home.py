@@ -8,4 +8,4 @@ from pathlib import Path
 
 def home() -> Path:
     """The folder; it need not exist yet."""
-    return Path(os.environ.get("PORTSIDE_HOME") or Path.home() / ".portside")
+    return Path(os.environ.get("PORTSIDE_HOME") or "~/.portside").expanduser()

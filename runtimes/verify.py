@@ -54,8 +54,12 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
         return Report(held.name, held.package_digest, (_artifact(held, held.contract(), data, package, trust),))
     held.require_trust()
     names = _targets(held, targets)
-    with tempfile.TemporaryDirectory(prefix="portside-verify-") as folder:
-        return Report(held.name, held.digest, tuple(_compiled(held, name, Path(folder) / name, data) for name in names))
+    try:
+        with tempfile.TemporaryDirectory(prefix="portside-verify-") as folder:
+            return Report(held.name, held.digest, tuple(_compiled(held, name, Path(folder) / name, data) for name in names))
+    except OSError as error:
+        raise StoreError(f"The package cannot be compiled for verification: {error.strerror or error}", got=error.filename,
+                         fix=f"Free some space in {tempfile.gettempdir()}, or set TMPDIR.") from error  # fmt: skip
 
 
 def held_out(package: Package, data: Data, rules: Mapping[str, Rule]) -> Iterator[Case]:

@@ -189,11 +189,16 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _text(value: object) -> str:
     """One line that ends no table cell and opens no HTML."""
-    return re.sub(r"\s+", " ", str(value)).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return _plain(value).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _code(value: object) -> str:
-    return "`" + str(value).replace("`", "'") + "`"
+    return "`" + _plain(value).replace("`", "'") + "`"
+
+
+def _plain(value: object) -> str:
+    """One line without control characters: a card is read in terminals too."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", str(value)))
 
 
 def _quoted(value: str) -> str:

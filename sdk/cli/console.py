@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -55,6 +56,12 @@ def paint(text: str, colour: str | None, stream: TextIO | None = None) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if colour and coloured(stream or sys.stdout) else text
 
 
+def shown(text: str) -> str:
+    """Text of others as a terminal may see it: control characters, which could rewrite the screen, as escapes."""
+    odd = [char for char in set(text) if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    return text.translate({ord(char): char.encode("unicode_escape").decode() for char in odd}) if odd else text
+
+
 def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
     """Rows aligned in columns: numbers to the right, text to the left, verdicts in colour.
 
@@ -63,7 +70,7 @@ def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
     mlp       1.5
     forest  12.25
     """
-    body = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    body = [["" if cell is None else shown(str(cell)) for cell in row] for row in rows]
     lines = [list(head), *body] if head else body
     columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]

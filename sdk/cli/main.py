@@ -56,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
-        print(overview())
-        return Exit.DONE if words else Exit.USAGE
+        return _print(Result(None, overview(), Exit.DONE if words else Exit.USAGE), False, sys.stdout)
     if words[0] in ("-V", "--version"):
         print(f"portside {version('portside')}")
         return Exit.DONE
@@ -124,8 +123,17 @@ def _print(result: Result, as_json: bool, stream: object) -> int:
     try:
         print(text, file=cast("None", stream), flush=True)
     except BrokenPipeError:  # the reader (head, less) has gone: not an error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
+    except OSError as error:  # a full disk behind the redirection
+        _silence()
+        print(f"error: The answer cannot be written: {error.strerror or error}", file=sys.stderr)
+        return Exit.FAULT
     return int(result.code)
+
+
+def _silence() -> None:
+    """Nothing more can go to stdout, and the interpreter flushes it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _guess(word: str) -> str:

@@ -13,7 +13,7 @@ import sys
 import traceback
 
 from ..core.errors import ContractError, InputError, PortsideError, TraceError, UnsupportedError
-from .console import Exit, Result, paint
+from .console import Exit, Result, paint, shown
 
 
 def refuse(error: BaseException) -> Result:
@@ -46,5 +46,9 @@ def code_of(error: PortsideError) -> Exit:
 
 
 def _lines(what: str, rest: dict[str, object]) -> str:
-    head = f"{paint('error', '31', sys.stderr)}: {what.rstrip('.')}."
-    return "\n".join([head, *(f"  {name + ':':<10}{value}" for name, value in rest.items() if value is not None)])
+    head = f"{paint('error', '31', sys.stderr)}: {_shown(what).rstrip('.')}."
+    return "\n".join([head, *(f"  {name + ':':<10}{_shown(value)}" for name, value in rest.items() if value is not None)])
+
+
+def _shown(value: object) -> str:
+    return "\n".join(map(shown, str(value).split("\n")))

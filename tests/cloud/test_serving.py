@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -11,7 +12,7 @@ import pytest
 import server as servers
 
 from portside.cloud.record_store import records
-from portside.cloud.serving import command
+from portside.cloud.serving import check_port, command
 from portside.sdk.core.errors import InputError
 
 
@@ -150,3 +151,16 @@ def test_fields_whose_names_are_no_parameters_are_served_too(tmp_path):
     )
     ran = subprocess.run([servers.SERVE[0], "-c", code], capture_output=True, text=True, check=False)
     assert ran.stdout.strip().endswith("['inputs']"), ran.stderr[-2000:]
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_compiled():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(InputError, match="in use") as caught:
+            check_port("127.0.0.1", other.getsockname()[1])
+    assert caught.value.field == "port"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    check_port("127.0.0.1", free)

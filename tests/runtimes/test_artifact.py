@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from portside.runtimes.artifact import amend, open_artifact, read_artifact
 from portside.runtimes.base import CompileOptions
 from portside.runtimes.onnx_cpu import OnnxCpu
+from portside.sdk.core.canonical import digest_of
 from portside.sdk.core.errors import FormatError, IntegrityError
 
 
@@ -100,3 +101,20 @@ def test_only_listed_files_are_read(artifact):
     (artifact.path / "contract" / "contract.json").write_bytes(b"{}")
     with pytest.raises(IntegrityError, match=r"contract\.json"):
         artifact.read("contract/contract.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"built": 5}, {"verified": 5}, {"codec": [5]}, {"codec": "ab"}, {"engine": {"segments": [5]}}, {"engine": {"segments": "ab"}},
+        {"engine": {"taps": 5}}, {"engine": []}, {"name": 5}, {"package": None}, {"batch_invariant": "yes"}, {"stages": [5]},
+    ],
+)  # fmt: skip
+def test_a_description_of_other_types_is_malformed(artifact, change):
+    """Sealed by whoever wrote it, so the seal does not help."""
+    path = artifact.path
+    data = {**json.loads((path / "artifact.json").read_text()), **change}
+    data["seal"] = digest_of({key: value for key, value in data.items() if key != "seal"})
+    (path / "artifact.json").write_text(json.dumps(data))
+    with pytest.raises((FormatError, IntegrityError)):
+        open_artifact(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from dataclasses import replace
@@ -18,7 +19,7 @@ from portside.runtimes.report import TargetReport
 from portside.runtimes.verify import verify
 from portside.sdk.core.contract import Case, Contract, Rule
 from portside.sdk.core.data import Data
-from portside.sdk.core.errors import FormatError, IntegrityError, UnsupportedError
+from portside.sdk.core.errors import FormatError, IntegrityError, StoreError, UnsupportedError
 from portside.sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, Content, Stage
 from portside.sdk.core.package import Package, write
 from portside.sdk.store import Store
@@ -220,3 +221,12 @@ def test_sequences_are_verified_in_order(tmp_path) -> None:
     bare = sample.write(tmp_path / "bare")
     files = {name: bare.read(name) for name in bare.content.files} | {CONTRACT: head, CONTRACT_TENSORS: tensors}
     assert verify(write(bare.content, files, tmp_path / "p"), targets="onnx-cpu")
+
+
+def test_a_full_disk_is_a_store_error(mixed, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("portside.runtimes.onnx_cpu.OnnxCpu.compile", full)
+    with pytest.raises(StoreError, match="No space left"):
+        verify(mixed[1], targets=["onnx-cpu"])

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portside.sdk.cli.console import coloured, fields, paint, short, size, table
+from portside.sdk.cli.refusal import describe
+from portside.sdk.core.errors import InputError
 
 CELLS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
 
@@ -58,3 +60,9 @@ def test_size(count: int, text: str) -> None:
 def test_short() -> None:
     assert short("sha256:0123456789abcdef") == "0123456789ab"
     assert short(None) == ""
+
+
+def test_text_of_others_cannot_rewrite_the_screen() -> None:
+    assert fields({"package": "\x1b[2Jevil\nname\u202e"}) == "package  \\x1b[2Jevil\\nname\\u202e"
+    told = describe(InputError("what\x1b[2J", got="\x1b]0;title\x07", fix="two\nlines"))
+    assert "\x1b]0;" not in told and "\x07" not in told and "what\\x1b" in told and told.endswith("two\nlines")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,3 +103,13 @@ def test_wrong_words_are_json_where_json_was_asked_for(words: str, portside: Run
     done = portside(*words.split(), "--json")
     told = json.loads(done.out)
     assert done.code == 2 and told["error"] == "InputError" and told["what"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [["--help"], ["store", "ls"]])
+def test_an_answer_that_cannot_be_written_is_a_fault_without_a_traceback(words: list[str], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "portside", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                              env={**os.environ, "PORTSIDE_HOME": str(tmp_path)})  # fmt: skip
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr and "Traceback" not in done.stderr and "Exception" not in done.stderr
