@@ -81,7 +81,7 @@ def _page(story: Story) -> str:
 While {len(story.acts)} acts were played, the main model was wedged and killed. The slowest answer came after
 {max(answer.waited_ms for answers in story.acts.values() for answer in answers):.0f} ms; the deadline is {DEADLINE_MS} ms.</p>
 <h2>Who answered</h2>{_acts(story)}
-<h2>Held-out cells and the answers they got</h2><div class="cells">{"".join(_figures(story))}</div>
+<h2>Held-out cells: its surest mistakes, then answers that were right</h2><div class="cells">{"".join(_figures(story))}</div>
 <p><small>Images: ELPV dataset, CC BY-NC-SA 4.0 (Buerhop-Lutz et al. 2018; Deitsch et al. 2019). Do not publish this page.</small></p>
 <h2>How good the models are</h2>{_intervals(story)}
 <details><summary>All metrics</summary>{"".join(_text(name, quality) for name, quality in story.quality.items())}</details>
@@ -154,7 +154,8 @@ def _figures(story: Story, count: int = 12) -> Iterable[str]:
     for row in chosen:
         picture = base64.b64encode(png(story.test.images[row])).decode()
         truth, said = LABELS[story.test.labels[row]], LABELS[_label(answers[row])]
-        verdict = f'<span class="{"right" if truth == said else "wrong"}">{said}</span>, P(defect) {_defect(answers[row]):.2f}'
+        kind, mark = ("right", "&#10003;") if truth == said else ("wrong", "&#10007;")
+        verdict = f'<span class="{kind}">{mark} {said}</span>, P(defect) {_defect(answers[row]):.2f}'
         yield (f'<figure><img alt="{truth} {story.test.types[row]} cell" src="data:image/png;base64,{picture}">'
                f"<figcaption>{verdict}<br><small>people say {truth} · {story.test.types[row]}</small></figcaption></figure>")  # fmt: skip
 
