@@ -167,12 +167,15 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def records(path: Path) -> Iterator[Record]:
-    """Every record of a file, oldest first."""
-    with closing(connect(Path(path))) as database:
-        for values in database.execute(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY id"):  # noqa: S608  constants only
-            data = dict(zip(COLUMNS, values, strict=True))
-            data.update({name: json.loads(data[name]) for name in _JSON}, exposed=bool(data["exposed"]))
-            yield Record.from_dict(data)
+    """Every record of a file, oldest first. Raises FormatError for a file that holds none."""
+    try:
+        with closing(connect(Path(path))) as database:
+            for values in database.execute(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY id"):  # noqa: S608  constants only
+                data = dict(zip(COLUMNS, values, strict=True))
+                data.update({name: json.loads(data[name]) for name in _JSON}, exposed=bool(data["exposed"]))
+                yield Record.from_dict(data)
+    except (sqlite3.DatabaseError, ValueError) as error:
+        raise FormatError(f"The records of this file cannot be read: {error}", got=str(path), expected="what a served deployment wrote") from error
 
 
 def finished(draft: Draft, raw_limit_bytes: int) -> Record:

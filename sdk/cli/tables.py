@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,13 +29,22 @@ def read(word: str, label: str = "label", slices: Sequence[str] = ()) -> Data:
     """The data that a word names; columns to slice by are among the inputs too (see `fitting`). Raises InputError."""
     path = Path(word)
     if path.suffix == ".npz" and path.is_file():
-        with np.load(path, allow_pickle=False) as held:
-            return _split({name: held[name] for name in held.files}, label, slices)
+        return _split(_npz_columns(path), label, slices)
     if path.suffix == ".csv" and path.is_file():
         return _split(_csv_columns(path), label, slices)
     if ":" in word:
         return load_object(word, Data)
     raise InputError("This is not labelled data", got=word, expected="FILE.py:OBJECT, an .npz file or a .csv file")
+
+
+def _npz_columns(path: Path) -> dict[str, Array]:
+    """The arrays of a file; objects, which would be unpickled, are refused."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            return {name: held[name] for name in held.files}
+    except (ValueError, TypeError, OSError, EOFError, AttributeError, BadZipFile) as error:
+        raise InputError("This .npz file cannot be read without unpickling, or at all", got=f"{path}: {str(error).splitlines()[0][:100]}",
+                         expected="numpy.savez of arrays of numbers or texts") from error  # fmt: skip
 
 
 def fitting(data: Data, model: Model) -> Data:

@@ -119,3 +119,10 @@ def test_json_columns_are_json(tmp_path):
     with closing(sqlite3.connect(store.path)) as database:
         (inputs, flags) = database.execute("SELECT inputs, flags FROM records").fetchone()
     assert json.loads(inputs)["x"] == [[1.0, None]] and json.loads(flags) == [{"field": "x"}]
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00garbage" * 400, b"SQLite format 3\x00 and no more"])
+def test_another_file_is_no_file_of_records(content, tmp_path):
+    (tmp_path / "records.sqlite").write_bytes(content)
+    with pytest.raises(FormatError, match="records"):
+        list(records(tmp_path / "records.sqlite"))

@@ -96,3 +96,17 @@ def test_a_slice_that_is_not_a_column(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.zeros(3))
     with pytest.raises(InputError, match="no such column"):
         read(str(tmp_path / "rows.npz"), slices=["site"])
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00garbage" * 20, b"PK\x03\x04 no archive", b"\x80\x04cos\nsystem\n."])
+def test_a_file_that_is_no_npz_is_usage(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "rows.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="npz"):
+        read(str(path))
+
+
+def test_objects_in_an_npz_are_not_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.array([Path("anything")], dtype=object))
+    with pytest.raises(InputError, match="unpickling"):
+        read(str(tmp_path / "rows.npz"))
