@@ -175,7 +175,7 @@ def records(path: Path) -> Iterator[Record]:
                 data.update({name: json.loads(data[name]) for name in _JSON}, exposed=bool(data["exposed"]))
                 yield Record.from_dict(data)
     except (sqlite3.DatabaseError, ValueError) as error:
-        raise FormatError(f"The records of this file cannot be read: {error}", got=str(path), expected="what a served deployment wrote") from error
+        raise FormatError(f"The records of this file cannot be read: {error}", got=str(path)) from error
 
 
 def finished(draft: Draft, raw_limit_bytes: int) -> Record:
