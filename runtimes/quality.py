@@ -132,9 +132,11 @@ def task_of(data: Data, answers: Sequence[Mapping[str, Any]], rules: Mapping[str
     if data.labels is None:
         raise InputError("There are no labels to measure quality with", fix="Pass Data(..., labels=...).")
     joined = {name: np.concatenate([np.asarray(batch[name]) for batch in answers]) for name in rules if _joins(name, answers, len(data))}
-    if np.asarray(data.labels).dtype.kind in "iu" and signature is not None:
-        joined = {name: _codes(held, signature.output(name).categories) for name, held in joined.items()}
     truth = np.asarray(data.labels)
+    if signature is not None:
+        truth = _coded_truth(truth, signature)
+        if truth.dtype.kind in "iu":
+            joined = {name: _codes(held, signature.output(name).categories) for name, held in joined.items()}
     if truth.ndim != 1:
         return None
     decisions = [name for name, rule in rules.items() if rule.kind == "decision" and _fits(joined.get(name), truth)]
@@ -146,6 +148,15 @@ def task_of(data: Data, answers: Sequence[Mapping[str, Any]], rules: Mapping[str
     if numbers and truth.dtype.kind in "fiu":
         return Task("regression", numbers[0], truth.astype(np.float64), joined[numbers[0]].astype(np.float64).ravel())
     return None
+
+
+def _coded_truth(truth: Array, signature: Signature) -> Array:
+    """Labels that are all names of one output's categories, as their codes; anything else as it is."""
+    if truth.dtype.kind in "OUS":
+        for spec in signature.outputs:
+            if spec.categories is not None and set(truth.ravel().tolist()) <= set(spec.categories):
+                return _codes(truth, spec.categories)
+    return truth
 
 
 def _codes(held: Array, names: tuple[str, ...] | None) -> Array:
@@ -167,8 +178,9 @@ def _scores(outputs: Mapping[str, Array], rules: Mapping[str, Rule], answer: Arr
         if held.size == rows:
             flat = held.reshape(rows)
             sure = flat if name.lower() == "confidence" or not two else np.maximum(flat, 1 - flat)
-            positive = np.where(answer == truth.max(), flat, 1 - flat) if name.lower() == "confidence" else flat
-            return (positive if two else None), sure
+            if not two:
+                return None, sure
+            return (np.where(answer == truth.max(), flat, 1 - flat) if name.lower() == "confidence" else flat), sure
     return None, None
 
 

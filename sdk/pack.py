@@ -26,6 +26,7 @@ from ..runtimes.reference import Reference
 from ..runtimes.segments import EngineOptions
 from . import pack_arguments as arguments
 from .core import golden
+from .core.codec.category import Categories
 from .core.codec.codec import Codec
 from .core.codec.step import Step
 from .core.contract import Contract
@@ -73,7 +74,8 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
         labels: the truth per example; gives the package its metrics.
         slices: name -> group per example, e.g. {"cell": ["mono", "poly", ...]}.
         signature: what `portside.signature(examples)` inferred, edited: ranges, units, what a door does.
-        codec: wire field -> step, for what cannot be a graph: decoding images, category names, tokens.
+        codec: wire field -> step, for what cannot be a graph: decoding images, category names, tokens; and output ->
+            Categories, to give the codes of an integer output their names.
         image: inputs of images of any size, up to a maximum.
         dynamic: input -> {axis: dimension name}, beyond the batch, e.g. {"tokens": {1: "sequence"}}; texts of a codec have it.
         state: output -> (input, initial value), for models with a memory.
@@ -104,8 +106,9 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
         examples={}, featurize=featurize, predict=predict, dynamic=_dynamic(dynamic or {}, codec or {}), state=state or {},
         image=image or {}, host=tuple(host), signature=signature,
     )  # fmt: skip
-    given = Codec.of(codec or {})
-    wire = _by_name(examples, given, lambda: input_names(model, options))
+    wire = _by_name(examples, Codec.of(codec or {}), lambda: input_names(model, options))
+    inward, outward = _sides(codec or {}, wire)
+    given = Codec.of(inward)
     arguments.check_evidence(evidence, wire)
     first = given.encode(wire)
     arguments.check_examples(first)
@@ -113,10 +116,11 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
     held = {**first, **dict(options.state.values())}
     arguments.check_columns(wire, held, dynamic=dynamic, image=image, signature=named)
     program = import_model(model, replace(options, examples=first))
-    arguments.check_outputs(program.signature, kinds=kinds, tolerances=limits)
+    arguments.check_outputs(program.signature, kinds=kinds, tolerances=limits, codec=outward)
     whole = _joined(given, program)
     typed = whole.encode(wire)
     described = _described(program.signature, typed, whole, signature, kinds)
+    described = arguments.with_names(described, outward)
     arguments.check_rows(golden.rows_of(described, typed), labels, groups)
     content = Content(signature=described, stages=program.stages, files={}, codec=whole.steps, boundaries=program.boundaries)
     files: dict[str, bytes] = {**program.files, **whole.files}
@@ -143,6 +147,12 @@ def _by_name(examples: Any, codec: Codec, names: Callable[[], tuple[str, ...]]) 
         raise InputError("The examples are one array and the model has several inputs", got=", ".join(given),
                          fix="Give them by name: examples={...}.")  # fmt: skip
     return {given[0]: columns(examples)["x"]}
+
+
+def _sides(codec: Mapping[str, Step], wire: Mapping[str, Any]) -> tuple[dict[str, Step], dict[str, tuple[str, ...]]]:
+    """Steps of wire fields, and the names of outputs' codes: Categories for a name that the examples do not have."""
+    outward = {name: step for name, step in codec.items() if name not in wire and isinstance(step, Categories)}
+    return {name: step for name, step in codec.items() if name not in outward}, {name: step.values for name, step in outward.items()}
 
 
 def _dynamic(given: Mapping[str, Mapping[int, str]], codec: Mapping[str, Step]) -> dict[str, Mapping[int, str]]:

@@ -95,6 +95,18 @@ def check_outputs(signature: Signature, **named: Iterable[str]) -> None:
             raise FormatError(f"{what}= names an output that is not there", got=unknown[0], expected=", ".join(known))
 
 
+def with_names(signature: Signature, outward: Mapping[str, tuple[str, ...]]) -> Signature:
+    """The signature with names for the codes of these outputs. Raises FormatError for an output that is not integer."""
+    for name, values in outward.items():
+        if signature.output(name).dtype not in ("i8", "u8", "i32", "i64"):
+            raise FormatError(
+                f"Output {name!r} is given names and does not hold codes", got=signature.output(name).dtype,
+                expected="an integer output: 0 is the first name", fix="Let predict return labels, e.g. logits.argmax(-1).",
+            )  # fmt: skip
+        signature = signature.edit(name, categories=values)
+    return signature
+
+
 def check_rows(rows: int, labels: Any, slices: Mapping[str, Any]) -> None:
     """Raise InputError unless labels and slices have one value per example."""
     if isinstance(labels, Mapping):
