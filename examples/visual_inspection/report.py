@@ -174,7 +174,7 @@ def _receipts(story: Story) -> list[dict[str, Any]]:
 
 
 def _label(answer: Answer) -> int:
-    return int(np.ravel(answer.body["outputs"]["label"])[0])
+    return LABELS.index(str(np.ravel(answer.body["outputs"]["label"])[0]))
 
 
 def _defect(answer: Answer) -> float:

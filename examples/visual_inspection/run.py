@@ -72,7 +72,7 @@ def pack(story: Story) -> None:
     evidence = ps.Data(inputs={"image": test.images}, labels=test.labels, slices={"cell": test.types})
     shared: dict[str, Any] = {
         "examples": {"image": test.images[:64]}, "labels": test.labels[:64], "slices": {"cell": test.types[:64]},
-        "codec": {"image": ps.codec.Image(size=(300, 300), mode="L")}, "licence": LICENCE,
+        "codec": {"image": ps.codec.Image(size=(300, 300), mode="L"), "label": ps.codec.Categories(cells.LABELS)}, "licence": LICENCE,
     }  # fmt: skip
     for name, module in (("cell-inspector", inspector), ("cell-inspector-small", backup)):
         say(f"training {name}")
