@@ -30,7 +30,7 @@ def magika() -> Entry:
     x = np.stack(rows)
     package = ps.pack(packaged("magika", "models/standard_v3_3/model.onnx"), name="magika", examples={"bytes": x[:64]},
                       licence="Apache-2.0", shareable=True, out=folder_for("magika"))  # fmt: skip
-    return package, held_out({"bytes": x[64:564]})
+    return package, held_out({"bytes": x[64:3064]})
 
 
 def direction() -> Entry:
