@@ -7,8 +7,10 @@ file on disk; ours is `ps.pack` and `ps.compile`, which traces the same way and 
 from __future__ import annotations
 
 import gc
+import logging
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +23,9 @@ from torch import nn
 
 import portside as ps
 from portside.runtimes.timing import table
+
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # the bare exporter's remarks on torchvision, at every export
+warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
 
 RATIO = 1.5
 ROWS = 64

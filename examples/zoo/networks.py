@@ -47,7 +47,7 @@ def mlp() -> Entry:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 2))
     train = slice(0, 8000)
-    fit(model, (rain_features(torch.from_numpy(x[train].copy())),), torch.from_numpy(y[train]), epochs=3)
+    fit(model, (rain_features(torch.from_numpy(x[train].copy())),), torch.from_numpy(y[train].copy()), epochs=3)
     package = ps.pack(model, name="mlp", featurize=rain_features, predict=rain_answer, examples={"x": x[train][:512]},
                       labels=y[train][:512], out=folder_for("mlp"))  # fmt: skip
     return package, held_out({"x": x[8000:12000]}, y[8000:12000])
