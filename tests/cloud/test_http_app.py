@@ -312,6 +312,7 @@ def test_a_body_that_does_not_arrive_is_given_up(serving):
         if messages:
             return messages.pop()
         await asyncio.sleep(60)
+        return None
 
     async def keep(message):
         sent.append(message)
