@@ -1,6 +1,6 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
-    python benchmarks/run.py [startup] [session] [pipeline] [failover] [--json FILE]
+    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [--json FILE]
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from portside.runtimes.hardware import built_on, cores
 from portside.sdk.provenance import git_state
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = {"startup": "bench_startup", "session": "bench_session", "pipeline": "bench_pipeline", "failover": "bench_failover"}
+BENCHMARKS = {
+    "startup": "bench_startup", "session": "bench_session", "binding": "bench_binding", "pipeline": "bench_pipeline",
+    "failover": "bench_failover",
+}  # fmt: skip
 
 
 def main() -> None:
