@@ -1,6 +1,6 @@
 """Who answers, and how fast, while the champion is wedged, slow, throwing, nonsensical or killed under load.
 
-    python benchmarks/bench_failover.py [--calls 1000] [--clients 8] [--deadline-ms 50]
+    python benchmarks/bench_failover.py [--calls 1000] [--clients 8] [--deadline-ms 50] [--hold-breaker]
 
 One server (process isolation, a backup on threads, a default behind it); clients in threads of this process with one kept
 connection each. Prints a table, a line of JSON with --json, and exits 1 when a request failed. Latency is the client's, in
@@ -67,16 +67,17 @@ def row(fault: str, answers: list[tuple[int, dict[str, Any], float]], probes: in
     }  # fmt: skip
 
 
-def measure(calls: int = 1000, clients: int = 8, deadline_ms: int = 50) -> list[dict[str, Any]]:
-    """Every fault in turn on one server; before each the champion must answer again."""
+def measure(calls: int = 1000, clients: int = 8, deadline_ms: int = 50, hold_breaker: bool = False) -> list[dict[str, Any]]:
+    """Every fault in turn on one server; before each the champion must answer again. A held breaker never opens: all calls are cut."""
+    text = packages.DEPLOYMENT.replace("failures = 3", "failures = 1000000") if hold_breaker else packages.DEPLOYMENT
     with tempfile.TemporaryDirectory() as folder:
         control = Path(folder) / "fault"
         control.write_text("ok")
         os.environ |= {"PORTSIDE_FAULT": str(control), "PORTSIDE_HOME": str(Path(folder) / "home")}
-        file, rows = packages.deployment(Path(folder) / "d", deadline=deadline_ms), []
+        file, rows = packages.deployment(Path(folder) / "d", deadline=deadline_ms, text=text), []
         with servers.serving(servers.SERVE, file.parent) as server:
             act(server, 10 * clients, clients)
-            for fault in FAULTS:
+            for fault in ("slow",) if hold_breaker else FAULTS:
                 control.write_text("ok")
                 server.wait_for("primary", 60)
                 control.write_text(fault)
@@ -117,9 +118,10 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--deadline-ms", type=int, default=50)
+    parser.add_argument("--hold-breaker", action="store_true", help="only the slow champion, with a breaker that never opens")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = measure(options.calls, options.clients, options.deadline_ms)
+    rows = measure(options.calls, options.clients, options.deadline_ms, options.hold_breaker)
     print(f"{options.clients} clients, deadline {options.deadline_ms} ms, {os.cpu_count()} CPUs")
     print(show(rows))
     if options.json:
