@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMPS := .make
 WORKERS ?= 2
 EFFORT ?= full
-SLOW := slow or load or fuzz or chaos
+SLOW := slow or load or fuzz or chaos or browser
 
 # One thread per engine: tests run in $(WORKERS) processes, and spinning engine threads are ruinous on shared cores.
 export OMP_NUM_THREADS := 1
