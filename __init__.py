@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from .runtimes.evaluate import evaluate
     from .runtimes.importers import image_ops as image
     from .runtimes.loading import load
+    from .runtimes.releasing import release
     from .runtimes.verify import verify
     from .sdk.core import errors
     from .sdk.core.codec import face as codec
     from .sdk.core.data import Data
     from .sdk.core.infer import signature
     from .sdk.core.package import Package
+    from .sdk.core.release import Release
     from .sdk.core.signature import Signature
     from .sdk.opening import open  # noqa: A004
     from .sdk.pack import Image, pack
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Data", "Image", "Package", "Signature", "Store", "bench", "codec", "compile", "errors", "evaluate", "image",
-    "load", "open", "pack", "service", "signature", "verify",
+    "Data", "Image", "Package", "Release", "Signature", "Store", "bench", "codec", "compile", "errors", "evaluate", "image",
+    "load", "open", "pack", "release", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
     "Data": ".sdk.core.data",
     "Image": ".sdk.pack",
     "Package": ".sdk.core.package",
+    "Release": ".sdk.core.release",
     "Signature": ".sdk.core.signature",
     "Store": ".sdk.store",
     "bench": ".runtimes.bench",
@@ -44,6 +47,7 @@ _WHERE = {
     "load": ".runtimes.loading",
     "open": ".sdk.opening",
     "pack": ".sdk.pack",
+    "release": ".runtimes.releasing",
     "service": ".cloud.service",
     "signature": ".sdk.core.infer",
     "verify": ".runtimes.verify",

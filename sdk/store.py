@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,8 @@ from .core.errors import FormatError, IntegrityError, PortsideError, StoreError
 from .core.folder import Source, check_path
 from .core.manifest import Annotations, FileEntry
 from .core.package import Package, write
-from .store_artifact import EVIDENCE
+from .core.release import Release
+from .store_artifact import EVIDENCE, Descriptor
 from .store_collect import Freed, Problem, collect, examine
 from .store_evidence import TENSORS, from_blobs, to_blobs
 from .store_index import Index, Version, parse_index
@@ -32,6 +33,7 @@ from .store_layout import Layout
 from .store_lineage import Lineage, trace
 from .store_package import cached, put_artifact, put_blob, put_content, put_notes, put_source, read_artifact, read_config
 from .store_reference import check_name
+from .store_release import Compiled, put_release, read_release, write_artifact
 
 HOME = "PORTSIDE_HOME"
 
@@ -192,6 +194,61 @@ class Store:
             if manifest.config is None or manifest.config.digest != digest or tensors is None:
                 raise IntegrityError("The evidence set is not the one that its digest says", expected=digest)
             return from_blobs(config, self._layout.read_blob(*tensors))
+
+    def put_release(self, package: str, compiled: Sequence[Compiled]) -> Release:
+        """Store compiled artifacts of a package and the release over them. `portside.release` checks and calls this.
+
+        Args:
+            package: digest of a package that is in this store.
+            compiled: audited artifact folders, one per target and platform.
+
+        Raises StoreError when the package is not here.
+        """
+        with self._layout.writing():
+            version = self._index().find(package)
+            release, described = put_release(self._layout, version, compiled)
+            self._change(lambda index: index.put_release(version, described))
+        return release
+
+    def release(self, ref: str, digest: str | None = None) -> Release:
+        """The newest release of a package, or the one with this digest.
+
+        Raises StoreError when there is none.
+        """
+        with self._layout.reading():
+            return read_release(self._layout, self._release(ref, digest))
+
+    def releases(self, ref: str | None = None) -> tuple[Release, ...]:
+        """Releases of a package, or of all, newest first."""
+        with self._layout.reading():
+            index = self._index()
+            held = index.releases_of(index.find(ref).digest if ref else None)
+            return tuple(read_release(self._layout, descriptor) for descriptor in held)
+
+    def pull_artifact(self, ref: str, target: str, out: str | Path, platform: str | None = None, digest: str | None = None) -> Path:
+        """The artifact of a release as a folder of the caller's own, every byte checked.
+
+        Args:
+            ref: the package.
+            target: name of the runtime that will load it.
+            out: a new folder.
+            platform: where it will run; None where the release has one for any.
+            digest: which release; default the newest.
+
+        Raises StoreError, IntegrityError.
+        """
+        with self._layout.reading():
+            held = self._release(ref, digest)
+            return write_artifact(self._layout, held, read_release(self._layout, held).part(target, platform), Path(out))
+
+    def _release(self, ref: str, digest: str | None) -> Descriptor:
+        index = self._index()
+        version = index.find(ref)
+        held = [release for release in index.releases_of(version.digest) if digest in (None, release.digest)]
+        if not held:
+            raise StoreError(f"The store holds no release of {version.ref}" + (f" with digest {digest}" if digest else ""),
+                             fix="Make one: portside release ARTIFACT...")  # fmt: skip
+        return held[0]
 
     @contextmanager
     def workspace(self) -> Generator[Path]:

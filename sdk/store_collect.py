@@ -59,6 +59,7 @@ def roots(index: Index) -> Iterable[Descriptor]:
     for version in index.versions.values():
         yield from (version.manifest, version.notes)
     yield from index.evidence.values()
+    yield from index.releases.values()
     yield from index.others
 
 
@@ -69,6 +70,8 @@ def examine(layout: Layout, index: Index) -> tuple[Problem, ...]:
         problems += _trial(version.ref, lambda version=version: _check_version(layout, read_version(layout, version)))
     for digest, descriptor in index.evidence.items():
         problems += _trial(f"evidence {digest}", lambda descriptor=descriptor: _check_tree(layout, descriptor))
+    for digest, descriptor in index.releases.items():
+        problems += _trial(f"release {digest}", lambda descriptor=descriptor: _check_release(layout, descriptor))
     for path in sorted(layout.blobs.iterdir()) if layout.blobs.exists() else ():
         problems += _trial(f"blobs/sha256/{path.name}", lambda name=path.name: _check_blob(layout, name))
     return tuple(problems)
@@ -95,6 +98,11 @@ def _trial(where: str, check: Callable[[], None]) -> list[Problem]:
 def _check_version(layout: Layout, manifest: Manifest) -> None:
     for entry in (*manifest.content.files.values(), *manifest.annotations.files.values()):
         layout.audit_blob(f"sha256:{entry.sha256}", entry.size)
+
+
+def _check_release(layout: Layout, descriptor: Descriptor) -> None:
+    for nested in read_artifact(layout, descriptor).nested:
+        _check_tree(layout, nested)
 
 
 def _check_tree(layout: Layout, descriptor: Descriptor) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .core.canonical import check_digest, read_object, with_extra
 from .core.errors import FormatError, IntegrityError, StoreError
-from .store_artifact import ANNOTATIONS, EVIDENCE, OCI_INDEX, PACKAGE, Descriptor
+from .store_artifact import ANNOTATIONS, EVIDENCE, OCI_INDEX, PACKAGE, RELEASE, Descriptor
 from .store_reference import Reference, check_name, check_tag
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -64,6 +64,7 @@ class Index:
         versions: "name:N" -> Version.
         tags: (name, tag) -> number.
         evidence: evidence digest -> OCI manifest.
+        releases: OCI indexes of releases, by their digest, oldest first; each names the package version it is of.
         others: entries that are not ours.
         extra: unknown fields of index.json.
     """
@@ -71,6 +72,7 @@ class Index:
     versions: Mapping[str, Version] = field(default_factory=dict[str, Version])
     tags: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     evidence: Mapping[str, Descriptor] = field(default_factory=dict[str, Descriptor])
+    releases: Mapping[str, Descriptor] = field(default_factory=dict[str, Descriptor])
     others: tuple[Descriptor, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -108,6 +110,16 @@ class Index:
         if (name, tag) not in self.tags:
             raise StoreError(f"{name!r} has no tag {tag!r}", expected=self._known_tags(name))
         return replace(self, tags={key: number for key, number in self.tags.items() if key != (name, tag)})
+
+    def put_release(self, version: Version, release: Descriptor) -> Index:
+        """With this release of a version, as its newest."""
+        noted = replace(release, artifact_type=RELEASE, annotations={_OF: version.ref, _DIGEST: version.digest})
+        rest = {digest: held for digest, held in self.releases.items() if digest != release.digest}
+        return replace(self, releases={**rest, release.digest: noted})
+
+    def releases_of(self, digest: str | None = None) -> list[Descriptor]:
+        """Releases of a package (of all, without a digest), newest first."""
+        return [held for held in reversed([*self.releases.values()]) if digest in (None, held.annotations[_DIGEST])]
 
     def find(self, text: str) -> Version:
         """The version that a reference means.
@@ -151,7 +163,8 @@ class Index:
         versions = [entry for version in self.versions.values() for entry in version.entries()]
         evidence = [replace(d, artifact_type=EVIDENCE, annotations={_DIGEST: digest}).to_dict() for digest, d in self.evidence.items()]
         tags = [self._tag_entry(name, tag, number) for (name, tag), number in self.tags.items()]
-        entries = [*versions, *tags, *evidence, *(other.to_dict() for other in self.others)]
+        releases = [release.to_dict() for release in self.releases.values()]
+        entries = [*versions, *tags, *evidence, *releases, *(other.to_dict() for other in self.others)]
         return with_extra({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}, self.extra)
 
     def _tag_entry(self, name: str, tag: str, number: int) -> dict[str, Any]:
@@ -176,6 +189,7 @@ def _construct(found: list[Descriptor], extra: dict[str, Any]) -> Index:
     packages = [entry for entry in found if entry.artifact_type == PACKAGE and _NAME in entry.annotations]
     notes = {entry.annotations[_OF]: entry for entry in found if entry.artifact_type == ANNOTATIONS and _OF in entry.annotations}
     evidence = {entry.annotations[_DIGEST]: entry for entry in found if entry.artifact_type == EVIDENCE and _DIGEST in entry.annotations}
+    releases = {entry.digest: entry for entry in found if entry.artifact_type == RELEASE and _DIGEST in entry.annotations}
     versions = [_version(entry, notes) for entry in packages if _TAG not in entry.annotations]
     by_ref = {version.ref: version for version in versions}
     if len(by_ref) != len(versions):
@@ -184,8 +198,8 @@ def _construct(found: list[Descriptor], extra: dict[str, Any]) -> Index:
     for (name, tag), number in tags.items():
         if f"{name}:{number}" not in by_ref:
             raise ValueError(f"tag {name}:{tag} stands on a version that is not there")
-    ours = {id(entry) for entry in (*packages, *notes.values(), *evidence.values())}
-    return Index(by_ref, tags, evidence, tuple(entry for entry in found if id(entry) not in ours), extra)
+    ours = {id(entry) for entry in (*packages, *notes.values(), *evidence.values(), *releases.values())}
+    return Index(by_ref, tags, evidence, releases, tuple(entry for entry in found if id(entry) not in ours), extra)
 
 
 def _version(entry: Descriptor, notes: Mapping[str, Descriptor]) -> Version:

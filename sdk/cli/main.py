@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "metrics with intervals on labelled data, per slice",
     "compile": "compile a package for a target, verified or not at all",
     "verify": "compare artifacts with the reference answers of their packages",
+    "release": "put compiled artifacts of one package into the store, for devices and pages",
     "bench": "measure latency, throughput, memory, size and cold start",
     "serve": "serve a deployment over HTTP, with its fallbacks",
     "store": "push, pull, ls, tag, lineage, gc, fsck",

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from ..core.errors import InputError
 from ..core.package import open_folder
 from ..store import Store
 from ..store_lineage import Relative
@@ -16,6 +17,7 @@ EXAMPLE = """
   portside store tag inspector:4 prod             prod now means version 4
   portside store lineage inspector:prod           what it was derived from, and what became of it
   portside store pull inspector:prod --out here   a folder of your own
+  portside store pull inspector:prod --target tflite --out device     the compiled artifact of its newest release
 """
 
 
@@ -30,8 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     pull = actions.add_parser("pull", parents=[where], help="check a package and write it to a folder")
     pull.add_argument("reference")
     pull.add_argument("--out", type=Path, help="a new folder (default: a read-only one of the store)")
+    pull.add_argument("--target", help="of its newest release, the artifact for this target instead of the package; needs --out")
+    pull.add_argument("--platform", help="where that artifact will run, for targets that depend on it")
     names = actions.add_parser("ls", parents=[where], help="names, versions, tags, sizes")
     names.add_argument("name", nargs="?", help="only the versions of this name")
+    names.add_argument("--releases", action="store_true", help="releases and their artifacts, newest first")
     tag = actions.add_parser("tag", parents=[where], help="point a tag at a version")
     tag.add_argument("reference")
     tag.add_argument("tag")
@@ -54,12 +59,32 @@ def _push(store: Store, args: argparse.Namespace) -> Result:
 
 
 def _pull(store: Store, args: argparse.Namespace) -> Result:
+    if args.target:
+        return _pull_artifact(store, args)
     package = store.pull(args.reference, args.out)
     data = {"reference": args.reference, "digest": package.digest, "path": str(package.path)}
     return Result(data, fields(data))
 
 
+def _pull_artifact(store: Store, args: argparse.Namespace) -> Result:
+    if args.out is None:
+        raise InputError("An artifact needs a folder to go to", field="--out", fix="Pass --out FOLDER.")
+    path = store.pull_artifact(args.reference, args.target, args.out, args.platform)
+    data = {"reference": args.reference, "target": args.target, "path": str(path)}
+    return Result(data, fields(data))
+
+
+def _releases(store: Store, name: str | None) -> Result:
+    held = store.releases(name)
+    rows = [[item.name, short(item.digest), short(item.package), ", ".join(part.label for part in item.parts),
+             size(sum(part.size_bytes for part in item.parts))] for item in held]  # fmt: skip
+    text = table(rows, head=["package", "release", "package digest", "artifacts", "size"]) if rows else ""
+    return Result([item.to_dict() for item in held], text)
+
+
 def _ls(store: Store, args: argparse.Namespace) -> Result:
+    if args.releases:
+        return _releases(store, args.name)
     held = store.ls(args.name)
     if not held:
         progress(f"nothing is stored in {store.path}")
