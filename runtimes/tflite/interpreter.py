@@ -1,0 +1,220 @@
+"""A `.tflite` file as a Segment: LiteRT's interpreter, or tflite-runtime's on old devices, called by name.
+
+An interpreter cannot be stopped inside a call; a cancellation is obeyed before a call and between its pieces. It serves one
+thread at a time, so interpreters are borrowed from a pool. Importing this file imports an interpreter and nothing that compiles.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...sdk.core.errors import EngineError, FormatError
+from ...sdk.core.signature import NUMPY, Array
+from ..base import Cancel
+from .plan import Piece, Plan, Slot, concrete
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ModuleNotFoundError:  # an old device: tflite-runtime has the same interface, and needs numpy<2
+    from tflite_runtime.interpreter import Interpreter  # type: ignore[import-not-found,no-redef]
+
+Call: TypeAlias = Callable[[Sequence[Array]], "list[Array]"]
+"""Arrays of the plan's inputs, in order and of exactly one signature's shapes -> arrays of its outputs, the caller's own."""
+
+POOL_BYTES = 128 << 20
+"""A second interpreter is opened for a second thread only where its weights, which every signature packs anew, stay below this."""
+POOL_LIMIT = 8
+
+
+class TfliteEngine:
+    """One `.tflite` file, opened.
+
+    Args:
+        file: the model.
+        plan: its rim and its signatures.
+        threads: of the interpreter, per call.
+
+    Raises EngineError for a file that the interpreter refuses, FormatError for one that is not what the plan says.
+    """
+
+    def __init__(self, file: Path, plan: Plan, threads: int = 1) -> None:
+        self.inputs = tuple(slot.name for slot in plan.inputs)
+        self.outputs = tuple(slot.name for slot in plan.outputs)
+        self._plan = plan
+        self._index = {name: place for place, name in enumerate(self.outputs)}
+        self._pool = _Pool(lambda: open_calls(file, plan, threads), _interpreters(file, plan))
+
+    def run(self, names: list[str], feeds: dict[str, Array], cancel: Cancel | None = None) -> list[Array]:
+        """The outputs `names` for the inputs `feeds`, whose names are exactly the file's.
+
+        Raises:
+            EngineError: the interpreter failed, the call was cancelled, or the segment is closed.
+            InputError: a dimension is longer than anything that was compiled.
+        """
+        _obey(cancel)
+        sizes = self._plan.sizes({name: np.shape(feeds[name]) for name in self.inputs})
+        pieces = self._plan.fit(sizes)
+        with self._pool.borrowed() as calls:
+            try:
+                made = self._answer(calls, pieces, sizes, [feeds[name] for name in self.inputs], cancel)
+            except (ValueError, RuntimeError, TypeError) as error:
+                raise EngineError(f"The TFLite interpreter failed: {_first_line(error)}") from error
+        return [made[self._index[name]] for name in names]
+
+    def _answer(self, calls: Mapping[str, Call], pieces: Sequence[Piece], sizes: Mapping[str, int], feeds: list[Array],
+                cancel: Cancel | None) -> list[Array]:  # fmt: skip
+        plan = self._plan
+        if len(pieces) == 1 and all(sizes.get(symbol, size) == size for symbol, size in plan.signatures[pieces[0].key].items()):
+            return calls[pieces[0].key](feeds)
+        outputs = [np.empty(concrete(slot.shape, sizes), NUMPY[slot.dtype]) for slot in plan.outputs]
+        for piece in pieces:
+            _obey(cancel)
+            held = plan.signatures[piece.key]
+            padded = [fitted(slot, feed, piece, held, plan.batch) for slot, feed in zip(plan.inputs, feeds, strict=True)]
+            for slot, whole, part in zip(plan.outputs, outputs, calls[piece.key](padded), strict=True):
+                keep(slot, whole, part, piece, plan.batch)
+        return outputs
+
+    def close(self) -> None:
+        """Drop the interpreters; calls under way finish."""
+        self._pool.close()
+
+
+def fitted(slot: Slot, feed: Array, piece: Piece, held: Mapping[str, int], batch: str | None) -> Array:
+    """The rows of a piece, in the shape of its signature: missing rows repeat the last one, other dimensions end in `pad`."""
+    if batch is not None and batch in slot.shape:
+        axis = slot.shape.index(batch)
+        feed = feed[(slice(None),) * axis + (slice(piece.start, piece.start + piece.rows),)]
+        if piece.rows < piece.batch:
+            missing = [(0, piece.batch - piece.rows) if place == axis else (0, 0) for place in range(feed.ndim)]
+            feed = np.pad(feed, missing, mode="edge")
+    shape = tuple(held[size] if isinstance(size, str) else given for size, given in zip(slot.shape, feed.shape, strict=True))
+    if shape == feed.shape:
+        return feed
+    whole = np.full(shape, slot.pad, feed.dtype)
+    whole[tuple(slice(size) for size in feed.shape)] = feed
+    return whole
+
+
+def keep(slot: Slot, whole: Array, part: Array, piece: Piece, batch: str | None) -> None:
+    """Write a piece's output into the answer: its own rows, without what was padded."""
+    rows = slice(piece.start, piece.start + piece.rows)
+    target = whole[tuple(rows if batch is not None and symbol == batch else slice(None) for symbol in slot.shape)]
+    target[...] = part[tuple(slice(size) for size in target.shape)]
+
+
+def open_calls(file: Path, plan: Plan, threads: int) -> dict[str, Call]:
+    """An interpreter of its own for the file: signature -> call, with tensors allocated.
+
+    Raises EngineError, FormatError.
+    """
+    try:
+        interpreter = Interpreter(model_path=str(file), num_threads=threads)
+        return {key: _call(interpreter, key, plan) for key in plan.signatures}
+    except (ValueError, RuntimeError) as error:
+        raise EngineError(f"The TFLite interpreter cannot open the model: {_first_line(error)}", got=file.name) from error
+
+
+def _call(interpreter: Any, key: str, plan: Plan) -> Call:
+    """One signature as a call. Its tensors are looked up once: the interpreter's own runner does it, and allocates, at every call."""
+    engine = interpreter._interpreter
+    subgraph = engine.GetSubgraphIndexFromSignature(key) if key else 0
+    reads, writes = _places(interpreter, key)
+    inputs = [_place(reads, slot) for slot in plan.inputs]
+    outputs = [_place(writes, slot) for slot in plan.outputs]
+    engine.AllocateTensors(subgraph)
+
+    def call(feeds: Sequence[Array]) -> list[Array]:
+        for place, feed in zip(inputs, feeds, strict=True):
+            engine.SetTensor(place, feed, subgraph)
+        engine.Invoke(subgraph)
+        return [engine.GetTensor(place, subgraph) for place in outputs]
+
+    return call
+
+
+def _places(interpreter: Any, key: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Names of the file's inputs and outputs -> where they are: of a signature, or of the file itself."""
+    if not key:
+        sides = (interpreter.get_input_details(), interpreter.get_output_details())
+        reads, writes = ({tensor["name"]: tensor["index"] for tensor in side} for side in sides)
+        return reads, writes
+    described = interpreter._get_full_signature_list()
+    if key not in described:
+        raise FormatError("The TFLite file lacks a signature", got=key, expected=", ".join(described) or "none")
+    return described[key]["inputs"], described[key]["outputs"]
+
+
+def _place(places: Mapping[str, int], slot: Slot) -> int:
+    if slot.key not in places:
+        raise FormatError("The TFLite file lacks a tensor", got=slot.key, expected=", ".join(places))
+    return places[slot.key]
+
+
+class _Pool:
+    """Interpreters that calls borrow, one each; opened when a call finds none free, up to `limit`."""
+
+    def __init__(self, open_one: Callable[[], Mapping[str, Call]], limit: int) -> None:
+        self._open, self._limit = open_one, limit
+        self._free: list[Mapping[str, Call]] = [open_one()]
+        self._opened = 1
+        self._closed = False
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def borrowed(self) -> Generator[Mapping[str, Call]]:
+        """One interpreter's calls for the length of a call. Raises EngineError when closed."""
+        calls = self._taken()
+        try:
+            yield calls
+        finally:
+            with self._changed:
+                if not self._closed:
+                    self._free.append(calls)
+                self._changed.notify()
+
+    def _taken(self) -> Mapping[str, Call]:
+        with self._changed:
+            while not self._free and not self._closed and self._opened >= self._limit:
+                self._changed.wait()
+            if self._closed:
+                raise EngineError("The session is closed", reason="closed", fix="Load the artifact again.")
+            if self._free:
+                return self._free.pop()
+            self._opened += 1
+        try:
+            return self._open()
+        except BaseException:
+            with self._changed:
+                self._opened -= 1
+                self._changed.notify()
+            raise
+
+    def close(self) -> None:
+        """Drop the free interpreters, and the others when they come back."""
+        with self._changed:
+            self._closed, self._free = True, []
+            self._changed.notify_all()
+
+
+def _interpreters(file: Path, plan: Plan) -> int:
+    """How many interpreters may be open at once."""
+    each = file.stat().st_size * max(1, len(plan.signatures))
+    return max(1, min(os.cpu_count() or 1, POOL_LIMIT, POOL_BYTES // max(each, 1)))
+
+
+def _obey(cancel: Cancel | None) -> None:
+    if cancel is not None and cancel.cancelled:
+        raise EngineError("The call was cancelled", reason="cancelled")
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:300] if text else type(error).__name__
