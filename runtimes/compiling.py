@@ -23,6 +23,7 @@ from .base import CompileOptions, LoadOptions, Runtime, runtime
 from .hardware import cpu_class
 from .home import home
 from .invariance import batch_invariant
+from .subjects import contract_for
 from .verify import verify
 
 _ATTEMPTS = 5
@@ -71,9 +72,10 @@ def default_out(package: Package, target: str) -> Path:
 
 def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: CompileOptions, data: Data | None) -> Artifact:
     """The artifact with what was measured about it, or ContractError."""
+    contract = contract_for(artifact, package)
     session = chosen.load(artifact.path, LoadOptions(trust=package.trusted, door=False))
     try:
-        invariant = batch_invariant(session, artifact.contract())
+        invariant = batch_invariant(session, contract)
     finally:
         session.close()
     artifact = amend(artifact, batch_invariant=invariant)
@@ -82,7 +84,7 @@ def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: Comp
     if report.verdict != "passed" and not unproven:
         raise ContractError(f"The {artifact.target} artifact of {package.name!r} is not proven", report=report, got=report.verdict,
                             expected="passed", fix="The report says which output, example and how far.")  # fmt: skip
-    verified = {"verdict": report.verdict, "rows": artifact.contract().rows, "cpu": cpu_class(), "allow_unproven": unproven}
+    verified = {"verdict": report.verdict, "rows": contract.rows, "cpu": cpu_class(), "allow_unproven": unproven}
     return amend(artifact, verified=verified)
 
 

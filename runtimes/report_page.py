@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from .parity_page import side_by_side
+
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--paper:#fff;--line:#d9dee3;
 --good:#1a7f45;--bad:#c03a2b;--wait:#9a6b00;--bar:#3b6fb6}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa5b1;--paper:#14171a;--line:#343b42;
 --good:#4cc38a;--bad:#ff7b6b;--wait:#e2b341;--bar:#7aa7e8}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1080px;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1240px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}
 code{font-size:.85em;color:var(--soft);word-break:break-all}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
@@ -20,6 +22,12 @@ td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-alig
 @media(max-width:900px){table{font-size:13px}}
 .passed{color:var(--good)}.failed{color:var(--bad)}.not{color:var(--wait)}.verdict{font-weight:600}.note{color:var(--soft)}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
+.refused{color:var(--wait)}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:1rem 2rem;margin:1rem 0}
+figure{margin:0}figcaption{color:var(--soft);font-size:13px;margin-bottom:.2rem}
+.bar,.dot{fill:var(--bar)}.hollow{fill:var(--paper);stroke:var(--bar);stroke-width:2}.frame{fill:none;stroke:var(--line)}
+.whisker{stroke:var(--ink);fill:none}.grid{stroke:var(--line);fill:none}.limit{stroke:var(--bad);stroke-width:2;fill:none}
+details{border-bottom:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer;font-weight:600}
 """
 _LEGEND = """A flip is an answer that differs; a firm row is one whose decision survives every move within float tolerance,
 so that a flip on it is a fault. Intervals are 95%."""
@@ -28,13 +36,31 @@ _HEAD = ("output", "kind", "rows", "flips", "rate, 95%", "firm flips", "fragile 
 
 def page(report: Mapping[str, Any]) -> str:
     """The whole page for `Report.to_dict()`."""
-    body = [
-        f"<h1>{_text(report['name'])}: {verdict(report['verdict'])}</h1>", f"<p><code>{_text(report['package'])}</code></p>",
-        _table(("target", "lossy", "golden rows", "held-out rows", "verdict"), [_summary(target) for target in report["targets"]]),
-        *(_target(target) for target in report["targets"]),
-        f"<p class=note>{_LEGEND}</p>",
-    ]  # fmt: skip
+    body = [f"<h1>{_text(report['name'])}: {verdict(report['verdict'])}</h1>", *_report(report), f"<p class=note>{_LEGEND}</p>"]
     return document(f"Verification of {report['name']}", body)
+
+
+def pages(reports: Sequence[Mapping[str, Any]]) -> str:
+    """One page for several packages: an overview, then each package folded."""
+    passed = sum(report["verdict"] == "passed" for report in reports)
+    rows = [_overview(report) for report in reports]
+    body = [f"<h1>{passed} of {len(reports)} packages passed</h1>", _table(("package", "verdict", "targets"), rows)]
+    for report in reports:
+        body += [f"<details><summary>{_text(report['name'])}: {verdict(report['verdict'])}</summary>", *_report(report), "</details>"]
+    return document("Verification", [*body, f"<p class=note>{_LEGEND}</p>"])
+
+
+def _overview(report: Mapping[str, Any]) -> tuple[str, ...]:
+    targets = [f"{_text(target['target'])} {verdict(target['outcome'])}" for target in report["targets"]]
+    return (_text(report["name"]), verdict(report["verdict"]), " &middot; ".join(targets))
+
+
+def _report(report: Mapping[str, Any]) -> list[str]:
+    absent = [f"{_text(name)} was not asked: {_text(why)}." for name, why in report["absent"].items()]
+    return [
+        f"<p><code>{_text(report['package'])}</code></p>", side_by_side(report["targets"]),
+        *(f"<p class=note>{line}</p>" for line in absent), *(_target(target) for target in report["targets"]),
+    ]  # fmt: skip
 
 
 def document(title: str, body: Sequence[str]) -> str:
@@ -48,14 +74,10 @@ def verdict(text: str) -> str:
     return f"<span class='verdict {text.split()[0]}'>{_text(text)}</span>"
 
 
-def _summary(target: Mapping[str, Any]) -> tuple[str, ...]:
-    held = target["held_out"]
-    return (_text(target["target"]), "yes" if target["lossy"] else "no", str(target["golden"]["rows"]),
-            str(held["rows"]) if held else "none", verdict(target["verdict"]))  # fmt: skip
-
-
 def _target(target: Mapping[str, Any]) -> str:
-    parts = [f"<h2>{_text(target['target'])}</h2>"]
+    parts = [f"<h2>{_text(target['target'])}{' (lossy)' if target['lossy'] else ''}: {verdict(target['outcome'])}</h2>"]
+    if target["refused"]:
+        return parts[0] + f"<p>{_text(target['refused'])}</p>"
     parts += [f"<p class=note>{_text(note)}</p>" for note in target["notes"]]
     for title, key in (("Golden rows of the contract", "golden"), ("Held-out rows", "held_out")):
         if target[key]:
@@ -75,7 +97,13 @@ def _fidelity(title: str, found: Mapping[str, Any]) -> str:
         rows = [_example(name, held) for name, held in worst]
         parts.append("<h3>Worst examples</h3>" + _table(("output", "where", "chosen for", "reference", "got"), rows))
     bars = {f"{check['output']} · {key}": held for check in found["outputs"] for key, held in check["judgement"]["slices"].items()}
-    return "\n".join(parts) + (_bars("Flips per slice", bars) if bars else "")
+    return "\n".join(parts) + (_slices(bars) if bars else "")
+
+
+def _slices(bars: Mapping[str, Mapping[str, Any]]) -> str:
+    """Flips per slice; folded where nothing flipped anywhere."""
+    plot = _bars("Flips per slice", bars)
+    return plot if any(held["value"] for held in bars.values()) else f"<details><summary>Flips per slice: none</summary>{plot}</details>"
 
 
 def _example(output: str, held: Mapping[str, Any]) -> tuple[str, ...]:

@@ -45,3 +45,18 @@ def contract_of(package: Package) -> Contract:
     if CONTRACT not in package.content.files:
         raise FormatError("The package has no contract", got=str(package.path), fix="Pack it again with examples.")
     return Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS))
+
+
+def contract_for(artifact: Artifact, package: Package | None) -> Contract:
+    """The contract that an artifact is held against: its own, or its package's where it travels without golden rows.
+
+    Raises FormatError when neither is at hand, and when `package` is another than it was compiled from.
+    """
+    if package is not None and package.digest != artifact.package_digest:
+        raise FormatError("The artifact was not compiled from this package", got=package.digest, expected=artifact.package_digest)
+    if CONTRACT in artifact.files:
+        return artifact.contract()
+    if package is None:
+        raise FormatError(f"The {artifact.target} artifact of {artifact.name!r} carries no golden rows: they may not be shown in public",
+                          fix="Give the package that it was compiled from: package=..., or --package.")  # fmt: skip
+    return contract_of(package)

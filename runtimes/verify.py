@@ -7,29 +7,29 @@ whose references and firm rows come from the package's own float program. *Quali
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from ..sdk.core.codec.codec import Codec
-from ..sdk.core.contract import Case, Contract, Rule
+from ..sdk.core.contract import Contract, Rule
 from ..sdk.core.data import Data
-from ..sdk.core.errors import FormatError, PortsideError, StoreError, UnsupportedError
+from ..sdk.core.errors import PortsideError, StoreError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.store import Store
 from .artifact import Artifact
 from .base import CompileOptions, LoadOptions, Runtime, Session, installed, runtime
+from .bench import Timings, bench, golden
 from .evaluate import answers
 from .fidelity import Fidelity, check
+from .held_out import HeldOut
 from .quality import Quality, measure
 from .reference import Reference
 from .report import Report, TargetReport
-from .subjects import contract_of, opened, rows_at_once
+from .subjects import contract_for, contract_of, opened
 
 
 def verify(subject: Artifact | Package | Path | str, data: Data | None = None, targets: str | Sequence[str] = "all", *,
-           package: Package | None = None, trust: bool = False) -> Report:  # fmt: skip
+           package: Package | None = None, trust: bool = False, measured: bool = False) -> Report:  # fmt: skip
     """Verify an artifact, or a package on its targets.
 
     Args:
@@ -38,6 +38,7 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
         targets: for a package: "all" that work here, or names. Each is compiled into a temporary folder.
         package: where an artifact came from; without it `data` only gives metrics.
         trust: host stages may run.
+        measured: also measure latency, cold start and memory of every target, a few seconds each.
 
     Returns:
         Report: truthy only when the verdict of every target is "passed".
@@ -49,76 +50,94 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
     """
     held = opened(subject, trust)
     if isinstance(held, Artifact):
-        if package is not None and package.digest != held.package_digest:
-            raise FormatError("The artifact was not compiled from this package", got=package.digest, expected=held.package_digest)
-        return Report(held.name, held.package_digest, (_artifact(held, held.contract(), data, package, trust),))
+        job = Job(contract_for(held, package), data, package, trust, measured)
+        return Report(held.name, held.package_digest, (job.artifact(held),))
     held.require_trust()
-    names = _targets(held, targets)
+    names, absent = _targets(held, targets)
+    job = Job(contract_of(held), data, held, held.trusted, measured)
     try:
         with tempfile.TemporaryDirectory(prefix="portside-verify-") as folder:
-            return Report(held.name, held.digest, tuple(_compiled(held, name, Path(folder) / name, data) for name in names))
+            found = tuple(job.package(held, name, Path(folder) / name) for name in names)
+            return Report(held.name, held.digest, found, absent, required=targets != "all")
     except OSError as error:
         raise StoreError(f"The package cannot be compiled for verification: {error.strerror or error}", got=error.filename,
                          fix=f"Free some space in {tempfile.gettempdir()}, or set TMPDIR.") from error  # fmt: skip
 
 
-def held_out(package: Package, data: Data, rules: Mapping[str, Rule]) -> Iterator[Case]:
-    """Held-out rows as cases whose references and firm rows come from the package's float program, batch by batch."""
-    from .firm import Firmness  # imports onnx, which a device that re-verifies its artifact does not have
-
-    codec = Codec.from_steps(package.content.codec, package.read)
-    firmness = Firmness(package, discrete(rules))
-    try:
-        for batch in data.batches(rows_at_once(package.signature)):
-            typed: Any = codec.encode(batch.inputs)
-            slices = {name: tuple(str(group) for group in groups) for name, groups in batch.slices.items()}
-            outputs, firm = firmness.answer(typed)
-            yield Case(typed, outputs, firm, ("held out",) * len(batch), slices)
-    finally:
-        firmness.close()
-
-
-def discrete(rules: Mapping[str, Rule]) -> list[str]:
-    """Outputs whose answers flip rather than drift."""
-    return [name for name, rule in rules.items() if rule.kind in ("decision", "ranking", "sequence")]
-
-
-def _targets(package: Package, targets: str | Sequence[str]) -> list[str]:
+def _targets(package: Package, targets: str | Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Targets to ask, and those that are left out because they do not work here, each with its reason."""
     if targets != "all":
-        return [targets] if isinstance(targets, str) else list(targets)
-    names = [name for name, kind in sorted(installed().items()) if name != Reference.name and kind().missing() is None]
-    allowed = [name for name in names if all(not stage.only or name in stage.only for stage in package.content.stages)]
-    if not allowed:
-        raise UnsupportedError("No target of this package works here", expected=", ".join(names) or "none", fix="Run: portside doctor")
-    return allowed
+        return [targets] if isinstance(targets, str) else list(targets), {}
+    present = {name: kind().missing() for name, kind in sorted(installed().items()) if name != Reference.name}
+    allowed = [name for name in present if all(not stage.only or name in stage.only for stage in package.content.stages)]
+    usable = [name for name in allowed if present[name] is None]
+    if not usable:
+        raise UnsupportedError("No target of this package works here", expected=", ".join(allowed) or "none", fix="Run: portside doctor")
+    absent = {name: f"it needs {present[name]}, which is not installed here" for name in allowed if present[name] is not None}
+    only = {stage.note or "a stage is restricted" for stage in package.content.stages if stage.only}
+    return usable, absent | {name: "; ".join(sorted(only)) for name in present if name not in allowed}
 
 
-def _compiled(package: Package, target: str, folder: Path, data: Data | None) -> TargetReport:
-    chosen = runtime(target)
-    _check_present(chosen, target)
-    contract = contract_of(package)
-    try:
-        artifact = chosen.compile(package, CompileOptions(), folder)
-    except UnsupportedError as error:
-        return TargetReport(target, Fidelity(fault=str(error)), notes=("the package does not compile for this target",))
-    return _artifact(artifact, contract, data, package, package.trusted)
+@dataclass
+class Job:
+    """One verification: what is asked of every target. Held-out cases are made for the first target and kept for the rest.
+
+    Attributes:
+        contract: golden rows and rules.
+        data: held-out rows, or None.
+        origin: the package; None for an artifact that stands alone.
+        trust: host stages may run.
+        measured: also measure speed and memory.
+    """
+
+    contract: Contract
+    data: Data | None
+    origin: Package | None
+    trust: bool
+    measured: bool
+    held: HeldOut | None = None
+
+    def package(self, package: Package, target: str, folder: Path) -> TargetReport:
+        """Compile the package for a target and ask the artifact."""
+        chosen = runtime(target)
+        _check_present(chosen, target)
+        try:
+            artifact = chosen.compile(package, CompileOptions(), folder)
+        except UnsupportedError as error:
+            return TargetReport(target, Fidelity(), refused=str(error))
+        return self.artifact(artifact)
+
+    def artifact(self, artifact: Artifact) -> TargetReport:
+        """Golden rows, held-out rows, quality, and what the engine costs."""
+        rules = self.contract.rules
+        session = runtime(artifact.target).load(artifact.path, LoadOptions(trust=self.trust))
+        try:
+            golden = check(session, self.contract.cases, rules, artifact.lossy)
+            rows, notes = (self.data, ()) if self.data is not None else _evidence(artifact, self.origin)
+            report = TargetReport(
+                artifact.target, golden, lossy=artifact.lossy, artifact=artifact.digest, size_bytes=artifact.size_bytes,
+                weights_bytes=artifact.engine.get("weights_bytes", {}), notes=(*self.contract.notes, *notes),
+            )  # fmt: skip
+            report = report if rows is None else self._with_rows(report, session, rows)
+        finally:
+            session.close()
+        return replace(report, timings=self._timings(artifact)) if self.measured and not golden.fault else report
+
+    def _with_rows(self, report: TargetReport, session: Session, rows: Data) -> TargetReport:
+        if self.origin is not None:
+            self.held = self.held or HeldOut(self.origin, rows, self.contract.rules)
+            report = replace(report, held_out=check(session, self.held.cases(), self.contract.rules, report.lossy, sampled=True))
+        else:
+            report = replace(report, notes=(*report.notes, "flips on held-out rows need the package beside the artifact"))
+        return report if rows.labels is None else replace(report, quality=_quality(session, rows, self.contract.rules))
+
+    def _timings(self, artifact: Artifact) -> Timings:
+        return bench(artifact, golden(self.contract), batches=(1,), repeats=3, seconds=0.3, trust=self.trust)
 
 
 def _check_present(chosen: Runtime, target: str) -> None:
     if missing := chosen.missing():
         raise UnsupportedError(f"The target {target} does not work here", got=f"missing {missing}", fix="Run: portside doctor")
-
-
-def _artifact(artifact: Artifact, contract: Contract, data: Data | None, package: Package | None, trust: bool) -> TargetReport:
-    session = runtime(artifact.target).load(artifact.path, LoadOptions(trust=trust))
-    try:
-        golden = check(session, contract.cases, contract.rules, artifact.lossy)
-        report = TargetReport(artifact.target, golden, lossy=artifact.lossy, artifact=artifact.digest, notes=contract.notes)
-        rows, notes = (data, ()) if data is not None else _evidence(artifact, package)
-        report = replace(report, notes=(*report.notes, *notes))
-        return report if rows is None else _with_data(report, session, contract, rows, package)
-    finally:
-        session.close()
 
 
 def _evidence(artifact: Artifact, package: Package | None) -> tuple[Data | None, tuple[str, ...]]:
@@ -129,15 +148,6 @@ def _evidence(artifact: Artifact, package: Package | None) -> tuple[Data | None,
         return Store().evidence(package.content.evidence), ()
     except StoreError as error:
         return None, (f"the package's evidence set is not in this store: {error}",)
-
-
-def _with_data(report: TargetReport, session: Session, contract: Contract, data: Data, package: Package | None) -> TargetReport:
-    if package is not None:
-        found = check(session, held_out(package, data, contract.rules), contract.rules, report.lossy, sampled=True)
-        report = replace(report, held_out=found)
-    else:
-        report = replace(report, notes=(*report.notes, "flips on held-out rows need the package beside the artifact"))
-    return report if data.labels is None else replace(report, quality=_quality(session, data, contract.rules))
 
 
 def _quality(session: Session, data: Data, rules: Mapping[str, Rule]) -> Quality | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...runtimes.fidelity import Example, Fidelity
-from ...runtimes.report import Report, TargetReport
+from ...runtimes.report import SIDE_BY_SIDE, Report, side_by_side, write_page
 from ...runtimes.verify import verify
 from ..core.data import Data
 from ..core.errors import InputError, PortsideError
@@ -23,14 +23,15 @@ from .tables import arguments as data_arguments
 from .tables import fitting, read
 
 EXAMPLE = """
-  portside verify inspector:3                                 a package, on every target that works here
+  portside verify inspector:3 --targets all                   a package, on every target that works here, side by side
+  portside verify inspector:3 --html parity.html              the same as a page with plots
   portside verify dist/inspector-onnx-cpu                     a compiled artifact, on its own contract
   portside verify inspector:3 --data held_out.npz             and on held-out rows: flips and metrics
   portside verify --targets onnx-cpu examples/zoo             a folder whose zoo.py lists packages
 
   zoo.py holds PACKAGES, a dict of name -> function that returns (package, data or None).
 """
-HEAD = ("package", "target", "rows", "held out", "firm flips", "fragile", "largest difference", "verdict", "s")
+HEAD = ("package", *SIDE_BY_SIDE, "s")
 Job: TypeAlias = tuple[str, Callable[[], tuple[Model, Data | None]]]
 
 
@@ -58,7 +59,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--targets", default="all", help="names with commas between (default: all that work here)")
     parser.add_argument("--data", help="held-out rows: FILE.py:OBJECT, .npz or .csv")
     parser.add_argument("--package", help="the package that an artifact came from; with --data, to count flips on those rows")
-    parser.add_argument("--html", metavar="FILE", help="also write a page for people (one path only)")
+    parser.add_argument("--html", metavar="FILE", help="also write a page for people: tables, plots, the worst examples")
+    parser.add_argument("--quick", action="store_true", help="compare answers only; do not measure latency, cold start and memory")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="of a zoo, only this package; may be repeated")
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
     data_arguments(parser)
@@ -73,8 +75,8 @@ def run(args: argparse.Namespace) -> Result:
     for place, (name, make) in enumerate(jobs, 1):
         progress(f"[{place}/{len(jobs)}] {name} ...")
         outcomes.append(_outcome(name, make, targets, args))
-    if args.html and len(outcomes) == 1 and (report := outcomes[0].report):
-        progress(f"page: {report.to_html(args.html)}")
+    if args.html:
+        progress(f"page: {write_page([outcome.report for outcome in outcomes if outcome.report], args.html)}")
     return Result([_data(outcome) for outcome in outcomes], _text(outcomes), _worst(outcomes))
 
 
@@ -100,7 +102,7 @@ def _outcome(name: str, make: Callable[[], tuple[Model, Data | None]], targets: 
     try:
         model, data = make()
         package = open_package_at(args.package, args.trust) if args.package else None
-        report = verify(model, data, targets, package=package, trust=args.trust)
+        report = verify(model, data, targets, package=package, trust=args.trust, measured=not args.quick)
     except PortsideError as error:
         return Outcome(name, time.monotonic() - started, error=error)
     return Outcome(name, time.monotonic() - started, report)
@@ -125,23 +127,10 @@ def _text(outcomes: list[Outcome]) -> str:
 
 def _rows(outcome: Outcome) -> Iterator[list[object]]:
     if outcome.report is None:
-        yield [outcome.name, "", "", "", "", "", "", "error", f"{outcome.seconds:.1f}"]
+        yield [outcome.name, *[""] * (len(SIDE_BY_SIDE) - 1), "error", f"{outcome.seconds:.1f}"]
         return
     for target in outcome.report.targets:
-        yield [outcome.name, target.target, *_figures(target), target.verdict, f"{outcome.seconds:.1f}"]
-
-
-def _figures(target: TargetReport) -> list[object]:
-    """Rows, held-out rows, flips on firm rows, fragile rows, and the output that is farthest off."""
-    runs = [run for run in (target.golden, target.held_out) if run is not None]
-    checks = [check for run in runs for check in run.checks]
-    discrete = [check.judgement for check in checks if check.judgement.kind in ("decision", "ranking", "sequence")]
-    rest = [check for check in checks if check.judgement.kind not in ("decision", "ranking", "sequence")]
-    farthest = max(rest, key=lambda check: check.judgement.max_abs, default=None)
-    difference = f"{farthest.judgement.max_abs:.1e} ({farthest.output})" if farthest else ""
-    flips = sum(judgement.firm_flips for judgement in discrete) if discrete else None
-    fragile = sum(judgement.fragile_rows for judgement in discrete) if discrete else None
-    return [target.golden.rows, target.held_out.rows if target.held_out else None, flips, fragile, difference]
+        yield [outcome.name, *side_by_side(target), f"{outcome.seconds:.1f}"]
 
 
 def _details(outcome: Outcome) -> Iterator[str]:
@@ -149,9 +138,13 @@ def _details(outcome: Outcome) -> Iterator[str]:
     if outcome.error is not None:
         yield str(outcome.error)
     for target in outcome.report.targets if outcome.report else ():
+        if target.refused:
+            yield f"{target.target} refuses it: {target.refused}"
         for what, found in (("contract", target.golden), ("held out", target.held_out)):
             yield from (f"{target.target}, {what}: {line}" for line in _faults(found))
         yield from (f"{target.target}: {note}" for note in target.notes)
+    for target, why in (outcome.report.absent if outcome.report else {}).items():
+        yield f"{target} was not asked: {why}"
 
 
 def _faults(found: Fidelity | None) -> Iterator[str]:

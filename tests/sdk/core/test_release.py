@@ -29,9 +29,9 @@ def test_one_made_for_the_platform_comes_before_one_for_any() -> None:
 
 
 def test_what_is_not_there_is_said_with_what_is() -> None:
-    with pytest.raises(StoreError, match="no artifact for wasm.*tflite"):
+    with pytest.raises(StoreError, match=r"no artifact for wasm.*tflite"):
         release(part()).part("wasm")
-    with pytest.raises(StoreError, match="on linux/arm64.*tensorrt on cuda/sm_90"):
+    with pytest.raises(StoreError, match=r"on linux/arm64.*tensorrt on cuda/sm_90"):
         release(part("tensorrt", "cuda/sm_90")).part("tensorrt", "linux/arm64")
 
 

@@ -1,0 +1,138 @@
+"""One row per target: firm and fragile flips apart, the output nearest to its limit, dtypes of the weights; tables and pages of them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from portside.runtimes import samples
+from portside.runtimes.fidelity import Fidelity, OutputCheck
+from portside.runtimes.held_out import HeldOut, held_out
+from portside.runtimes.parity import Flips, Parity, weights_text
+from portside.runtimes.report import SIDE_BY_SIDE, Report, TargetReport, side_by_side, write_page
+from portside.runtimes.verify import verify
+from portside.sdk.core.contract import Rule
+from portside.sdk.core.data import Data
+from portside.sdk.core.decisions import judge
+from portside.sdk.core.errors import UnsupportedError
+
+
+def checked(output, rule, reference, got, firm=None):
+    return OutputCheck(output, judge(rule, np.asarray(reference), np.asarray(got), None if firm is None else np.asarray(firm)))
+
+
+def run(*checks):
+    return Fidelity(tuple(checks), rows=4)
+
+
+def test_firm_and_fragile_flips_are_counted_apart():
+    check = checked("label", Rule("decision"), [0, 1, 2, 3], [0, 1, 0, 0], [True, True, True, False])
+    found = Parity.of(run(check), None)
+    assert (found.firm.count, found.firm.rate.rows) == (1, 3)
+    assert (found.fragile.count, found.fragile.rate.rows) == (1, 1)
+    assert found.difference is None and found.rows == 4
+
+
+def test_golden_and_held_out_rows_are_one_row_of_the_table():
+    one = checked("label", Rule("decision"), [0, 1], [0, 1])
+    two = checked("label", Rule("decision"), [0, 1], [1, 1])
+    found = Parity.of(run(one), run(two))
+    assert (found.firm.count, found.firm.rate.rows, found.rows) == (1, 4, 8)
+    assert found.firm.rate.high > 0.25 > found.firm.rate.low
+
+
+def test_the_output_nearest_to_its_limit_is_shown_over_all_rows():
+    near = checked("score", Rule("score"), np.zeros(4, np.float32), np.full(4, 5e-5, np.float32))
+    calm = checked("score", Rule("score"), np.zeros(4, np.float32), np.zeros(4, np.float32))
+    far = checked("value", Rule("value", scale=1e6), np.array([0.0, 1e6, 2e6, 3e6], np.float32), np.array([0.5, 1e6, 2e6, 3e6], np.float32))
+    found = Parity.of(run(near, far), run(calm)).difference
+    assert (found.output, found.largest) == ("score", pytest.approx(5e-5))
+    assert found.mean == pytest.approx(2.5e-5)
+
+
+def test_no_rows_have_no_rate():
+    assert str(Flips.of(0, 0)) == "no rows"
+    assert str(Flips.of(0, 299)).startswith("0/299 [0, 1.2]")
+
+
+def test_weights_by_share():
+    assert weights_text({"float": 980, "int64": 19, "int32": 1}) == "float 98%, int64 2%"
+    assert weights_text({}) == "none"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    package = samples.mixed().write(tmp_path_factory.mktemp("parity") / "mixed")
+    return verify(package, targets=["onnx-cpu", "reference"], measured=True)
+
+
+def test_a_measured_report_fills_every_cell(report):
+    for target in report.targets:
+        cells = dict(zip(SIDE_BY_SIDE, side_by_side(target), strict=True))
+        assert all(cells.values()), cells
+        assert float(cells["p50 ms"]) <= float(cells["p95 ms"])
+        assert float(cells["cold ms"]) > 0 and float(cells["memory MB"]) > 0
+    assert all(name in str(report) for name in SIDE_BY_SIDE)
+
+
+def test_the_page_holds_a_row_and_a_bar_per_target_and_no_script(report, tmp_path):
+    text = write_page([report], tmp_path / "page.html").read_text()
+    assert "<script" not in text and "http" not in text.replace("http://www.w3.org", "")
+    for title in ("Latency of one row", "Cold start", "Peak memory", "Size"):
+        figure = re.search(rf"<figcaption>{title}.*?</svg>", text, re.DOTALL)
+        assert figure and all(target.target in figure[0] for target in report.targets), title
+
+
+def test_several_packages_share_a_page(report, tmp_path):
+    text = write_page([report, report], tmp_path / "page.html").read_text()
+    assert "2 of 2 packages passed" in text and text.count("<details><summary>mixed") == 2
+
+
+def refused():
+    return TargetReport("paper", Fidelity(), refused="paper cannot hold Conv")
+
+
+def test_a_target_that_refuses_fails_where_it_was_named_and_only_there(report, tmp_path):
+    passed = report.targets[0]
+    assert Report("p", "d", (passed, refused()), required=True).verdict == "failed"
+    asked_all = Report("p", "d", (passed, refused()), required=False)
+    assert asked_all.verdict == "passed" and "paper cannot hold Conv" in str(asked_all)
+    assert "paper cannot hold Conv" in write_page([asked_all], tmp_path / "page.html").read_text()
+    assert Report("p", "d", (refused(),), required=False).verdict == "failed", "nothing was proven"
+
+
+def test_all_targets_says_who_was_not_asked(mixed, monkeypatch):
+    from portside.runtimes import verify as module
+    from portside.runtimes.onnx_cpu import OnnxCpu
+
+    class Paper(OnnxCpu):
+        name = "paper"
+
+        def missing(self):
+            return "a printer"
+
+    monkeypatch.setattr(module, "installed", lambda: {"onnx-cpu": OnnxCpu, "paper": Paper})
+    found = verify(mixed[1])
+    assert [target.target for target in found.targets] == ["onnx-cpu"]
+    assert "a printer" in found.absent["paper"] and "not asked: paper" in str(found)
+    monkeypatch.setattr(module, "installed", lambda: {"paper": Paper})
+    with pytest.raises(UnsupportedError, match="works here"):
+        verify(mixed[1])
+
+
+def test_held_out_cases_are_made_once_and_are_the_same(mixed, monkeypatch):
+    sample, package = mixed
+    from portside.runtimes.subjects import contract_of
+
+    rules = contract_of(package).rules
+    made = HeldOut(package, Data(sample.inputs(40)), rules)
+    first, second = list(made.cases()), list(made.cases())
+    assert [case is again for case, again in zip(first, second, strict=True)] == [True] * len(first)
+    fresh = list(held_out(package, Data(sample.inputs(40)), rules))
+    assert all(np.array_equal(a.outputs["label"], b.outputs["label"]) for a, b in zip(first, fresh, strict=True))
+    monkeypatch.setattr("portside.runtimes.held_out.KEPT_BYTES", 10)
+    large = HeldOut(package, Data(sample.inputs(40)), rules)
+    assert sum(case.rows for case in large.cases()) == sum(case.rows for case in large.cases()) == 40
+    assert large._kept is None
