@@ -35,7 +35,7 @@ class OnnxCpu:
         Raises UnsupportedError for a stage, boundary or option that the target does not have.
         """
         from .assemble import assemble  # onnx is loaded by compile alone
-        from .onnx_files import dtype_bytes, write_model  # as above
+        from .onnx_files import file_dtypes, write_model  # as above
 
         options.only(self.name, ())
         parts = assemble(package, self.name, options.taps)
@@ -46,7 +46,7 @@ class OnnxCpu:
         engine = {
             "segments": [part.spec.to_dict() for part in parts],
             "taps": {tap: list(package.content.boundaries[tap]) for tap in options.taps},
-            "weights_bytes": dtype_bytes([part.model for part in parts if part.model is not None]),
+            "weights_bytes": file_dtypes(out / part.spec.file for part in parts if part.model is not None),
         }
         return finish(artifact, engine=engine, built=built_on("onnx", "onnxruntime"))
 
