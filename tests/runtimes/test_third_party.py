@@ -38,7 +38,8 @@ def installed(tmp_path_factory):
 
 def portside(site, *words):
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    return subprocess.run([sys.executable, "-m", "portside", *map(str, words)], env=environment, capture_output=True, text=True, timeout=200)
+    command = [sys.executable, "-m", "portside", *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
 
 
 @pytest.mark.parametrize("check", checks.ALL, ids=str)

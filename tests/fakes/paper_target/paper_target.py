@@ -60,9 +60,11 @@ class Paper:
         opened = read_artifact(artifact)
         specs = [SegmentSpec.from_dict(data) for data in opened.engine["segments"]]
         host = any(spec.kind == "host" for spec in specs)
-        segments = [
-            HostStage(artifact / spec.file, spec, options.trust) if spec.kind == "host" else Evaluator(artifact / spec.file) for spec in specs
-        ]
+        segments = [_opened(artifact, spec, options) for spec in specs]
         invariant = opened.batch_invariant
         info = describe(opened.signature, self.name, opened.package_digest, batch_invariant=invariant, host=host, cancellable=False)
         return ProgramSession(info, segments, codec=opened.codec, read=opened.read, door=options.door, taps=opened.engine["taps"])
+
+
+def _opened(artifact, spec, options):
+    return HostStage(artifact / spec.file, spec, options.trust) if spec.kind == "host" else Evaluator(artifact / spec.file)
