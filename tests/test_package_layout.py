@@ -73,11 +73,14 @@ def test_public_names_exist_and_are_documented() -> None:
 
 
 def build_wheel(folder: Path) -> Path:
-    """The wheel of the working tree, built from a copy so that neither `build/` nor ignored files can slip in."""
+    """The wheel of the working tree, built from a copy so that neither `build/` nor ignored files can slip in, but for the
+    browser's engine: `make` puts it there, and it goes into the wheel."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    for name in filter(None, listed.stdout.split("\0")):
+    engine = [path.relative_to(ROOT).as_posix() for path in (ROOT / "edge/browser/engine/ort").glob("*")]
+    assert engine, "the browser's engine is not here. Run: make engine"
+    for name in (*filter(None, listed.stdout.split("\0")), *engine):
         if (ROOT / name).is_file() and not name.startswith(("tests/", "examples/")):
             (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / "tree" / name)
