@@ -1,0 +1,153 @@
+"""Laying a graph out: constants are folded, branches with a known condition chosen, the rest becomes a list of steps.
+
+The graph is run once on zeros of the fixed shapes. What no input reaches is a constant from then on, shapes included; a
+node that made only constants leaves no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from onnx import GraphProto, NodeProto, numpy_helper
+from torch import Tensor
+
+from ....sdk.core.errors import UnsupportedError
+from .bounds import follows, known
+from .call import MAIN_DOMAINS, Call, Constant, Value, decode, subgraphs, title
+from .constants import Constants, free_tensor, to_array
+from .registry import OPERATORS, Operator
+
+_SKIPPED = "If"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node at run time: names of values in, names of values out."""
+
+    call: Call
+    operator: Operator
+    inputs: tuple[str, ...]
+
+    def run(self, values: dict[str, Value]) -> None:
+        """Add the node's outputs to `values`."""
+        made = self.operator(self.call, [values[name] if name else None for name in self.inputs])
+        values.update({name: as_value(result) for name, result in zip(self.call.outputs, made, strict=False) if name})
+
+
+@dataclass
+class Layout:
+    """A graph while it is laid out.
+
+    Attributes:
+        values: by name: what the zeros gave, or the constant.
+        steps: what is left to do at run time.
+        nonnegative: names of values that hold no negative number.
+    """
+
+    constants: Constants
+    opset: int
+    values: dict[str, Value]
+    steps: list[Step] = field(default_factory=list[Step])
+    nonnegative: set[str] = field(default_factory=set[str])
+
+    def add(self, graph: GraphProto, scope: Mapping[str, str]) -> None:
+        """Lay out a graph whose names are renamed by `scope`. Raises UnsupportedError naming every node without a lowering."""
+        refuse_unknown(graph.node)
+        for tensor in graph.initializer:
+            self.hold(scope.get(tensor.name, tensor.name), Constant(numpy_helper.to_array(tensor)))
+        for node in graph.node:
+            if node.op_type == "If":
+                self._branch(node, scope)
+            else:
+                self._node(node, scope)
+
+    def hold(self, name: str, value: Value) -> None:
+        """Remember a value."""
+        self.values[name] = value
+        if known(value):
+            self.nonnegative.add(name)
+
+    def _node(self, node: NodeProto, scope: Mapping[str, str]) -> None:
+        inputs, outputs = ([scope.get(name, name) for name in names] for names in (node.input, node.output))
+        signs = tuple(name in self.nonnegative for name in inputs)
+        call = Call(node.op_type, title(node), self.opset, decode(node), tuple(outputs), self.constants.place, (*signs, *[False] * 8))
+        self.perform(Step(call, OPERATORS[node.op_type], tuple(inputs)))
+        if follows(node.op_type, signs):
+            self.nonnegative.add(outputs[0])
+
+    def perform(self, step: Step) -> None:
+        """Run a step now; keep it unless all that it made is constant."""
+        folds = all(isinstance(self.values[name], Constant) for name in step.inputs if name)
+        try:
+            (replace(step, call=replace(step.call, place=free_tensor)) if folds else step).run(self.values)
+        except (RuntimeError, ValueError, IndexError, TypeError, KeyError, AttributeError) as error:
+            raise UnsupportedError(f"The ONNX node {step.call.name} cannot be laid out: {error}") from error
+        made = [name for name in step.call.outputs if name in self.values]
+        for name in made:
+            value = self.values[name]
+            self.hold(name, Constant(to_array(value)) if folds and isinstance(value, Tensor) else value)
+        if any(isinstance(self.values[name], Tensor) for name in made):
+            self.steps.append(step)
+            self._refuse_empty(step, made)
+
+    def _refuse_empty(self, step: Step, made: Iterable[str]) -> None:
+        for name in made:
+            value = self.values[name]
+            if isinstance(value, Tensor) and value.numel() == 0:
+                raise UnsupportedError(f"The ONNX node {step.call.name} makes an empty tensor", got=tuple(value.shape))
+
+    def _branch(self, node: NodeProto, scope: Mapping[str, str]) -> None:
+        """A constant condition picks its branch; otherwise both run and the condition picks among their results."""
+        attributes = decode(node)
+        condition = self.values[scope.get(node.input[0], node.input[0])]
+        if isinstance(condition, Constant):
+            chosen = attributes["then_branch" if condition.array.reshape(-1)[0] else "else_branch"]
+            self._inline(chosen, node, scope, "branch")
+            return
+        raise UnsupportedError(f"The ONNX node {title(node)} chooses a branch by the data")
+
+    def _inline(self, graph: GraphProto, node: NodeProto, scope: Mapping[str, str], word: str) -> None:
+        prefix = f"{node.output[0]}/{word}/"
+        inner = {**scope, **{name: prefix + name for name in defined(graph)}}
+        self.add(graph, inner)
+        for name, output in zip(node.output, graph.output, strict=True):
+            target, source = scope.get(name, name), inner.get(output.name, output.name)
+            call = Call("Identity", f"{title(node)} output", self.opset, {}, (target,), self.constants.place)
+            self.perform(Step(call, OPERATORS["Identity"], (source,)))
+            if source in self.nonnegative:
+                self.nonnegative.add(target)
+
+
+def as_value(result: Tensor | object) -> Value:
+    """An operator's result as a value: arrays are constants."""
+    return result if isinstance(result, Tensor) else Constant(result)  # type: ignore[arg-type]
+
+
+def defined(graph: GraphProto) -> set[str]:
+    """Names that a graph makes itself."""
+    return {tensor.name for tensor in graph.initializer} | {name for node in graph.node for name in node.output if name}
+
+
+def refuse_unknown(nodes: Sequence[NodeProto]) -> None:
+    """Raise UnsupportedError that names every node without a lowering; branches are looked at when they are chosen."""
+    unknown = [title(node) for node in nodes if not _lowers(node)]
+    if unknown:
+        raise UnsupportedError(f"ONNX operators without a lowering: {', '.join(unknown)}", expected=", ".join(sorted(OPERATORS)))
+
+
+def _lowers(node: NodeProto) -> bool:
+    if node.domain not in MAIN_DOMAINS:
+        return False
+    return node.op_type == "If" or (node.op_type in OPERATORS and not subgraphs(node))
+
+
+def used(steps: Iterable[Step]) -> set[str]:
+    """Names that steps read."""
+    return {name for step in steps for name in step.inputs if name}
+
+
+def zeros(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """What the graph is laid out on."""
+    return torch.zeros(tuple(shape), dtype=dtype)
