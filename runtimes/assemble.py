@@ -1,14 +1,15 @@
 """Package -> segments: consecutive graph and trees stages become one ONNX model, host stages stand between.
 
-Trees are lowered to `ai.onnx.ml`; `taps` turn the inner values of a boundary into optional outputs. Importing this file
-imports onnx: compile does, load does not.
+Trees are lowered to `ai.onnx.ml` unless a target brings a lowering of its own; `taps` turn the inner values of a boundary into
+optional outputs. Importing this file imports onnx: compile does, load does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeAlias
 
 from onnx import ModelProto
 
@@ -19,7 +20,11 @@ from .onnx_extract import merge, value_types
 from .onnx_weights import read_graph
 from .segments import SegmentSpec
 from .tree_stage import read_trees
+from .trees import Trees
 from .trees_onnx import to_onnx
+
+LowerTrees: TypeAlias = Callable[[Trees, str, str], ModelProto]
+"""Ensemble, name of its input, name of its result -> a model; inner names start with the result and a slash."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,14 @@ class Part:
     model: ModelProto | None = None
 
 
-def assemble(package: Package, target: str, taps: Sequence[str] = ()) -> list[Part]:
+def assemble(package: Package, target: str, taps: Sequence[str] = (), trees: LowerTrees = to_onnx) -> list[Part]:
     """The package's program as the fewest segments.
 
     Args:
         package: audited.
         target: refuses stages that are restricted to other targets.
         taps: boundaries whose values become outputs of their segment.
+        trees: how ensembles are lowered.
 
     Raises:
         UnsupportedError: a stage cannot run on the target, or a boundary does not exist.
@@ -50,7 +56,7 @@ def assemble(package: Package, target: str, taps: Sequence[str] = ()) -> list[Pa
     for index, (host, stages) in enumerate(groups):
         later = {name for _, rest in groups[index + 1 :] for stage in rest for name in stage.inputs}
         wanted = later | {spec.name for spec in content.signature.outputs} | tapped
-        parts += [_host(stage) for stage in stages] if host else [_merged(package, stages, wanted, tapped, len(parts))]
+        parts += [_host(stage) for stage in stages] if host else [_merged(package, stages, wanted, tapped, len(parts), trees)]
     return parts
 
 
@@ -70,11 +76,11 @@ def check_stages(stages: Iterable[Stage], target: str) -> None:
             raise UnsupportedError(f"The stage {stage.name!r} cannot run on {target}", got=stage.note, expected=", ".join(stage.only))
 
 
-def lowered(package: Package, stage: Stage) -> ModelProto:
+def lowered(package: Package, stage: Stage, trees: LowerTrees = to_onnx) -> ModelProto:
     """The ONNX model of a graph or trees stage, weights inside."""
     if stage.kind == "graph":
         return read_graph(package, stage)
-    return to_onnx(read_trees(package.read, stage.file), stage.inputs[0], stage.outputs[0])
+    return trees(read_trees(package.read, stage.file), stage.inputs[0], stage.outputs[0])
 
 
 def promote(model: ModelProto, names: Iterable[str]) -> ModelProto:
@@ -91,8 +97,8 @@ def _host(stage: Stage) -> Part:
     return Part(SegmentSpec("host", stage.file, stage.inputs, stage.outputs, stage.function or "run"))
 
 
-def _merged(package: Package, stages: Sequence[Stage], wanted: set[str], tapped: set[str], index: int) -> Part:
-    models = [promote(lowered(package, stage), tapped) for stage in stages]
+def _merged(package: Package, stages: Sequence[Stage], wanted: set[str], tapped: set[str], index: int, trees: LowerTrees) -> Part:
+    models = [promote(lowered(package, stage, trees), tapped) for stage in stages]
     made = [value.name for model in models for value in model.graph.output]
     whole = merge(models, [name for name in dict.fromkeys(made) if name in wanted])
     spec = SegmentSpec(

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from ..sdk.core.errors import FormatError
 from ..sdk.core.signature import Array
 from .base import Cancel
 
-SegmentKind: TypeAlias = Literal["onnx", "trees", "host"]
+SegmentKind: TypeAlias = Literal["onnx", "trees", "host", "tflite"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SegmentSpec:
     """How a segment is opened.
 
     Attributes:
-        kind: "onnx", "trees" or "host".
+        kind: "onnx", "trees", "host" or "tflite".
         file: path below the folder that holds it.
         inputs: values read, by name.
         outputs: values written, by name.
@@ -49,8 +49,8 @@ class SegmentSpec:
             spec = cls(data["kind"], data["file"], tuple(data["inputs"]), tuple(data["outputs"]), data.get("function"))
         except (KeyError, TypeError) as error:
             raise FormatError(f"A segment of the artifact is malformed: {error!r}", got=dict(data)) from error
-        if spec.kind not in ("onnx", "trees", "host"):
-            raise FormatError("A segment has an unknown kind", got=spec.kind, expected="onnx, trees or host")
+        if spec.kind not in get_args(SegmentKind):
+            raise FormatError("A segment has an unknown kind", got=spec.kind, expected=", ".join(get_args(SegmentKind)))
         return spec
 
 

@@ -51,6 +51,7 @@ class Plan:
         inputs, outputs: tensors at its rim.
         signatures: the file's signature -> symbol -> size. The key "" is a file without signatures: tensors go by name.
         batch: the symbol that counts rows, or None where the number of rows is fixed.
+        exact: symbols that are answered in the signatures' very sizes, because nobody knows what pads them.
         fill: rows that fill no batch are padded up to the next one where they are at least this share of it; 1: never.
     """
 
@@ -58,13 +59,15 @@ class Plan:
     outputs: tuple[Slot, ...]
     signatures: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"": {}})
     batch: str | None = None
+    exact: tuple[str, ...] = ()
     fill: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: what an artifact keeps per file."""
         return {
             "inputs": [slot.to_dict() for slot in self.inputs], "outputs": [slot.to_dict() for slot in self.outputs],
-            "signatures": {key: dict(sizes) for key, sizes in self.signatures.items()}, "batch": self.batch, "fill": self.fill,
+            "signatures": {key: dict(sizes) for key, sizes in self.signatures.items()}, "batch": self.batch,
+            "exact": list(self.exact), "fill": self.fill,
         }  # fmt: skip
 
     @classmethod
@@ -73,7 +76,7 @@ class Plan:
         try:
             inputs, outputs = (tuple(Slot.from_dict(slot) for slot in data[side]) for side in ("inputs", "outputs"))
             signatures = {str(key): {str(symbol): int(size) for symbol, size in sizes.items()} for key, sizes in data["signatures"].items()}
-            return cls(inputs, outputs, signatures, data["batch"], float(data["fill"]))
+            return cls(inputs, outputs, signatures, data["batch"], tuple(data["exact"]), float(data["fill"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"The description of a TFLite file is malformed: {error!r}", got=str(data)[:200]) from error
 
@@ -107,12 +110,16 @@ class Plan:
 
     def _next(self, symbol: str, size: int) -> int:
         held = sorted({sizes[symbol] for sizes in self.signatures.values() if symbol in sizes})
+        if symbol in self.exact and size not in held:
+            raise self._refusal(symbol, size, f"{symbol!r} of {' or '.join(map(str, held))}", "has a size that was not compiled")
         if fitting := [one for one in held if one >= size]:
             return fitting[0]
-        carriers = [slot.name for slot in self.inputs if symbol in slot.shape]
-        raise InputError(f"The dimension {symbol!r} is longer than anything that was compiled", field=carriers[0] if carriers else None,
-                         got=size, expected=f"at most {held[-1] if held else 0}",
-                         fix=f"Shorten the input, or compile with sizes={{{symbol!r}: (..., {size})}}.")  # fmt: skip
+        raise self._refusal(symbol, size, f"at most {held[-1] if held else 0}", "is longer than anything that was compiled")
+
+    def _refusal(self, symbol: str, size: int, expected: str, problem: str) -> InputError:
+        carrier = next((slot.name for slot in self.inputs if symbol in slot.shape), None)
+        return InputError(f"The dimension {symbol!r} {problem}", field=carrier, got=size, expected=expected,
+                          fix=f"Compile with it among sizes={{{symbol!r}: (..., {size})}}.")  # fmt: skip
 
     def _key(self, wanted: Mapping[str, int]) -> str:
         for key, sizes in self.signatures.items():

@@ -1,0 +1,120 @@
+"""Torch -> `.tflite` with litert-torch, in the child process of `runtimes/tflite/lowering.py`.
+
+One converter run per segment, one signature per combination of sizes, all on the same weights. Inputs go in as keyword
+arguments and outputs come out as a dict, so that tensors are bound by name; no dimension is dynamic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import litert_torch
+import onnx
+import torch
+
+from ...sdk.core.errors import PortsideError, UnsupportedError
+from ..hardware import version_of
+from ..tflite.plan import Plan, concrete
+from ..tflite.request import Answer, Job, Request
+from .onnx_back.module import to_module
+
+_TORCH = {"f32": torch.float32, "i32": torch.int32, "u8": torch.uint8, "bool": torch.bool, "i8": torch.int8}
+_MISSING = re.compile(r"Lowering not found: (\S+)")
+_UNLEGAL = re.compile(r"failed to legalize operation '([^']+)'")
+_AT = re.compile(r"While executing (%\S+)")
+_ELSEWHERE = "Change that operation, move it into a host stage, or compile for onnx-cpu, which holds it."
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A program as a module.
+
+    Attributes:
+        module: takes tensors in the order of `inputs`, returns a sequence in the order of `outputs`.
+        inputs, outputs: names of the program's values.
+    """
+
+    module: torch.nn.Module
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class Rim(torch.nn.Module):
+    """A program between the names of a plan.
+
+    Args:
+        traced: the program and its names.
+        plan: names, keys and dtypes.
+    """
+
+    def __init__(self, traced: Traced, plan: Plan) -> None:
+        super().__init__()
+        self.inner = traced.module
+        slots = {slot.name: slot for slot in (*plan.inputs, *plan.outputs)}
+        self.reads = tuple(slots[name].key for name in traced.inputs)
+        self.writes = tuple((place, slot.key, _TORCH[slot.dtype]) for slot in plan.outputs for place in [traced.outputs.index(slot.name)])
+
+    def forward(self, **values: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Keyword arguments by the inputs' keys; results by the outputs' keys, in the plan's dtypes."""
+        made = self.inner(*(values[key] for key in self.reads))
+        return {key: made[place].to(dtype) for place, key, dtype in self.writes}
+
+
+def lower_all(request: Request, folder: Path) -> Answer:
+    """Every job of the request as a `.tflite` file in `folder`.
+
+    Raises UnsupportedError naming the operator, the node and the segment.
+    """
+    sources: list[str] = []
+    notes: list[str] = []
+    for job in request.jobs:
+        source, note = lower_one(job, request, folder)
+        sources.append(source)
+        notes.append(note)
+    versions = {name: version_of(name) for name in ("litert-torch", "litert-converter", "ai-edge-litert", "torch")}
+    return Answer(sources, notes, versions)
+
+
+def lower_one(job: Job, request: Request, folder: Path) -> tuple[str, str]:
+    """One segment; (source, note)."""
+    traced, source, note = _traced(job, request, folder)
+    converter = litert_torch
+    for key, sizes in job.plan.signatures.items():
+        converter = converter.signature(key, Rim(traced[key], job.plan).eval(), sample_kwargs=examples(job.plan, sizes))
+    try:
+        converter.convert().export(str(folder / f"{job.stem}.tflite"))
+    except PortsideError:
+        raise
+    except Exception as error:  # torch, jax and MLIR share no base but Exception; all are named and wrapped
+        raise refused(error, job.stem) from error
+    return source, note
+
+
+def examples(plan: Plan, sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
+    """Tensors of ones in the shapes of a signature: zeros would make logarithms and quotients infinite while constants are folded."""
+    return {slot.key: torch.ones(concrete(slot.shape, sizes), dtype=_TORCH[slot.dtype]) for slot in plan.inputs}
+
+
+def refused(error: Exception, segment: str) -> UnsupportedError:
+    """What the converter could not do, as a sentence with a name in it."""
+    text = str(error).strip()
+    at = _AT.search(text)
+    where = f" (at {at[1]})" if at else ""
+    if found := _MISSING.search(text) or _UNLEGAL.search(text):
+        return UnsupportedError(f"TFLite cannot hold the operator {found[1]} of the segment {segment!r}{where}", fix=_ELSEWHERE)
+    first = text.splitlines()[0][:300] if text else type(error).__name__
+    return UnsupportedError(f"The segment {segment!r} cannot be lowered to TFLite{where}: {type(error).__name__}: {first}", fix=_ELSEWHERE)
+
+
+def _traced(job: Job, request: Request, folder: Path) -> tuple[Mapping[str, Traced], str, str]:
+    """Signature -> program with static shapes; where it comes from, and why."""
+    return _from_onnx(job, folder), "onnx", ""
+
+
+def _from_onnx(job: Job, folder: Path) -> dict[str, Traced]:
+    model = onnx.load(str(folder / f"{job.stem}.onnx"))
+    modules = {key: to_module(model, dict(sizes)) for key, sizes in job.plan.signatures.items()}
+    return {key: Traced(module, module.inputs, module.outputs) for key, module in modules.items()}

@@ -1,0 +1,94 @@
+"""Package -> artifact of target `tflite`: assemble, choose sizes, lower in a child process, prove every signature, write."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...sdk.core.errors import UnsupportedError
+from ...sdk.core.package import Package
+from ..artifact import Artifact, begin, finish
+from ..assemble import Part, assemble
+from ..base import CompileOptions
+from ..hardware import built_on
+from ..onnx_files import write_model
+from ..segments import SegmentSpec
+from .lowering import TIMEOUT_S, lower, workplace
+from .plan import Plan
+from .proving import prove
+from .request import SOURCES, Answer, Job, Request
+from .rim import plan_of
+from .sizes import sizes_of
+from .tree_lowering import lower_trees
+from .weights import weights_bytes
+
+OPTIONS = ("batches", "sizes", "source", "timeout_s")
+
+
+def compile_package(package: Package, target: str, options: CompileOptions, out: Path) -> Artifact:
+    """Lower `package` into the new folder `out`.
+
+    Args:
+        package: audited.
+        target: name of the runtime.
+        options: taps, and under `extra`: `batches`, `sizes`, `source`, `timeout_s`.
+        out: does not exist yet.
+
+    Raises UnsupportedError, MissingExtraError, EngineError; see `TfliteEdge.compile`.
+    """
+    extra = options.only(target, OPTIONS)
+    source = _source(extra)
+    parts = [_renamed(part) for part in assemble(package, target, options.taps, lower_trees)]
+    sizes = sizes_of(package, extra.get("batches"), extra.get("sizes"))
+    plans = {part.spec.file: plan_of(part.model, sizes, _stem(part)) for part in parts if part.model is not None}
+    whole = len(package.content.stages) == 1 and not options.taps
+    with workplace() as folder:
+        for part in parts:
+            if part.model is not None:
+                write_model(part.model, folder / f"{_stem(part)}.onnx")
+        jobs = tuple(Job(Path(file).stem, plan, whole) for file, plan in plans.items())
+        answer = lower(Request(jobs, source, str(package.path)), folder, float(extra.get("timeout_s", TIMEOUT_S)))
+        prove(package, parts, plans, folder)
+        artifact = begin(package, target, out)
+        for file in plans:
+            shutil.move(folder / Path(file).name, out / file)
+    return finish(artifact, engine=_engine(package, parts, plans, answer, options.taps, out), built=_built(answer))
+
+
+def _engine(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], answer: Answer, taps: Sequence[str],
+            out: Path) -> dict[str, Any]:  # fmt: skip
+    return {
+        "segments": [part.spec.to_dict() for part in parts],
+        "plans": {file: plan.to_dict() for file, plan in plans.items()},
+        "source": dict(zip(plans, answer.sources, strict=True)),
+        "source_notes": {file: note for file, note in zip(plans, answer.notes, strict=True) if note},
+        "taps": {tap: list(package.content.boundaries[tap]) for tap in taps},
+        "weights_bytes": weights_bytes(out / file for file in plans),
+    }
+
+
+def _built(answer: Answer) -> dict[str, Any]:
+    built = built_on("onnx", "onnxruntime")
+    return {**built, "versions": {**built["versions"], **answer.versions}}
+
+
+def _source(extra: Mapping[str, Any]) -> Any:
+    source = extra.get("source", "auto")
+    if source not in SOURCES:
+        raise UnsupportedError("The option source has no such value", got=source, expected=", ".join(SOURCES))
+    return source
+
+
+def _stem(part: Part) -> str:
+    return Path(part.spec.file).stem
+
+
+def _renamed(part: Part) -> Part:
+    """An ONNX segment as the TFLite segment that it becomes."""
+    if part.model is None:
+        return part
+    spec = part.spec
+    return Part(SegmentSpec("tflite", str(Path(spec.file).with_suffix(".tflite")), spec.inputs, spec.outputs), part.model)
+

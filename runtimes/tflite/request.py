@@ -1,0 +1,93 @@
+"""What a compile and its child process tell each other: plain JSON and ONNX files in one temporary folder, nothing pickled.
+
+    request.json      the segments to lower
+    NN-name.onnx      what is lowered, standing alone, with symbolic dimensions
+    NN-name.tflite    written by the child
+    answer.json       written last: per segment its source, or the refusal
+    log.txt           everything that the converter prints
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from .plan import Plan
+
+REQUEST, ANSWER, LOG = "request.json", "answer.json", "log.txt"
+Source: TypeAlias = Literal["auto", "pt2", "onnx"]
+SOURCES: tuple[str, ...] = get_args(Source)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One segment to lower.
+
+    Attributes:
+        stem: file name without its ending.
+        plan: rim and signatures of the `.tflite` file.
+        whole: the segment is the package's whole program, so that its traced program can stand for it.
+    """
+
+    stem: str
+    plan: Plan
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the child is asked.
+
+    Attributes:
+        jobs: segments, in order.
+        source: "pt2" and "onnx" are demands; "auto" takes the traced program where this torch made it, else ONNX.
+        package: folder of the package, for its traced program.
+    """
+
+    jobs: tuple[Job, ...]
+    source: Source = "auto"
+    package: str = ""
+
+    def write(self, folder: Path) -> None:
+        """As a file in `folder`."""
+        jobs = [{"stem": job.stem, "plan": job.plan.to_dict(), "whole": job.whole} for job in self.jobs]
+        text = json.dumps({"jobs": jobs, "source": self.source, "package": self.package})
+        (folder / REQUEST).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Request:
+        """Of a folder that `write` has filled."""
+        data = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+        jobs = tuple(Job(job["stem"], Plan.from_dict(job["plan"]), job["whole"]) for job in data["jobs"])
+        return cls(jobs, data["source"], data["package"])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the child says.
+
+    Attributes:
+        sources: per job "pt2" or "onnx", and why where "auto" had a choice.
+        versions: distribution -> version in the child's environment.
+        refusal: None, or {"kind", "what", "got", "expected", "fix"}.
+    """
+
+    sources: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    versions: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    refusal: Mapping[str, Any] | None = None
+
+    def write(self, folder: Path) -> None:
+        """As a file in `folder`, whole or not at all."""
+        data = {"sources": list(self.sources), "notes": list(self.notes), "versions": dict(self.versions), "refusal": self.refusal}
+        temporary = folder / f".{ANSWER}"
+        temporary.write_text(json.dumps(data), encoding="utf-8")
+        temporary.replace(folder / ANSWER)
+
+    @classmethod
+    def read(cls, folder: Path) -> Answer:
+        """Of a folder. Raises FileNotFoundError where the child has not answered."""
+        return cls(**json.loads((folder / ANSWER).read_text(encoding="utf-8")))

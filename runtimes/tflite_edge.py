@@ -1,0 +1,64 @@
+"""Target `tflite`: LiteRT on a device, lowered by litert-torch on a build machine.
+
+A device needs ai-edge-litert (or tflite-runtime) alone. Compile lowers each stretch between host stages to one `.tflite` file
+with a signature per size, in a process of its own; nothing in the artifact depends on the machine that made it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from ..sdk.core.errors import FormatError
+from ..sdk.core.package import Package
+from .artifact import Artifact, read_artifact
+from .base import CompileOptions, LoadOptions
+from .hardware import version_of
+from .session import ProgramSession
+
+
+class TfliteEdge:
+    """Entry point "tflite"."""
+
+    name: ClassVar[str] = "tflite"
+    extra: ClassVar[str] = "tflite"
+
+    def missing(self) -> str | None:
+        """None when artifacts can be loaded here, otherwise what is not installed. Compiling needs more: the extra `tflite-compile`."""
+        if find_spec("ai_edge_litert") is not None:
+            return None
+        if find_spec("tflite_runtime") is None:
+            return "ai-edge-litert"
+        numpy = version_of("numpy") or ""
+        return None if numpy.startswith("1.") else f"numpy<2 beside tflite-runtime (numpy is {numpy}), or ai-edge-litert"
+
+    def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:
+        """Lower the package into `out`.
+
+        Options: `batches=(1, 8)`, rows per call of the engine; `sizes={"sequence": (16, 64)}` for other symbolic dimensions;
+        `source="auto"`, "pt2" or "onnx"; `timeout_s` for the whole lowering.
+
+        Raises:
+            MissingExtraError: the converter is not installed.
+            UnsupportedError: an operator, dtype, dimension or option that the target does not hold, by name.
+            EngineError: the converter died, ran out of time, or made another answer.
+        """
+        from .tflite.compiling import compile_package  # onnx is loaded by compile alone
+
+        return compile_package(package, self.name, options, out)
+
+    def load(self, artifact: Path, options: LoadOptions) -> ProgramSession:
+        """Open a compiled artifact, which the caller has audited. `cache` and `spinning` do not apply.
+
+        Raises:
+            FormatError: an artifact of another target.
+            TrustError: it has host stages, and `options.trust` is False.
+            EngineError: the interpreter refuses the model.
+        """
+        from .tflite.opening import open_session  # the interpreter is loaded when a session is opened, not when targets are listed
+
+        opened = read_artifact(artifact)
+        if opened.target != self.name:
+            raise FormatError("The artifact was compiled for another target", got=opened.target, expected=self.name)
+        return open_session(opened, options)
