@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from .call import Constant, Value
 
-_KEEP = ("Identity", "Reshape", "Unsqueeze", "Squeeze", "Expand", "Tile", "Transpose", "Slice", "Gather", "GatherElements", "GatherND", "Cast", "Flatten")
+_MOVES = ("Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Expand", "Tile", "Transpose", "Slice", "Cast")
+_LOOKUPS = ("Gather", "GatherElements", "GatherND")
 _ALWAYS = {"ArgMax", "ArgMin", "Abs", "Relu", "Shape", "Size"}
-_READS = dict.fromkeys(_KEEP, (0,)) | {"Where": (1, 2)}
+_READS = dict.fromkeys(_MOVES + _LOOKUPS, (0,)) | {"Where": (1, 2)}
 _EVERY = {"Concat", "Add", "Mul", "Min", "Sum"}
 _ANY = {"Max"}
 

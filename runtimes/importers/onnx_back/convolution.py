@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from .call import Call
 from .registry import operator
 from .shapes import pad_constant
 
-CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ def pad_window(x: Tensor, where: Window, value: float) -> Tensor:
 @operator("Conv")
 def conv(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """(batch, channels, ...) with weight (out, in / groups, ...)."""
+    return convolved(call, x, weight, bias)
+
+
+def convolved(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The convolution that the node's attributes describe; uneven padding becomes a padding of its own."""
     where = window(call, x.shape[2:], weight.shape[2:])
     if not where.even:
         x = pad_window(x, where, 0.0)

@@ -7,7 +7,7 @@ from onnx import TensorProto
 
 from ....sdk.core.errors import UnsupportedError
 
-TORCH = {
+TORCH: dict[int, torch.dtype] = {
     TensorProto.FLOAT: torch.float32,
     TensorProto.DOUBLE: torch.float64,
     TensorProto.FLOAT16: torch.float16,

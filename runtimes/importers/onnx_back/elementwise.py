@@ -6,8 +6,8 @@ from functools import reduce
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from ....sdk.core.signature import Array
 from .call import Call, Constant, Value
@@ -15,7 +15,6 @@ from .registry import operator, simple
 
 simple(
     {
-        "Identity": lambda x: x,
         "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul,
         "Neg": torch.neg, "Abs": torch.abs, "Sign": torch.sign,
         "Ceil": torch.ceil, "Floor": torch.floor, "Round": torch.round,
@@ -23,23 +22,46 @@ simple(
         "Sin": torch.sin, "Cos": torch.cos, "Tan": torch.tan, "Asin": torch.asin, "Acos": torch.acos, "Atan": torch.atan,
         "Sinh": torch.sinh, "Cosh": torch.cosh, "Asinh": torch.asinh, "Acosh": torch.acosh, "Atanh": torch.atanh,
         "Tanh": torch.tanh, "Sigmoid": torch.sigmoid, "Relu": torch.relu,
-        "Softplus": F.softplus, "Softsign": F.softsign, "Mish": F.mish,
-        "HardSwish": F.hardswish,
-        "PRelu": lambda x, slope: torch.where(x < 0, x * slope, x),
+        "Softplus": functional.softplus, "Softsign": functional.softsign, "Mish": functional.mish,
+        "HardSwish": functional.hardswish,
     }
 )  # fmt: skip
+
+
+@operator("Identity")
+def identity(call: Call, x: Tensor) -> Tensor:
+    """As it is."""
+    return x
+
+
+@operator("PRelu")
+def parametric_relu(call: Call, x: Tensor, slope: Tensor) -> Tensor:
+    """x, or slope x below zero."""
+    return torch.where(x < 0, x * slope, x)
 
 
 @operator("Div")
 def div(call: Call, x: Tensor, y: Tensor) -> Tensor:
     """Integers are cut towards zero."""
-    return torch.div(x, y) if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
+    if x.is_floating_point():
+        return torch.div(x, y)
+    return whole_quotient(x, y, call.nonnegative[0] and call.nonnegative[1])
+
+
+def whole_quotient(x: Tensor, y: Tensor, nonnegative: bool) -> Tensor:
+    """x / y cut towards zero. Engines divide integers downwards; torch's own cut goes through float32 there."""
+    if nonnegative or not x.dtype.is_signed:
+        return torch.floor_divide(x, y)
+    size = torch.floor_divide(torch.abs(x), torch.abs(y))
+    return torch.where(torch.ne(x < 0, y < 0), -size, size)
 
 
 @operator("Mod")
 def mod(call: Call, x: Tensor, y: Tensor) -> Tensor:
     """The sign follows the divisor, or the dividend with `fmod`."""
-    return torch.fmod(x, y) if call.get("fmod", 0) else torch.remainder(x, y)
+    if not call.get("fmod", 0):
+        return torch.remainder(x, y)
+    return torch.fmod(x, y) if x.is_floating_point() else x - whole_quotient(x, y, False) * y
 
 
 @operator("Pow", raw=(1,))
@@ -100,26 +122,26 @@ def _bound(call: Call, name: str, given: Value | None) -> float | Tensor | None:
 @operator("LeakyRelu")
 def leaky_relu(call: Call, x: Tensor) -> Tensor:
     """x, or alpha x below zero."""
-    return F.leaky_relu(x, call.get("alpha", 0.01))
+    return functional.leaky_relu(x, call.get("alpha", 0.01))
 
 
 @operator("Elu")
 def elu(call: Call, x: Tensor) -> Tensor:
     """x, or alpha (exp(x) - 1) below zero."""
-    return F.elu(x, call.get("alpha", 1.0))
+    return functional.elu(x, call.get("alpha", 1.0))
 
 
 @operator("Celu")
 def celu(call: Call, x: Tensor) -> Tensor:
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
-    return F.celu(x, call.get("alpha", 1.0))
+    return functional.celu(x, call.get("alpha", 1.0))
 
 
 @operator("Selu")
 def selu(call: Call, x: Tensor) -> Tensor:
     """gamma times x, or gamma alpha (exp(x) - 1) below zero."""
     alpha, gamma = call.get("alpha", 1.67326319217681884765625), call.get("gamma", 1.05070102214813232421875)
-    return gamma * F.elu(x, alpha)
+    return gamma * functional.elu(x, alpha)
 
 
 @operator("ThresholdedRelu")
@@ -144,7 +166,7 @@ def swish(call: Call, x: Tensor) -> Tensor:
 @operator("Gelu")
 def gelu(call: Call, x: Tensor) -> Tensor:
     """With erf, or with tanh where `approximate` says so."""
-    return F.gelu(x, approximate=call.get("approximate", "none"))
+    return functional.gelu(x, approximate=call.get("approximate", "none"))
 
 
 @operator("Shrink")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from onnx import helper
 from torch import Tensor
 
 from ....sdk.core.signature import Array
@@ -46,9 +47,8 @@ def non_zero(call: Call, x: Array) -> Array:
 @operator("EyeLike")
 def eye_like(call: Call, x: Tensor) -> Array:
     """Ones on diagonal `k`."""
-    from onnx import helper
-
-    dtype = helper.tensor_dtype_to_np_dtype(call.get("dtype")) if "dtype" in call.attributes else torch.empty(0, dtype=x.dtype).numpy().dtype
+    same = torch.empty(0, dtype=x.dtype).numpy().dtype
+    dtype = helper.tensor_dtype_to_np_dtype(call.get("dtype")) if "dtype" in call.attributes else same
     return np.eye(x.shape[0], x.shape[1], call.get("k", 0)).astype(dtype)
 
 

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ....sdk.core.signature import Array
 from .call import Call, Constant, Value
@@ -28,16 +29,38 @@ def gather(call: Call, x: Tensor, index: Value) -> Tensor:
     axis = call.get("axis", 0) % x.ndim
     if isinstance(index, Constant) and index.array.ndim == 0:
         return x.select(axis, int(index.array) % x.shape[axis])
+    if isinstance(index, Constant) and index.array.ndim == 1 and (run := _run(index.array, x.shape[axis])):
+        return x[tuple([slice(None)] * axis + [run])]
     places = counted(call, index, x.shape[axis])
+    if axis == 0:
+        return lookup(x, places)
     shape = [*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]]
     return torch.index_select(x, axis, places.reshape(-1)).reshape(shape)
 
 
+def lookup(rows: Tensor, places: Tensor) -> Tensor:
+    """Rows (n, ...) at places: an embedding where the numbers are floats, because engines have that as one plain operator."""
+    if not rows.is_floating_point():
+        return rows[places]
+    found = functional.embedding(places, rows.reshape(rows.shape[0], -1))
+    return found.reshape(*places.shape, *rows.shape[1:])
+
+
+def _run(index: Array, size: int) -> slice | None:
+    """The slice that reads these places, if they follow each other."""
+    places = [int(number) % size for number in index]
+    return slice(places[0], places[0] + len(places)) if places == list(range(places[0], places[0] + len(places))) else None
+
+
 @operator("GatherElements", raw=(1,))
 def gather_elements(call: Call, x: Tensor, index: Value) -> Tensor:
-    """One entry for each place of the index."""
+    """One entry for each place of the index; along the columns of a matrix, one flat lookup."""
     axis = call.get("axis", 0) % x.ndim
-    return torch.gather(x, axis, counted(call, index, x.shape[axis]))
+    places = counted(call, index, x.shape[axis])
+    if x.ndim == 2 and axis == 1 and x.is_floating_point() and places.shape[0] <= x.shape[0]:
+        starts = np.arange(places.shape[0], dtype=np.int64)[:, None] * x.shape[1]
+        return lookup(x.reshape(-1), places + call.tensor(starts))
+    return torch.gather(x, axis, places)
 
 
 @operator("GatherND", raw=(1,))
@@ -53,7 +76,7 @@ def gather_nd(call: Call, x: Tensor, index: Value) -> Tensor:
         offsets = np.arange(groups, dtype=np.int64).reshape(*shape[:batch], *[1] * (len(shape) - 1 - batch)) * step
         places = places + call.tensor(offsets)
     rows = x.reshape(prod(x.shape[: batch + depth]), *rest)
-    return torch.index_select(rows, 0, places.reshape(-1)).reshape(*shape[:-1], *rest)
+    return lookup(rows, places)
 
 
 def _flat_places(call: Call, index: Value, sizes: tuple[int, ...]) -> Tensor:
@@ -104,7 +127,7 @@ def _replaced(call: Call, rows: Tensor, news: Tensor, places: Array) -> Tensor:
     """Rows with `news` at constant places, by one lookup in both laid end to end; the last write stays."""
     table = np.arange(rows.shape[0], dtype=np.int64)
     table[places] = rows.shape[0] + np.arange(len(places))
-    return torch.index_select(torch.cat([rows, news]), 0, call.tensor(table))
+    return lookup(torch.cat([rows, news]), call.tensor(table))
 
 
 def _scattered(call: Call, x: Tensor, axis: int, places: Tensor, news: Tensor) -> Tensor:

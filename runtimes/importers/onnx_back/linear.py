@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from .call import Call, Constant, Value
 from .registry import operator
@@ -15,7 +15,7 @@ from .registry import operator
 def matmul(call: Call, x: Tensor, y: Value) -> Tensor:
     """Batched product; a constant matrix is a linear layer."""
     if isinstance(y, Constant) and y.array.ndim == 2 and x.ndim >= 2 and x.is_floating_point():
-        return F.linear(x, call.tensor(np.ascontiguousarray(y.array.T)))
+        return functional.linear(x, call.tensor(np.ascontiguousarray(y.array.T)))
     return torch.matmul(x, call.tensor(y))
 
 
@@ -31,8 +31,8 @@ def gemm(call: Call, x: Tensor, y: Value, bias: Value | None = None) -> Tensor:
         return product if scaled is None else product + scaled
     weight = _scaled(call, Constant(y.array if call.get("transB", 0) else np.ascontiguousarray(y.array.T)), alpha)
     if scaled is None or tuple(scaled.shape) == (weight.shape[0],):
-        return F.linear(x, weight, scaled)
-    return F.linear(x, weight) + scaled
+        return functional.linear(x, weight, scaled)
+    return functional.linear(x, weight) + scaled
 
 
 def _scaled(call: Call, value: Value, factor: float) -> Tensor:

@@ -12,13 +12,18 @@ from .registry import operator, simple
 simple(
     {
         "Equal": torch.eq, "Greater": torch.gt, "GreaterOrEqual": torch.ge, "Less": torch.lt, "LessOrEqual": torch.le,
-        "And": torch.logical_and, "Or": torch.logical_or, "Xor": torch.logical_xor, "Not": torch.logical_not,
+        "And": torch.logical_and, "Or": torch.logical_or, "Xor": torch.ne, "Not": torch.logical_not,
         "BitwiseAnd": torch.bitwise_and, "BitwiseOr": torch.bitwise_or, "BitwiseXor": torch.bitwise_xor,
         "BitwiseNot": torch.bitwise_not,
         "Where": torch.where,
-        "IsNaN": lambda x: torch.ne(x, x),
     }
 )  # fmt: skip
+
+
+@operator("IsNaN")
+def is_nan(call: Call, x: Tensor) -> Tensor:
+    """The one number that differs from itself."""
+    return torch.ne(x, x)
 
 
 @operator("IsInf")

@@ -14,18 +14,6 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from ....sdk.core.errors import InputError, UnsupportedError
-from . import (  # noqa: F401  (each registers its operators)
-    convolution,
-    elementwise,
-    generators,
-    indexing,
-    linear,
-    logic,
-    normalization,
-    pooling,
-    reductions,
-    shapes,
-)
 from .call import MAIN_DOMAINS, Constant, Value
 from .constants import Constants
 from .dtypes import torch_dtype
@@ -118,7 +106,8 @@ def opset(model: ModelProto) -> int:
 def fixed_shapes(infos: Sequence[ValueInfoProto], fixed: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
     """Shapes with named dimensions filled in. Raises UnsupportedError naming those that stay open."""
     found = [_dimensions(info, fixed) for info in infos]
-    open_ = [f"{info.name}[{axis}] {size}".rstrip() for info, shape in zip(infos, found, strict=True) for axis, size in enumerate(shape) if isinstance(size, str)]
+    sides = [(info.name, axis, size) for info, shape in zip(infos, found, strict=True) for axis, size in enumerate(shape)]
+    open_ = [f"{name}[{axis}] {size}".rstrip() for name, axis, size in sides if isinstance(size, str)]
     if open_:
         raise UnsupportedError("Dimensions of the ONNX graph are open", got=", ".join(open_), fix="Fix each by name: fixed={'batch': 8}.")
     if any(0 in shape for shape in found):

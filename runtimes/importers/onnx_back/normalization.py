@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from .call import Call
 from .convolution import spatial
@@ -19,7 +19,7 @@ def batch_norm(call: Call, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor,
     """By the stored mean and variance."""
     if call.get("training_mode", 0):
         raise call.refuse("it is set to training")
-    return F.batch_norm(x, mean, variance, scale, bias, False, 0.0, call.get("epsilon", 1e-5))
+    return functional.batch_norm(x, mean, variance, scale, bias, False, 0.0, call.get("epsilon", 1e-5))
 
 
 @operator("InstanceNormalization")
@@ -35,7 +35,7 @@ def group_norm(call: Call, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     groups, channels = call.get("num_groups"), x.shape[1]
     if call.opset < 21:
         scale, bias = (value.reshape(-1, 1).expand(groups, channels // groups).reshape(-1) for value in (scale, bias))
-    return F.group_norm(x, groups, scale, bias, call.get("epsilon", 1e-5))
+    return functional.group_norm(x, groups, scale, bias, call.get("epsilon", 1e-5))
 
 
 @operator("LayerNormalization")
@@ -44,9 +44,9 @@ def layer_norm(call: Call, x: Tensor, scale: Tensor, bias: Tensor | None = None)
     axis, epsilon = call.get("axis", -1) % x.ndim, call.get("epsilon", 1e-5)
     inner = list(x.shape[axis:])
     if prod(scale.shape) == prod(inner) and (bias is None or prod(bias.shape) == prod(inner)):
-        y = F.layer_norm(x, inner, scale.reshape(inner), None if bias is None else bias.reshape(inner), epsilon)
+        y = functional.layer_norm(x, inner, scale.reshape(inner), None if bias is None else bias.reshape(inner), epsilon)
     else:
-        y = F.layer_norm(x, inner, None, None, epsilon) * scale
+        y = functional.layer_norm(x, inner, None, None, epsilon) * scale
         y = y if bias is None else y + bias
     if not (call.wants(1) or call.wants(2)):
         return [y]
@@ -84,8 +84,8 @@ def lp_norm(call: Call, x: Tensor) -> Tensor:
 def local_response(call: Call, x: Tensor) -> Tensor:
     """Across `size` neighbouring channels."""
     size = call.get("size")
-    squares = F.pad((x * x).reshape(x.shape[0], 1, x.shape[1], -1), [0, 0, (size - 1) // 2, size - 1 - (size - 1) // 2])
-    sums = F.avg_pool2d(squares, (size, 1), 1).reshape(x.shape)
+    squares = functional.pad((x * x).reshape(x.shape[0], 1, x.shape[1], -1), [0, 0, (size - 1) // 2, size - 1 - (size - 1) // 2])
+    sums = functional.avg_pool2d(squares, (size, 1), 1).reshape(x.shape)
     return x / (call.get("bias", 1.0) + call.get("alpha", 1e-4) * sums) ** call.get("beta", 0.75)
 
 

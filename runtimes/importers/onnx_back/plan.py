@@ -17,9 +17,8 @@ from ....sdk.core.errors import UnsupportedError
 from .bounds import follows, known
 from .call import MAIN_DOMAINS, Call, Constant, Value, decode, subgraphs, title
 from .constants import Constants, free_tensor, to_array
-from .registry import OPERATORS, Operator
-
-_SKIPPED = "If"
+from .registry import Operator
+from .vocabulary import OPERATORS
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from math import prod
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from .call import Call
 from .convolution import Window, pad_window, spatial, window
 from .registry import operator
 
-MAXIMUM = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+MAXIMUM = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+AVERAGE = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 
 
 @operator("MaxPool")
@@ -74,7 +74,7 @@ def _window_mean(x: Tensor, where: Window) -> Tensor:
     if max(where.dilations) == 1:
         return AVERAGE[x.ndim - 2](x, where.kernel, where.strides)
     weight = torch.full((x.shape[1], 1, *where.kernel), 1 / prod(where.kernel), dtype=x.dtype)
-    convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[x.ndim - 2]
+    convolve = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}[x.ndim - 2]
     return convolve(x, weight, None, where.strides, 0, where.dilations, x.shape[1])
 
 

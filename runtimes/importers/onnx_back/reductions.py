@@ -92,8 +92,16 @@ def top(call: Call, x: Tensor, k: Array | None = None) -> list[Tensor]:
     """Values and int64 places, the lower place first among equals."""
     axis, largest = call.get("axis", -1) % x.ndim, bool(call.get("largest", 1))
     count = (call.ints("k", k) or [1])[0]
+    if torch.compiler.is_exporting() and x.is_floating_point():
+        return _traced_top(x, count, axis, largest)
     values, places = torch.sort(x, dim=axis, descending=largest, stable=True)
     return [values.narrow(axis, 0, count), places.narrow(axis, 0, count)]
+
+
+def _traced_top(x: Tensor, count: int, axis: int, largest: bool) -> list[Tensor]:
+    """The operator that engines have, along the last axis; they keep the order of equals, which torch's own leaves open."""
+    values, places = torch.topk((x if largest else -x).movedim(axis, -1), count)
+    return [(values if largest else -values).movedim(-1, axis), places.movedim(-1, axis)]
 
 
 @operator("CumSum", host=(1,))

@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from ....sdk.core.signature import Array
 from .call import Call
@@ -146,7 +146,7 @@ def pad_constant(x: Tensor, before: list[int], after: list[int], value: float) -
     flat = [number for pair in zip(reversed(before), reversed(after), strict=True) for number in pair]
     while len(flat) > 2 and flat[-2:] == [0, 0]:
         flat = flat[:-2]
-    return F.pad(x, flat, value=value) if any(flat) else x
+    return functional.pad(x, flat, value=value) if any(flat) else x
 
 
 def _pad_axis(call: Call, x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
@@ -162,7 +162,7 @@ def depth_to_space(call: Call, x: Tensor) -> Tensor:
     n, c, h, w = x.shape
     b = call.get("blocksize")
     if call.get("mode", "DCR") == "CRD":
-        return F.pixel_shuffle(x, b)
+        return functional.pixel_shuffle(x, b)
     return x.reshape(n, b, b, c // (b * b), h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // (b * b), h * b, w * b)
 
 
