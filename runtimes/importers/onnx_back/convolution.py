@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .call import Call
+from ....sdk.core.signature import Array
+from .call import Call, Constant, Value
 from .registry import operator
 from .shapes import pad_constant
 
@@ -79,22 +81,35 @@ def convolved(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None)
     return CONV[x.ndim - 2](x, weight, bias, where.strides, padding, where.dilations, call.get("group", 1))
 
 
-@operator("ConvTranspose")
-def conv_transpose(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(batch, channels, ...) with weight (in, out / groups, ...); uneven padding is cut off afterwards."""
+@operator("ConvTranspose", raw=(1,))
+def conv_transpose(call: Call, x: Tensor, kernel: Value, bias: Tensor | None = None) -> Tensor:
+    """(batch, channels, ...) with weight (in, out / groups, ...); padding cuts off the full result."""
     rank = x.ndim - 2
     strides, dilations = (tuple(call.get(name) or [1] * rank) for name in ("strides", "dilations"))
-    extra = tuple(call.get("output_padding") or [0] * rank)
-    full = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(x.shape[2:], strides, weight.shape[2:], dilations, strict=True)]
+    extra, groups = tuple(call.get("output_padding") or [0] * rank), call.get("group", 1)
+    if max(strides) > 1 and max(dilations) > 1 and isinstance(kernel, Constant):
+        kernel, dilations = Constant(spread(kernel.array, dilations)), (1,) * rank
+    weight = call.tensor(kernel)
+    reach = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilations, strict=True)]
+    full = [(n - 1) * s + r for n, s, r in zip(x.shape[2:], strides, reach, strict=True)]
     before, after = _transposed_pads(call, x.shape[2:], strides, full, extra)
-    fits = before == after and all(e < max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)) and min(before) >= 0
-    padding, spare = (before, extra) if fits else ((0,) * rank, (0,) * rank)
-    groups = call.get("group", 1)
-    y = TRANSPOSED[rank](x, weight, None if not fits else bias, strides, padding, spare, groups, dilations)
-    if fits:
-        return y
-    y = pad_constant(y, [0, 0, *(-b for b in before)], [0, 0, *(e - a for a, e in zip(after, extra, strict=True))], 0.0)
+    whole = before == after and not any(extra) and all(r - 2 * b == s for b, r, s in zip(before, reach, strides, strict=True))
+    if whole:  # the padding that engines call "same"
+        return TRANSPOSED[rank](x, weight, bias, strides, before, 0, groups, dilations)
+    cut = [e - a for a, e in zip(after, extra, strict=True)]
+    if not any(before) and not any(cut):
+        return TRANSPOSED[rank](x, weight, bias, strides, 0, 0, groups, dilations)
+    y = TRANSPOSED[rank](x, weight, None, strides, 0, 0, groups, dilations)
+    y = pad_constant(y, [0, 0, *(-b for b in before)], [0, 0, *cut], 0.0)
     return y if bias is None else y + bias.reshape(-1, *[1] * rank)
+
+
+def spread(kernel: Array, dilations: Sequence[int]) -> Array:
+    """A kernel (in, out, ...) with its dilation written out as zeros, for engines that take one or a stride, not both."""
+    sizes = [(k - 1) * d + 1 for k, d in zip(kernel.shape[2:], dilations, strict=True)]
+    wide = np.zeros((*kernel.shape[:2], *sizes), kernel.dtype)
+    wide[(slice(None), slice(None), *(slice(None, None, d) for d in dilations))] = kernel
+    return wide
 
 
 def _transposed_pads(

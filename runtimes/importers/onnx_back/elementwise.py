@@ -52,7 +52,7 @@ def whole_quotient(x: Tensor, y: Tensor, nonnegative: bool) -> Tensor:
     """x / y cut towards zero. Engines divide integers downwards; torch's own cut goes through float32 there."""
     if nonnegative or not x.dtype.is_signed:
         return torch.floor_divide(x, y)
-    size = torch.floor_divide(torch.abs(x), torch.abs(y))
+    size = torch.floor_divide(torch.maximum(x, -x), torch.maximum(y, -y))
     return torch.where(torch.ne(x < 0, y < 0), -size, size)
 
 

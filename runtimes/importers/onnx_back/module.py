@@ -18,6 +18,7 @@ from .call import MAIN_DOMAINS, Constant, Value
 from .constants import Constants
 from .dtypes import torch_dtype
 from .plan import Layout, Step, used, zeros
+from .quantization import QUANTIZED
 
 
 class OnnxModule(torch.nn.Module):
@@ -41,7 +42,7 @@ class OnnxModule(torch.nn.Module):
         self.dtypes = tuple(torch_dtype(value.type.tensor_type.elem_type) for value in infos)
         self.constants = Constants()
         layout = self._lay_out(model)
-        self.steps, self.notes = tuple(layout.steps), notes(layout.steps)
+        self.steps, self.notes = tuple(layout.steps), (*quantized(layout.steps), *layout.notes)
         needed = used(self.steps) | set(self.outputs)
         self.known = {name: value for name, value in layout.values.items() if isinstance(value, Constant) and name in needed}
         for name in self.outputs:
@@ -120,7 +121,7 @@ def _dimensions(info: ValueInfoProto, fixed: Mapping[str, int]) -> list[int | st
     return [size.dim_value if size.HasField("dim_value") else fixed.get(size.dim_param, size.dim_param) for size in sizes]
 
 
-def notes(steps: Sequence[Step]) -> tuple[str, ...]:
-    """One sentence for each way in which the module differs from the graph."""
-    quantized = sorted({step.call.type for step in steps if "uantize" in step.call.type})
-    return (f"{', '.join(quantized)} run in float32 with rounding and saturation, not in integers.",) if quantized else ()
+def quantized(steps: Sequence[Step]) -> tuple[str, ...]:
+    """A sentence that names the quantised operators among the steps, if there are any."""
+    found = sorted({step.call.type for step in steps} & set(QUANTIZED))
+    return (f"{', '.join(found)} run in float32 with rounding and saturation, not in integers.",) if found else ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from onnx import GraphProto, NodeProto, numpy_helper
@@ -19,6 +20,8 @@ from .call import MAIN_DOMAINS, Call, Constant, Value, decode, subgraphs, title
 from .constants import Constants, free_tensor, to_array
 from .registry import Operator
 from .vocabulary import OPERATORS
+
+BRANCHES = ("then_branch", "else_branch")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Layout:
         values: by name: what the zeros gave, or the constant.
         steps: what is left to do at run time.
         nonnegative: names of values that hold no negative number.
+        notes: what the steps do otherwise than the graph says.
     """
 
     constants: Constants
@@ -50,6 +54,7 @@ class Layout:
     values: dict[str, Value]
     steps: list[Step] = field(default_factory=list[Step])
     nonnegative: set[str] = field(default_factory=set[str])
+    notes: list[str] = field(default_factory=list[str])
 
     def add(self, graph: GraphProto, scope: Mapping[str, str]) -> None:
         """Lay out a graph whose names are renamed by `scope`. Raises UnsupportedError naming every node without a lowering."""
@@ -98,25 +103,80 @@ class Layout:
                 raise UnsupportedError(f"The ONNX node {step.call.name} makes an empty tensor", got=tuple(value.shape))
 
     def _branch(self, node: NodeProto, scope: Mapping[str, str]) -> None:
-        """A constant condition picks its branch; otherwise both run and the condition picks among their results."""
-        attributes = decode(node)
-        condition = self.values[scope.get(node.input[0], node.input[0])]
-        if isinstance(condition, Constant):
-            chosen = attributes["then_branch" if condition.array.reshape(-1)[0] else "else_branch"]
-            self._inline(chosen, node, scope, "branch")
+        """A constant condition picks its branch; otherwise both run, without effects as they are, and it picks their results."""
+        branches = decode(node)
+        condition = scope.get(node.input[0], node.input[0])
+        value, targets = self.values[condition], [scope.get(name, name) for name in node.output]
+        if isinstance(value, Constant):
+            chosen = "then_branch" if value.array.reshape(-1)[0] else "else_branch"
+            for target, name in zip(targets, self._inline(branches[chosen], targets[0], scope, chosen), strict=True):
+                self._pass_on(node, target, name)
             return
-        raise UnsupportedError(f"The ONNX node {title(node)} chooses a branch by the data")
+        self._both(node, branches, scope, condition, targets)
 
-    def _inline(self, graph: GraphProto, node: NodeProto, scope: Mapping[str, str], word: str) -> None:
-        prefix = f"{node.output[0]}/{word}/"
-        inner = {**scope, **{name: prefix + name for name in defined(graph)}}
+    def _both(self, node: NodeProto, branches: Mapping[str, Any], scope: Mapping[str, str], condition: str, targets: list[str]) -> None:
+        """A branch that these dimensions do not allow makes NaN: where the data choose it, the graph itself would fail."""
+        failed = {name: error for name in BRANCHES if (error := self._failure(branches[name], scope))}
+        if len(failed) == len(BRANCHES):
+            raise next(iter(failed.values()))
+        results = {name: self._inline(branches[name], targets[0], scope, name) for name in BRANCHES if name not in failed}
+        for name, error in failed.items():
+            results[name] = self._impossible(node, targets, next(iter(results.values())), error)
+            self.notes.append(f"Where the data choose the {name} of {title(node)}, which these dimensions do not allow, the answer is NaN")
+        for target, *names in zip(targets, *(results[name] for name in BRANCHES), strict=True):
+            self._choose(node, target, (condition, *names))
+
+    def _failure(self, graph: GraphProto, scope: Mapping[str, str]) -> UnsupportedError | None:
+        """Why a branch cannot be laid out here, tried on the side."""
+        aside = Layout(Constants(), self.opset, dict(self.values), nonnegative=set(self.nonnegative))
+        try:
+            aside._inline(graph, "trial", scope, "branch")
+        except UnsupportedError as error:
+            return error
+        return None
+
+    def _impossible(self, node: NodeProto, targets: list[str], others: list[str], error: UnsupportedError) -> list[str]:
+        """NaN in the shape of the other branch's results. Raises the error where a result cannot hold NaN."""
+        for target, other in zip(targets, others, strict=True):
+            tensor = self.constants.place(value) if isinstance(value := self.values[other], Constant) else value
+            if not tensor.is_floating_point():
+                raise error
+            self.hold(f"{target}/impossible", Constant(to_array(torch.full_like(tensor, float("nan")))))
+        return [f"{target}/impossible" for target in targets]
+
+    def _inline(self, graph: GraphProto, prefix: str, scope: Mapping[str, str], branch: str) -> list[str]:
+        """Lay a branch out with names of its own; the names of its results."""
+        inner = {**scope, **{name: f"{prefix}/{branch}/{name}" for name in defined(graph)}}
         self.add(graph, inner)
-        for name, output in zip(node.output, graph.output, strict=True):
-            target, source = scope.get(name, name), inner.get(output.name, output.name)
-            call = Call("Identity", f"{title(node)} output", self.opset, {}, (target,), self.constants.place)
-            self.perform(Step(call, OPERATORS["Identity"], (source,)))
-            if source in self.nonnegative:
-                self.nonnegative.add(target)
+        return [inner.get(output.name, output.name) for output in graph.output]
+
+    def _pass_on(self, node: NodeProto, target: str, source: str) -> None:
+        self.perform(Step(self._call(node, "Identity", target), OPERATORS["Identity"], (source,)))
+        if source in self.nonnegative:
+            self.nonnegative.add(target)
+
+    def _choose(self, node: NodeProto, target: str, names: tuple[str, ...]) -> None:
+        then, other = (self.values[name] for name in names[1:])
+        if shape_of(then) != shape_of(other):
+            got = f"{shape_of(then)} and {shape_of(other)}"
+            raise UnsupportedError(f"The branches of the ONNX node {title(node)}, chosen by the data, differ in shape", got=got)
+        self.perform(Step(self._call(node, "If", target), CHOICE, names))
+
+    def _call(self, node: NodeProto, kind: str, target: str) -> Call:
+        return Call(kind, title(node), self.opset, {}, (target,), self.constants.place)
+
+
+def choose(call: Call, condition: Tensor, then: Tensor, other: Tensor) -> Tensor:
+    """One of two results of equal shape."""
+    return torch.where(condition.reshape(()), then, other)
+
+
+CHOICE = Operator(choose)
+
+
+def shape_of(value: Value) -> tuple[int, ...]:
+    """The shape of a tensor or constant."""
+    return tuple(value.array.shape if isinstance(value, Constant) else value.shape)
 
 
 def as_value(result: Tensor | object) -> Value:

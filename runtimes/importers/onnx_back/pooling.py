@@ -61,9 +61,6 @@ def _grown(size: int, before: int, after: int, reach: int, stride: int) -> int:
 def average_pool(call: Call, x: Tensor) -> Tensor:
     """Sums of windows over how many numbers each counts, which is known beforehand."""
     where, inclusive = pool_window(call, x), bool(call.get("count_include_pad", 0))
-    plain = max(where.dilations) == 1
-    if plain and where.even and not call.get("ceil_mode", 0) and all(2 * b <= k for b, k in zip(where.before, where.kernel, strict=True)):
-        return AVERAGE[x.ndim - 2](x, where.kernel, where.strides, where.before, False, inclusive)
     mean = _window_mean(pad_window(x, where, 0.0), where)
     share = _shares(call, tuple(x.shape[2:]), where, inclusive)
     return mean if bool(np.all(share == 1)) else mean * call.tensor(share.astype(np.float32)).to(x.dtype)

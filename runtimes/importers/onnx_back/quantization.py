@@ -10,6 +10,10 @@ from .convolution import convolved
 from .dtypes import torch_dtype
 from .registry import operator
 
+QUANTIZED = (
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv",
+)  # fmt: skip
+
 
 def _shaped(call: Call, value: Tensor, x: Tensor) -> Tensor:
     """A scale or zero point so that it meets its axis of x."""
