@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +33,8 @@ Call: TypeAlias = Callable[[Sequence[Array]], "list[Array]"]
 POOL_BYTES = 128 << 20
 """A second interpreter is opened for a second thread only where its weights, which every signature packs anew, stay below this."""
 POOL_LIMIT = 8
+MOST_ROUTES = 1024
+"""Combinations of shapes whose route is remembered."""
 
 
 class TfliteEngine:
@@ -50,6 +54,7 @@ class TfliteEngine:
         self._plan = plan
         self._index = {name: place for place, name in enumerate(self.outputs)}
         self._pool = _Pool(lambda: open_calls(file, plan, threads), _interpreters(file, plan))
+        self._routes: dict[tuple[tuple[int, ...], ...], Route] = {}
 
     def run(self, names: list[str], feeds: dict[str, Array], cancel: Cancel | None = None) -> list[Array]:
         """The outputs `names` for the inputs `feeds`, whose names are exactly the file's.
@@ -59,32 +64,71 @@ class TfliteEngine:
             InputError: a dimension is longer than anything that was compiled.
         """
         _obey(cancel)
-        sizes = self._plan.sizes({name: np.shape(feeds[name]) for name in self.inputs})
-        pieces = self._plan.fit(sizes)
-        with self._pool.borrowed() as calls:
-            try:
-                made = self._answer(calls, pieces, sizes, [feeds[name] for name in self.inputs], cancel)
-            except (ValueError, RuntimeError, TypeError) as error:
-                raise EngineError(f"The TFLite interpreter failed: {_first_line(error)}") from error
+        arrays = [feeds[name] for name in self.inputs]
+        route = self._route(tuple([array.shape for array in arrays]))
+        calls = self._pool.take()
+        try:
+            made = calls[route.key](arrays) if route.key is not None else self._pieced(calls, route, arrays, cancel)
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise EngineError(f"The TFLite interpreter failed: {_first_line(error)}") from error
+        finally:
+            self._pool.give(calls)
         return [made[self._index[name]] for name in names]
 
-    def _answer(self, calls: Mapping[str, Call], pieces: Sequence[Piece], sizes: Mapping[str, int], feeds: list[Array],
-                cancel: Cancel | None) -> list[Array]:  # fmt: skip
+    def _route(self, shapes: tuple[tuple[int, ...], ...]) -> Route:
+        """How a call of these shapes is answered; worked out once per combination of shapes."""
+        found = self._routes.get(shapes)
+        if found is None:
+            found = route(self._plan, shapes)
+            if len(self._routes) < MOST_ROUTES:
+                self._routes[shapes] = found
+        return found
+
+    def _pieced(self, calls: Mapping[str, Call], route: Route, feeds: Sequence[Array], cancel: Cancel | None) -> list[Array]:
         plan = self._plan
-        if len(pieces) == 1 and all(sizes.get(symbol, size) == size for symbol, size in plan.signatures[pieces[0].key].items()):
-            return calls[pieces[0].key](feeds)
-        outputs = [np.empty(concrete(slot.shape, sizes), NUMPY[slot.dtype]) for slot in plan.outputs]
-        for piece in pieces:
+        outputs: list[Array] = []
+        for piece in route.pieces:
             _obey(cancel)
             held = plan.signatures[piece.key]
             padded = [fitted(slot, feed, piece, held, plan.batch) for slot, feed in zip(plan.inputs, feeds, strict=True)]
-            for slot, whole, part in zip(plan.outputs, outputs, calls[piece.key](padded), strict=True):
+            made = calls[piece.key](padded)
+            outputs = outputs or [room(slot, part, route.sizes) for slot, part in zip(plan.outputs, made, strict=True)]
+            for slot, whole, part in zip(plan.outputs, outputs, made, strict=True):
                 keep(slot, whole, part, piece, plan.batch)
-        return outputs
+        return outputs or [np.zeros(concrete(slot.shape, route.sizes), NUMPY[slot.dtype]) for slot in plan.outputs]
 
     def close(self) -> None:
         """Drop the interpreters; calls under way finish."""
         self._pool.close()
+
+
+@dataclass(frozen=True)
+class Route:
+    """How calls of certain shapes are answered.
+
+    Attributes:
+        key: the signature of just these shapes, called as it is; None where the call comes in pieces or is padded.
+        pieces: calls of the engine otherwise.
+        sizes: symbol -> size in the call.
+    """
+
+    key: str | None
+    pieces: tuple[Piece, ...]
+    sizes: Mapping[str, int]
+
+
+def route(plan: Plan, shapes: Sequence[tuple[int, ...]]) -> Route:
+    """The route for inputs of these shapes. Raises InputError for a size that was not compiled."""
+    sizes = plan.sizes({slot.name: shape for slot, shape in zip(plan.inputs, shapes, strict=True)})
+    pieces = tuple(plan.fit(sizes))
+    whole = len(pieces) == 1 and all(sizes.get(symbol, size) == size for symbol, size in plan.signatures[pieces[0].key].items())
+    return Route(pieces[0].key if whole else None, pieces, sizes)
+
+
+def room(slot: Slot, part: Array, sizes: Mapping[str, int]) -> Array:
+    """An answer to be filled, from its first piece: symbolic axes have the call's sizes, others the piece's."""
+    shape = [sizes.get(size, held) if isinstance(size, str) else held for size, held in zip(slot.shape, part.shape, strict=True)]
+    return np.empty(shape, part.dtype)
 
 
 def fitted(slot: Slot, feed: Array, piece: Piece, held: Mapping[str, int], batch: str | None) -> Array:
@@ -159,49 +203,50 @@ def _place(places: Mapping[str, int], slot: Slot) -> int:
 
 
 class _Pool:
-    """Interpreters that calls borrow, one each; opened when a call finds none free, up to `limit`."""
+    """Interpreters that calls borrow, one each; opened when a call finds none free, up to `limit`. The first is opened at once."""
 
     def __init__(self, open_one: Callable[[], Mapping[str, Call]], limit: int) -> None:
-        self._open, self._limit = open_one, limit
-        self._free: list[Mapping[str, Call]] = [open_one()]
-        self._opened = 1
-        self._closed = False
-        self._changed = threading.Condition()
+        self._open, self._limit, self._opened = open_one, limit, 1
+        self._lock, self._closed = threading.Lock(), False
+        self._free: SimpleQueue[Mapping[str, Call] | None] = SimpleQueue()
+        self._free.put(open_one())
 
-    @contextmanager
-    def borrowed(self) -> Generator[Mapping[str, Call]]:
-        """One interpreter's calls for the length of a call. Raises EngineError when closed."""
-        calls = self._taken()
+    def take(self) -> Mapping[str, Call]:
+        """An interpreter's calls, to be given back. Raises EngineError when closed."""
         try:
-            yield calls
-        finally:
-            with self._changed:
-                if not self._closed:
-                    self._free.append(calls)
-                self._changed.notify()
+            calls = self._free.get_nowait()
+        except Empty:
+            calls = self._another()
+        if calls is None or self._closed:
+            self._free.put(None)  # for the next one who waits
+            raise EngineError("The session is closed", reason="closed", fix="Load the artifact again.")
+        return calls
 
-    def _taken(self) -> Mapping[str, Call]:
-        with self._changed:
-            while not self._free and not self._closed and self._opened >= self._limit:
-                self._changed.wait()
-            if self._closed:
-                raise EngineError("The session is closed", reason="closed", fix="Load the artifact again.")
-            if self._free:
-                return self._free.pop()
-            self._opened += 1
+    def give(self, calls: Mapping[str, Call]) -> None:
+        """Back to the pool."""
+        if not self._closed:
+            self._free.put(calls)
+
+    def _another(self) -> Mapping[str, Call] | None:
+        with self._lock:
+            more = self._opened < self._limit and not self._closed
+            self._opened += more
+        if not more:
+            return self._free.get()
         try:
             return self._open()
         except BaseException:
-            with self._changed:
+            with self._lock:
                 self._opened -= 1
-                self._changed.notify()
             raise
 
     def close(self) -> None:
         """Drop the free interpreters, and the others when they come back."""
-        with self._changed:
-            self._closed, self._free = True, []
-            self._changed.notify_all()
+        self._closed = True
+        with suppress(Empty):
+            while True:
+                self._free.get_nowait()
+        self._free.put(None)
 
 
 def _interpreters(file: Path, plan: Plan) -> int:

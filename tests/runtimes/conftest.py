@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from portside.runtimes import samples
 from portside.runtimes.onnx_weights import TensorPart, pack_files, stage_file
 from portside.sdk.core.contract import Contract
+from portside.sdk.core.errors import PortsideError
 from portside.sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, Annotations, Content, Stage
 from portside.sdk.core.package import write
 
@@ -24,6 +27,34 @@ def faulty():
     module = sys.modules["faulty_runtime"] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def remembering(tmp_path_factory):
+    """Runtime class -> the same with compiles remembered for the session: a lowering in a process of its own takes seconds."""
+    folder = tmp_path_factory.mktemp("remembered")
+    kept = {}
+
+    def remember(runtime):
+        class Remembering(runtime):
+            def compile(self, package, options, out):
+                key = (runtime.name, package.digest, options.taps, repr(sorted(options.extra.items())))
+                if key not in kept:
+                    kept[key] = self._made(package, options, folder / str(len(kept)))
+                if isinstance(kept[key], PortsideError):
+                    raise kept[key]
+                shutil.copytree(kept[key].path, out)
+                return replace(kept[key], path=out)
+
+            def _made(self, package, options, out):
+                try:
+                    return super().compile(package, options, out)
+                except PortsideError as error:
+                    return error
+
+        return Remembering
+
+    return remember
 
 
 @pytest.fixture(params=sorted(samples.SAMPLES))

@@ -10,10 +10,24 @@ from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.sdk.core.errors import UnsupportedError
 
 
-@pytest.mark.parametrize("name", sorted(base.installed()))
-@pytest.mark.parametrize("check", checks.ALL, ids=str)
-def test_installed_runtimes_conform(name, check, tmp_path):
-    check(base.installed()[name], tmp_path)
+REMEMBERED = ("tflite",)
+"""Targets whose compiles take seconds: one compile per sample serves all checks but "compile is repeatable"."""
+LONG = ("answers equal the reference", "cancel before a call", "cancel during a call", "compile is repeatable")
+"""Checks that compile 3,000 operators, or compile afresh: minutes where the lowering is slow."""
+
+
+def pairs():
+    for name in sorted(base.installed()):
+        for check in checks.ALL:
+            marks = [pytest.mark.slow, pytest.mark.timeout(600)] if name in REMEMBERED and check.name in LONG else []
+            yield pytest.param(name, check, marks=marks, id=f"{check}-{name}")
+
+
+@pytest.mark.parametrize(("name", "check"), list(pairs()))
+def test_installed_runtimes_conform(name, check, tmp_path, remembering):
+    runtime = base.installed()[name]
+    afresh = name not in REMEMBERED or check.name == "compile is repeatable"
+    check(runtime if afresh else remembering(runtime), tmp_path)
 
 
 def test_the_fake_conforms(faulty):
