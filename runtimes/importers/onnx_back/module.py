@@ -62,7 +62,17 @@ class OnnxModule(torch.nn.Module):
         return tuple(zeros(shape, dtype) for shape, dtype in zip(self.shapes, self.dtypes, strict=True))
 
     def _lay_out(self, model: ModelProto) -> Layout:
-        values: dict[str, Value] = dict(zip(self.inputs, self.examples(), strict=True))
+        """On zeros, which every lookup takes; on ones where zeros end in a division by zero."""
+        try:
+            return self._lay_out_on(model, 0)
+        except UnsupportedError as error:
+            if not isinstance(error.__cause__, RuntimeError):
+                raise
+            self.constants = Constants()
+            return self._lay_out_on(model, 1)
+
+    def _lay_out_on(self, model: ModelProto, number: int) -> Layout:
+        values: dict[str, Value] = {name: torch.full_like(x, number) for name, x in zip(self.inputs, self.examples(), strict=True)}
         layout = Layout(self.constants, opset(model), values)
         with torch.no_grad():
             layout.add(model.graph, {})

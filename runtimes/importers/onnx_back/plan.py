@@ -1,6 +1,6 @@
 """Laying a graph out: constants are folded, branches with a known condition chosen, the rest becomes a list of steps.
 
-The graph is run once on zeros of the fixed shapes. What no input reaches is a constant from then on, shapes included; a
+The graph is run once on made-up numbers in the fixed shapes. What no input reaches is a constant from then on, shapes included; a
 node that made only constants leaves no step.
 """
 
@@ -43,7 +43,7 @@ class Layout:
     """A graph while it is laid out.
 
     Attributes:
-        values: by name: what the zeros gave, or the constant.
+        values: by name: what the made-up inputs gave, or the constant.
         steps: what is left to do at run time.
         nonnegative: names of values that hold no negative number.
         notes: what the steps do otherwise than the graph says.
