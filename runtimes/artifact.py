@@ -4,6 +4,7 @@
     engine/           the runtime's own files
     codec/ contract/  copied from the package, so that `predict` and re-verification work without it
     host/             host-stage sources, where there are any
+    web/, *.html, *.js, *.d.ts     scripts and pages of a browser bundle
 
 Opening it is audited like a package: nothing is loaded before the seal and every file's digest are checked. The seal
 catches accidents and edits by hand; against an attacker an artifact is signed (a Release) or pinned by its digest.
@@ -27,7 +28,9 @@ from ..sdk.core.package import Package, check_path
 from ..sdk.core.signature import Signature
 
 ARTIFACT_FORMAT = 1
-FOLDERS = ("engine", "codec", "contract", "host")
+FOLDERS = ("engine", "codec", "contract", "host", "web")
+PAGES = ("index.html", "model.js", "model.d.ts")
+"""Files beside artifact.json that an artifact may have: those by which a folder is a web site."""
 DESCRIPTION = "artifact.json"
 _TYPES: Mapping[str, type] = {
     "target": str, "package": str, "program": str, "name": str, "codec": list, "stages": list, "lossy": bool, "engine": dict,
@@ -83,8 +86,8 @@ class Artifact:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the engine's files: what has to be shipped to run the model."""
-        return sum(entry.size for name, entry in self.files.items() if name.startswith("engine/"))
+        """Bytes of the engine's files and of a bundle's scripts: what has to be shipped to run the model."""
+        return sum(entry.size for name, entry in self.files.items() if name.startswith(("engine/", "web/")) or name in PAGES)
 
     def contract(self) -> Contract:
         """The golden cases that travelled along. Raises FormatError when there are none."""
@@ -121,15 +124,22 @@ class Artifact:
         os.replace(temporary, self.path / DESCRIPTION)
 
 
-def begin(package: Package, target: str, out: Path) -> Artifact:
+def begin(package: Package, target: str, out: Path, *, public: bool = False) -> Artifact:
     """Make the folder `out` with everything that is the same for every target; the runtime adds `engine/`.
 
     Finish with `finish`, which lists the files.
+
+    Args:
+        package: audited.
+        target: name of the runtime.
+        out: does not exist yet.
+        public: the folder is made to be shown to anybody: golden rows stay behind unless they are shareable.
     """
     out.mkdir(parents=True)
     (out / "engine").mkdir()
+    folders = ("codec", "host") if public and not _shareable(package) else ("codec", "contract", "host")
     for name in package.content.files:
-        if name.split("/", 1)[0] in ("codec", "contract", "host"):
+        if name.split("/", 1)[0] in folders:
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package.path / name, out / name)
     content = package.content
@@ -137,6 +147,11 @@ def begin(package: Package, target: str, out: Path) -> Artifact:
         path=out, target=target, name=package.name, package_digest=package.digest,
         program_digest=content.program_digest, signature=content.signature, codec=content.codec, stages=content.stages,
     )  # fmt: skip
+
+
+def _shareable(package: Package) -> bool:
+    files = package.content.files
+    return CONTRACT in files and Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS)).shareable
 
 
 def finish(artifact: Artifact, **known: Any) -> Artifact:
@@ -233,7 +248,8 @@ def _audit(artifact: Artifact) -> None:
         if file.is_file() and name != DESCRIPTION:
             present.add(name)
     for name, entry in artifact.files.items():
-        check_path(name, FOLDERS)
+        if name not in PAGES:
+            check_path(name, FOLDERS)
         if name not in present:
             raise IntegrityError("A file that the artifact lists is missing", got=name)
         if entry_of(artifact.path / name) != entry:

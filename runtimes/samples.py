@@ -50,7 +50,7 @@ class Sample:
     def write(self, out: Path) -> Package:
         """The package, with a contract of batches of 1, 2 and 16 rows."""
         cases = [Case(self._rim(self.inputs(rows)), self.truth(self.inputs(rows)), why=("dims",) * rows) for rows in (1, 2, 16)]
-        head, tensors = Contract(tuple(cases), self.rules).to_bytes()
+        head, tensors = Contract(tuple(cases), self.rules, shareable=True).to_bytes()
         files = {"program/00-main.onnx": self.model.SerializeToString(deterministic=True), CONTRACT: head, CONTRACT_TENSORS: tensors}
         graph = self.model.graph
         stage = Stage("graph", "main", "program/00-main.onnx", tuple(v.name for v in graph.input), tuple(v.name for v in graph.output))
