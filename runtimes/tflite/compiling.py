@@ -15,6 +15,7 @@ from ..base import CompileOptions
 from ..hardware import built_on
 from ..onnx_files import write_model
 from ..segments import SegmentSpec
+from .cost import filled
 from .lowering import TIMEOUT_S, lower, workplace
 from .plan import Plan
 from .proving import prove
@@ -50,6 +51,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
                 write_model(part.model, folder / f"{_stem(part)}.onnx")
         jobs = tuple(Job(Path(file).stem, plan, whole) for file, plan in plans.items())
         answer = lower(Request(jobs, source, str(package.path)), folder, float(extra.get("timeout_s", TIMEOUT_S)))
+        plans = {file: filled(plan, folder / Path(file).name) for file, plan in plans.items()}
         prove(package, parts, plans, folder)
         artifact = begin(package, target, out)
         for file in plans:

@@ -163,7 +163,8 @@ def open_calls(file: Path, plan: Plan, threads: int) -> dict[str, Call]:
         interpreter = Interpreter(model_path=str(file), num_threads=threads)
         return {key: _call(interpreter, key, plan) for key in plan.signatures}
     except (ValueError, RuntimeError) as error:
-        raise EngineError(f"The TFLite interpreter cannot open the model: {_first_line(error)}", got=file.name) from error
+        raise EngineError(f"The TFLite interpreter cannot open the model: {_first_line(error)}", got=file.name,
+                          fix="A newer interpreter may hold it: pip install --upgrade ai-edge-litert") from error  # fmt: skip
 
 
 def _call(interpreter: Any, key: str, plan: Plan) -> Call:

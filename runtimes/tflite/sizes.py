@@ -121,7 +121,7 @@ def contract_of(package: Package) -> Contract | None:
 
 
 def _buckets(package: Package, symbol: str, pads: Mapping[str, Any]) -> tuple[int, ...]:
-    """Default sizes: half of the golden rows, all of them, and the longest that the codec makes."""
+    """Default sizes: half of the golden rows fit the first, all fit the second, the third is the longest that the codec makes."""
     names = carriers(package.signature, symbol)
     if unknown := [name for name in names if name not in pads]:
         raise UnsupportedError(
@@ -130,20 +130,20 @@ def _buckets(package: Package, symbol: str, pads: Mapping[str, Any]) -> tuple[in
             fix=f"Say which sizes to answer: sizes={{{symbol!r}: (64, 128)}}; others are refused, because nobody knows what pads "
             f"{unknown[0]!r}. Or pack with a fixed size, or compile for onnx-cpu.",
         )  # fmt: skip
-    lengths = _lengths(package, symbol)
+    lengths = _lengths(package, symbol, pads)
     limits = [step.get("options", {}).get("max_length") for step in package.content.codec if set(step["produces"]) & set(names)]
     longest = [limit for limit in limits if isinstance(limit, int)]
     usual = {_up(float(np.median(lengths))), _up(max(lengths))} if lengths else set[int]()
     return tuple(sorted({*(size for size in usual if not longest or size < min(longest)), *longest[:1]}))
 
 
-def _lengths(package: Package, symbol: str) -> list[int]:
-    """How long the dimension is in each golden row: filled places where there is a mask, else the tensor's size."""
-    contract = contract_of(package)
-    name = carriers(package.signature, symbol)[-1]
+def _lengths(package: Package, symbol: str, pads: Mapping[str, Any]) -> list[int]:
+    """How long each golden row is, without what it was padded with."""
+    name = carriers(package.signature, symbol)[0]
     axis = package.signature.input(name).shape.index(symbol)
-    cases = contract.cases if contract else ()
-    return [case.inputs[name].shape[axis] for case in cases for _ in range(max(case.rows, 1))]
+    contract = contract_of(package)
+    rows = [row for case in (contract.cases if contract else ()) for row in case.inputs[name] if axis == 1]
+    return [int(np.max(np.flatnonzero(row != pads[name]), initial=0)) + 1 for row in rows if row.ndim == 1]
 
 
 def _up(length: float) -> int:

@@ -27,16 +27,24 @@ def weights_bytes(files: Iterable[Path]) -> dict[str, int]:
 def operators(file: Path) -> dict[str, int]:
     """Operator -> how often it stands in the file's first signature."""
     model = open_model(file)
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-    codes = [model.OperatorCodes(place) for place in range(model.OperatorCodesLength())]
+    names, graph = operator_names(model), model.Subgraphs(0)
     counts: dict[str, int] = {}
-    graph = model.Subgraphs(0)
     for place in range(graph.OperatorsLength()):
-        code = codes[graph.Operators(place).OpcodeIndex()]
-        custom = code.CustomCode()
-        name = custom.decode() if custom else names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        name = names[graph.Operators(place).OpcodeIndex()]
         counts[name] = counts.get(name, 0) + 1
     return dict(sorted(counts.items()))
+
+
+def operator_names(model: Any) -> list[str]:
+    """Name by the number that the file's operators refer to."""
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    codes = [model.OperatorCodes(place) for place in range(model.OperatorCodesLength())]
+    return [code.CustomCode().decode() if code.CustomCode() else names[_number(code)] for code in codes]
+
+
+def _number(code: Any) -> int:
+    """Old files keep it in the field that is now called deprecated."""
+    return max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
 
 
 def open_model(file: Path) -> Any:
