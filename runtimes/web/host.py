@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ...sdk.core.errors import EngineError
 
@@ -24,7 +24,10 @@ TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8", ".json": "application/json", ".wasm": "application/wasm", ".ts": "text/plain; charset=utf-8",
 }  # fmt: skip
-POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'"
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'"
+)
 """The strictest policy that a bundle must live under."""
 ISOLATED: Mapping[str, str] = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 _CHUNK = 1 << 20
@@ -74,11 +77,11 @@ class Mount:
 
 
 class Host:
-    """The server, on a port of its own choice."""
+    """The server, on a port of its own choice (0) or a given one. Raises OSError where that is taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self._mounts: dict[str, Mount] = {}
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.host = self
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="portside-host", daemon=True)
@@ -125,7 +128,6 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = 600
-    server: _Server
 
     def do_GET(self) -> None:
         """A file, or what a call sends."""
@@ -148,10 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _mount(self) -> tuple[Mount | None, str]:
         """The mount that is asked for and the path below it; the query is for the page alone."""
-        if self.headers.get("Host") != self.server.host.origin.removeprefix("http://"):
+        host = cast("_Server", self.server).host
+        if self.headers.get("Host") != host.origin.removeprefix("http://"):
             return None, ""
         token, _, path = self.path.partition("?")[0].removeprefix("/").partition("/")
-        return self.server.host.found(token), path
+        return host.found(token), path
 
     def _send(self, mount: Mount, kind: str, body: bytes) -> None:
         self._head(mount, kind, len(body))

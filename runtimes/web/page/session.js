@@ -11,8 +11,8 @@ const methods = {
   async load(options) {
     const { load } = await import(`${BUNDLE}model.js`);
     model = await load(BUNDLE, options);
-    const { fields, threads, isolated } = model.info;
-    return { fields, threads, isolated };
+    const { threads, isolated } = model.info;
+    return { threads, isolated };
   },
   async run(inputs, signal) {
     return model.run(inputs, { signal });
@@ -24,9 +24,9 @@ const methods = {
     return measure(() => model.run(inputs, { signal }), repeats, seconds);
   },
   async start({ inputs, options }) {
-    const info = await methods.load(options);
+    await methods.load(options);
     await model.run(inputs);
-    return { answered_ms: performance.now(), isolated: info.isolated };
+    return performance.now();
   },
   async memory() {
     return memory();
