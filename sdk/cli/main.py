@@ -30,6 +30,7 @@ COMMANDS = {
     "verify": "compare artifacts with the reference answers of their packages",
     "release": "put compiled artifacts of one package into the store, for devices and pages",
     "bench": "measure latency, throughput, memory, size and cold start",
+    "preview": "open a browser bundle in your browser, served from this machine",
     "serve": "serve a deployment over HTTP, with its fallbacks",
     "store": "push, pull, ls, tag, lineage, gc, fsck",
     "records": "list what was served, newest last",

@@ -1,0 +1,27 @@
+/** The head of the page: what this model is, its digest, how it was proven, its licence, and the files behind it. */
+
+import { copyButton, el, icon } from "./element.js";
+
+/** @param {any} info @param {any} artifact */
+export function showHeader(info, artifact) {
+  document.title = info.name;
+  /** @type {HTMLElement} */ (document.getElementById("name")).textContent = info.name;
+  /** @type {HTMLElement} */ (document.getElementById("facts")).replaceChildren(...facts(info, artifact));
+}
+
+/** @param {any} info @param {any} artifact */
+function facts(info, artifact) {
+  const short = info.package.replace("sha256:", "").slice(0, 12);
+  const digest = copyButton("Copy the package digest", () => info.package, "button.digest", [short]);
+  const licence = info.licence ?? artifact.licence;
+  const links = [["artifact.json", "artifact.json"], ["model.d.ts", "API"]].map(([file, name]) => el("a", { href: file }, name));
+  return [verdict(artifact.verified), digest, el("span", {}, `${info.target}, in this browser`), licence && el("span", {}, licence), el("span.links", {}, ...links)].filter(Boolean);
+}
+
+/** @param {any} verified */
+function verdict(verified) {
+  if (!verified?.verdict) return null;
+  const passed = verified.verdict === "passed";
+  const rows = verified.rows ? ` on ${Number(verified.rows).toLocaleString("en")} golden rows` : "";
+  return el(`span.verdict${passed ? "" : ".no"}`, {}, icon(passed ? "shield" : "wrong"), passed ? `Verified${rows}` : `Verification: ${verified.verdict}`);
+}

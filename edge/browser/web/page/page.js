@@ -1,0 +1,172 @@
+/** The demo page of a bundle: loads the model, makes the form from its signature, and answers as the inputs change. */
+
+import { load } from "../../model.js";
+import { answerNodes, empty, failure, spoken } from "./answer.js";
+import { el } from "./element.js";
+import { describe, fillForm, makeField, readForm } from "./form.js";
+import { compared, goldenPicker, goldenRows, named } from "./golden.js";
+import { showHeader } from "./header.js";
+import { latest } from "./live.js";
+import { memory } from "./memory.js";
+import { peek } from "./peek.js";
+import { ground, layoutOf } from "./pixels.js";
+import { receiptPart } from "./receipt.js";
+import { readBack, tokenCounter } from "./tokens.js";
+
+const BUNDLE = new URL("../../", import.meta.url);
+const PAUSE_MS = 140;
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** @param {string} path */
+async function read(path) {
+  const response = await fetch(new URL(path, BUNDLE));
+  if (!response.ok) throw new Error(`${path} cannot be read: ${response.status}`);
+  return response.arrayBuffer();
+}
+
+/** @param {unknown} progress a share of one, or {loaded, total} in bytes */
+function showProgress(progress) {
+  const { loaded, total } = /** @type {any} */ (typeof progress === "object" && progress ? progress : { loaded: progress, total: 1 });
+  const share = total ? Math.min(1, Number(loaded) / Number(total)) : 0;
+  /** @type {HTMLElement} */ (at("loading").firstElementChild).style.transform = `scaleX(${Math.max(0.04, share)})`;
+  at("loading").setAttribute("aria-valuenow", String(Math.round(share * 100)));
+}
+
+async function start() {
+  at("stuck").remove();
+  at("body").replaceChildren(empty("Loading the model", "It is fetched once and runs on this device."));
+  try {
+    const artifact = JSON.parse(new TextDecoder().decode(await read("artifact.json")));
+    const model = await load(undefined, { onprogress: showProgress });
+    const golden = await goldenRows(artifact, read);
+    showHeader(model.info, artifact);
+    build(model, artifact, golden);
+  } catch (error) {
+    at("body").replaceChildren(failure(error));
+    at("state").textContent = "Not loaded";
+    throw error;
+  } finally {
+    at("loading").classList.add("done");
+  }
+}
+
+/** @param {any} model @param {any} artifact @param {{rows: import("./golden.js").Row[], rules: any}} golden */
+function build(model, artifact, golden) {
+  const { signature } = model.info;
+  const state = memory(signature, () => changed());
+  const described = describe(model.info, artifact, state.inputs, {
+    bright: (name) => isBright(golden.rows, name),
+    counter: (step) => tokenCounter(step, read),
+    reader: (step) => (ids) => readBack(step, read, ids),
+  });
+  const fields = described.map((/** @type {any} */ field) => makeField(field, () => changed()));
+  const receipt = receiptPart(model.info, artifact);
+  const view = { all: false, before: {} };
+  const glance = peek(at("answer"));
+  const picker = golden.rows.length ? goldenPicker(golden.rows, signature, (row) => pick(row)) : null;
+  const live = el("input", { type: "checkbox", role: "switch", checked: true });
+  const submit = el("div.submit", {}, el("button.button.main", { type: "submit" }, "Predict"), el("label.tick", {}, live, "Live answers"));
+  const form = at("inputs");
+  form.replaceChildren(...[picker?.node, ...fields.map((field) => field.node), state.node, submit].filter((node) => node !== null && node !== undefined));
+
+  const ask = latest(async (/** @type {import("./golden.js").Row|null} */ row) => answer(row));
+  const changed = () => {
+    picker?.press(null);
+    if (live.checked && !signature.state?.length) ask(null, PAUSE_MS);
+  };
+  const pick = (/** @type {import("./golden.js").Row} */ row) => {
+    fillForm(fields, described, row.inputs);
+    state.reset();
+    ask(row);
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    picker?.press(null);
+    ask(null);
+  });
+  live.addEventListener("change", () => live.checked && changed());
+
+  /** @param {import("./golden.js").Row|null} row */
+  async function answer(row) {
+    for (const field of fields) field.fail(null);
+    const form = row ? null : readForm(fields);
+    if (form && !form.ready) return wait(form.why);
+    at("body").classList.add("stale");
+    try {
+      const summary = row ? `golden input ${row.place + 1}` : fields.map((field) => field.summary()).join(", ");
+      if (row) await askGolden(row, summary);
+      else show(await model.predict({ ...form?.wire, ...state.values() }), summary, []);
+    } catch (error) {
+      fail(error);
+    }
+    at("body").classList.remove("stale");
+  }
+
+  /** @param {import("./golden.js").Row} row @param {string} summary */
+  async function askGolden(row, summary) {
+    const begun = performance.now();
+    const typed = await model.run(row.inputs);
+    const total = performance.now() - begun;
+    const receipt = { model: model.info.name, package: model.info.package, target: "wasm", reason: "primary", attempts: [], time_ms: { engine: total, total } };
+    show({ outputs: named(typed, signature), receipt }, summary, [compared(row, typed, signature, golden.rules)]);
+  }
+
+  /** @param {any} given @param {string} summary @param {Node[]} more */
+  function show(given, summary, more) {
+    state.keep(given.outputs);
+    at("body").replaceChildren(...answerNodes(given.outputs, signature, state.outputs, view), ...more);
+    at("spoken").textContent = spoken(given.outputs, signature, state.outputs);
+    glance(at("spoken").textContent ?? "");
+    at("state").textContent = given.receipt.flags?.length ? flagsOf(given.receipt.flags) : "";
+    receipt.show(given);
+    remember(given.outputs, summary);
+  }
+
+  /** @param {Record<string, any>} outputs @param {string} summary */
+  function remember(outputs, summary) {
+    for (const spec of signature.outputs) {
+      if (spec.kind === "embedding") /** @type {any} */ (view.before)[spec.name] = { vector: outputs[spec.name][0], summary };
+    }
+  }
+
+  /** @param {string} why */
+  function wait(why) {
+    glance("");
+    at("body").replaceChildren(empty("Ready", why));
+    at("body").classList.remove("stale");
+    at("state").textContent = "";
+  }
+
+  /** @param {any} error */
+  function fail(error) {
+    glance("");
+    const place = described.findIndex((/** @type {any} */ field) => field.name === error.field || field.inputs.includes(error.field));
+    if (place >= 0) fields[place].fail(error);
+    const title = place >= 0 ? [empty("No answer", `Please look at ${described[place].name}.`)] : [failure(error)];
+    at("body").replaceChildren(...title);
+    at("state").textContent = "";
+  }
+
+  if (golden.rows.length && !signature.state?.length) {
+    fillForm(fields, described, golden.rows[0].inputs);
+    picker?.press(0);
+    ask(golden.rows[0]);
+  } else {
+    ask(null);
+  }
+}
+
+/** Pictures of this model have a bright ground, as far as the golden ones tell. @param {import("./golden.js").Row[]} rows @param {string} name */
+function isBright(rows, name) {
+  const levels = rows.map((row) => row.inputs[name]).filter((tensor) => tensor?.dtype === "u8" && layoutOf(tensor.shape.slice(1)))
+    .map((tensor) => ground(tensor.data, /** @type {import("./pixels.js").Layout} */ (layoutOf(tensor.shape.slice(1)))));
+  return levels.length ? levels.reduce((sum, level) => sum + level, 0) / levels.length > 127 : null;
+}
+
+/** @param {any[]} flags */
+function flagsOf(flags) {
+  const names = [...new Set(flags.map((flag) => `${flag.field ?? flag.name ?? ""} ${flag.kind ?? flag.why ?? flag.what ?? ""}`.trim()))];
+  return `Noticed: ${names.join(", ")}`;
+}
+
+start();

@@ -1,0 +1,75 @@
+/** The receipt as a line that people read, the times of the last answers, and the raw answer on demand. */
+
+import { copyButton, el, svg } from "./element.js";
+import { bytes, milliseconds } from "./figures.js";
+
+const LAST = 40;
+
+/** @param {any} info @param {any} artifact */
+export function receiptPart(info, artifact) {
+  const node = /** @type {HTMLElement} */ (document.getElementById("receipt"));
+  const line = el("p");
+  const times = el("p");
+  const place = el("p", {}, placeOf(info, artifact));
+  const spark = el("div.spark");
+  const raw = el("pre", { tabindex: 0, "aria-label": "Raw answer as JSON" });
+  const details = el("details", { hidden: true }, el("summary", {}, "Raw answer"), el("div.raw", {}, raw, copyButton("Copy", () => raw.textContent ?? "", "button.button")));
+  node.replaceChildren(line, spark, times, place, details);
+  /** @type {number[]} */
+  const past = [];
+  const show = (/** @type {any} */ answer) => {
+    const { receipt } = answer;
+    past.push(totalOf(receipt));
+    if (past.length > LAST) past.shift();
+    line.replaceChildren(el("b", {}, receipt.model), ` answered in ${milliseconds(totalOf(receipt))}`);
+    times.textContent = `${timesOf(receipt)}${whyOf(receipt)}`;
+    spark.replaceChildren(...sparkline(past));
+    raw.textContent = JSON.stringify(answer, plain, 1);
+    details.hidden = false;
+  };
+  return { show };
+}
+
+/** @param {any} info @param {any} artifact */
+function placeOf(info, artifact) {
+  const size = Object.values(artifact.files).reduce((sum, entry) => sum + /** @type {any} */ (entry).size, 0);
+  const model = Object.entries(artifact.files).reduce((sum, [name, entry]) => (/^engine\/(?!ort\/)/.test(name) ? sum + /** @type {any} */ (entry).size : sum), 0);
+  const threads = info.threads > 1 ? `${info.threads} threads` : "1 thread";
+  const why = info.isolated ? "" : " (page not isolated)";
+  return `${threads}${why} · model ${bytes(model)} · bundle ${bytes(size)}`;
+}
+
+/** @param {any} receipt */
+function timesOf({ time_ms: time }) {
+  const parts = [["codec", time?.codec], ["engine", time?.engine]].filter(([, value]) => typeof value === "number");
+  return parts.map(([name, value]) => `${name} ${milliseconds(/** @type {number} */ (value))}`).join(" · ");
+}
+
+/** @param {any} receipt */
+function whyOf(receipt) {
+  if (!receipt.reason || receipt.reason === "primary") return " · first choice";
+  const tried = receipt.attempts?.length ? `; tried ${receipt.attempts.join(", ")}` : "";
+  return ` · in place of the first choice: ${receipt.reason}${tried}`;
+}
+
+/** @param {any} receipt */
+function totalOf(receipt) {
+  return typeof receipt.time_ms === "object" ? receipt.time_ms.total : receipt.time_ms;
+}
+
+/** @param {number[]} times */
+function sparkline(times) {
+  if (times.length < 2) return [];
+  const most = Math.max(...times);
+  const x = (/** @type {number} */ place) => ((place / (times.length - 1)) * 100).toFixed(1);
+  const path = times.map((time, place) => `${place ? "L" : "M"}${x(place)} ${(31 - (time / most) * 28).toFixed(1)}`).join("");
+  const middle = [...times].sort((one, other) => one - other)[times.length >> 1];
+  const words = `The last ${times.length} answers: median ${milliseconds(middle)}`;
+  return [svg("svg", { viewBox: "0 0 100 32", preserveAspectRatio: "none", role: "img", "aria-label": words }, svg("path", { d: path })), `median ${milliseconds(middle)}`];
+}
+
+/** @param {string} _ @param {unknown} value */
+function plain(_, value) {
+  if (typeof value === "bigint") return value.toString();
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
