@@ -17,6 +17,7 @@ from ..sdk.core.errors import MissingExtraError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array, Signature
 from .artifact import Artifact
+from .timing import Samples
 
 GROUP = "portside.runtimes"
 
@@ -141,6 +142,15 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Free the engine; later calls raise EngineError."""
+        ...
+
+
+@runtime_checkable
+class Measurable(Protocol):
+    """What a session offers whose engine is elsewhere: durations taken there, without the way to it and back."""
+
+    def measure(self, inputs: Mapping[str, Any], repeats: int = 5, seconds: float = 0.5) -> Samples:
+        """Durations of `run`, in `repeats` turns of this many seconds. Raises as `run` does."""
         ...
 
 

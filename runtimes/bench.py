@@ -22,7 +22,7 @@ from ..sdk.core.contract import Contract
 from ..sdk.core.errors import EngineError, InputError
 from ..sdk.core.signature import Array, Signature
 from .artifact import Artifact, open_artifact
-from .base import Session
+from .base import Measurable, Session
 from .hardware import cores, cpu_class
 from .invariance import take
 from .loading import load
@@ -154,6 +154,8 @@ def _latency(session: Session, inputs: Mapping[str, Array], batches: tuple[int, 
     signature = session.info.signature
     given = {name: np.asarray(value) for name, value in inputs.items()}
     calls = {rows: held for rows in batches if (held := of_rows(signature, given, rows)) is not None} or {1: given}
+    if isinstance(session, Measurable):
+        return {rows: session.measure(held, repeats, seconds) for rows, held in calls.items()}
     timed = interleave({str(rows): lambda held=held: session.run(held) for rows, held in calls.items()}, repeats, seconds)
     return {int(rows): samples for rows, samples in timed.items()}
 
