@@ -124,8 +124,8 @@ def _transposed_pads(
         pads = [0] * (2 * rank) if auto == "VALID" else call.get("pads") or [0] * (2 * rank)
         return tuple(pads[:rank]), tuple(pads[rank:])
     totals = [f + e - w for f, e, w in zip(full, extra, wanted[-rank:], strict=True)]
-    small, large = tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
-    return (small, large) if auto == "SAME_UPPER" else (large, small)
+    before = tuple(max(t, 0) // 2 if auto == "SAME_UPPER" else (max(t, 0) + 1) // 2 for t in totals)
+    return before, tuple(t - b for t, b in zip(totals, before, strict=True))
 
 
 def spatial(x: Tensor) -> tuple[int, ...]:

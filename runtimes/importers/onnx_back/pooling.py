@@ -78,13 +78,13 @@ def _window_mean(x: Tensor, where: Window) -> Tensor:
 def _shares(call: Call, sizes: tuple[int, ...], where: Window, inclusive: bool) -> np.ndarray:  # type: ignore[type-arg]
     """(1, 1, ...) full windows over counted numbers: kernel size / how many places of each window count."""
     counts = np.ones(1)
-    pads = call.get("pads") or list(where.before) + list(where.after)
+    behind = window(call, sizes, where.kernel).after  # what `ceil_mode` adds never counts
     for axis, size in enumerate(sizes):
         end = size + where.before[axis] + where.after[axis]
         inside = np.zeros(end)
         low, high = where.before[axis], where.before[axis] + size
         if inclusive:
-            low, high = 0, high + pads[axis + len(sizes)]
+            low, high = 0, high + behind[axis]
         inside[low:high] = 1
         starts = np.arange((end - where.reach[axis]) // where.strides[axis] + 1) * where.strides[axis]
         places = starts[:, None] + np.arange(where.kernel[axis]) * where.dilations[axis]

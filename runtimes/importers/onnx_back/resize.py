@@ -122,21 +122,23 @@ def _mixed(call: Call, x: Tensor, axis: int, matrix: Array) -> Tensor:
 
 
 def coordinates(one: Axis, mode: str) -> Array:
-    """Where each of the `out` numbers lies on the axis, float64."""
-    at, size, out, scale = np.arange(one.out, dtype=np.float64), one.size, one.out, one.scale
+    """Where each of the `out` numbers lies on the axis; computed in float32 like engines do, because rounding decides ties."""
+    size, out = np.float32(one.size), np.float32(one.out)
+    at, scale, half, start, end = np.arange(one.out, dtype=np.float32), np.float32(one.scale), np.float32(0.5), *np.float32(one.roi)
+    middle = (at + half) / scale - half
     if mode == "asymmetric":
-        return at / scale
-    if mode == "align_corners":
-        return at * (size - 1) / (out - 1) if out > 1 else np.zeros(out)
-    if mode == "pytorch_half_pixel":
-        return (at + 0.5) / scale - 0.5 if out > 1 else np.zeros(out)
-    if mode == "half_pixel_symmetric":
-        return size / 2 * (1 - out / (scale * size)) + (at + 0.5) / scale - 0.5
-    if mode == "tf_crop_and_resize":
-        start, end = one.roi
-        step = (end - start) * (size - 1) / max(out - 1, 1)
-        return start * (size - 1) + at * step if out > 1 else np.full(out, 0.5 * (start + end) * (size - 1))
-    return (at + 0.5) / scale - 0.5
+        places = at / scale
+    elif mode == "align_corners":
+        places = at * (size - 1) / max(out - 1, np.float32(1))
+    elif mode == "pytorch_half_pixel":
+        places = middle if one.out > 1 else np.zeros(1, np.float32)
+    elif mode == "half_pixel_symmetric":
+        places = (size / 2 * (1 - out / (scale * size)) + (at + half) / scale) - half
+    elif mode == "tf_crop_and_resize":
+        places = start * (size - 1) + at * (end - start) * (size - 1) / (out - 1) if one.out > 1 else half * (start + end) * (size - 1) + at
+    else:
+        places = middle
+    return places.astype(np.float64)
 
 
 def nearest(places: Array, one: Axis, call: Call) -> Array:
@@ -162,7 +164,7 @@ def weights(places: Array, one: Axis, call: Call, kind: str) -> Array:
     distance = np.abs(taps - places[:, None]) / stretch
     weight = _cubic(distance, call.get("cubic_coeff_a", -0.75)) if cubic else np.maximum(1 - distance, 0)
     inside = (taps >= 0) & (taps < one.size)
-    if call.get("exclude_outside", 0) or call.get("antialias", 0):
+    if call.get("exclude_outside", 0):
         weight = np.where(inside, weight, 0)
     weight = weight / weight.sum(1, keepdims=True)
     matrix = np.zeros((one.out, one.size))

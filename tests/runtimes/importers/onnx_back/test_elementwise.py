@@ -11,7 +11,27 @@ PLAIN = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32) * 3
 QUIET = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.parametrize("op", ["Abs", "Neg", "Ceil", "Floor", "Round", "Sqrt", "Reciprocal", "Exp", "Log", "Sigmoid", "Tanh", "Relu", "Softplus", "Softsign", "Sign", "Identity"])
+@pytest.mark.parametrize(
+    "op",
+    [
+        "Abs",
+        "Neg",
+        "Ceil",
+        "Floor",
+        "Round",
+        "Sqrt",
+        "Reciprocal",
+        "Exp",
+        "Log",
+        "Sigmoid",
+        "Tanh",
+        "Relu",
+        "Softplus",
+        "Softsign",
+        "Sign",
+        "Identity",
+    ],
+)
 @pytest.mark.parametrize("x", [EDGES, PLAIN], ids=["edges", "plain"])
 def test_one_number(same, op, x):
     if op in ("Sign", "Relu", "Softplus", "Sigmoid", "Tanh"):
