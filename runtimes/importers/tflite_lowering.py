@@ -6,7 +6,6 @@ arguments and outputs come out as a dict, so that tensors are bound by name; no 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +14,14 @@ import litert_torch
 import onnx
 import torch
 
-from ...sdk.core.errors import PortsideError, UnsupportedError
+from ...sdk.core.errors import PortsideError
 from ..hardware import version_of
 from ..tflite.plan import Plan, concrete
+from ..tflite.refusals import refused
 from ..tflite.request import Answer, Job, Request
 from .onnx_back.module import to_module
 
 _TORCH = {"f32": torch.float32, "i32": torch.int32, "u8": torch.uint8, "bool": torch.bool, "i8": torch.int8}
-_MISSING = re.compile(r"Lowering not found: (\S+)")
-_UNLEGAL = re.compile(r"failed to legalize operation '([^']+)'")
-_AT = re.compile(r"While executing (%\S+)")
-_ELSEWHERE = "Change that operation, move it into a host stage, or compile for onnx-cpu, which holds it."
 
 
 @dataclass(frozen=True)
@@ -96,17 +92,6 @@ def lower_one(job: Job, request: Request, folder: Path) -> tuple[str, str]:
 def examples(plan: Plan, sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
     """Tensors of ones in the shapes of a signature: zeros would make logarithms and quotients infinite while constants are folded."""
     return {slot.key: torch.ones(concrete(slot.shape, sizes), dtype=_TORCH[slot.dtype]) for slot in plan.inputs}
-
-
-def refused(error: Exception, segment: str) -> UnsupportedError:
-    """What the converter could not do, as a sentence with a name in it."""
-    text = str(error).strip()
-    at = _AT.search(text)
-    where = f" (at {at[1]})" if at else ""
-    if found := _MISSING.search(text) or _UNLEGAL.search(text):
-        return UnsupportedError(f"TFLite cannot hold the operator {found[1]} of the segment {segment!r}{where}", fix=_ELSEWHERE)
-    first = text.splitlines()[0][:300] if text else type(error).__name__
-    return UnsupportedError(f"The segment {segment!r} cannot be lowered to TFLite{where}: {type(error).__name__}: {first}", fix=_ELSEWHERE)
 
 
 def _traced(job: Job, request: Request, folder: Path) -> tuple[Mapping[str, Traced], str, str]:

@@ -6,7 +6,6 @@ thread at a time, so interpreters are borrowed from a pool. Importing this file 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ import numpy as np
 from ...sdk.core.errors import EngineError, FormatError
 from ...sdk.core.signature import NUMPY, Array
 from ..base import Cancel
+from ..hardware import cores
 from .plan import Piece, Plan, Slot, concrete
 
 try:
@@ -53,7 +53,7 @@ class TfliteEngine:
         self.outputs = tuple(slot.name for slot in plan.outputs)
         self._plan = plan
         self._index = {name: place for place, name in enumerate(self.outputs)}
-        self._pool = _Pool(lambda: open_calls(file, plan, threads), _interpreters(file, plan))
+        self._pool = _Pool(lambda: open_calls(file, plan, threads), interpreters(file, plan))
         self._routes: dict[tuple[tuple[int, ...], ...], Route] = {}
 
     def run(self, names: list[str], feeds: dict[str, Array], cancel: Cancel | None = None) -> list[Array]:
@@ -170,8 +170,8 @@ def open_calls(file: Path, plan: Plan, threads: int) -> dict[str, Call]:
 def _call(interpreter: Any, key: str, plan: Plan) -> Call:
     """One signature as a call. Its tensors are looked up once: the interpreter's own runner does it, and allocates, at every call."""
     engine = interpreter._interpreter
-    subgraph = engine.GetSubgraphIndexFromSignature(key) if key else 0
     reads, writes = _places(interpreter, key)
+    subgraph = engine.GetSubgraphIndexFromSignature(key) if key else 0
     inputs = [_place(reads, slot) for slot in plan.inputs]
     outputs = [_place(writes, slot) for slot in plan.outputs]
     engine.AllocateTensors(subgraph)
@@ -250,10 +250,10 @@ class _Pool:
         self._free.put(None)
 
 
-def _interpreters(file: Path, plan: Plan) -> int:
+def interpreters(file: Path, plan: Plan) -> int:
     """How many interpreters may be open at once."""
     each = file.stat().st_size * max(1, len(plan.signatures))
-    return max(1, min(os.cpu_count() or 1, POOL_LIMIT, POOL_BYTES // max(each, 1)))
+    return max(1, min(cores(), POOL_LIMIT, POOL_BYTES // max(each, 1)))
 
 
 def _obey(cancel: Cancel | None) -> None:

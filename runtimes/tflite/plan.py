@@ -81,9 +81,9 @@ class Plan:
             raise FormatError(f"The description of a TFLite file is malformed: {error!r}", got=str(data)[:200]) from error
 
     def sizes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-        """Symbol -> size in a call, from the shapes of its inputs; the first input that carries a symbol decides.
+        """Symbol -> size in a call, from the shapes of its inputs.
 
-        Raises InputError for an input with another number of axes.
+        Raises InputError for an input with another number of axes, and for two that disagree about a symbol.
         """
         found: dict[str, int] = {}
         for slot in self.inputs:
@@ -91,8 +91,8 @@ class Plan:
             if len(shape) != len(slot.shape):
                 raise InputError("An input has another number of axes", field=slot.name, got=tuple(shape), expected=slot.shape)
             for symbol, size in zip(slot.shape, shape, strict=True):
-                if isinstance(symbol, str):
-                    found.setdefault(symbol, size)
+                if isinstance(symbol, str) and found.setdefault(symbol, size) != size:
+                    raise InputError(f"The inputs disagree about {symbol!r}", field=slot.name, got=size, expected=found[symbol])
         return found
 
     def fit(self, sizes: Mapping[str, int]) -> list[Piece]:

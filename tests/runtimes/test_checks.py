@@ -9,7 +9,6 @@ from portside.runtimes import base, checks
 from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.sdk.core.errors import UnsupportedError
 
-
 REMEMBERED = ("tflite",)
 """Targets whose compiles take seconds: one compile per sample serves all checks but "compile is repeatable"."""
 LONG = ("answers equal the reference", "cancel before a call", "cancel during a call", "compile is repeatable")
