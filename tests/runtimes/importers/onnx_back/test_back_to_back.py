@@ -70,8 +70,7 @@ def against_the_reference(package, inputs):
     """The module, and its traced form, answer as the reference runtime does on the same rows."""
     module = to_module(graph_of(package), {"batch": ROWS})
     tensors = [torch.from_numpy(inputs[name]) for name in module.inputs]
-    with Reference().open(package) as session:
-        want = session.run(inputs)
+    want = Reference().open(package).run(inputs)
     for run in (module, export(module).module()):
         with torch.no_grad():
             got = dict(zip(module.outputs, run(*tensors), strict=True))
@@ -119,8 +118,7 @@ def test_litert_runs_what_came_back(name, tmp_path):
     pytest.importorskip("litert_torch")
     package = torch_package() if name == "net" else table_package(SCIKIT[name])
     inputs = {"picture": pictures(ROWS)} if name == "net" else {"x": TABLE[:ROWS]}
-    with Reference().open(package) as session:
-        want = session.run(inputs)
+    want = Reference().open(package).run(inputs)
     got = by_litert(package, inputs, tmp_path)
     for key, expected in want.items():
         np.testing.assert_allclose(got[key], expected, rtol=1e-4, atol=1e-5)

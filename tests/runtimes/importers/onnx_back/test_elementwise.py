@@ -8,6 +8,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 EDGES = np.array([[-np.inf, np.inf, np.nan, 0.0, -0.0, 1e-30, -1e30, 1.0], [-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 30.0]], np.float32)
 PLAIN = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32) * 3
+UNARY = ["Abs", "Neg", "Ceil", "Floor", "Round", "Sqrt", "Reciprocal", "Exp", "Log", "Sigmoid", "Tanh", "Relu", "Softplus", "Softsign"]
+UNARY += ["Sign", "Identity"]
 QUIET = pytest.mark.filterwarnings("ignore")
 
 
@@ -51,8 +53,8 @@ def test_acosh(same):
 @pytest.mark.parametrize(
     ("op", "attributes"),
     [
-        ("LeakyRelu", {"alpha": 0.1}), ("Elu", {"alpha": 0.7}), ("Celu", {"alpha": 2.0}), ("Selu", {}), ("Selu", {"alpha": 1.5, "gamma": 2.0}),
-        ("ThresholdedRelu", {"alpha": 0.5}), ("HardSigmoid", {"alpha": 0.3, "beta": 0.4}), ("Shrink", {"lambd": 1.0, "bias": 0.5}),
+        ("LeakyRelu", {"alpha": 0.1}), ("Elu", {"alpha": 0.7}), ("Celu", {"alpha": 2.0}), ("Selu", {}),
+        ("Selu", {"alpha": 1.5, "gamma": 2.0}), ("ThresholdedRelu", {"alpha": 0.5}), ("HardSigmoid", {"alpha": 0.3, "beta": 0.4}), ("Shrink", {"lambd": 1.0, "bias": 0.5}),
     ],
 )  # fmt: skip
 def test_attributes(same, op, attributes):
