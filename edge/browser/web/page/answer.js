@@ -51,7 +51,8 @@ function section(output, all, view) {
 }
 
 /** @param {Output} output @param {Output[]} all @param {View} view */
-function body({ spec, row }, all, view) {
+function body({ spec, row: held }, all, view) {
+  const row = spec.kind === "score" && Array.isArray(held) && held.length === 1 && !Array.isArray(held[0]) ? held[0] : held;
   const vector = Array.isArray(row) && !Array.isArray(row[0]);
   if (spec.kind === "score" && vector) return bars(row, namesOf(row.length, all), view);
   if (spec.kind === "embedding" && vector) return strip(row, view.before[spec.name] ?? null);

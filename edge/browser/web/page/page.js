@@ -147,12 +147,15 @@ function build(model, artifact, golden) {
     at("state").textContent = "";
   }
 
-  if (golden.rows.length && !signature.state?.length) {
-    fillForm(fields, described, golden.rows[0].inputs);
-    picker?.press(0);
-    ask(golden.rows[0]);
-  } else {
-    ask(null);
+  begin();
+
+  /** What a visitor sees first: an answer where there is something to ask, and never a step of a memory unasked. */
+  function begin() {
+    const [first] = golden.rows;
+    if (first) fillForm(fields, described, first.inputs);
+    if (signature.state?.length) return wait("Press Predict: each answer is one step of the model's memory.");
+    if (first) picker?.press(0);
+    ask(first ?? null);
   }
 }
 

@@ -35,11 +35,11 @@ import { el, fresh, icon, readable } from "../element.js";
 export function card(field, hint, { small = false, label = null } = {}) {
   const title = label ? el("label.card-title", { for: label }, readable(field.name)) : el("h2.card-title", { id: fresh("title") }, readable(field.name));
   const fault = el("div.fault", { role: "alert", id: fresh("fault"), hidden: true });
-  const head = el("div.card-head", {}, title, el("span.card-hint", { title: field.name }, hint));
+  const head = el("div.card-head", {}, title, hint && el("span.card-hint", { title: field.name }, hint));
   const node = el(`section.panel.card${small ? ".small" : ""}`, { "data-field": field.name, "aria-labelledby": title.id || null }, head);
   const fail = (/** @type {any} */ error) => showFault(node, fault, error);
   const add = (/** @type {any[]} */ ...children) => node.append(...children, fault);
-  return { node, title, add, fail };
+  return { node, head, add, fail };
 }
 
 /** @param {HTMLElement} node @param {HTMLElement} fault @param {any} error */

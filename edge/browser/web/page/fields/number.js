@@ -11,11 +11,11 @@ export function numberField(field, changed) {
   const id = fresh("number");
   const range = finite(field.spec?.range);
   const whole = WHOLE.has(field.spec?.dtype);
-  const { node, add, fail } = card(field, range ? `${figure(range[0])} to ${figure(range[1])}` : whole ? "whole number" : "number", { small: true, label: id });
+  const { node, head, add, fail } = card(field, field.missing ? "" : whole ? "whole number" : "number", { small: true, label: id });
   const start = range ? rounded((range[0] + range[1]) / 2, whole) : 0;
   const box = el("input.control", { id, type: "number", step: whole ? 1 : "any", inputmode: whole ? "numeric" : "decimal", value: start, autocomplete: "off" });
   const slider = range && sliderOf(field.name, range, whole, start);
-  const missing = field.missing ? el("input", { type: "checkbox" }) : null;
+  const missing = field.missing ? el("input", { type: "checkbox", "aria-label": `${field.name} is missing` }) : null;
   const become = () => {
     box.disabled = Boolean(missing?.checked);
     if (slider) slider.disabled = box.disabled;
@@ -30,10 +30,10 @@ export function numberField(field, changed) {
     changed();
   });
   missing?.addEventListener("change", become);
+  if (missing) head.append(el("label.tick.missing", {}, "Missing", missing));
   add(
     el("div.amount", {}, box, field.spec?.unit && el("span.unit", {}, field.spec.unit)),
     slider && range ? el("div.scale", {}, figure(range[0]), slider, figure(range[1])) : "",
-    missing ? el("label.tick.missing", {}, missing, "Missing") : "",
   );
   const none = field.type === "tensor" ? NaN : null;
   const fill = (/** @type {number} */ value) => {

@@ -120,8 +120,8 @@ function insert(value, axis) {
 
 /** @param {import("./card.js").Description} field */
 function hint(field) {
-  const shape = field.rowShape.length ? field.rowShape.join(" × ") : "one";
-  return [`${shape} ${/^f/.test(field.spec.dtype) ? "numbers" : "whole numbers"}`, field.spec.unit].filter(Boolean).join(", ");
+  const shape = field.rowShape.map((size) => (typeof size === "number" ? size : `any ${size}`)).join(" × ");
+  return [`${shape}${field.rowShape.every((size) => typeof size === "number") ? "" : ","} ${/^f/.test(field.spec.dtype) ? "numbers" : "whole numbers"}`, field.spec.unit].filter(Boolean).join(", ");
 }
 
 /** @param {number} place @param {number[]} shape */
