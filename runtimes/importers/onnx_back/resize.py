@@ -124,12 +124,8 @@ def _mixed(call: Call, x: Tensor, axis: int, matrix: Array) -> Tensor:
 def coordinates(one: Axis, mode: str) -> Array:
     """Where each of the `out` numbers lies on the axis; computed in float32 like engines do, because rounding decides ties."""
     size, out = np.float32(one.size), np.float32(one.out)
-    at, scale, half, start, end = (
-        np.arange(one.out, dtype=np.float32),
-        np.float32(one.scale),
-        np.float32(0.5),
-        *np.array(one.roi, np.float32),
-    )
+    at, scale, half = np.arange(one.out, dtype=np.float32), np.float32(one.scale), np.float32(0.5)
+    start, end = np.array(one.roi, np.float32)
     middle = (at + half) / scale - half
     if mode == "asymmetric":
         places = at / scale

@@ -7,8 +7,9 @@ from portside.sdk.core.errors import UnsupportedError
 
 X = np.random.default_rng(0).normal(size=(2, 3, 9, 8)).astype(np.float32) - 3
 FORMS = [
-    {}, {"strides": [2, 2]}, {"pads": [1, 1, 1, 1]}, {"pads": [0, 1, 1, 0], "strides": [2, 1]}, {"strides": [2, 2], "auto_pad": "SAME_UPPER"},
-    {"strides": [2, 2], "auto_pad": "SAME_LOWER"}, {"strides": [2, 2], "ceil_mode": 1}, {"pads": [1, 1, 1, 1], "strides": [2, 2], "ceil_mode": 1},
+    {}, {"strides": [2, 2]}, {"pads": [1, 1, 1, 1]}, {"pads": [0, 1, 1, 0], "strides": [2, 1]},
+    {"strides": [2, 2], "auto_pad": "SAME_UPPER"}, {"strides": [2, 2], "auto_pad": "SAME_LOWER"},
+    {"strides": [2, 2], "ceil_mode": 1}, {"pads": [1, 1, 1, 1], "strides": [2, 2], "ceil_mode": 1},
 ]  # fmt: skip
 
 
