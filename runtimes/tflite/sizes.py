@@ -80,7 +80,7 @@ def sizes_of(package: Package, batches: Sequence[int] | None = None, asked: Mapp
     if batch is None:
         return Sizes(None, values, pads, exact)
     usual = BATCHES if not rest else BATCHES[:1]
-    return Sizes(batch, {batch: _checked("batches", batches or usual), **values}, pads, exact)
+    return Sizes(batch, {batch: _checked("batches", usual if batches is None else batches), **values}, pads, exact)
 
 
 def batch_symbol(signature: Signature) -> str | None:
