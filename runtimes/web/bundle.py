@@ -37,11 +37,14 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     _refuse_host(package)
     engine = pinned()
     engine.check()
+    sources = source_files()
     parts = assemble(package, target, options.taps)
     for part in parts:
         _refuse_foreign(part)
     artifact = begin(package, target, out, public=True)
-    copy_sources(out)
+    for name in sources:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(BROWSER / name, out / name)
     engine.copy(out / PLACE)
     files = [_write(part, out) for part in parts]
     known: dict[str, Any] = {
@@ -53,17 +56,12 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     return finish(artifact, engine=known, built=built_on("onnx"))
 
 
-def copy_sources(out: Path, source: Path = BROWSER) -> None:
-    """Our pages, scripts and styles into a bundle, 1:1. Raises FormatError where they are not installed."""
+def source_files(source: Path = BROWSER) -> list[str]:
+    """Our pages, scripts and styles, which go into a bundle 1:1. Raises FormatError where they are not installed."""
     if missing := [name for name in PAGES if not (source / name).is_file()]:
         raise FormatError("The browser library is not installed", got=f"no {missing[0]} in {source}", fix="Install Portside again.")
-    for name in PAGES:
-        shutil.copyfile(source / name, out / name)
-    for file in sorted((source / "web").rglob("*")):
-        if file.is_file():
-            copied = out / file.relative_to(source)
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copied)
+    web = [file.relative_to(source).as_posix() for file in (source / "web").rglob("*") if file.is_file()]
+    return [*PAGES, *sorted(web)]
 
 
 def _refuse_host(package: Package) -> None:

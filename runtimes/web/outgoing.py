@@ -36,7 +36,7 @@ def _input(name: str, value: Any, spec: TensorSpec | None) -> Any:
     if canvas and isinstance(value, Sequence) and any(isinstance(image, np.ndarray) for image in cast("Sequence[Any]", value)):
         return [fitted(name, np.asarray(image)) for image in cast("Sequence[Any]", value)]
     if isinstance(value, np.ndarray) or hasattr(value, "__array__"):
-        return fitted(name, np.asarray(value))
+        return fitted(name, np.asanyarray(value))
     return fitted(name, _listed(name, value, spec))
 
 
@@ -44,8 +44,9 @@ def fitted(name: str, array: Array) -> Array:
     """The array in a signature dtype, in native order, with the same values. Raises InputError for other kinds of values."""
     if isinstance(array, np.ma.MaskedArray):
         raise refusal("masked arrays are not accepted", name, fix="Fill it: NaN for floats, -1 for categories.")
-    if array.dtype in _KEPT and array.dtype.kind != "O":
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    native = array.dtype.newbyteorder("=")
+    if native in _KEPT and native.kind != "O":
+        return array.astype(native, copy=False)
     match array.dtype.kind:
         case "i" | "u":
             if array.dtype == np.uint64 and array.size and int(array.max()) > _LARGEST:
