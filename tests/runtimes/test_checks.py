@@ -19,6 +19,7 @@ def pairs():
     for name in sorted(base.installed()):
         for check in checks.ALL:
             marks = [pytest.mark.slow, pytest.mark.timeout(600)] if name in REMEMBERED and check.name in LONG else []
+            marks += [pytest.mark.browser] if name == "wasm" else []
             yield pytest.param(name, check, marks=marks, id=f"{check}-{name}")
 
 
