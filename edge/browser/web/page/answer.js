@@ -8,7 +8,8 @@ import { sheet } from "./sheet.js";
 import { strip } from "./strip.js";
 
 /**
- * @typedef {{all: boolean, before: Record<string, {vector: number[], summary: string}>}} View what lasts between answers
+ * @typedef {{vector: number[], summary: string}} Seen an embedding and what it was made from
+ * @typedef {{all: boolean, vectors: Record<string, {now?: Seen, before?: Seen}>}} View what lasts between answers
  * @typedef {{spec: any, row: any}} Output `row`: the value without its batch axis
  */
 
@@ -18,6 +19,19 @@ const ORDER = ["decision", "value", "score", "embedding", "ranking", "detections
 export function answerNodes(outputs, signature, hidden, view) {
   const found = outputsOf(outputs, signature, hidden);
   return found.map((output) => section(output, found, view));
+}
+
+/** Before another input is shown, the last one becomes the one to compare with; a text that is still being typed stays the same input. @param {View} view @param {string} summary */
+export function turn(view, summary) {
+  for (const [name, { now, before }] of Object.entries(view.vectors)) {
+    if (now && !isEdit(now.summary, summary)) view.vectors[name] = { now, before: now };
+    else view.vectors[name] = { now, before };
+  }
+}
+
+/** @param {string} from @param {string} to */
+function isEdit(from, to) {
+  return to.startsWith(from) || (from.startsWith(to) && to.length > from.length / 2);
 }
 
 /** One sentence for those who listen, and for small screens. @param {Record<string, unknown>} outputs @param {any} signature @param {Set<string>} hidden */
@@ -55,7 +69,7 @@ function body({ spec, row: held }, all, view) {
   const row = spec.kind === "score" && Array.isArray(held) && held.length === 1 && !Array.isArray(held[0]) ? held[0] : held;
   const vector = Array.isArray(row) && !Array.isArray(row[0]);
   if (spec.kind === "score" && vector) return bars(row, namesOf(row.length, all), view);
-  if (spec.kind === "embedding" && vector) return strip(row, view.before[spec.name] ?? null);
+  if (spec.kind === "embedding" && vector) return strip(row, view.vectors[spec.name]?.before ?? null);
   if (spec.kind === "score" && !Array.isArray(row)) return [el("p.figure", {}, percent(row)), row >= 0 && row <= 1 ? bar(row) : ""];
   if (Array.isArray(row)) return sheet(row, spec.name);
   if (spec.kind === "decision") return [decision(spec, row), sure(row, spec, all)];

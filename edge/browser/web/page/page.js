@@ -1,7 +1,7 @@
 /** The demo page of a bundle: loads the model, makes the form from its signature, and answers as the inputs change. */
 
 import { load } from "../../model.js";
-import { answerNodes, empty, failure, spoken } from "./answer.js";
+import { answerNodes, empty, failure, spoken, turn } from "./answer.js";
 import { el } from "./element.js";
 import { describe, fillForm, makeField, readForm } from "./form.js";
 import { compared, goldenPicker, goldenRows, named } from "./golden.js";
@@ -61,7 +61,8 @@ function build(model, artifact, golden) {
   });
   const fields = described.map((/** @type {any} */ field) => makeField(field, () => changed()));
   const receipt = receiptPart(model.info, artifact);
-  const view = { all: false, before: {} };
+  /** @type {import("./answer.js").View} */
+  const view = { all: false, vectors: {} };
   const glance = peek(at("answer"));
   const picker = golden.rows.length ? goldenPicker(golden.rows, signature, (row) => pick(row)) : null;
   const live = el("input", { type: "checkbox", role: "switch", checked: true });
@@ -114,6 +115,7 @@ function build(model, artifact, golden) {
   /** @param {any} given @param {string} summary @param {Node[]} more */
   function show(given, summary, more) {
     state.keep(given.outputs);
+    turn(view, summary);
     at("body").replaceChildren(...answerNodes(given.outputs, signature, state.outputs, view), ...more);
     at("spoken").textContent = spoken(given.outputs, signature, state.outputs);
     glance(at("spoken").textContent ?? "");
@@ -124,8 +126,8 @@ function build(model, artifact, golden) {
 
   /** @param {Record<string, any>} outputs @param {string} summary */
   function remember(outputs, summary) {
-    for (const spec of signature.outputs) {
-      if (spec.kind === "embedding") /** @type {any} */ (view.before)[spec.name] = { vector: outputs[spec.name][0], summary };
+    for (const spec of signature.outputs.filter((/** @type {any} */ one) => one.kind === "embedding")) {
+      view.vectors[spec.name] = { ...view.vectors[spec.name], now: { vector: outputs[spec.name][0], summary } };
     }
   }
 

@@ -9,7 +9,7 @@ const MISSING = "missing";
 export function categoryField(field, changed) {
   const id = fresh("category");
   const names = field.categories ?? [];
-  const { node, add, fail } = card(field, names.length === 1 ? "1 category" : `${names.length} categories`, { small: true, label: id });
+  const { node, add, fail } = card(field, "", { small: true, label: id });
   const options = names.map((name, place) => el("option", { value: place }, name === "" ? "(empty)" : name));
   const list = el("select.control", { id, on: { change: changed } }, ...options, field.missing && el("option", { value: MISSING }, "— missing —"));
   add(list);

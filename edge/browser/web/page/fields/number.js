@@ -11,22 +11,24 @@ export function numberField(field, changed) {
   const id = fresh("number");
   const range = finite(field.spec?.range);
   const whole = WHOLE.has(field.spec?.dtype);
-  const { node, head, add, fail } = card(field, field.missing ? "" : whole ? "whole number" : "number", { small: true, label: id });
+  const { node, head, add, fail } = card(field, "", { small: true, label: id });
   const start = range ? rounded((range[0] + range[1]) / 2, whole) : 0;
   const box = el("input.control", { id, type: "number", step: whole ? 1 : "any", inputmode: whole ? "numeric" : "decimal", value: start, autocomplete: "off" });
   const slider = range && sliderOf(field.name, range, whole, start);
   const missing = field.missing ? el("input", { type: "checkbox", "aria-label": `${field.name} is missing` }) : null;
+  if (field.spec?.unit) box.style.paddingRight = `${field.spec.unit.length + 2.5}ch`;
   const become = () => {
     box.disabled = Boolean(missing?.checked);
     if (slider) slider.disabled = box.disabled;
     changed();
   };
   box.addEventListener("input", () => {
-    if (slider) slider.value = box.value;
+    if (slider) slide(slider, box.value);
     changed();
   });
   slider?.addEventListener("input", () => {
     box.value = slider.value;
+    slide(slider, box.value);
     changed();
   });
   missing?.addEventListener("change", become);
@@ -40,7 +42,8 @@ export function numberField(field, changed) {
     if (missing) missing.checked = Number.isNaN(value);
     box.value = Number.isNaN(value) ? box.value : String(value);
     box.disabled = Boolean(missing?.checked);
-    if (slider) [slider.value, slider.disabled] = [box.value, box.disabled];
+    if (slider) slide(slider, box.value);
+    if (slider) slider.disabled = box.disabled;
   };
   return {
     name: field.name, node, fail,
@@ -56,7 +59,16 @@ export function numberField(field, changed) {
 
 /** @param {string} name @param {[number, number]} range @param {boolean} whole @param {number} start */
 function sliderOf(name, [low, high], whole, start) {
-  return el("input", { type: "range", min: low, max: high, step: whole ? 1 : (high - low) / 1000, value: start, "aria-label": `${name}, slider` });
+  const slider = el("input", { type: "range", min: low, max: high, step: whole ? 1 : (high - low) / 1000, value: start, "aria-label": `${name}, slider` });
+  slide(slider, start);
+  return slider;
+}
+
+/** Put a slider at a value, its track filled up to there. @param {HTMLInputElement} slider @param {string|number} value */
+function slide(slider, value) {
+  slider.value = String(value);
+  const [low, high] = [Number(slider.min), Number(slider.max)];
+  slider.style.setProperty("--share", `${((Number(slider.value) - low) / (high - low)) * 100}%`);
 }
 
 /** @param {unknown} range @returns {[number, number]|null} */

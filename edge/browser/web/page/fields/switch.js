@@ -6,7 +6,7 @@ import { card } from "./card.js";
 /** @param {import("./card.js").Description} field @param {() => void} changed @returns {import("./card.js").Field} */
 export function switchField(field, changed) {
   const id = fresh("switch");
-  const { node, add, fail } = card(field, "yes or no", { small: true, label: id });
+  const { node, add, fail } = card(field, "", { small: true, label: id });
   const box = el("input", { type: "checkbox", role: "switch", id });
   const word = el("span", { "aria-hidden": "true" }, "No");
   const say = () => (word.textContent = box.checked ? "Yes" : "No");

@@ -12,7 +12,7 @@ const EXAMPLES = [
 /** @param {import("./card.js").Description} field @param {() => void} changed @returns {import("./card.js").Field} */
 export function textField(field, changed) {
   const id = fresh("text");
-  const { node, add, fail } = card(field, "text", { label: id });
+  const { node, add, fail } = card(field, "", { label: id });
   const area = el("textarea.control", { id, rows: 5, spellcheck: "true", placeholder: "Type or paste a text" });
   const count = counter(field);
   const set = (/** @type {string} */ text) => {
