@@ -77,9 +77,40 @@ def test_weights_of_the_product_are_counted_as_they_are_laid_out():
 
 def test_small_ensembles_are_multiplied_and_large_ones_gathered(monkeypatch):
     trees = made.random_trees(11)
+    assert multiplies(trees)
     assert not any(node.op_type == "GatherElements" for node in lower_trees(trees, "features", "scores").graph.node)
     monkeypatch.setattr(tree_lowering, "GEMM_FLOATS", gemm_floats(trees) - 1)
     assert any(node.op_type == "GatherElements" for node in lower_trees(trees, "features", "scores").graph.node)
+
+
+def test_the_estimate_follows_what_was_measured():
+    wide, deep = grown(100, 31), grown(100, 128)
+    assert multiplies(wide)
+    assert not multiplies(deep)
+
+
+def grown(count, leaves):
+    """Trees that split at random until they have so many leaves."""
+    rng, held, values, roots = np.random.default_rng(0), {"feature": [], "left": [], "right": []}, [], []
+    for _ in range(count):
+        roots.append(len(held["feature"]))
+        open_ = [add(held)]
+        while len(open_) < leaves:
+            node = open_.pop(int(rng.integers(len(open_))))
+            held["feature"][node], held["left"][node], held["right"][node] = int(rng.integers(4)), add(held), add(held)
+            open_ += [held["left"][node], held["right"][node]]
+        for node in open_:
+            held["left"][node] = len(values)
+            values.append([1.0])
+    nodes = len(held["feature"])
+    return Trees(columns=4, aggregate="sum", threshold=np.zeros(nodes), missing_left=np.zeros(nodes), bitset=np.full(nodes, -1),
+                 bitsets=np.zeros((0, 1), np.uint32), roots=roots, offsets=np.zeros(count), values=values, base=[0.0], **held)  # fmt: skip
+
+
+def add(held):
+    for side in held.values():
+        side.append(LEAF if side is held["feature"] else 0)
+    return len(held["feature"]) - 1
 
 
 def test_a_leaf_that_is_not_finite_is_never_multiplied():
