@@ -49,7 +49,27 @@ function rowsOf(held, signature, most) {
   const count = Math.min(held.why.length, Math.max(0, most));
   const part = (/** @type {Record<string, Tensor>} */ side, /** @type {number} */ row) =>
     Object.fromEntries(Object.entries(side).map(([name, tensor]) => [name, rowOf(tensor, axes[name] === undefined ? 0 : axes[name], row)]));
-  return Array.from({ length: count }, (_, row) => ({ inputs: part(held.in, row), outputs: part(held.out, row) }));
+  return Array.from({ length: count }, (_, row) => ({ inputs: uncovered(part(held.in, row), signature), outputs: part(held.out, row) }));
+}
+
+/** Pictures of any size without the padding that a program wants. @param {Record<string, Tensor>} inputs @param {any} signature @returns {Record<string, Tensor>} */
+function uncovered(inputs, signature) {
+  const bare = { ...inputs };
+  for (const { name, canvas } of signature.inputs) {
+    const size = canvas && inputs[`${name}_size`];
+    if (!size) continue;
+    bare[name] = cropped(inputs[name], size.data[0], size.data[1]);
+    delete bare[`${name}_size`];
+  }
+  return bare;
+}
+
+/** The upper left part of a picture (1, H, W[, channels]). @param {Tensor} tensor @param {number} height @param {number} width @returns {Tensor} */
+function cropped({ dtype, shape: [, , across, ...rest], data }, height, width) {
+  const pixel = rest[0] ?? 1;
+  const made = new data.constructor(height * width * pixel);
+  for (let row = 0; row < height; row += 1) made.set(data.subarray(row * across * pixel, (row * across + width) * pixel), row * width * pixel);
+  return { dtype, shape: [1, height, width, ...rest], data: made };
 }
 
 /** One row of a tensor as a batch of one. @param {Tensor} tensor @param {number|null} axis @param {number} row @returns {Tensor} */

@@ -1,17 +1,17 @@
 /** Pixels between what a page holds (files, canvases) and what a model takes (uint8 tensors in several layouts). */
 
 /**
- * @typedef {{height: number, width: number, channels: number, first: boolean}} Layout `first`: channels before rows
+ * @typedef {{height: number, width: number, channels: number, first: boolean, deep: boolean}} Layout `first`: channels before rows; `deep`: there is an axis of channels
  */
 
 /** How a picture's shape is to be read, or null where it is none. @param {readonly (number|string)[]} shape without the batch axis @returns {Layout|null} */
 export function layoutOf(shape) {
   if (!shape.every((size) => typeof size === "number")) return null;
   const [a, b, c] = /** @type {number[]} */ (shape);
-  if (shape.length === 2) return a >= 8 && b >= 8 ? { height: a, width: b, channels: 1, first: false } : null;
+  if (shape.length === 2) return a >= 8 && b >= 8 ? { height: a, width: b, channels: 1, first: false, deep: false } : null;
   if (shape.length !== 3) return null;
-  if (a >= 8 && b >= 8 && [1, 3, 4].includes(c)) return { height: a, width: b, channels: c, first: false };
-  return [1, 3].includes(a) && b >= 8 && c >= 8 ? { height: b, width: c, channels: a, first: true } : null;
+  if (a >= 8 && b >= 8 && [1, 3, 4].includes(c)) return { height: a, width: b, channels: c, first: false, deep: true };
+  return [1, 3].includes(a) && b >= 8 && c >= 8 ? { height: b, width: c, channels: a, first: true, deep: true } : null;
 }
 
 /** A canvas of a size, with its context. @param {number} width @param {number} height */

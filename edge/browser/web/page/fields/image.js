@@ -9,7 +9,7 @@ const SMALL = 64;
 
 /** Whether a tensor without a codec is a picture. @param {import("./card.js").Description} field */
 export function isPicture(field) {
-  return field.type === "tensor" && field.spec?.dtype === "u8" && layoutOf(field.rowShape) !== null;
+  return field.type === "tensor" && field.spec?.dtype === "u8" && (Boolean(field.spec.canvas) || layoutOf(field.rowShape) !== null);
 }
 
 /** @param {import("./card.js").Description} field @param {() => void} changed @returns {import("./card.js").Field} */
@@ -17,7 +17,7 @@ export function imageField(field, changed) {
   const layout = layoutOf(field.rowShape);
   const grey = field.step ? field.step.options.mode === "L" : layout?.channels === 1;
   const small = grey && layout !== null && Math.max(layout.height, layout.width) <= SMALL;
-  const { node, add, fail } = card(field, layout ? `${layout.width} × ${layout.height} ${grey ? "grey" : "colour"}` : "any size");
+  const { node, add, fail } = card(field, layout ? `${layout.width} × ${layout.height} ${grey ? "grey" : "colour"}` : "");
   const photo = photoPart(field, () => (fail(null), changed()), fail);
   const drawing = small ? board(field.name, Boolean(field.bright), () => (fail(null), changed())) : null;
   const invert = small && el("input", { type: "checkbox", checked: Boolean(field.bright) });
@@ -53,10 +53,26 @@ export function imageField(field, changed) {
       if (field.step && file) return { ready: true, value: file };
       const held = canvas();
       if (!held) return { ready: false, why: drawingShown ? "Draw something, or choose a photo." : "Choose a picture." };
-      return { ready: true, value: field.step || !layout ? raw(held) : { data: typed(held, layout), shape: [1, ...field.rowShape], dtype: "u8" } };
+      return { ready: true, value: field.step ? raw(held) : tensorOf(held, layout ?? within(held, field)) };
     },
     summary: () => (drawingShown ? "the drawing" : photo.name()),
   };
+}
+
+/** @param {HTMLCanvasElement} held @param {import("../pixels.js").Layout} layout */
+function tensorOf(held, layout) {
+  const { height, width, channels, first } = layout;
+  const shape = channels === 1 && !layout.deep ? [height, width] : first ? [channels, height, width] : [height, width, channels];
+  return { data: typed(held, layout), shape: [1, ...shape], dtype: "u8" };
+}
+
+/** A picture's own size, made smaller where it is larger than the model's largest. @param {HTMLCanvasElement} held @param {import("./card.js").Description} field @returns {import("../pixels.js").Layout} */
+function within(held, field) {
+  const [height, width] = field.spec.canvas;
+  const scale = Math.min(1, height / held.height, width / held.width);
+  const size = (/** @type {number} */ side) => Math.max(1, Math.floor(side * scale));
+  const channels = Number(field.rowShape[2] ?? 1);
+  return { height: size(held.height), width: size(held.width), channels, first: false, deep: field.rowShape.length === 3 };
 }
 
 /** @param {string[]} names @param {(place: number) => void} choose */

@@ -1,0 +1,143 @@
+/**
+ * The failover policy at work in a page: the model in this page, then what the page's author named, in order.
+ *
+ * The words are those of a deployment file: `deadline_ms`, `reserve_ms`, `grace_ms`, `breaker`, and a `chain` of
+ * `{endpoint: {url, timeout_ms}}`, `{cache: {ttl_s, stale, max_entries}}` and `{default: {...}}`.
+ */
+
+import { Answers, keyOf } from "./answers.js";
+import { Endpoint } from "./endpoint.js";
+import { PortsideError } from "./errors.js";
+import { arrive, decide, observe, policyOf, reasonOf, start } from "./failover.js";
+import { rowsOf } from "./wire.js";
+
+const KINDS = ["endpoint", "cache", "default"];
+const SETTINGS = ["deadline_ms", "reserve_ms", "grace_ms", "breaker", "chain"];
+const REASONS = { cancelled: "deadline", closed: "crashed" };
+
+/** @typedef {{model: string, version: string, target: string, entry: number, reason: string, attempts: string[], time_ms: number, model_ms: number, codec_ms?: number, engine_ms?: number, deadline_ms: number|null, within_deadline: boolean, stale: boolean}} Receipt */
+
+export class Chain {
+  /**
+   * @param {any} artifact @param {{predict: Function, ready?: boolean}|null} local null where the bundle's own model could not be opened
+   * @param {any} settings @param {import("./source.js").Fetch} fetch
+   */
+  constructor(artifact, local, settings, fetch) {
+    const chain = checked(settings);
+    this.artifact = artifact;
+    this.local = local;
+    this.entries = [{ kind: "model" }, ...chain.map((link) => entryOf(link, artifact.signature, fetch))];
+    const { deadline_ms: deadline = null } = settings;
+    this.policy = policyOf({
+      chain: this.entries.map(({ kind, timeout_ms }) => ({ kind, timeout_ms })), deadline_ms: deadline,
+      reserve_ms: settings.reserve_ms ?? (deadline === null ? 0 : deadline / 10), grace_ms: settings.grace_ms ?? deadline ?? 0, breaker: settings.breaker,
+    });
+    this.breakers = start(this.policy);
+    this.cache = this.entries.find(({ kind }) => kind === "cache")?.answers;
+  }
+
+  /**
+   * @param {Record<string, any>} wire @param {AbortSignal} [signal]
+   * @returns {Promise<{outputs: Record<string, any>, flags: any[], receipt: Receipt}>}
+   */
+  async predict(wire, signal) {
+    let request = arrive(performance.now());
+    const asked = { wire, signal, key: this.cache ? await keyOf(wire) : null };
+    for (;;) {
+      const [action, breakers, taken] = decide(this.policy, this.breakers, request, performance.now(), this.#down());
+      this.breakers = breakers;
+      if (action.do === "give-up") throw nobody(this.#receipt(taken, {}, performance.now()));
+      const began = performance.now();
+      const { outcome, answer } = await this.#outcome(action, asked);
+      [this.breakers, request] = observe(this.policy, this.breakers, taken, outcome, performance.now());
+      if (outcome !== "answered") continue;
+      if (request.answered_by === 0) this.cache?.put(asked.key, answer.outputs);
+      return { outputs: answer.outputs, flags: answer.flags ?? [], receipt: this.#receipt(request, answer, began) };
+    }
+  }
+
+  #down() {
+    return this.local === null || this.local.ready === false ? [0] : [];
+  }
+
+  /** @returns {Promise<{outcome: any, answer?: any}>} */
+  async #outcome(action, asked) {
+    const entry = this.entries[action.entry];
+    if (action.do === "answer") return { outcome: "answered", answer: { outputs: repeated(entry.row, await rowsOf(asked.wire), this.artifact.signature) } };
+    if (action.do === "look") {
+      const found = entry.answers.get(asked.key);
+      return found ? { outcome: "answered", answer: found } : { outcome: "miss" };
+    }
+    try {
+      const answer = await within(action.until_ms, asked.signal, (signal) => (entry.kind === "model" ? this.local : entry.endpoint).predict(asked.wire, signal));
+      return answer.flaw ? { outcome: "non-finite" } : { outcome: "answered", answer };
+    } catch (error) {
+      if (asked.signal?.aborted || error?.kind === "InputError") throw error; // the caller's own doing: no other model changes it
+      return { outcome: REASONS[error?.reason] ?? (["deadline", "crashed", "busy"].includes(error?.reason) ? error.reason : "failed") };
+    }
+  }
+
+  /** @returns {Receipt} */
+  #receipt(request, answer, began) {
+    const { artifact, policy } = this;
+    const now = performance.now();
+    const index = request.answered_by ?? -1;
+    const entry = this.entries[index];
+    const names = { model: artifact.name, endpoint: entry?.endpoint?.url, cache: "cache", default: "default" };
+    const time = now - request.arrived_ms;
+    return {
+      model: entry ? names[entry.kind] : "", version: entry?.kind === "model" ? artifact.package : "", target: entry?.kind === "model" ? artifact.target : entry?.kind ?? "",
+      entry: index, reason: reasonOf(request), attempts: request.attempts.map(([place, reason]) => `${place}:${reason}`), time_ms: time, model_ms: now - began,
+      codec_ms: answer.codec_ms, engine_ms: answer.engine_ms, deadline_ms: policy.deadline_ms, within_deadline: policy.deadline_ms === null || time <= policy.deadline_ms,
+      stale: answer.stale ?? false,
+    };
+  }
+}
+
+/** A call that ends at `until_ms` at the latest, or when the caller gives up. */
+async function within(until, outer, call) {
+  const abort = new AbortController();
+  const stop = () => abort.abort();
+  outer?.addEventListener("abort", stop, { once: true });
+  const timer = until === null ? undefined : setTimeout(stop, Math.max(0, until - performance.now()));
+  const stopped = new Promise((_, reject) => {
+    abort.signal.addEventListener("abort", () => reject(new PortsideError("EngineError", "The call was cancelled", { reason: "cancelled" })), { once: true });
+  });
+  try {
+    return await Promise.race([call(abort.signal), stopped]);
+  } finally {
+    clearTimeout(timer);
+    outer?.removeEventListener("abort", stop);
+  }
+}
+
+function checked(settings) {
+  const odd = Object.keys(settings).find((key) => !SETTINGS.includes(key));
+  if (odd !== undefined) throw new PortsideError("FormatError", `failover has no setting '${odd}'`, { expected: SETTINGS.join(", ") });
+  const chain = settings.chain ?? [];
+  chain.forEach((link, place) => {
+    const given = Object.keys(link);
+    if (given.length !== 1 || !KINDS.includes(given[0])) throw new PortsideError("FormatError", `Entry ${place} of the failover chain is exactly one of ${KINDS.join(", ")}`, { got: given.join(", ") || "nothing" });
+    if (link.default && place < chain.length - 1) throw new PortsideError("FormatError", "A default always answers, so it must be the last entry of the chain");
+  });
+  return chain;
+}
+
+function entryOf(link, signature, fetch) {
+  if (link.endpoint) return { kind: "endpoint", timeout_ms: link.endpoint.timeout_ms, endpoint: new Endpoint(link.endpoint.url, signature, fetch) };
+  if (link.cache) return { kind: "cache", answers: new Answers(link.cache) };
+  const absent = signature.outputs.find((spec) => link.default[spec.name] === undefined);
+  if (absent !== undefined) throw new PortsideError("FormatError", "A default names every output", { got: Object.keys(link.default).join(", "), expected: signature.outputs.map((spec) => spec.name).join(", ") });
+  return { kind: "default", row: link.default };
+}
+
+/** A default's answer for this many rows. */
+function repeated(row, rows, signature) {
+  const value = (spec) => (spec.batch_axis === null || spec.batch_axis === undefined ? row[spec.name] : Array.from({ length: rows }, () => row[spec.name]));
+  return Object.fromEntries(signature.outputs.map((spec) => [spec.name, value(spec)]));
+}
+
+function nobody(receipt) {
+  const error = new PortsideError("EngineError", "No model could answer", { reason: "failed", got: receipt.attempts.join(", ") || undefined, fix: "Try again, or end the failover chain with a default." });
+  return Object.assign(error, { receipt });
+}

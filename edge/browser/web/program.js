@@ -1,0 +1,115 @@
+/** A loaded bundle in this thread: codec, door, canvas, state, segments in order, category names on the way out. */
+
+import { padAll } from "./canvas.js";
+import { Codec } from "./codec/codec.js";
+import { Door } from "./door.js";
+import { cast, nested } from "./dtypes.js";
+import { openEngine } from "./engines.js";
+import { PortsideError } from "./errors.js";
+import { flaw } from "./failover.js";
+import { withInitial } from "./state.js";
+
+/** @typedef {{outputs: Record<string, any>, flags: any[], flaw: string|null, codec_ms: number, engine_ms: number}} Answer */
+
+export class Program {
+  /** @private */
+  constructor(artifact, codec, engine, plan) {
+    this.signature = artifact.signature;
+    this.codec = codec;
+    this.engine = engine;
+    this.plan = plan;
+    this.door = new Door(artifact.signature);
+    this.closed = false;
+    this.turn = Promise.resolve();
+  }
+
+  /** @param {import("./source.js").Source} source @param {{threads: number}} options */
+  static async open(source, options) {
+    const { artifact } = source;
+    refuseHost(artifact);
+    const codec = await Codec.fromSteps(artifact.codec, (path) => source.read(path));
+    const engine = await openEngine(source, options);
+    const segments = [];
+    for (const spec of artifact.engine.segments) segments.push(await engine.open(spec.file, spec));
+    return new Program(artifact, codec, engine, planned(segments, artifact.signature));
+  }
+
+  get threads() {
+    return this.engine.threads;
+  }
+
+  /** Everything a caller may send: the fields of codec steps, and the typed inputs that pass through. */
+  get fields() {
+    const held = this.codec.fields;
+    const made = new Set(held.flatMap((field) => field.inputs));
+    const through = this.signature.inputs.filter((spec) => !made.has(spec.name));
+    return [...held, ...through.map((spec) => ({ name: spec.name, type: "tensor", missing: spec.missing ?? false, inputs: [spec.name], values: spec.categories ?? null }))];
+  }
+
+  /** Typed tensors in, by name; outputs in the signature's dtypes and order. @param {Record<string, any>} inputs */
+  async run(inputs) {
+    return (await this.#ask(inputs)).tensors;
+  }
+
+  /** What a user has, by wire field. @param {Record<string, any>} wire @returns {Promise<Answer>} */
+  async predict(wire) {
+    const started = performance.now();
+    const typed = await this.codec.encode(wire);
+    const encoded = performance.now();
+    const { tensors, flags } = await this.#ask(typed);
+    const engine = performance.now() - encoded;
+    const named = this.codec.decode(tensors, this.signature);
+    const outputs = Object.fromEntries(Object.entries(named).map(([name, tensor]) => [name, nested(tensor)]));
+    return { outputs, flags, flaw: flaw(tensors, this.signature.outputs), codec_ms: encoded - started, engine_ms: engine };
+  }
+
+  async close() {
+    this.closed = true;
+    await this.turn;
+    await this.engine.close();
+  }
+
+  async #ask(inputs) {
+    if (this.closed) throw new PortsideError("EngineError", "The model is closed", { reason: "closed", fix: "Load it again." });
+    const { values, flags } = this.door.check(inputs);
+    const made = await this.#inTurn(() => this.#execute(padAll(this.signature, withInitial(this.signature, values))));
+    const tensors = Object.fromEntries(this.signature.outputs.map((spec) => [spec.name, cast(made[spec.name], spec.dtype)]));
+    return { tensors, flags };
+  }
+
+  /** One call at a time: an engine's memory is one. */
+  #inTurn(call) {
+    const result = this.turn.then(call);
+    this.turn = result.then(() => undefined, () => undefined);
+    return result;
+  }
+
+  async #execute(values) {
+    for (const { segment, writes } of this.plan) {
+      const feeds = Object.fromEntries(segment.inputs.map((name) => [name, values[name]]));
+      values = { ...values, ...(await segment.run(writes, feeds)) };
+    }
+    return values;
+  }
+}
+
+function refuseHost(artifact) {
+  const odd = artifact.engine.segments.find((spec) => spec.kind !== "onnx");
+  if (odd !== undefined) throw new PortsideError("UnsupportedError", "A segment of the bundle does not run in a page", { got: `${odd.kind}: ${odd.file}` });
+  const text = artifact.signature.inputs.find((spec) => spec.dtype === "string");
+  if (text !== undefined) throw new PortsideError("UnsupportedError", "An input of the program is text, which no engine holds", { got: text.name });
+}
+
+/** Which values each segment must make so that the signature's outputs come out; segments that nothing needs are left out. */
+function planned(segments, signature) {
+  const wanted = new Set(signature.outputs.map((spec) => spec.name));
+  const steps = [];
+  for (const segment of [...segments].reverse()) {
+    const writes = segment.outputs.filter((name) => wanted.has(name));
+    if (!writes.length) continue;
+    writes.forEach((name) => wanted.delete(name));
+    segment.inputs.forEach((name) => wanted.add(name));
+    steps.unshift({ segment, writes });
+  }
+  return steps;
+}

@@ -1,0 +1,34 @@
+/** The worker that a bundle runs in, so that the page never waits: one Program, asked by messages. */
+
+import { PortsideError } from "./errors.js";
+import { Program } from "./program.js";
+import { Source } from "./source.js";
+
+/** @type {Program} */
+let program;
+
+const methods = {
+  async open({ base, artifact, threads }) {
+    const source = new Source(new URL(base), artifact, (url, init) => fetch(url, init), (progress) => postMessage({ progress }));
+    program = await Program.open(source, { threads });
+    return { threads: program.threads, fields: program.fields };
+  },
+  run: (inputs) => program.run(inputs),
+  predict: (wire) => program.predict(wire),
+  close: () => program?.close(),
+};
+
+/** The buffers of tensors, which are handed over rather than copied. */
+function buffers(method, answer) {
+  return method === "run" ? [...new Set(Object.values(answer).map((tensor) => tensor.data.buffer))] : [];
+}
+
+addEventListener("message", async ({ data: { id, method, sent } }) => {
+  try {
+    const answer = await methods[method](sent);
+    postMessage({ id, answer }, buffers(method, answer));
+  } catch (error) {
+    const known = error instanceof PortsideError ? error : new PortsideError("EngineError", `The model failed: ${error?.message ?? error}`, { reason: "failed" });
+    postMessage({ id, error: known.toJSON() });
+  }
+});
