@@ -92,7 +92,7 @@ def top(call: Call, x: Tensor, k: Array | None = None) -> list[Tensor]:
     """Values and int64 places, the lower place first among equals."""
     axis, largest = call.get("axis", -1) % x.ndim, bool(call.get("largest", 1))
     count = (call.ints("k", k) or [1])[0]
-    if torch.compiler.is_exporting() and x.is_floating_point():
+    if torch.compiler.is_exporting() and x.dtype.is_signed:
         return _traced_top(x, count, axis, largest)
     values, places = torch.sort(x, dim=axis, descending=largest, stable=True)
     return [values.narrow(axis, 0, count), places.narrow(axis, 0, count)]
