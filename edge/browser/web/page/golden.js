@@ -8,6 +8,7 @@ import { readSafetensors } from "./safetensors.js";
 const MOST = 12;
 const HEAD = "contract/contract.json";
 const TENSORS = "contract/cases.safetensors";
+const NONE = { rows: [], rules: {}, licence: null };
 
 /**
  * @typedef {import("./safetensors.js").Tensor} Tensor
@@ -16,14 +17,14 @@ const TENSORS = "contract/cases.safetensors";
 
 /** The golden rows that a page can offer, or an empty list where the bundle carries no contract. @param {any} artifact @param {(path: string) => Promise<ArrayBuffer>} read */
 export async function goldenRows(artifact, read) {
-  if (!artifact.files[HEAD] || !artifact.files[TENSORS]) return { rows: [], rules: {} };
+  if (!artifact.files[HEAD] || !artifact.files[TENSORS]) return NONE;
   const head = JSON.parse(new TextDecoder().decode(await read(HEAD)));
-  if (!head.shareable) return { rows: [], rules: {} };
+  if (!head.shareable) return NONE;
   const cases = casesOf(head, readSafetensors(await read(TENSORS)));
   const seen = new Set();
   const rows = [];
   for (const one of cases.filter((held) => isWanted(held, seen))) rows.push(...rowsOf(one, artifact.signature, MOST - rows.length));
-  return { rows: rows.map((row, place) => ({ ...row, place })), rules: head.rules };
+  return { rows: rows.map((row, place) => ({ ...row, place })), rules: head.rules, licence: head.licence ?? null };
 }
 
 /** @param {any} head @param {Map<string, Tensor>} tensors */

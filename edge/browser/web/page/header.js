@@ -2,18 +2,17 @@
 
 import { copyButton, el, icon } from "./element.js";
 
-/** @param {any} info @param {any} artifact */
-export function showHeader(info, artifact) {
+/** @param {any} info @param {any} artifact @param {string|null} licence of the golden inputs */
+export function showHeader(info, artifact, licence) {
   document.title = info.name;
   /** @type {HTMLElement} */ (document.getElementById("name")).textContent = info.name;
-  /** @type {HTMLElement} */ (document.getElementById("facts")).replaceChildren(...facts(info, artifact));
+  /** @type {HTMLElement} */ (document.getElementById("facts")).replaceChildren(...facts(info, artifact, licence));
 }
 
-/** @param {any} info @param {any} artifact */
-function facts(info, artifact) {
+/** @param {any} info @param {any} artifact @param {string|null} licence */
+function facts(info, artifact, licence) {
   const short = info.package.replace("sha256:", "").slice(0, 12);
   const digest = copyButton("Copy the package digest", () => info.package, "button.digest", [short]);
-  const licence = info.licence ?? artifact.licence;
   const links = [["artifact.json", "artifact.json"], ["model.d.ts", "API"]].map(([file, name]) => el("a", { href: file }, name));
   return [verdict(artifact.verified), digest, el("span", {}, `${info.target}, in this browser`), licence && el("span", {}, licence), el("span.links", {}, ...links)].filter(Boolean);
 }

@@ -2,7 +2,7 @@
 
 import { load } from "../../model.js";
 import { answerNodes, empty, failure, spoken, turn } from "./answer.js";
-import { el } from "./element.js";
+import { el, readable } from "./element.js";
 import { describe, fillForm, makeField, readForm } from "./form.js";
 import { compared, goldenPicker, goldenRows, named } from "./golden.js";
 import { showHeader } from "./header.js";
@@ -24,12 +24,22 @@ async function read(path) {
   return response.arrayBuffer();
 }
 
-/** @param {unknown} progress a share of one, or {loaded, total} in bytes */
-function showProgress(progress) {
-  const { loaded, total } = /** @type {any} */ (typeof progress === "object" && progress ? progress : { loaded: progress, total: 1 });
-  const share = total ? Math.min(1, Number(loaded) / Number(total)) : 0;
-  /** @type {HTMLElement} */ (at("loading").firstElementChild).style.transform = `scaleX(${Math.max(0.04, share)})`;
-  at("loading").setAttribute("aria-valuenow", String(Math.round(share * 100)));
+/** A bar of the bytes that the model and its engine need. @param {any} artifact */
+function progressBar(artifact) {
+  const needed = (/** @type {string} */ name) => /^(engine|codec)\//.test(name);
+  const total = Object.entries(artifact.files).reduce((sum, [name, entry]) => (needed(name) ? sum + /** @type {any} */ (entry).size : sum), 0);
+  const done = new Map();
+  return (/** @type {{file: string, loaded: number}} */ { file, loaded }) => {
+    if (needed(file)) done.set(file, loaded);
+    const share = total ? Math.min(1, [...done.values()].reduce((sum, size) => sum + size, 0) / total) : 1;
+    /** @type {HTMLElement} */ (at("loading").firstElementChild).style.transform = `scaleX(${Math.max(0.04, share)})`;
+    at("loading").setAttribute("aria-valuenow", String(Math.round(share * 100)));
+  };
+}
+
+/** Threads where the page may have them: half of the cores, at most four, so that the page itself stays fluent. */
+function threads() {
+  return globalThis.crossOriginIsolated ? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2))) : 1;
 }
 
 async function start() {
@@ -37,9 +47,9 @@ async function start() {
   at("body").replaceChildren(empty("Loading the model", "It is fetched once and runs on this device."));
   try {
     const artifact = JSON.parse(new TextDecoder().decode(await read("artifact.json")));
-    const model = await load(undefined, { onprogress: showProgress });
+    const model = await load(undefined, { threads: threads(), onprogress: progressBar(artifact) });
     const golden = await goldenRows(artifact, read);
-    showHeader(model.info, artifact);
+    showHeader(model.info, artifact, golden.licence);
     build(model, artifact, golden);
   } catch (error) {
     at("body").replaceChildren(failure(error));
@@ -108,7 +118,7 @@ function build(model, artifact, golden) {
     const begun = performance.now();
     const typed = await model.run(row.inputs);
     const total = performance.now() - begun;
-    const receipt = { model: model.info.name, package: model.info.package, target: "wasm", reason: "primary", attempts: [], time_ms: { engine: total, total } };
+    const receipt = { model: model.info.name, version: model.info.package, target: model.info.target, entry: 0, reason: "primary", attempts: [], time_ms: total, engine_ms: total };
     show({ outputs: named(typed, signature), receipt }, summary, [compared(row, typed, signature, golden.rules)]);
   }
 
@@ -119,7 +129,7 @@ function build(model, artifact, golden) {
     at("body").replaceChildren(...answerNodes(given.outputs, signature, state.outputs, view), ...more);
     at("spoken").textContent = spoken(given.outputs, signature, state.outputs);
     glance(at("spoken").textContent ?? "");
-    at("state").textContent = given.receipt.flags?.length ? flagsOf(given.receipt.flags) : "";
+    at("state").textContent = given.flags?.length ? noticed(given.flags) : "";
     receipt.show(given);
     remember(given.outputs, summary);
   }
@@ -168,10 +178,12 @@ function isBright(rows, name) {
   return levels.length ? levels.reduce((sum, level) => sum + level, 0) / levels.length > 127 : null;
 }
 
-/** @param {any[]} flags */
-function flagsOf(flags) {
-  const names = [...new Set(flags.map((flag) => `${flag.field ?? flag.name ?? ""} ${flag.kind ?? flag.why ?? flag.what ?? ""}`.trim()))];
-  return `Noticed: ${names.join(", ")}`;
+/** What the door noticed but accepted. @param {{field: string, why: string}[]} flags */
+function noticed(flags) {
+  const words = /** @type {Record<string, string>} */ ({ range: "outside the usual range", clamped: "brought into its range", unknown: "an unknown category", absent: "left at its default" });
+  const [first] = flags;
+  const more = flags.length > 1 ? `, and ${flags.length - 1} more` : "";
+  return `Noticed: ${readable(first.field)} is ${words[first.why] ?? first.why}${more}`;
 }
 
 start();

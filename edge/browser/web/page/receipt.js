@@ -19,9 +19,9 @@ export function receiptPart(info, artifact) {
   const past = [];
   const show = (/** @type {any} */ answer) => {
     const { receipt } = answer;
-    past.push(totalOf(receipt));
+    past.push(receipt.time_ms);
     if (past.length > LAST) past.shift();
-    line.replaceChildren(el("b", {}, receipt.model), ` answered in ${milliseconds(totalOf(receipt))}`);
+    line.replaceChildren(el("b", {}, receipt.model), ` answered in ${milliseconds(receipt.time_ms)}`);
     times.textContent = `${timesOf(receipt)}${whyOf(receipt)}`;
     spark.replaceChildren(...sparkline(past));
     raw.textContent = JSON.stringify(answer, plain, 1);
@@ -40,8 +40,8 @@ function placeOf(info, artifact) {
 }
 
 /** @param {any} receipt */
-function timesOf({ time_ms: time }) {
-  const parts = [["codec", time?.codec], ["engine", time?.engine]].filter(([, value]) => typeof value === "number");
+function timesOf({ codec_ms: codec, engine_ms: engine }) {
+  const parts = [["codec", codec], ["engine", engine]].filter(([, value]) => typeof value === "number");
   return parts.map(([name, value]) => `${name} ${milliseconds(/** @type {number} */ (value))}`).join(" · ");
 }
 
@@ -50,11 +50,6 @@ function whyOf(receipt) {
   if (!receipt.reason || receipt.reason === "primary") return " · first choice";
   const tried = receipt.attempts?.length ? `; tried ${receipt.attempts.join(", ")}` : "";
   return ` · in place of the first choice: ${receipt.reason}${tried}`;
-}
-
-/** @param {any} receipt */
-function totalOf(receipt) {
-  return typeof receipt.time_ms === "object" ? receipt.time_ms.total : receipt.time_ms;
 }
 
 /** @param {number[]} times */
