@@ -8,8 +8,14 @@ export function figure(value, digits = 4) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return value.toLocaleString("en", { maximumFractionDigits: 0 });
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(2).replace("e", " × 10^").replace("^+", "^");
+  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return powered(value, digits);
   return value.toLocaleString("en", { maximumSignificantDigits: digits });
+}
+
+/** `3.0 × 10⁻⁸` @param {number} value @param {number} digits */
+function powered(value, digits) {
+  const [part, power] = value.toExponential(Math.max(0, Math.min(digits, 3) - 1)).split("e");
+  return `${part} × 10${[...power.replace("+", "")].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)])).join("")}`;
 }
 
 /** A share of one as a percentage that never claims certainty it has not. @param {number} value */

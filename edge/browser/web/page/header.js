@@ -2,19 +2,19 @@
 
 import { copyButton, el, icon } from "./element.js";
 
-/** @param {any} info @param {any} artifact @param {string|null} licence of the golden inputs */
-export function showHeader(info, artifact, licence) {
-  document.title = info.name;
-  /** @type {HTMLElement} */ (document.getElementById("name")).textContent = info.name;
-  /** @type {HTMLElement} */ (document.getElementById("facts")).replaceChildren(...facts(info, artifact, licence));
+/** @param {any} artifact @param {string|null} licence of the golden inputs */
+export function showHeader(artifact, licence) {
+  document.title = artifact.name;
+  /** @type {HTMLElement} */ (document.getElementById("name")).textContent = artifact.name;
+  /** @type {HTMLElement} */ (document.getElementById("facts")).replaceChildren(...facts(artifact, licence));
 }
 
-/** @param {any} info @param {any} artifact @param {string|null} licence */
-function facts(info, artifact, licence) {
-  const short = info.package.replace("sha256:", "").slice(0, 12);
-  const digest = copyButton("Copy the package digest", () => info.package, "button.digest", [short]);
+/** @param {any} artifact @param {string|null} licence */
+function facts(artifact, licence) {
+  const short = artifact.package.replace("sha256:", "").slice(0, 12);
+  const digest = copyButton("Copy the package digest", () => artifact.package, "button.digest", [short]);
   const links = [["artifact.json", "artifact.json"], ["model.d.ts", "API"]].map(([file, name]) => el("a", { href: file }, name));
-  return [verdict(artifact.verified), digest, el("span", {}, `${info.target}, in this browser`), licence && el("span", {}, licence), el("span.links", {}, ...links)].filter(Boolean);
+  return [verdict(artifact.verified), digest, el("span", {}, `${artifact.target}, in this browser`), licence && el("span", {}, licence), el("span.links", {}, ...links)].filter(Boolean);
 }
 
 /** @param {any} verified */

@@ -4,6 +4,7 @@ import { load } from "../../model.js";
 import { answerNodes, empty, failure, spoken, turn } from "./answer.js";
 import { el, readable } from "./element.js";
 import { describe, fillForm, makeField, readForm } from "./form.js";
+import { bytes } from "./figures.js";
 import { compared, goldenPicker, goldenRows, named } from "./golden.js";
 import { showHeader } from "./header.js";
 import { latest } from "./live.js";
@@ -34,6 +35,7 @@ function progressBar(artifact) {
     const share = total ? Math.min(1, [...done.values()].reduce((sum, size) => sum + size, 0) / total) : 1;
     /** @type {HTMLElement} */ (at("loading").firstElementChild).style.transform = `scaleX(${Math.max(0.04, share)})`;
     at("loading").setAttribute("aria-valuenow", String(Math.round(share * 100)));
+    at("state").textContent = share < 1 ? `${bytes(share * total)} of ${bytes(total)}` : "Starting the engine";
   };
 }
 
@@ -47,9 +49,8 @@ async function start() {
   at("body").replaceChildren(empty("Loading the model", "It is fetched once and runs on this device."));
   try {
     const artifact = JSON.parse(new TextDecoder().decode(await read("artifact.json")));
-    const model = await load(undefined, { threads: threads(), onprogress: progressBar(artifact) });
-    const golden = await goldenRows(artifact, read);
-    showHeader(model.info, artifact, golden.licence);
+    const loading = load(undefined, { threads: threads(), onprogress: progressBar(artifact) });
+    const [golden, model] = await Promise.all([goldenRows(artifact, read).then((found) => (showHeader(artifact, found.licence), found)), loading]);
     build(model, artifact, golden);
   } catch (error) {
     at("body").replaceChildren(failure(error));

@@ -122,6 +122,7 @@ function photoPart(field, changed, fail) {
   };
   for (const input of [picker, camera]) if (input) input.addEventListener("change", () => (take(input.files?.[0]), (input.value = "")));
   accept(zone, take);
+  zone.addEventListener("click", () => picker.click()); // the buttons below do the same for the keyboard
   const buttons = [action("file", "Choose a file", () => picker.click()), camera && action("camera", "Camera", () => camera.click())];
   const node = el("div", {}, zone, picker, camera, el("div.actions", {}, ...buttons));
   const flip = (/** @type {boolean} */ on) => {
