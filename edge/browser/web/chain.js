@@ -48,8 +48,9 @@ export class Chain {
       this.breakers = breakers;
       if (action.do === "give-up") throw nobody(this.#receipt(taken, {}, performance.now()));
       const began = performance.now();
-      const { outcome, answer } = await this.#outcome(action, asked);
+      const { outcome, answer, refused } = await this.#outcome(action, asked);
       [this.breakers, request] = observe(this.policy, this.breakers, taken, outcome, performance.now());
+      if (refused) throw refused;
       if (outcome !== "answered") continue;
       if (request.answered_by === 0) this.cache?.put(asked.key, answer.outputs);
       return { outputs: answer.outputs, flags: answer.flags ?? [], receipt: this.#receipt(request, answer, began) };
@@ -57,7 +58,8 @@ export class Chain {
   }
 
   #down() {
-    return this.local === null || this.local.ready === false ? [0] : [];
+    if (this.local === null) return [0];
+    return this.entries.length > 1 && this.local.ready === false ? [0] : []; // alone, waiting for a new worker beats no answer
   }
 
   /** @returns {Promise<{outcome: any, answer?: any}>} */
@@ -72,7 +74,9 @@ export class Chain {
       const answer = await within(action.until_ms, asked.signal, (signal) => (entry.kind === "model" ? this.local : entry.endpoint).predict(asked.wire, signal));
       return answer.flaw ? { outcome: "non-finite" } : { outcome: "answered", answer };
     } catch (error) {
-      if (asked.signal?.aborted || error?.kind === "InputError") throw error; // the caller's own doing: no other model changes it
+      if (asked.signal?.aborted) throw error;
+      const judge = action.entry === 0 || this.local === null;
+      if (error?.kind === "InputError" && judge) return { outcome: "answered", refused: error }; // no other model changes it
       return { outcome: REASONS[error?.reason] ?? (["deadline", "crashed", "busy"].includes(error?.reason) ? error.reason : "failed") };
     }
   }

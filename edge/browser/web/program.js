@@ -1,6 +1,6 @@
 /** A loaded bundle in this thread: codec, door, canvas, state, segments in order, category names on the way out. */
 
-import { padAll } from "./canvas.js";
+import { padAll, sizeName } from "./canvas.js";
 import { Codec } from "./codec/codec.js";
 import { Door } from "./door.js";
 import { cast, nested } from "./dtypes.js";
@@ -111,5 +111,8 @@ function planned(segments, signature) {
     segment.inputs.forEach((name) => wanted.add(name));
     steps.unshift({ segment, writes });
   }
+  const given = signature.inputs.flatMap((spec) => (spec.canvas ? [spec.name, sizeName(spec.name)] : [spec.name]));
+  const absent = [...wanted].find((name) => !given.includes(name));
+  if (absent !== undefined) throw new PortsideError("FormatError", "A value of the program is made by no segment", { got: absent, expected: given.join(", ") });
   return steps;
 }

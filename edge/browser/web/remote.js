@@ -18,6 +18,7 @@ export class Remote {
     this.next = 0;
     this.worker = null;
     this.opening = null;
+    this.live = false;
     this.closed = false;
   }
 
@@ -28,9 +29,9 @@ export class Remote {
     return Object.assign(remote, { threads, fields });
   }
 
-  /** Whether a call could begin now: not while a worker is being replaced. */
+  /** Whether a call could begin now: not while a worker is being replaced. Where replacing failed, a call may try again. */
   get ready() {
-    return !this.closed && this.worker !== null;
+    return !this.closed && (this.live || this.opening === null);
   }
 
   /** @param {Record<string, any>} inputs @param {AbortSignal} [signal] */
@@ -52,24 +53,38 @@ export class Remote {
     if (this.closed) throw new PortsideError("EngineError", "The model is closed", { reason: "closed", fix: "Load it again." });
     if (signal?.aborted) throw cancelled();
     await this.#opened();
+    if (signal?.aborted) throw cancelled();
     return this.#send(method, sent, signal);
   }
 
   /** The worker, opened; a lost one is replaced. */
   #opened() {
-    if (this.opening === null) {
-      const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "portside" });
-      worker.addEventListener("message", (event) => this.#heard(event.data));
-      worker.addEventListener("error", (event) => this.#lost(worker, event));
-      worker.addEventListener("messageerror", (event) => this.#lost(worker, event));
-      this.worker = worker;
-      const { base, artifact } = this.source;
-      this.opening = this.#send("open", { base: base.href, artifact, threads: this.options.threads }).catch((error) => {
-        this.#end(error);
-        throw error;
-      });
-    }
+    this.opening ??= this.#start();
     return this.opening;
+  }
+
+  async #start() {
+    await null; // a refusal below comes after `opening` was set, and takes it back
+    let worker = null;
+    const { base, artifact } = this.source;
+    try {
+      worker = this.#hired();
+      const told = await this.#send("open", { base: base.href, artifact, threads: this.options.threads });
+      this.live = true;
+      return told;
+    } catch (error) {
+      if (worker === this.worker) this.#end(error);
+      throw error;
+    }
+  }
+
+  #hired() {
+    const worker = newWorker();
+    worker.addEventListener("message", (event) => worker === this.worker && this.#heard(event.data));
+    worker.addEventListener("error", (event) => this.#lost(worker, event));
+    worker.addEventListener("messageerror", (event) => this.#lost(worker, event));
+    this.worker = worker;
+    return worker;
   }
 
   #send(method, sent, signal) {
@@ -108,16 +123,28 @@ export class Remote {
     this.#end(new PortsideError("EngineError", "The model's worker died", { reason: "crashed", got: event?.message || undefined }));
   }
 
+  /** End the worker and the calls that it had; one that had been at work is replaced at once, so that the next call need not wait. */
   #end(error) {
+    const again = this.live && !this.closed;
     this.worker?.terminate();
     this.worker = null;
     this.opening = null;
+    this.live = false;
     for (const call of this.calls.values()) {
       call.forget();
       clearTimeout(call.timer);
       call.reject(error);
     }
     this.calls.clear();
+    if (again) this.#opened().catch(() => {}); // the next call tries again and says why
+  }
+}
+
+function newWorker() {
+  try {
+    return new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "portside" });
+  } catch (error) {
+    throw new PortsideError("UnsupportedError", "This page cannot start a worker", { got: error?.message, fix: "Load with {worker: false}, or allow workers of this origin." });
   }
 }
 

@@ -31,7 +31,7 @@ export class Source {
   async read(name, signal) {
     const entry = this.artifact.files[name];
     if (entry === undefined) throw new PortsideError("FormatError", `The bundle lists no file '${name}'`, { fix: AGAIN });
-    const bytes = await download(new URL(name, this.base), name, this.fetch, { size: entry.size, progress: this.progress, signal });
+    const bytes = await download(inside(name, this.base), name, this.fetch, { size: entry.size, progress: this.progress, signal });
     if (bytes.length !== entry.size || (await sha256(bytes)) !== entry.sha256) {
       throw new PortsideError("IntegrityError", `${name} was changed after it was compiled`, { got: `${bytes.length} bytes`, expected: `${entry.size} bytes with the digest of artifact.json`, fix: AGAIN });
     }
@@ -75,6 +75,13 @@ function check(held) {
   }
   if (held.format !== FORMAT) throw new PortsideError("FormatError", "The bundle has an unknown format version", { got: held.format, expected: FORMAT, fix: "Use the model.js of the bundle itself." });
   if (held.target !== "wasm") throw new PortsideError("FormatError", "This is an artifact for another target", { got: held.target, expected: "wasm", fix: "Compile the package with target=\"wasm\"." });
+}
+
+/** A path of the bundle as a URL; one that leads out of its folder is never fetched. @param {string} name @param {URL} base */
+function inside(name, base) {
+  const url = new URL(name, base);
+  if (url.origin === base.origin && url.href.startsWith(new URL(".", base).href)) return url;
+  throw new PortsideError("FormatError", "The bundle lists a file outside of its folder", { got: name, fix: AGAIN });
 }
 
 /** The bytes at a URL, with progress. Network failures and error pages are one clear error. */

@@ -81,7 +81,8 @@ def test_canonical_json_is_the_same_bytes(value):
 
 
 @pytest.mark.parametrize("text", [
-    "", "{", '{"a": 1, "a": 2}', "[1,]", "[NaN]", "[01]", "[1.]", "['a']", '{"a" 1}', "[1] 2", '["\n"]', "[1 2]", "nul", "{1: 2}", "[,]", "]",
+    "", "{", '{"a": 1, "a": 2}', "[1,]", "[NaN]", "[01]", "[1.]", "['a']", '{"a" 1}', "[1] 2", '["\n"]', "[1 2]", "nul", "{1: 2}", "[,]",
+    "]",
 ])  # fmt: skip
 def test_what_is_not_json_of_one_meaning_is_refused(text):
     replay("refused", [{"name": "text", "text": text}])

@@ -1,0 +1,205 @@
+/**
+ * A Portside model in a page. Nothing but files of the bundle is fetched, and an endpoint where `failover` names one.
+ *
+ *     import { load } from "./dist/model.js";
+ *     const model = await load();
+ *     const { outputs, receipt } = await model.predict({ photo: file });
+ */
+
+export type DType = "f32" | "f64" | "f16" | "i8" | "u8" | "i32" | "i64" | "bool" | "string";
+
+export type TypedArray =
+  | Float32Array | Float64Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array | Int32Array | Uint32Array
+  | BigInt64Array | BigUint64Array;
+
+/** A tensor; `dtype` may be left out where the array says it. f16 lies in a Float32Array, bool in a Uint8Array. */
+export interface Tensor {
+  dtype?: DType;
+  shape: number[];
+  data: TypedArray | unknown[];
+}
+
+/** A tensor that the model made. */
+export interface OutputTensor {
+  dtype: DType;
+  shape: number[];
+  data: TypedArray;
+}
+
+/** One value of a field. */
+export type WireValue = string | number | bigint | boolean | null | Blob | ArrayBuffer | TypedArray | ImageData | Tensor | WireValue[];
+
+/** Field -> a batch (a list, a tensor), or one bare value. */
+export type Wire = Record<string, WireValue>;
+
+/** An output as JSON has it: nested arrays, batch first; names of categories; BigInt only beyond 2 ** 53; NaN stays NaN. */
+export type Output = string | number | bigint | boolean | null | Output[];
+
+export interface TensorSpec {
+  name: string;
+  dtype: DType;
+  shape: (number | string)[];
+  batch_axis: number | null;
+  unit?: string;
+  range?: [number, number];
+  on_range?: "flag" | "reject" | "clamp";
+  categories?: string[];
+  on_unknown?: "flag" | "reject";
+  missing?: boolean;
+  required?: boolean;
+  default?: number | boolean | string;
+  kind?: "decision" | "score" | "value" | "embedding" | "ranking" | "detections" | "sequence";
+  top_k?: number;
+  canvas?: [number, number];
+}
+
+export interface Signature {
+  inputs: TensorSpec[];
+  outputs: TensorSpec[];
+  state?: { output: string; input: string; shape: (number | string)[]; initial: unknown }[];
+}
+
+/** One thing that a caller sends. */
+export interface WireField {
+  name: string;
+  type: "image" | "text" | "category" | "number" | "tensor";
+  /** null is a value. */
+  missing: boolean;
+  /** The typed inputs made from it. */
+  inputs: string[];
+  /** The names that are known, for categories. */
+  values: string[] | null;
+}
+
+export interface Info {
+  name: string;
+  target: string;
+  /** Digest of the package. */
+  package: string;
+  /** Digest of the bundle; what `digest` pins. */
+  artifact: string;
+  signature: Signature;
+  fields: WireField[];
+  /** How many threads the engine uses; 0 where it could not be opened. */
+  threads: number;
+  /** The page is cross-origin isolated; without it there is one thread. */
+  isolated: boolean;
+  verified: Record<string, unknown>;
+  /** Why the model in this page could not be opened, where `failover` answers in its place. */
+  fault: ErrorData | null;
+}
+
+/** What was accepted although it is unusual. */
+export interface Flag {
+  field: string;
+  row: number | null;
+  why: "range" | "clamped" | "unknown" | "absent";
+  value: unknown;
+}
+
+export type Reason = "primary" | "deadline" | "breaker-open" | "crashed" | "failed" | "non-finite" | "busy" | "down";
+
+/** Who answered, why, and what it cost: the words of the server's receipts. Times in milliseconds. */
+export interface Receipt {
+  /** Name of the package, the endpoint's URL, "cache" or "default". */
+  model: string;
+  /** Digest of the package; empty where there is none. */
+  version: string;
+  target: string;
+  /** Place in the chain; 0 is the model in this page. */
+  entry: number;
+  reason: Reason;
+  /** "entry:reason" for every entry that did not answer, in order. */
+  attempts: string[];
+  time_ms: number;
+  model_ms: number;
+  codec_ms?: number;
+  engine_ms?: number;
+  deadline_ms: number | null;
+  within_deadline: boolean;
+  /** The answer came from a cache after its time to live. */
+  stale: boolean;
+}
+
+export interface Answer {
+  outputs: Record<string, Output>;
+  flags: Flag[];
+  receipt: Receipt;
+}
+
+export type Link =
+  | { endpoint: { url: string; timeout_ms: number } }
+  | { cache: { ttl_s: number; stale?: boolean; max_entries?: number } }
+  | { default: Record<string, Output> };
+
+/** Who answers when the model in this page does not: the words of a deployment file's [failover]. */
+export interface Failover {
+  deadline_ms?: number;
+  reserve_ms?: number;
+  grace_ms?: number;
+  breaker?: { failures?: number; open_ms?: number; max_open_ms?: number; probe_ms?: number };
+  chain?: Link[];
+}
+
+export interface LoadOptions {
+  /** Threads of the engine; more than one only in an isolated page. Default: 1. */
+  threads?: number;
+  /** Run in a worker, so that the page never waits. Default: true. */
+  worker?: boolean;
+  /** Refuse any other bundle than the one with this digest. */
+  digest?: string;
+  failover?: Failover;
+  /** Used in place of the browser's own where the page itself fetches; a worker uses its own. */
+  fetch?: (url: URL, init?: RequestInit) => Promise<Response>;
+  onprogress?: (progress: { file: string; loaded: number; total: number }) => void;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+/** A loaded bundle. */
+export interface Model {
+  readonly info: Readonly<Info>;
+  /** What a user has, by wire field: codec, door, engine, category names, and who answered. */
+  predict(inputs: Wire, options?: CallOptions): Promise<Answer>;
+  /** Typed tensors behind the codec, on the model in this page. */
+  run(inputs: Record<string, Tensor | TypedArray | unknown>, options?: CallOptions): Promise<Record<string, OutputTensor>>;
+  /** Free the engine; later calls are refused. */
+  close(): Promise<void>;
+}
+
+/**
+ * Open a bundle: audited, its engine started, in a worker.
+ * @param url the bundle's folder; default: where model.js lies
+ */
+export function load(url?: string | URL, options?: LoadOptions): Promise<Model>;
+
+export type ErrorKind = "InputError" | "FormatError" | "IntegrityError" | "EngineError" | "UnsupportedError";
+
+export interface ErrorData {
+  kind: ErrorKind;
+  what: string;
+  got?: string;
+  expected?: string;
+  fix?: string;
+  field?: string;
+  row: number | null;
+  reason?: string;
+}
+
+/** Every error that the library throws on purpose. */
+export class PortsideError extends Error {
+  kind: ErrorKind;
+  what: string;
+  got?: unknown;
+  expected?: unknown;
+  fix?: string;
+  field?: string;
+  row: number | null;
+  /** For engine errors: "failed", "cancelled", "deadline", "crashed", "closed", "busy". */
+  reason?: string;
+  /** Where nobody answered: who was asked, and why they did not. */
+  receipt?: Receipt;
+  toJSON(): ErrorData;
+}
