@@ -39,12 +39,16 @@ class Mount:
     Args:
         files: path below the mount -> file.
         isolated: send the headers without which a page has no threads.
+
+    Attributes:
+        absent: files of the bundle that were asked for and are not there.
     """
 
     def __init__(self, files: Mapping[str, Path], isolated: bool) -> None:
         self.token = secrets.token_urlsafe(16)
         self.files = dict(files)
         self.headers = ISOLATED if isolated else {}
+        self.absent: set[str] = set()
         self._calls: dict[str, bytes] = {}
         self._answers: dict[str, bytes] = {}
 
@@ -137,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif mount is not None and (file := mount.files.get(path)) is not None and file.is_file():
             self._send_file(mount, file)
         else:
+            if mount is not None and path.startswith("bundle/"):
+                mount.absent.add(path.removeprefix("bundle/"))
             self._refuse(404)
 
     def do_POST(self) -> None:

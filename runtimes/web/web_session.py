@@ -21,6 +21,7 @@ from playwright.async_api import Error, Page
 from ...sdk.core.codec.codec import Codec
 from ...sdk.core.errors import EngineError, FormatError, InputError, IntegrityError, PortsideError, UnsupportedError
 from ...sdk.core.infer import columns
+from ...sdk.core.refusal import refusal
 from ...sdk.core.signature import NUMPY, Array, TensorSpec
 from ..artifact import DESCRIPTION, Artifact
 from ..base import Cancel, LoadOptions, SessionInfo
@@ -65,12 +66,21 @@ class WebPage:
         except BaseException:
             self._browser.host.unmount(self._mount)
             raise
-        self._gone: str | None = None
-        self._lost: asyncio.Event = asyncio.Event()
-        self._page.on("crash", lambda _: self._lost.set())
+        self._lost = lost = asyncio.Event()
+        self._page.on("crash", lambda _: lost.set())  # not self: the page must not hold what closes it
         self._numbers = itertools.count()
         self.close = weakref.finalize(self, _close, self._browser, self._page, self._mount)
         self.close.atexit = False  # the browser itself ends then
+
+    def load(self, options: Mapping[str, Any]) -> None:
+        """Open the bundle. Raises as `call`, and FormatError that names a script which the bundle lacks."""
+        try:
+            self.call("load", options)
+        except EngineError as error:
+            if lacking := sorted(self._mount.absent):
+                raise FormatError("The bundle lacks a file that it loads", got=", ".join(lacking),
+                                  fix="Compile the package again.") from error  # fmt: skip
+            raise
 
     def call(self, method: Method, sent: Any, cancel: Cancel | None = None) -> Any:
         """What the page's library answers. Raises its errors as ours, EngineError where page or browser are lost."""
@@ -140,7 +150,7 @@ class WebSession:
             batch_invariant=artifact.batch_invariant, thread_safe=True, cancellable=True,
         )  # fmt: skip
         try:
-            self._page.call("load", self._options)
+            self._page.load(self._options)
         except BaseException:
             self._page.close()
             raise
@@ -166,7 +176,7 @@ class WebSession:
         """
         sent = {"inputs": tensors(inputs, self.info.signature), "repeats": repeats, "seconds": seconds}
         with self._isolated() as page:
-            page.call("load", self._options)
+            page.load(self._options)
             return Samples(tuple(map(tuple, page.call("measure", sent))))
 
     def footprint(self, inputs: Mapping[str, Any], pages: int = 3) -> Footprint:
@@ -243,13 +253,16 @@ def _answered(answer: Mapping[str, Any]) -> Any:
     """The value of an answer. Raises the page's error as one of ours."""
     if (error := answer.get("error")) is None:
         return answer["value"]
-    kind = _KINDS.get(error["kind"], EngineError)
-    raise kind(error["what"], **_parts(kind, error))
+    raise _error(error)
 
 
-def _parts(kind: type[PortsideError], error: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("got", "expected", "fix", *(("field", "row") if kind is InputError else ()), *(("reason",) if kind is EngineError else ()))
-    return {name: error[name] for name in names if error.get(name) is not None}
+def _error(error: Mapping[str, Any]) -> PortsideError:
+    known = {name: error[name] for name in ("got", "expected", "fix") if error.get(name) is not None}
+    if error["kind"] == InputError.__name__ and error.get("field") is not None:
+        return refusal(error["what"], error["field"], error.get("row"), **known)
+    if error["kind"] == EngineError.__name__ and error.get("reason") in EngineError.REASONS:
+        return EngineError(error["what"], reason=error["reason"], **known)
+    return _KINDS.get(error["kind"], EngineError)(error["what"], **known)
 
 
 def _answer(spec: TensorSpec, value: Any) -> Array:

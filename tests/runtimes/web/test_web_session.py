@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -156,6 +157,7 @@ def test_a_session_that_nobody_holds_closes_its_page(make_bundle):
     browser = shared()
     before = len(browser._browser.contexts)
     del session
+    gc.collect()
     until = time.monotonic() + 10
     while len(browser._browser.contexts) >= before and time.monotonic() < until:
         time.sleep(0.05)
