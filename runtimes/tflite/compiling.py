@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...sdk.core.contract import Contract
 from ...sdk.core.errors import UnsupportedError
+from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
 from ...sdk.core.package import Package
 from ..artifact import Artifact, begin, finish
 from ..assemble import Part, assemble
@@ -21,7 +23,7 @@ from .plan import Plan
 from .proving import prove
 from .request import SOURCES, Answer, Job, Request
 from .rim import plan_of
-from .sizes import sizes_of
+from .sizes import answerable, contract_of, sizes_of
 from .tree_lowering import lower_trees
 from .weights import weights_bytes
 
@@ -43,6 +45,8 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     source = _source(extra)
     parts = [_renamed(part) for part in assemble(package, target, options.taps, lower_trees)]
     sizes = sizes_of(package, extra.get("batches"), extra.get("sizes"))
+    contract = contract_of(package)
+    contract = answerable(contract, package.signature, sizes) if contract is not None and sizes.exact else contract
     plans = {part.spec.file: plan_of(part.model, sizes, _stem(part)) for part in parts if part.model is not None}
     whole = len(package.content.stages) == 1 and not options.taps
     with workplace() as folder:
@@ -52,11 +56,19 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
         jobs = tuple(Job(Path(file).stem, plan, whole) for file, plan in plans.items())
         answer = lower(Request(jobs, source, str(package.path)), folder, float(extra.get("timeout_s", TIMEOUT_S)))
         plans = {file: filled(plan, folder / Path(file).name) for file, plan in plans.items()}
-        prove(package, parts, plans, folder)
+        prove(package, parts, plans, folder, contract)
         artifact = begin(package, target, out)
+        if contract is not None and sizes.exact:
+            _keep(contract, out)
         for file in plans:
             shutil.move(folder / Path(file).name, out / file)
     return finish(artifact, engine=_engine(package, parts, plans, answer, options.taps, out), built=_built(answer))
+
+
+def _keep(contract: Contract, out: Path) -> None:
+    """Golden rows of sizes that the artifact does not answer stay in the package."""
+    for file, data in zip((CONTRACT, CONTRACT_TENSORS), contract.to_bytes(), strict=True):
+        (out / file).write_bytes(data)
 
 
 def _engine(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], answer: Answer, taps: Sequence[str],

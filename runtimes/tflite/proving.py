@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...sdk.core.contract import Contract
 from ...sdk.core.errors import EngineError, UnsupportedError
 from ...sdk.core.package import Package
 from ...sdk.core.signature import NUMPY, Array
@@ -22,7 +23,6 @@ from ..onnx_run import open_graph, run_graph
 from ..state import with_initial
 from .interpreter import TfliteEngine
 from .plan import Plan, Slot
-from .sizes import contract_of
 
 FAR = 0.01
 """Floats further apart than this, beside the largest of the reference, are not the same value."""
@@ -30,18 +30,18 @@ FLIPS = 0.25
 """Share of discrete values that may differ: single ones do, on a tie."""
 
 
-def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], root: Path) -> None:
+def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], root: Path, contract: Contract | None) -> None:
     """Hold every TFLite segment against its ONNX model; nothing is asked of a package without a contract.
 
     Args:
-        package: for its contract.
+        package: its signature and host stages.
         parts: segments, in order.
         plans: file of a segment -> its plan.
         root: folder of the `.tflite` files.
+        contract: golden rows of sizes that were compiled.
 
     Raises UnsupportedError for an operator that the interpreter lacks, EngineError for another answer.
     """
-    contract = contract_of(package)
     if contract is None or not contract.cases:
         return
     values: dict[str, Any] = with_initial(package.signature, contract.cases[0].inputs)

@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ...sdk.core.codec.codec import Codec
-from ...sdk.core.contract import Contract
+from ...sdk.core.contract import Case, Contract
 from ...sdk.core.errors import UnsupportedError
 from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
 from ...sdk.core.package import Package
@@ -120,6 +120,28 @@ def contract_of(package: Package) -> Contract | None:
     return Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS))
 
 
+def answerable(contract: Contract, signature: Signature, sizes: Sizes) -> Contract:
+    """The contract without golden rows of sizes that were not compiled; a note says how many.
+
+    Raises UnsupportedError when none is left.
+    """
+    kept = tuple(case for case in contract.cases if all(_fits(case, signature, symbol, sizes.values[symbol]) for symbol in sizes.exact))
+    if len(kept) == len(contract.cases):
+        return contract
+    if not kept:
+        asked = {name: sizes.values[name] for name in sizes.exact}
+        raise UnsupportedError("No golden row has the sizes that are to be compiled", got=asked,
+                               fix="Pass sizes={...} that the contract has, or pack with examples of these sizes.")  # fmt: skip
+    left_out = f"{len(contract.cases) - len(kept)} of {len(contract.cases)} calls"
+    note = f"golden rows of other sizes of {', '.join(sizes.exact)} are left out: {left_out}"
+    return replace(contract, cases=kept, notes=(*contract.notes, note))
+
+
+def _fits(case: Case, signature: Signature, symbol: str, sizes: tuple[int, ...]) -> bool:
+    held = [name for name in carriers(signature, symbol) if name in case.inputs]
+    return all(case.inputs[name].shape[signature.input(name).shape.index(symbol)] in sizes for name in held)
+
+
 def _buckets(package: Package, symbol: str, pads: Mapping[str, Any]) -> tuple[int, ...]:
     """Default sizes: half of the golden rows fit the first, all fit the second, the third is the longest that the codec makes."""
     names = carriers(package.signature, symbol)
@@ -158,5 +180,6 @@ def _checked(option: str, given: Sequence[int] | int) -> tuple[int, ...]:
 
 
 def _key(symbols: Sequence[str], sizes: Sequence[int]) -> str:
-    parts = [f"{''.join(char if char.isalnum() else '_' for char in symbol)}{size}" for symbol, size in zip(symbols, sizes, strict=True)]
+    plain = ["".join(char if char.isalnum() else "_" for char in symbol) for symbol in symbols]
+    parts = [f"{symbol}{'_' if symbol[-1:].isdigit() else ''}{size}" for symbol, size in zip(plain, sizes, strict=True)]
     return "_".join(parts) or "main"

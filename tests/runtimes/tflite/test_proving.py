@@ -8,6 +8,7 @@ import pytest
 from portside.runtimes.assemble import assemble
 from portside.runtimes.tflite.plan import Plan, Slot
 from portside.runtimes.tflite.proving import asked, differs, prove, stretched
+from portside.runtimes.tflite.sizes import contract_of
 from portside.sdk.core.errors import EngineError
 from portside.sdk.core.package import open_folder
 
@@ -50,11 +51,11 @@ def proven(mixed_artifact):
 
 def test_two_outputs_that_change_places_are_caught(proven):
     package, part, plan, root = proven
-    prove(package, [part], {part.spec.file: plan}, root)
+    prove(package, [part], {part.spec.file: plan}, root, contract_of(package))
     keys = {slot.name: slot.key for slot in plan.outputs}
     swapped = {"first": keys["first"], "scores": keys["scores"], "label": keys["label"], "above": keys["above"]}
     swapped["label"], swapped["above"] = swapped["above"], swapped["label"]
     wrong = replace(plan, outputs=tuple(replace(slot, key=swapped[slot.name]) for slot in plan.outputs))
     with pytest.raises(EngineError, match=r"segment '00-main' answers 'label' otherwise.*dtype bool instead of int32, at \{'batch': 1\}"):
-        prove(package, [part], {part.spec.file: wrong}, root)
+        prove(package, [part], {part.spec.file: wrong}, root, contract_of(package))
 

@@ -5,7 +5,8 @@ import pytest
 
 from portside.runtimes import samples
 from portside.runtimes.samples import graph_model, node
-from portside.runtimes.tflite.sizes import Sizes, known_pads, sizes_of
+from portside.runtimes.tflite.sizes import Sizes, answerable, known_pads, sizes_of
+from portside.sdk.core.contract import Case, Contract, Rule
 from portside.sdk.core.errors import UnsupportedError
 from portside.sdk.core.signature import Signature, TensorSpec
 
@@ -25,6 +26,21 @@ def test_the_batch_alone_gets_one_and_eight(tmp_path):
 
 def test_a_canvas_has_no_free_dimension(tmp_path):
     assert sizes_of(samples.canvas().write(tmp_path / "canvas")).values == {"batch": (1, 8)}
+
+
+def test_golden_rows_of_other_sizes_are_left_out_with_a_note(make_package):
+    signature = spatial(make_package).signature
+    cases = [Case({"x": np.zeros((2, 1, *size), np.float32)}, {"y": np.zeros(2)}, why=("random",) * 2) for size in ((4, 6), (4, 7), (4, 6))]
+    sizes = Sizes("batch", {"batch": (1,), "height": (4,), "width": (6,)}, exact=("height", "width"))
+    kept = answerable(Contract(tuple(cases), {"y": Rule("value")}), signature, sizes)
+    assert [case.inputs["x"].shape[3] for case in kept.cases] == [6, 6]
+    assert kept.notes == ("golden rows of other sizes of height, width are left out: 1 of 3 calls",)
+    with pytest.raises(UnsupportedError, match="No golden row"):
+        answerable(Contract(tuple(cases), {}), signature, Sizes("batch", {"batch": (1,), "height": (5,)}, exact=("height",)))
+
+
+def test_a_symbol_and_its_size_stay_apart():
+    assert list(Sizes(None, {"dim2": (48,), "a b": (3,)}).signatures(["dim2", "a b"])) == ["dim2_48_a_b3"]
 
 
 def test_a_fixed_batch_stays_as_it_is(make_package):
