@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ...sdk.core.errors import FormatError, UnsupportedError
 from ...sdk.core.signature import DType, Signature, StatePair, TensorSpec
 from ..tflite.plan import Plan, Slot
-from .tflite_state import Lifted, name_of, read_model
+from .tflite_state import DAMAGE, Lifted, name_of, read_model
 
 _DTYPES: dict[int, DType] = {
     schema.TensorType.FLOAT32: "f32", schema.TensorType.INT32: "i32", schema.TensorType.INT8: "i8",
@@ -52,7 +52,7 @@ def rim_of(lifted: Lifted) -> NativeRim:
         key, reads, writes = _sides(model, signatures[0] if signatures else None)
         slots = [tuple(_slot(model, name, place) for name, place in side) for side in (reads, writes)]
         specs = [tuple(_spec(model, name, place) for name, place in side) for side in (reads, writes)]
-    except (IndexError, TypeError, AttributeError) as error:  # tensors that are not there
+    except DAMAGE as error:  # tensors that are not there, names that are no text
         raise FormatError(f"The .tflite file is damaged: {error!r}") from error
     return NativeRim(Signature(specs[0], specs[1], _state(lifted, specs[0])), Plan(slots[0], slots[1], {key: {}}))
 

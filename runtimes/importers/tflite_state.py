@@ -20,6 +20,8 @@ from ...sdk.core.errors import FormatError, UnsupportedError
 from ...sdk.core.signature import Array
 
 IDENTIFIER = b"TFL3"
+DAMAGE = (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a damaged file raises: offsets, lengths, indices and names in it may be anything."""
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _DTYPES: dict[int, Any] = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT32: np.int32, schema.TensorType.INT8: np.int8,
            schema.TensorType.UINT8: np.uint8, schema.TensorType.BOOL: np.bool_, schema.TensorType.INT64: np.int64,
@@ -65,7 +67,7 @@ def lift(data: bytes) -> Lifted:
     model = read_model(data)
     try:
         return _lifted(data, model)
-    except (IndexError, KeyError, TypeError, AttributeError) as error:  # tensors, buffers or variables that are not there
+    except DAMAGE as error:  # tensors, buffers or variables that are not there
         raise FormatError(f"The .tflite file is damaged: {error!r}") from error
 
 
@@ -89,7 +91,7 @@ def read_model(data: bytes) -> Any:
         raise FormatError("This is not a .tflite file", got=ascii(data[4:8]), expected=ascii(IDENTIFIER))
     try:
         model = schema.ModelT.InitFromPackedBuf(bytearray(data), 0)
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except DAMAGE as error:
         raise FormatError(f"The .tflite file is damaged: {error}") from error
     if not model.subgraphs or not model.operatorCodes or not model.buffers:
         raise FormatError("The .tflite file holds no graph")

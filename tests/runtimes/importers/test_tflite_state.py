@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -212,3 +214,50 @@ def test_dynamic_dimensions_and_foreign_dtypes_are_refused_by_name() -> None:
         rim_of(lift(_changed(dynamic)))
     with pytest.raises(UnsupportedError, match="input_audio"):
         rim_of(lift(_changed(foreign)))
+
+
+def test_names_that_are_no_text_are_damage() -> None:
+    def change(model: Any) -> None:
+        model.signatureDefs[0].inputs[0].name = b"\xff\xfe"
+
+    with pytest.raises(FormatError, match="damaged"):
+        rim_of(lift(_changed(change)))
+
+
+def test_changed_bytes_are_refused_or_read_never_a_foreign_error() -> None:
+    data, rng = wake_word("okay_nabu"), np.random.default_rng(0)
+    outcomes: set[str] = set()
+    for place in rng.integers(len(data) - 30000, len(data), 40):
+        hurt = bytearray(data)
+        hurt[place] ^= int(rng.integers(1, 256))
+        try:
+            rim_of(lift(bytes(hurt)))
+            outcomes.add("read")
+        except (FormatError, UnsupportedError):
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
+
+
+FLOAT = """
+import sys, litert_torch, numpy, torch
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+litert_torch.convert(model, (torch.ones(1, 4),)).export(sys.argv[1])
+numpy.save(sys.argv[2], model(torch.arange(4.0)[None]).detach().numpy())
+"""
+
+
+@pytest.mark.slow
+def test_a_float_file_of_a_converter_answers_as_its_source_and_keeps_its_fixed_batch(tmp_path: Path) -> None:
+    file, answer = tmp_path / "float.tflite", tmp_path / "answer.npy"
+    subprocess.run([sys.executable, "-c", FLOAT, str(file), str(answer)], check=True, capture_output=True, timeout=300)
+    data = file.read_bytes()
+    lifted = lift(data)
+    assert lifted.data is data
+    with opened(lifted, tmp_path) as session:
+        (spec,) = session.info.signature.inputs
+        assert (spec.name, spec.dtype, spec.shape, spec.batch_axis, spec.unit) == ("args_0", "f32", (1, 4), None, None)
+        found = session.run({"args_0": np.arange(4, dtype=np.float32)[None]})["output_0"]
+        np.testing.assert_allclose(found, np.load(answer), rtol=1e-5, atol=1e-6)
+        with pytest.raises(InputError, match="args_0"):
+            session.run({"args_0": np.zeros((2, 4), np.float32)})
