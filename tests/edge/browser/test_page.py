@@ -6,7 +6,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from torch import Tensor, nn
 
 import portside as ps
-from portside.runtimes.web.find_chromium import find
 from portside.runtimes.web.host import Host
 from portside.sdk.cli import preview
 
@@ -151,15 +149,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One headless Chromium."""
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=find(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """The server that `portside preview` uses."""
     server = preview.begin(0)
@@ -171,7 +160,7 @@ Opened = Callable[..., Any]
 
 
 @pytest.fixture
-def opened(packages: Any, chromium: Browser, host: Host) -> Iterator[Opened]:
+def opened(packages: Any, browser: Browser, host: Host) -> Iterator[Opened]:
     """Open the page of a bundle; at the end it must have said nothing on the console and asked nobody else."""
     contexts: list[Any] = []
     said: list[str] = []
@@ -179,7 +168,7 @@ def opened(packages: Any, chromium: Browser, host: Host) -> Iterator[Opened]:
     def get(name: str, **options: Any) -> tuple[ps.Package, Page]:
         package, folder = packages(name)
         url = preview.address(host, folder, preview.checked(folder).files)
-        context = chromium.new_context(viewport={"width": 1200, "height": 900}, **options)
+        context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
@@ -409,37 +398,17 @@ def test_access(opened: Opened, name: str, scheme: str) -> None:
     assert page.evaluate(f"{PROBES}; tiny()") == []
 
 
-def test_the_page_works_from_any_folder_and_stays_readable_without_threads(packages: Any, chromium: Browser, tmp_path: Path) -> None:
+def test_the_page_works_from_any_folder_without_threads(
+    packages: Any, browser: Browser, serve: Callable[[Path], str], tmp_path: Path
+) -> None:
     """Below a sub-path of a plain server without headers for threads, as on any static host."""
     package, folder = packages("pictures")
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "demo").symlink_to(folder)
-    with plain_server(tmp_path) as origin:
-        page = chromium.new_page()
-        page.goto(f"{origin}/deep/er/demo/index.html")
-        expect(page.locator(".reference")).to_be_visible(timeout=60_000)
-        assert page.locator("h1").text_content() == package.name
-        expect(page.locator("#receipt")).to_contain_text("1 thread (page not isolated)")
-        page.close()
-
-
-@contextmanager
-def plain_server(folder: Path) -> Iterator[str]:
-    """Python's own static server."""
-    import functools
-    import threading
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
-    class Quiet(SimpleHTTPRequestHandler):
-        extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}  # noqa: RUF012
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    origin = serve(tmp_path)
+    page = browser.new_page()
+    page.goto(f"{origin}/deep/er/demo/index.html")
+    expect(page.locator(".reference")).to_be_visible(timeout=60_000)
+    assert page.locator("h1").text_content() == package.name
+    expect(page.locator("#receipt")).to_contain_text("1 thread (page not isolated)")
+    page.close()

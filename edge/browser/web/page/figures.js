@@ -37,6 +37,7 @@ export function bytes(count) {
 
 /** Milliseconds with the digits that matter. @param {number} value */
 export function milliseconds(value) {
+  if (value < 0.1) return "< 0.1 ms";
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
