@@ -62,7 +62,7 @@ export class Chain {
     return this.entries.length > 1 && this.local.ready === false ? [0] : []; // alone, waiting for a new worker beats no answer
   }
 
-  /** @returns {Promise<{outcome: any, answer?: any}>} */
+  /** @returns {Promise<{outcome: any, answer?: any, refused?: PortsideError}>} */
   async #outcome(action, asked) {
     const entry = this.entries[action.entry];
     if (action.do === "answer") return { outcome: "answered", answer: { outputs: repeated(entry.row, await rowsOf(asked.wire), this.artifact.signature) } };

@@ -1,0 +1,354 @@
+"""The browser library end to end in Chromium: real bundles answer as the package does, damage is named, and somebody always answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, sync_playwright
+from torch import Tensor, nn
+
+import portside as ps
+from portside.runtimes import samples
+from portside.runtimes.artifact import Artifact
+from portside.runtimes.base import CompileOptions
+from portside.runtimes.wasm_web import WasmWeb
+from portside.runtimes.web.find_chromium import find
+from portside.runtimes.web.host import Host
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+RNG = np.random.default_rng(5)
+CALL = """async (sent) => {
+  const library = await import(new URL("../bundle/model.js", location.href).href);
+  const body = async () => { %s };
+  try { return { value: await body() }; } catch (error) {
+    return { error: { ...(error.toJSON?.() ?? { kind: String(error) }), receipt: error.receipt } };
+  }
+}"""
+
+
+class Small(nn.Module):
+    """One linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, 4) -> (batch, 3)."""
+        return self.layer(x)
+
+
+def level(model: nn.Module, features: Tensor) -> dict[str, Tensor]:
+    """A decision, its scores and an integer."""
+    logits = model(features)
+    return {"level": logits.argmax(1), "scores": logits.softmax(1)}
+
+
+def featurize(age: Tensor, colour: Tensor, weights: Tensor) -> Tensor:
+    """Three fields to four features."""
+    return torch.cat([torch.stack([age / 60, colour.to(torch.float32)], 1), weights], 1)
+
+
+def write_table(out: Path) -> ps.Package:
+    """Numbers with a range, categories, a vector."""
+    rows = 40
+    examples: dict[str, Any] = {
+        "age": RNG.uniform(0, 120, rows).astype(np.float32), "colour": [["red", "blue", None][row % 3] for row in range(rows)],
+        "weights": RNG.normal(size=(rows, 2)).astype(np.float32),
+    }  # fmt: skip
+    typed = {**examples, "colour": np.array([row % 3 if row % 3 < 2 else -1 for row in range(rows)], np.int32)}
+    codec: dict[str, Any] = {"colour": ps.codec.Categories(["red", "blue"]), "level": ps.codec.Categories(["low", "middle", "high"])}
+    signature = ps.signature(typed).edit("age", range=(0.0, 120.0), on_range="reject")
+    return ps.pack(Small(), name="table", featurize=featurize, predict=level, examples=examples, codec=codec, signature=signature, out=out)
+
+
+WIRE: dict[str, Any] = {"age": [41, 12.5], "colour": ["blue", None], "weights": [[0.5, -1], [2, 0.25]]}
+PREDICT = "const model = await library.load(undefined, sent.options); return model.predict(sent.wire);"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the file."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find(), args=["--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> ps.Package:
+    """The table."""
+    return write_table(tmp_path_factory.mktemp("table") / "package")
+
+
+@pytest.fixture(scope="module")
+def bundle(package: ps.Package, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """Its bundle."""
+    return WasmWeb().compile(package, CompileOptions(), tmp_path_factory.mktemp("bundle") / "dist")
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A bundle whose call takes long."""
+    folder = tmp_path_factory.mktemp("slow")
+    return WasmWeb().compile(samples.slow(nodes=3000, width=256).write(folder / "package"), CompileOptions(), folder / "dist")
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(browser: Browser, bundle: Artifact) -> Iterator[Ask]:
+    """Run JavaScript that knows `library` and `sent` in a new page beside a bundle -> {"value"} or {"error"}."""
+    host, contexts = Host(), []
+
+    def call(source: str, sent: Any = None, folder: Path | None = None, isolated: bool = False,
+             prepare: Callable[[Page], object] | None = None, strict: bool = True) -> Any:  # fmt: skip
+        place = folder or bundle.path
+        names = [file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()]
+        contexts.append(browser.new_context(bypass_csp=not strict))
+        page = contexts[-1].new_page()
+        if prepare:
+            prepare(page)
+        page.goto(host.url(host.mount(place, names, isolated), "page/session.html"))
+        return page.evaluate(CALL % source, sent)
+
+    yield call
+    for context in contexts:
+        context.close()
+    host.close()
+
+
+def predict(ask: Ask, **options: Any) -> Any:
+    """Load with these options and answer."""
+    return ask(PREDICT, {"options": options, "wire": WIRE})
+
+
+def same(outputs: dict[str, Any], truth: dict[str, Any]) -> None:
+    """Names exactly, numbers closely."""
+    assert outputs["level"] == list(truth["level"])
+    np.testing.assert_allclose(outputs["scores"], truth["scores"], atol=1e-5)
+
+
+@pytest.mark.parametrize("worker", [True, False])
+def test_a_bundle_answers_as_its_package(ask, package, worker):
+    answer = predict(ask, worker=worker)["value"]
+    same(answer["outputs"], package.predict(WIRE))
+    receipt = answer["receipt"]
+    assert (receipt["model"], receipt["version"], receipt["target"]) == ("table", package.digest, "wasm")
+    assert (receipt["entry"], receipt["reason"], receipt["attempts"], receipt["stale"]) == (0, "primary", [], False)
+    assert receipt["time_ms"] >= receipt["model_ms"] >= receipt["engine_ms"] > 0
+
+
+def test_what_is_refused_names_field_and_row(ask):
+    error = ask(PREDICT, {"options": {}, "wire": {**WIRE, "age": [41, 130]}})["error"]
+    assert (error["kind"], error["field"], error["row"]) == ("InputError", "age", 1)
+    error = ask(PREDICT, {"options": {}, "wire": {**WIRE, "colours": [1]}})["error"]
+    assert (error["kind"], error["field"]) == ("InputError", "colours")
+
+
+def test_info_says_what_was_loaded(ask, bundle):
+    info = ask("return (await library.load(undefined, { threads: 4 })).info;")["value"]
+    assert (info["artifact"], info["package"], info["name"]) == (bundle.digest, bundle.package_digest, "table")
+    assert (info["threads"], info["isolated"], info["fault"]) == (1, False, None)
+    assert {field["name"]: field["type"] for field in info["fields"]} == {"colour": "category", "age": "tensor", "weights": "tensor"}
+
+
+def test_an_isolated_page_has_threads(ask, package):
+    source = "const model = await library.load(undefined, { threads: 2 }); return [model.info, await model.predict(sent)];"
+    info, answer = ask(source, WIRE, isolated=True)["value"]
+    assert (info["threads"], info["isolated"]) == (2, True)
+    same(answer["outputs"], package.predict(WIRE))
+
+
+def test_a_pinned_bundle_is_the_one_or_refused(ask, bundle, package):
+    same(predict(ask, digest=bundle.digest)["value"]["outputs"], package.predict(WIRE))
+    error = predict(ask, digest="sha256:" + "0" * 64)["error"]
+    assert (error["kind"], error["got"]) == ("IntegrityError", bundle.digest)
+
+
+@pytest.mark.parametrize("pattern", [
+    "engine/*.onnx", "engine/ort/ort.wasm.min.mjs", "engine/ort/ort-wasm-simd-threaded.mjs", "engine/ort/ort-wasm-simd-threaded.wasm",
+    "model.js", "web/door.js", "web/codec/codec.js",
+])  # fmt: skip
+def test_a_changed_file_is_named(ask, bundle, tmp_path, pattern):
+    folder = tmp_path / "dist"
+    shutil.copytree(bundle.path, folder)
+    file = next(folder.glob(pattern))
+    file.write_bytes(file.read_bytes() + b"\n")
+    error = ask(PREDICT, {"options": {}, "wire": WIRE}, folder=folder)["error"]
+    assert error["kind"] == "IntegrityError"
+    assert error["what"].startswith(file.relative_to(folder).as_posix())
+    assert error["fix"]
+
+
+def test_a_missing_file_is_named(ask, bundle, tmp_path):
+    folder = tmp_path / "dist"
+    shutil.copytree(bundle.path, folder)
+    next(folder.glob("engine/*.onnx")).unlink()
+    error = ask(PREDICT, {"options": {}, "wire": WIRE}, folder=folder)["error"]
+    assert error["kind"] == "FormatError"
+    assert ".onnx is not there" in error["what"]
+
+
+def test_a_web_page_in_place_of_a_bundle(ask, bundle, tmp_path):
+    folder = tmp_path / "dist"
+    shutil.copytree(bundle.path, folder)
+    (folder / "artifact.json").write_text("<!doctype html><h1>Not found</h1>", encoding="utf-8")
+    error = ask(PREDICT, {"options": {}, "wire": WIRE}, folder=folder)["error"]
+    assert (error["kind"], error["what"]) == ("FormatError", "There is no bundle here: artifact.json is a web page")
+
+
+def test_a_network_that_dies(ask):
+    def dead(page: Page) -> None:
+        page.route("**/engine/*.onnx", lambda route: route.abort())
+
+    error = ask("return (await library.load(undefined, { worker: false })).info;", prepare=dead)["error"]
+    assert error["kind"] == "FormatError"
+    assert "could not be fetched to its end" in error["what"]
+
+
+def test_nothing_leaves_the_bundles_folder(ask):
+    seen: list[str] = []
+
+    def watch(page: Page) -> None:
+        page.on("request", lambda request: seen.append(request.url))
+
+    assert "value" in ask(PREDICT, {"options": {}, "wire": WIRE}, prepare=watch)
+    assert seen
+    assert all("/bundle/" in url or "/page/" in url or url.startswith(("blob:", "data:")) for url in seen)
+
+
+def test_progress_of_the_model_is_told(ask):
+    source = """const seen = []; await library.load(undefined, { onprogress: (told) => seen.push(told) });
+                return seen.filter(({ file }) => file.endsWith(".wasm")).at(-1);"""
+    last = ask(source)["value"]
+    assert last["loaded"] == last["total"] > 1_000_000
+
+
+def test_a_killed_worker_is_replaced(ask, package):
+    source = """const Real = Worker; const workers = [];
+      globalThis.Worker = class extends Real { constructor(...given) { super(...given); workers.push(this); } };
+      const model = await library.load();
+      const before = await model.predict(sent);
+      workers[0].terminate(); workers[0].dispatchEvent(new Event("error"));
+      const after = await model.predict(sent);
+      return [before.outputs, after.outputs, workers.length];"""
+    before, after, workers = ask(source, WIRE)["value"]
+    same(before, package.predict(WIRE))
+    assert after == before
+    assert workers == 2
+
+
+def test_the_page_moves_while_a_call_runs(ask, slow):
+    source = """const model = await library.load(); let ticks = 0; const timer = setInterval(() => { ticks += 1; }, 5);
+      await model.run({ x: { shape: sent.shape, data: new Float32Array(sent.shape.reduce((a, b) => a * b, 1)).fill(0.01) } });
+      clearInterval(timer); return ticks;"""
+    assert ask(source, {"shape": [64, 256]}, folder=slow.path)["value"] > 3
+
+
+BACKUP = {"level": "middle", "scores": [0.0, 1.0, 0.0]}
+
+
+def test_a_call_that_takes_too_long_is_answered_by_the_default(ask, slow):
+    name = slow.signature.outputs[0].name
+    failover = {"deadline_ms": 20, "chain": [{"default": {name: [7.0] * 256}}]}
+    source = """const model = await library.load(undefined, { failover: sent.failover });
+      const x = Array.from({ length: 64 }, () => Array(256).fill(0.01));
+      return model.predict({ x });"""
+    answer = ask(source, {"failover": failover}, folder=slow.path)["value"]
+    assert answer["outputs"][name] == [[7.0] * 256] * 64
+    receipt = answer["receipt"]
+    assert (receipt["reason"], receipt["attempts"], receipt["target"], receipt["entry"]) == ("deadline", ["0:deadline"], "default", 1)
+
+
+def test_a_damaged_model_leaves_the_default(ask, bundle, tmp_path):
+    folder = tmp_path / "dist"
+    shutil.copytree(bundle.path, folder)
+    file = next(folder.glob("engine/*.onnx"))
+    file.write_bytes(b"nothing")
+    source = "const model = await library.load(undefined, sent.options); return [model.info.fault, await model.predict(sent.wire)];"
+    fault, answer = ask(source, {"options": {"failover": {"chain": [{"default": BACKUP}]}}, "wire": WIRE}, folder=folder)["value"]
+    assert fault["kind"] == "IntegrityError"
+    assert answer["outputs"] == {"level": ["middle"] * 2, "scores": [[0.0, 1.0, 0.0]] * 2}
+    assert (answer["receipt"]["reason"], answer["receipt"]["attempts"]) == ("down", ["0:down"])
+
+
+class Server(BaseHTTPRequestHandler):
+    """The typed route of another server."""
+
+    asked: ClassVar[list[Any]] = []
+
+    def do_OPTIONS(self) -> None:
+        self._send(b"")
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        rows = len(self.asked[-1]["inputs"]["age"])
+        self._send(json.dumps({"outputs": {name: [value] * rows for name, value in BACKUP.items()}, "receipt": {}}).encode())
+
+    def _send(self, body: bytes) -> None:
+        self.send_response(200)
+        for name in ("origin", "headers"):
+            self.send_header(f"access-control-allow-{name}", "*")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+        """Nothing."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    """URL of such a server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/predict"
+    server.shutdown()
+    server.server_close()
+
+
+NO_WORKER = """const model = await library.load(undefined, sent.options); await model.predict(sent.wire);
+  await model.close(); return model.predict(sent.again ?? sent.wire);"""
+
+
+def test_an_endpoint_answers_for_a_lost_model(ask, endpoint):
+    options = {"failover": {"chain": [{"endpoint": {"url": endpoint, "timeout_ms": 5000}}]}}
+    said = ask(NO_WORKER, {"options": options, "wire": WIRE}, strict=False)
+    assert "error" not in said, said
+    answer = said["value"]
+    assert answer["outputs"] == {"level": ["middle"] * 2, "scores": [[0.0, 1.0, 0.0]] * 2}
+    assert Server.asked[-1] == {"inputs": WIRE}
+    assert (answer["receipt"]["model"], answer["receipt"]["target"], answer["receipt"]["attempts"]) == (endpoint, "endpoint", ["0:down"])
+
+
+def test_a_policy_of_the_page_that_allows_no_endpoint_is_a_failed_attempt(ask, endpoint):
+    options = {"failover": {"chain": [{"endpoint": {"url": endpoint, "timeout_ms": 5000}}, {"default": BACKUP}]}}
+    answer = ask(NO_WORKER, {"options": options, "wire": WIRE})["value"]
+    assert (answer["receipt"]["target"], answer["receipt"]["attempts"]) == ("default", ["0:down", "1:failed"])
+
+
+def test_a_cache_answers_what_it_was_asked_before_and_nothing_else(ask, package):
+    options = {"failover": {"chain": [{"cache": {"ttl_s": 60}}]}}
+    answer = ask(NO_WORKER, {"options": options, "wire": WIRE})["value"]
+    same(answer["outputs"], package.predict(WIRE))
+    assert (answer["receipt"]["target"], answer["receipt"]["stale"]) == ("cache", False)
+    error = ask(NO_WORKER, {"options": options, "wire": WIRE, "again": {**WIRE, "age": [41, 13]}})["error"]
+    assert (error["kind"], error["receipt"]["attempts"]) == ("EngineError", ["0:down", "1:miss"])
+
+
+def test_a_browser_without_webassembly_is_told_so(ask):
+    source = "delete globalThis.WebAssembly; await library.load(undefined, { worker: false });"
+    error = ask(source)["error"]
+    assert (error["kind"], error["what"]) == ("UnsupportedError", "This browser runs no WebAssembly")
