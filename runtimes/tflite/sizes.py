@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -149,14 +150,23 @@ def _buckets(package: Package, symbol: str, pads: Mapping[str, Any]) -> tuple[in
         raise UnsupportedError(
             f"The dimension {symbol!r} of {', '.join(map(repr, names))} may have any size, and TFLite has none of that", got=unknown[0],
             expected="an input that the codec pads",
-            fix=f"Say which sizes to answer: sizes={{{symbol!r}: (64, 128)}}; others are refused, because nobody knows what pads "
-            f"{unknown[0]!r}. Or pack with a fixed size, or compile for onnx-cpu.",
+            fix=f"Say which sizes to answer: sizes={{{symbol!r}: {_shown(package, symbol)}}}; others are refused, because nobody knows "
+            f"what pads {unknown[0]!r}. Or pack with a fixed size, or compile for onnx-cpu.",
         )  # fmt: skip
     lengths = _lengths(package, symbol, pads)
     limits = [step.get("options", {}).get("max_length") for step in package.content.codec if set(step["produces"]) & set(names)]
     longest = [limit for limit in limits if isinstance(limit, int)]
     usual = {_up(float(np.median(lengths))), _up(max(lengths))} if lengths else set[int]()
     return tuple(sorted({*(size for size in usual if not longest or size < min(longest)), *longest[:1]}))
+
+
+def _shown(package: Package, symbol: str) -> tuple[int, ...]:
+    """Sizes to propose: those of most golden rows."""
+    name = carriers(package.signature, symbol)[0]
+    axis = package.signature.input(name).shape.index(symbol)
+    contract = contract_of(package)
+    held = Counter(case.inputs[name].shape[axis] for case in (contract.cases if contract else ()) for _ in range(max(case.rows, 1)))
+    return tuple(size for size, _ in held.most_common(1)) or (64, 128)
 
 
 def _lengths(package: Package, symbol: str, pads: Mapping[str, Any]) -> list[int]:

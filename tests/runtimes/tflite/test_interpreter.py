@@ -112,6 +112,19 @@ def test_a_closed_segment_refuses_those_who_wait_too(held):
         assert caught.value.reason == "closed"
 
 
+def test_a_file_without_signatures_is_called_by_the_names_of_its_tensors(held):
+    sample, file, plan = held
+    details = module.Interpreter(model_path=str(file))
+    inside = [{tensor["name"] for tensor in side} for side in (details.get_input_details(), details.get_output_details())]
+    calls = {slot.name: slot.key for slot in plan.inputs}
+    first = {name: next(inner for inner in inside[0] if key in inner) for name, key in calls.items()}
+    alone = Plan(tuple(replace(slot, key=first[slot.name]) for slot in plan.inputs), (), {"": {"batch": 1}}, "batch")
+    engine = TfliteEngine(file, alone)
+    assert engine.run([], feeds(sample, 1)) == []
+    with pytest.raises(FormatError, match="lacks a tensor; got nowhere"):
+        TfliteEngine(file, replace(alone, inputs=(replace(alone.inputs[0], key="nowhere"), *alone.inputs[1:])))
+
+
 def test_a_file_that_is_none_is_an_engine_error(tmp_path, held):
     (tmp_path / "broken.tflite").write_bytes(b"not a flatbuffer" * 20)
     with pytest.raises(EngineError, match="cannot open"):

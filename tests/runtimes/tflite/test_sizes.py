@@ -11,11 +11,11 @@ from portside.sdk.core.errors import UnsupportedError
 from portside.sdk.core.signature import Signature, TensorSpec
 
 
-def spatial(make_package):
+def spatial(make_package, **contract):
     """Nothing pads pixels."""
     signature = Signature((TensorSpec("x", "f32", ("batch", 1, "height", "width")),), (TensorSpec("y", "f32", ("batch",), kind="value"),))
     model = graph_model(signature, [node("ReduceSum", ["x", "axes"], "y", keepdims=0)], {"axes": np.array([1, 2, 3])})
-    return make_package(signature, [("main", model)])
+    return make_package(signature, [("main", model)], **contract)
 
 
 def test_the_batch_alone_gets_one_and_eight(tmp_path):
@@ -72,6 +72,13 @@ def test_a_dimension_that_nothing_pads_is_refused_with_the_option(make_package):
         sizes_of(spatial(make_package))
     assert "'height' of 'x'" in str(caught.value)
     assert "sizes={'height': (64, 128)}" in str(caught.value)
+
+
+def test_the_refusal_proposes_what_golden_rows_have(make_package):
+    cases = [Case({"x": np.zeros((rows, 1, high, 6), np.float32)}, {"y": np.zeros(rows)}, why=("random",) * rows)
+             for rows, high in ((1, 9), (5, 4))]  # fmt: skip
+    with pytest.raises(UnsupportedError, match=r"sizes=\{'height': \(4,\)\}"):
+        sizes_of(spatial(make_package, cases=cases, rules={"y": Rule("value")}))
 
 
 def test_and_is_exact_when_sizes_are_given(make_package):
