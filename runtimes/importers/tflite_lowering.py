@@ -64,19 +64,16 @@ def lower_all(request: Request, folder: Path) -> Answer:
 
     Raises UnsupportedError naming the operator, the node and the segment.
     """
-    sources: list[str] = []
     notes: list[str] = []
     for job in request.jobs:
-        source, note = lower_one(job, request, folder)
-        sources.append(source)
-        notes.append(note)
+        notes.append(lower_one(job, folder))
     versions = {name: version_of(name) for name in ("litert-torch", "litert-converter", "ai-edge-litert", "torch")}
-    return Answer(sources, notes, versions)
+    return Answer(["onnx"] * len(notes), notes, versions)
 
 
-def lower_one(job: Job, request: Request, folder: Path) -> tuple[str, str]:
-    """One segment; (source, note)."""
-    traced, source, note = _traced(job, request, folder)
+def lower_one(job: Job, folder: Path) -> str:
+    """One segment; how the module that was lowered differs from it, or ""."""
+    traced, note = from_onnx(job, folder)
     converter = litert_torch
     for key, sizes in job.plan.signatures.items():
         converter = converter.signature(key, Rim(traced[key], job.plan).eval(), sample_kwargs=examples(job.plan, sizes))
@@ -86,7 +83,7 @@ def lower_one(job: Job, request: Request, folder: Path) -> tuple[str, str]:
         raise
     except Exception as error:  # torch, jax and MLIR share no base but Exception; all are named and wrapped
         raise refused(error, job.stem) from error
-    return source, note
+    return note
 
 
 def examples(plan: Plan, sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
@@ -94,12 +91,9 @@ def examples(plan: Plan, sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
     return {slot.key: torch.ones(concrete(slot.shape, sizes), dtype=_TORCH[slot.dtype]) for slot in plan.inputs}
 
 
-def _traced(job: Job, request: Request, folder: Path) -> tuple[Mapping[str, Traced], str, str]:
-    """Signature -> program with static shapes; where it comes from, and why."""
-    return _from_onnx(job, folder), "onnx", ""
-
-
-def _from_onnx(job: Job, folder: Path) -> dict[str, Traced]:
+def from_onnx(job: Job, folder: Path) -> tuple[Mapping[str, Traced], str]:
+    """Signature -> the ONNX segment with static shapes; and how it differs from what the graph says."""
     model = onnx.load(str(folder / f"{job.stem}.onnx"))
     modules = {key: to_module(model, dict(sizes)) for key, sizes in job.plan.signatures.items()}
-    return {key: Traced(module, module.inputs, module.outputs) for key, module in modules.items()}
+    notes = list(dict.fromkeys(note for module in modules.values() for note in module.notes))
+    return {key: Traced(module, module.inputs, module.outputs) for key, module in modules.items()}, " ".join(notes)

@@ -14,7 +14,7 @@ from portside.runtimes.tflite.request import Answer, Job, Request
 from portside.sdk.core.errors import EngineError, FormatError, MissingExtraError, UnsupportedError
 
 PLAN = Plan((Slot("x", "x", "f32", ("batch",)),), (), {"b1": {"batch": 1}}, "batch")
-REQUEST = Request((Job("00-main", PLAN, True),), "onnx", "/package")
+REQUEST = Request((Job("00-main", PLAN),), "onnx")
 
 
 @pytest.fixture
