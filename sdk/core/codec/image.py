@@ -15,9 +15,11 @@ import PIL.Image
 from ..errors import FormatError
 from ..refusal import refusal, shown
 from ..signature import Array, TensorSpec
+from .exif import orientation_of
 from .pixels import contain_size, cover_box, oriented, to_mode
 from .resize import resize
 from .step import Typed, WireType, checked_options, plain_options
+from .whole import check_whole, exif_in
 
 Fit: TypeAlias = Literal["stretch", "cover", "contain"]
 Layout: TypeAlias = Literal["HW", "HWC", "CHW"]
@@ -136,7 +138,7 @@ class Image:
         if len(data) > self.max_bytes:
             raise refusal("the file is too large", field, row, got=f"{len(data)} bytes", expected=f"at most {self.max_bytes}")
         with self._opened(field, data, row) as image:
-            return self._loaded(field, image, row)
+            return self._loaded(field, image, row, data)
 
     def _opened(self, field: str, data: bytes, row: int) -> PIL.Image.Image:
         try:
@@ -146,11 +148,14 @@ class Image:
         except Exception as error:  # format plugins raise whatever a malformed header makes them raise; all of it ends here
             raise refusal("this is not an image that can be read", field, row, got=shown(data), expected=", ".join(self.formats)) from error
 
-    def _loaded(self, field: str, image: PIL.Image.Image, row: int) -> Array:
+    def _loaded(self, field: str, image: PIL.Image.Image, row: int, data: bytes | None = None) -> Array:
         if max(image.size) > MAX_SIDE or image.width * image.height > self.max_pixels:
             raise refusal("the image has too many pixels", field, row, got=f"{image.width} x {image.height}",
                           expected=f"at most {self.max_pixels}, no side above {MAX_SIDE}")  # fmt: skip
         try:
+            if data is not None:
+                check_whole(image.format, data)
+                _drop_wide_key(image)
             image.load()
         except Exception as error:  # decoders raise whatever a damaged file makes them raise; all of it ends here
             raise refusal(f"the image is damaged or cut off ({type(error).__name__}: {error})"[:200], field, row) from error
@@ -158,7 +163,7 @@ class Image:
         if pixels is None:
             raise refusal("this kind of image is not supported", field, row, got=f"Pillow mode {image.mode}",
                           expected="1, 8 or 16 bits per channel: grey, palette, RGB, CMYK, with or without alpha")  # fmt: skip
-        return oriented(pixels, _orientation(image))
+        return oriented(pixels, _orientation(image, data))
 
 
 def _frozen(value: Any) -> Any:
@@ -219,10 +224,24 @@ def _unpacked(image: PIL.Image.Image) -> Array | None:
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _orientation(image: PIL.Image.Image) -> int:
+def _drop_wide_key(image: PIL.Image.Image) -> None:
+    """Forget the transparent colour of a PNG whose samples have not 8 bits: Pillow would compare it with other numbers."""
+    tiles = cast("list[Any]", getattr(image, "tile", []))
+    if image.format == "PNG" and image.mode in ("L", "RGB") and tiles and tiles[0].args != image.mode:
+        image.info.pop("transparency", None)
+
+
+def _orientation(image: PIL.Image.Image, data: bytes | None) -> int:
     """EXIF orientation, 1 where there is none or the block is malformed."""
+    if image.format == "TIFF":
+        return _of_tiff(image)
+    block = image.info.get("exif", b"") if data is None else exif_in(image.format, data)
+    return orientation_of(block) if isinstance(block, bytes) else 1
+
+
+def _of_tiff(image: PIL.Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a damaged EXIF block does not make the pixels wrong: recorded as "no orientation" by the specification
+    except Exception:  # a damaged directory does not make the pixels wrong: recorded as "no orientation" by the specification
         return 1
     return value if isinstance(value, int) else 1

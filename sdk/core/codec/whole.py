@@ -1,0 +1,97 @@
+"""Whether a file is whole: Pillow shows PNG and JPEG files that are cut off late or damaged; `docs/codec.md` refuses them.
+
+Only what says where the parts of a file are, and the checksums of PNG, is looked at: no pixels are decoded.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
+_BARE = frozenset((0x01, *range(0xD0, 0xD9)))
+
+
+class DamagedError(ValueError):
+    """A file that is cut off or damaged."""
+
+
+def check_whole(kind: str | None, data: bytes) -> None:
+    """Raise DamagedError for a file of Pillow's format `kind` that is cut off or damaged."""
+    if check := _CHECKS.get(kind or ""):
+        try:
+            check(data)
+        except (struct.error, IndexError) as error:
+            raise DamagedError(f"the file ends at byte {len(data)}") from error
+
+
+def jpeg_parts(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, content) of the segments of a JPEG up to its end; the pixels of a scan are skipped. Raises DamagedError."""
+    place = 2
+    while True:
+        start = _found(_MARKER, data, place)
+        kind = data[start + 1]
+        if kind == _EOI:
+            return
+        place = start + 2
+        if kind in _BARE:
+            continue
+        place += max(2, struct.unpack_from(">H", data, place)[0])
+        yield kind, data[start + 4 : place]
+        if kind == _SOS:
+            place = _found(_AFTER_SCAN, data, place)
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(name, content) of the chunks of a PNG, the last one too. Raises DamagedError for a wrong checksum."""
+    place, name = 8, b""
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", data, place)
+        (told,) = struct.unpack_from(">I", data, place + 8 + length)
+        if zlib.crc32(memoryview(data)[place + 4 : place + 8 + length]) != told:
+            raise DamagedError(f"the checksum of {name!r} is wrong")
+        yield name, data[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(name, content) of the chunks of a WebP."""
+    place = 12
+    while place + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, place)
+        yield name, data[place + 8 : place + 8 + length]
+        place += 8 + length + length % 2
+
+
+def exif_in(kind: str | None, data: bytes) -> bytes:
+    """The EXIF block of a whole file: JPEG's, where further ones continue the first; PNG's last; WebP's first."""
+    if kind in ("JPEG", "MPO"):
+        blocks = [content for marker, content in jpeg_parts(data) if marker == _APP1 and content.startswith(b"Exif\0\0")]
+        return b"".join(block[6:] if place else block for place, block in enumerate(blocks))
+    if kind == "PNG":
+        return next((content for name, content in reversed(list(png_chunks(data))) if name == b"eXIf"), b"")
+    return next((content for name, content in webp_chunks(data) if name == b"EXIF"), b"") if kind == "WEBP" else b""
+
+
+def _found(pattern: re.Pattern[bytes], data: bytes, place: int) -> int:
+    match = pattern.search(data, place)
+    if match is None:
+        raise DamagedError(f"the file ends at byte {len(data)}")
+    return match.start()
+
+
+def _jpeg(data: bytes) -> None:
+    if not any(kind == _SOS for kind, _ in jpeg_parts(data)):
+        raise DamagedError("there are no pixels")
+
+
+def _png(data: bytes) -> None:
+    for _ in png_chunks(data):
+        pass
+
+
+_CHECKS: dict[str, Callable[[bytes], None]] = {"PNG": _png, "JPEG": _jpeg, "MPO": _jpeg}
