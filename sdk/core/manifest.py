@@ -15,16 +15,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from .canonical import canonical_json as canonical_json
 from .canonical import check_digest, read_object, with_extra
 from .canonical import digest_of as digest_of
 from .errors import FormatError, IntegrityError
-from .format_version import FORMAT_VERSION, READABLE
+from .format_version import READABLE, version_of
 from .signature import Signature
 
-StageKind: TypeAlias = Literal["graph", "trees", "host"]
+StageKind: TypeAlias = Literal["graph", "trees", "host", "native"]
 CONTENT_FOLDERS = ("program", "codec", "host", "contract", "profile", "training")
 WEIGHTS = "program/weights.safetensors"
 CONTRACT = "contract/contract.json"
@@ -67,7 +67,8 @@ class Stage:
     """One step of the program.
 
     Attributes:
-        kind: "graph" (ONNX), "trees" (an ensemble as arrays) or "host" (declared Python).
+        kind: "graph" (ONNX), "trees" (an ensemble as arrays), "host" (declared Python) or "native" (a file of one engine,
+            kept as it was given: `only` says which targets have that engine; how it is called is in `extra["plan"]`).
         name: unique in the program, e.g. "main".
         file: path in the package, e.g. "program/00-main.onnx".
         inputs: values read: names of signature inputs (rim names) or of earlier stages' outputs.
@@ -98,8 +99,8 @@ class Stage:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Stage:
         """Parse; unknown fields are kept. Raises FormatError."""
-        if data.get("kind") not in ("graph", "trees", "host"):
-            raise FormatError("A stage has an unknown kind", got=data.get("kind"), expected="graph, trees or host")
+        if data.get("kind") not in get_args(StageKind):
+            raise FormatError("A stage has an unknown kind", got=data.get("kind"), expected=", ".join(get_args(StageKind)))
         try:
             return cls(
                 kind=data["kind"], name=_text(data["name"]), file=_text(data["file"]),
@@ -216,12 +217,23 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`manifest.json` of a package: format version, content, annotations, unknown fields that are kept."""
+    """`manifest.json` of a package: content, annotations, format version, unknown fields that are kept.
+
+    Attributes:
+        format: version that the file states; 0 where it is made: the lowest that holds the content.
+    """
 
     content: Content
     annotations: Annotations = field(default_factory=Annotations)
-    format: int = FORMAT_VERSION
+    format: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        lowest = version_of(stage.kind for stage in self.content.stages)
+        if not self.format:
+            object.__setattr__(self, "format", lowest)
+        if self.format < lowest:
+            raise FormatError("The manifest holds a stage of a newer format than it states", got=self.format, expected=lowest)
 
     @property
     def digest(self) -> str:

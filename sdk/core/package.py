@@ -272,5 +272,7 @@ def _check_stage(stage: Stage, files: Mapping[str, object]) -> None:
         raise FormatError(f"Stage {stage.name!r} names a file that the manifest does not list", got=stage.file)
     if not _STAGE_NAME.fullmatch(stage.name):
         raise FormatError("A stage's name is not plain", got=ascii(stage.name)[:120], expected="letters, digits, _ . and -, at most 100")
+    if stage.kind == "native" and not stage.only:
+        raise FormatError(f"The native stage {stage.name!r} does not say which targets have its engine", expected="only: names of targets")
     if stage.kind == "trees" and (len(stage.inputs), len(stage.outputs)) != (1, 1):
         raise FormatError(f"The trees stage {stage.name!r} does not read and write one value", got=(stage.inputs, stage.outputs))

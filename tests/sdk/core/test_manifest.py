@@ -110,7 +110,7 @@ def test_unknown_fields_are_kept_at_every_level() -> None:
         (b"{}", "not a Portside manifest"),
         (b'{"format": true, "content": {}}', "format version"),
         (b'{"format": 1.0, "content": {}}', "format version"),
-        (b'{"format": 2, "content": {}}', "pip install --upgrade"),
+        (b'{"format": 3, "content": {}}', "pip install --upgrade"),
         (b'{"format": [1], "content": {}}', "format version"),
     ],
 )
@@ -223,6 +223,24 @@ def test_the_program_digest_covers_the_program_alone() -> None:
     assert replace(base, recipe=({"pass": "prune"},)).digest != base.digest
     assert replace(base, files={"program/a": FileEntry("b" * 64, 1)}).program_digest != base.program_digest
     assert replace(base, files={**base.files, "codec/a": FileEntry("b" * 64, 1)}).program_digest == base.program_digest
+
+
+def test_a_native_stage_raises_the_format_and_others_do_not() -> None:
+    plain = _manifest()
+    assert (plain.format, Manifest.from_json(plain.to_json()).format) == (1, 1)
+    stage = Stage("native", "main", "program/a", ("x",), ("y",), only=("tflite",), extra={"plan": {"fill": 1.0}})
+    native = Manifest(replace(plain.content, stages=(stage,)))
+    assert native.format == 2
+    again = Manifest.from_json(native.to_json())
+    assert again == native
+    assert again.content.stages[0].extra == {"plan": {"fill": 1.0}}
+
+
+def test_a_native_stage_in_a_manifest_of_format_1_is_refused() -> None:
+    stage = Stage("native", "main", "program/a", ("x",), ("y",), only=("tflite",))
+    data = Manifest(replace(_manifest().content, stages=(stage,))).to_dict()
+    with pytest.raises(FormatError, match="newer format than it states"):
+        Manifest.from_json(_sealed({**data, "format": 1}))
 
 
 def _manifest(full: bool = False) -> Manifest:
