@@ -1,4 +1,4 @@
-"""Package -> segments: consecutive graph and trees stages become one ONNX model, host stages stand between.
+"""Package -> segments: consecutive graph and trees stages become one ONNX model, host and native stages stand between.
 
 Trees are lowered to `ai.onnx.ml` unless a target brings a lowering of its own; `taps` turn the inner values of a boundary into
 optional outputs. Importing this file imports onnx: compile does, load does not.
@@ -7,7 +7,7 @@ optional outputs. Importing this file imports onnx: compile does, load does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ from ..sdk.core.manifest import Stage
 from ..sdk.core.package import Package
 from .onnx_extract import merge, value_types
 from .onnx_weights import read_graph
-from .segments import SegmentSpec
+from .segments import SegmentSpec, stage_segment
 from .tree_stage import read_trees
 from .trees import Trees
 from .trees_onnx import to_onnx
@@ -29,10 +29,17 @@ LowerTrees: TypeAlias = Callable[[Trees, str, str], ModelProto]
 
 @dataclass(frozen=True)
 class Part:
-    """A segment before it is written: its description, and the model of an "onnx" segment."""
+    """A segment before it is written.
+
+    Attributes:
+        spec: its description.
+        model: of an "onnx" segment; None for host and native ones, whose file is copied from the package.
+        copied: native ones: the file's place in the package.
+    """
 
     spec: SegmentSpec
     model: ModelProto | None = None
+    copied: str | None = None
 
 
 def assemble(package: Package, target: str, taps: Sequence[str] = (), trees: LowerTrees = to_onnx) -> list[Part]:
@@ -51,12 +58,12 @@ def assemble(package: Package, target: str, taps: Sequence[str] = (), trees: Low
     content = package.content
     check_stages(content.stages, target)
     tapped = tap_values(package, taps)
-    groups = [(host, list(stages)) for host, stages in groupby(content.stages, key=lambda stage: stage.kind == "host")]
+    groups = [(alone, list(stages)) for alone, stages in groupby(content.stages, key=lambda stage: stage.kind in ("host", "native"))]
     parts: list[Part] = []
-    for index, (host, stages) in enumerate(groups):
+    for index, (alone, stages) in enumerate(groups):
         later = {name for _, rest in groups[index + 1 :] for stage in rest for name in stage.inputs}
         wanted = later | {spec.name for spec in content.signature.outputs} | tapped
-        parts += [_host(stage) for stage in stages] if host else [_merged(package, stages, wanted, tapped, len(parts), trees)]
+        parts += [_alone(stage) for stage in stages] if alone else [_merged(package, stages, wanted, tapped, len(parts), trees)]
     return parts
 
 
@@ -93,8 +100,12 @@ def promote(model: ModelProto, names: Iterable[str]) -> ModelProto:
     return model
 
 
-def _host(stage: Stage) -> Part:
-    return Part(SegmentSpec("host", stage.file, stage.inputs, stage.outputs, stage.function or "run"))
+def _alone(stage: Stage) -> Part:
+    """A host stage where it stands, or a native file on its way to the engine's folder."""
+    spec = stage_segment(stage, stage.file)
+    if stage.kind == "host":
+        return Part(spec)
+    return Part(replace(spec, file=stage.file.replace("program/", "engine/", 1)), copied=stage.file)
 
 
 def _merged(package: Package, stages: Sequence[Stage], wanted: set[str], tapped: set[str], index: int, trees: LowerTrees) -> Part:

@@ -17,7 +17,7 @@ from ..sdk.core.errors import MissingExtraError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array, Signature
 from .artifact import Artifact
-from .timing import Samples
+from .timing import Footprint, Samples
 
 GROUP = "portside.runtimes"
 
@@ -147,10 +147,14 @@ class Session(Protocol):
 
 @runtime_checkable
 class Measurable(Protocol):
-    """What a session offers whose engine is elsewhere: durations taken there, without the way to it and back."""
+    """What a session offers whose engine is elsewhere (a page): figures taken there, without the way to it and back."""
 
     def measure(self, inputs: Mapping[str, Any], repeats: int = 5, seconds: float = 0.5) -> Samples:
         """Durations of `run`, in `repeats` turns of this many seconds. Raises as `run` does."""
+        ...
+
+    def footprint(self, inputs: Mapping[str, Any], starts: int = 3) -> Footprint:
+        """Cold start and memory, over this many fresh starts. Raises as `run` does."""
         ...
 
 

@@ -26,7 +26,7 @@ from .base import Measurable, Session
 from .hardware import cores, cpu_class
 from .invariance import take
 from .loading import load
-from .timing import Samples, interleave, table
+from .timing import Footprint, Samples, interleave, table
 
 PROBE_S = 300
 
@@ -120,13 +120,15 @@ def bench(subject: Artifact | Session | Path | str, inputs: Mapping[str, Array] 
     """
     if isinstance(subject, Artifact | Path | str):
         artifact = subject if isinstance(subject, Artifact) else open_artifact(Path(subject))
+        given = inputs or golden(artifact.contract())
         session = load(artifact, threads=threads, trust=trust)
         try:
-            latency = _latency(session, inputs or golden(artifact.contract()), batches, repeats, seconds)
+            latency = _latency(session, given, batches, repeats, seconds)
+            found = _footprint(artifact, session, given, threads, trust, processes) if processes else None
         finally:
             session.close()
-        return Timings(artifact.name, artifact.target, threads, latency, artifact.size_bytes / 1e6,
-                       **_footprint(artifact, threads, trust, processes), cpu=cpu_class(), cores=cores())  # fmt: skip
+        return Timings(artifact.name, artifact.target, threads, latency, artifact.size_bytes / 1e6, **(vars(found) if found else {}),
+                       cpu=cpu_class(), cores=cores())  # fmt: skip
     if inputs is None:
         raise InputError("A session carries no golden rows to measure it with", fix="Pass inputs=, or bench the artifact.")
     latency = _latency(subject, inputs, batches, repeats, seconds)
@@ -160,13 +162,12 @@ def _latency(session: Session, inputs: Mapping[str, Array], batches: tuple[int, 
     return {int(rows): samples for rows, samples in timed.items()}
 
 
-def _footprint(artifact: Artifact, threads: int, trust: bool, processes: int) -> dict[str, Any]:
-    if processes < 1:
-        return {}
+def _footprint(artifact: Artifact, session: Session, inputs: Mapping[str, Array], threads: int, trust: bool, processes: int) -> Footprint:
+    if isinstance(session, Measurable):
+        return session.footprint(inputs, processes)
     probes = [probe(artifact, threads, trust) for _ in range(processes)]
     starts = [found["cold_start_ms"] for found in probes]
-    return {"memory_mb": median(found["memory_mb"] for found in probes), "cold_start_ms": median(starts),
-            "cold_start_spread_ms": (min(starts), max(starts))}  # fmt: skip
+    return Footprint(median(starts), (min(starts), max(starts)), median(found["memory_mb"] for found in probes))
 
 
 def probe(artifact: Artifact, threads: int = 1, trust: bool = False) -> dict[str, float]:

@@ -21,7 +21,7 @@ from .onnx_engine import OnnxEngine
 from .onnx_weights import read_graph
 from .opening import open_segments
 from .report import Report, TargetReport
-from .segments import EngineOptions, Segment, SegmentSpec
+from .segments import EngineOptions, Segment, stage_segment
 from .session import ProgramSession, describe
 
 Inner = Callable[[Mapping[str, Array]], Mapping[str, Array]]
@@ -81,8 +81,7 @@ def _opened(package: Package, stage: Stage, names: Sequence[str]) -> Segment:
     options = EngineOptions(threads=1, optimize="none", deterministic=True)
     if stage.kind == "graph":
         return OnnxEngine(promote(read_graph(package, stage), names).SerializeToString(), options)
-    spec = SegmentSpec(stage.kind, stage.file, stage.inputs, stage.outputs, (stage.function or "run") if stage.kind == "host" else None)
-    return open_segments([spec], package.path, package.trusted, options)[0]
+    return open_segments([stage_segment(stage, stage.file)], package.path, package.trusted, options)[0]
 
 
 def _agree(reference: Array, got: Array) -> bool:

@@ -3,8 +3,8 @@
 The reference program is run up to the cut (runtimes/cut.py); there the values are moved 16 times to random corners of their
 tolerance (1e-4 for numbers in [0, 1], else 1e-4 x IQR) and the rest of the program is run again. Rows whose discrete
 outputs change are fragile, and so are rows with a NaN in the cut: a decision taken on NaN is none. Trees decide on their
-features (runtimes/firm_trees.py). Outputs without a cut (host stages, thresholds on the inputs themselves) have firm rows
-only.
+features (runtimes/firm_trees.py). Outputs without a cut (host stages, native files, thresholds on the inputs themselves) have
+firm rows only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .onnx_engine import OnnxEngine
 from .onnx_extract import extract
 from .onnx_weights import read_graph
 from .opening import open_segments
-from .segments import EngineOptions, Segment, SegmentSpec
+from .segments import EngineOptions, Segment, stage_segment
 from .session import ProgramSession, describe
 
 DRAWS = 16
@@ -103,10 +103,7 @@ class Firmness:
     def _open(self, stage: Stage, wanted: set[str]) -> Segment:
         if stage.kind == "graph" and (here := sorted(wanted.intersection(stage.outputs))):
             return self._open_graph(stage, here)
-        kind = "onnx" if stage.kind == "graph" else stage.kind
-        function = (stage.function or "run") if kind == "host" else None
-        spec = SegmentSpec(kind, stage.file, stage.inputs, stage.outputs, function)
-        return open_segments([spec], self._package.path, self._package.trusted, _ENGINE)[0]
+        return open_segments([stage_segment(stage, stage.file)], self._package.path, self._package.trusted, _ENGINE)[0]
 
     def _open_graph(self, stage: Stage, outputs: Sequence[str]) -> Segment:
         model = read_graph(self._package, stage)

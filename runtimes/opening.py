@@ -1,11 +1,11 @@
-"""Open the segments of a package or an artifact. Imports onnxruntime, and neither onnx nor torch."""
+"""Open the segments of a package or an artifact. Imports onnxruntime, and neither onnx, an interpreter nor torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..sdk.core.errors import FormatError, TrustError
+from ..sdk.core.errors import FormatError, MissingExtraError, TrustError
 from .artifact import Artifact
 from .base import LoadOptions
 from .host_stage import HostStage
@@ -58,6 +58,20 @@ def _opened(spec: SegmentSpec, root: Path, trust: bool, engine: EngineOptions,
     if spec.kind == "trees":
         trees = read_trees(lambda name: (root / name).read_bytes(), spec.file)
         return TreeStage(trees, spec.inputs[0], spec.outputs[0])
+    if spec.kind == "tflite":
+        return _native(spec, root, engine)
     if locate is not None:
         return OnnxEngine(*locate(spec.file))
     return OnnxEngine(root / spec.file, engine)
+
+
+def _native(spec: SegmentSpec, root: Path, engine: EngineOptions) -> Segment:
+    """A `.tflite` file as it was given, in its own interpreter."""
+    try:
+        from .tflite.interpreter import TfliteEngine  # an interpreter is loaded for native stages alone
+        from .tflite.plan import Plan  # as above
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"A native stage needs {error.name!r}", extra="tflite") from error
+    if spec.plan is None:
+        raise FormatError("A segment does not say how its file is called", got=spec.file)
+    return TfliteEngine(root / spec.file, Plan.from_dict(spec.plan), engine.threads)

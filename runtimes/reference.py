@@ -1,7 +1,7 @@
 """The reference runtime: the truth that every other target is compared with, and what `Package.predict` answers with.
 
 Every stage runs as it stands in the package: graphs on ONNX Runtime with all graph optimisations off, one thread,
-deterministic kernels; trees in numpy from their arrays; host stages in Python.
+deterministic kernels; trees in numpy from their arrays; host stages in Python; a native file in its own engine.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..sdk.core.errors import FormatError
-from ..sdk.core.manifest import Stage
 from ..sdk.core.package import Package
 from .artifact import Artifact, begin, finish, read_artifact
 from .base import CompileOptions, LoadOptions
 from .hardware import built_on
-from .segments import EngineOptions, SegmentSpec
+from .segments import EngineOptions, stage_segment
 from .session import ProgramSession, describe
 
 _ENGINE = EngineOptions(threads=1, optimize="none", deterministic=True)
@@ -41,7 +40,7 @@ class Reference:
         from .opening import open_segments  # onnxruntime is loaded when a session is opened, not when targets are listed
 
         package.require_trust()
-        specs = [_spec(stage, stage.file) for stage in package.content.stages]
+        specs = [stage_segment(stage, stage.file) for stage in package.content.stages]
         host = any(spec.kind == "host" for spec in specs)
         info = describe(package.signature, self.name, package.digest, batch_invariant=False, host=host, cancellable=True)
         return ProgramSession(
@@ -58,7 +57,7 @@ class Reference:
         for name in package.content.files:
             if name.startswith("program/"):
                 shutil.copyfile(package.path / name, out / _engine_file(name))
-        segments = [_spec(stage, _engine_file(stage.file)).to_dict() for stage in package.content.stages]
+        segments = [stage_segment(stage, _engine_file(stage.file)).to_dict() for stage in package.content.stages]
         return finish(artifact, engine={"segments": segments}, built=built_on("onnxruntime"))
 
     def load(self, artifact: Path, options: LoadOptions) -> ProgramSession:
@@ -66,11 +65,6 @@ class Reference:
         from .opening import open_artifact_session  # as in `open`
 
         return open_artifact_session(read_artifact(artifact), options, _ENGINE)
-
-
-def _spec(stage: Stage, file: str) -> SegmentSpec:
-    kind = "onnx" if stage.kind == "graph" else stage.kind
-    return SegmentSpec(kind, file, stage.inputs, stage.outputs, (stage.function or "run") if kind == "host" else None)
 
 
 def _engine_file(name: str) -> str:

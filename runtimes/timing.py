@@ -48,6 +48,21 @@ class Samples:
         return {**figures, "spread_ms": [low, high], "calls": self.calls, "per_second": self.per_second()}
 
 
+@dataclass(frozen=True)
+class Footprint:
+    """What it takes to have a first answer.
+
+    Attributes:
+        cold_start_ms: from nothing (a process, a page) to the first answer; median.
+        cold_start_spread_ms: lowest and highest.
+        memory_mb: held after it, in 10**6 bytes; None where nobody says.
+    """
+
+    cold_start_ms: float
+    cold_start_spread_ms: tuple[float, float]
+    memory_mb: float | None
+
+
 def interleave(calls: Mapping[str, Callable[[], object]], repeats: int = 5, seconds: float = 0.5) -> dict[str, Samples]:
     """Time calls in turns.
 

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal, TypeAlias, cast
 
@@ -26,7 +25,7 @@ from ...sdk.core.signature import NUMPY, Array, TensorSpec
 from ..artifact import DESCRIPTION, Artifact
 from ..base import Cancel, LoadOptions, SessionInfo
 from ..predicting import only_field
-from ..timing import Samples
+from ..timing import Footprint, Samples
 from .chromium import Chromium, leave, shared
 from .frame import pack, unpack
 from .host import Mount
@@ -34,22 +33,6 @@ from .outgoing import tensors, wire
 
 Method: TypeAlias = Literal["load", "run", "predict", "measure", "start", "memory", "close"]
 _KINDS = {kind.__name__: kind for kind in (InputError, FormatError, IntegrityError, EngineError, UnsupportedError)}
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What a bundle costs a page.
-
-    Attributes:
-        cold_start_ms: from the start of navigation to the first answer, in a new page of a browser that runs; median.
-        cold_start_spread_ms: lowest and highest.
-        memory_mb: what the page and its workers hold after the answer, in 10**6 bytes, by the browser's own account
-            (`performance.measureUserAgentSpecificMemory`, in an isolated page); None where it gives none.
-    """
-
-    cold_start_ms: float
-    cold_start_spread_ms: tuple[float, float]
-    memory_mb: float | None
 
 
 class WebPage:
@@ -179,13 +162,14 @@ class WebSession:
             page.load(self._options)
             return Samples(tuple(map(tuple, page.call("measure", sent))))
 
-    def footprint(self, inputs: Mapping[str, Any], pages: int = 3) -> Footprint:
-        """Cold start and memory, in new pages that load the bundle and answer once. Raises as `run` does."""
+    def footprint(self, inputs: Mapping[str, Any], starts: int = 3) -> Footprint:
+        """What the bundle costs new pages of a browser that runs: from the start of navigation to the first answer, and what the page and
+        its workers hold then, by the browser's own account. Raises as `run` does."""
         sent = {"inputs": tensors(inputs, self.info.signature), "options": self._options}
-        found = [self._started(sent) for _ in range(pages)]
-        starts = [start for start, _ in found]
+        found = [self._started(sent) for _ in range(starts)]
+        took = [start for start, _ in found]
         held = [memory for _, memory in found if memory is not None]
-        return Footprint(median(starts), (min(starts), max(starts)), median(held) / 1e6 if held else None)
+        return Footprint(median(took), (min(took), max(took)), median(held) / 1e6 if held else None)
 
     def close(self) -> None:
         """Close the page; later calls raise EngineError."""
