@@ -1,4 +1,4 @@
-"""Whether a file is whole: Pillow shows PNG and JPEG files that are cut off late or damaged; `docs/codec.md` refuses them.
+"""Whether a file is whole: Pillow shows some files that are cut off late or damaged; `docs/codec.md` refuses them.
 
 Only what says where the parts of a file are, and the checksums of PNG, is looked at: no pixels are decoded.
 """
@@ -94,4 +94,23 @@ def _png(data: bytes) -> None:
         pass
 
 
-_CHECKS: dict[str, Callable[[bytes], None]] = {"PNG": _png, "JPEG": _jpeg, "MPO": _jpeg}
+def _gif(data: bytes) -> None:
+    """To the end of the first frame."""
+    place = 13 + _table(data[10])
+    while data[place] != 0x2C:  # an image
+        place = _blocks_end(data, place + 2) if data[place] == 0x21 else place + 1
+    place += 10 + _table(data[place + 9])
+    _blocks_end(data, place + 1)
+
+
+def _table(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 128 else 0
+
+
+def _blocks_end(data: bytes, place: int) -> int:
+    while data[place]:
+        place += 1 + data[place]
+    return place + 1
+
+
+_CHECKS: dict[str, Callable[[bytes], None]] = {"PNG": _png, "JPEG": _jpeg, "MPO": _jpeg, "GIF": _gif}

@@ -115,3 +115,44 @@ def _predicted(kind: int, left: np.ndarray, above: np.ndarray, corner: np.ndarra
     near = [np.abs(guess - held) for held in (left, above, corner)]
     paeth = np.where((near[0] <= near[1]) & (near[0] <= near[2]), left, np.where(near[1] <= near[2], above, corner))
     return [np.zeros_like(left), left, above, (left + above) // 2, paeth][kind]
+
+
+def bmp(rng: np.random.Generator) -> bytes:
+    """A BMP that Pillow does not write: old header, few bits, 16 bits, bit fields, rows from the top, run lengths."""
+    height, width = sides(rng)
+    kind = str(rng.choice(["1", "4", "8", "16", "565", "32", "rgba", "argb", "old", "rle8", "rle4"]))
+    bits = {"565": 16, "rgba": 32, "argb": 32, "old": int(rng.choice([4, 8, 24])), "rle8": 8, "rle4": 4}.get(kind) or int(kind)
+    colours = int(rng.integers(3, 1 << bits)) if bits in (4, 8) and kind != "old" else 1 << bits if bits <= 8 else 0
+    line = (width * bits + 31) // 32 * 4
+    body = _runs(rng, height, width, kind) if kind.startswith("rle") else rng.bytes(line * height)
+    table = rng.bytes(colours * (3 if kind == "old" else 4))
+    if kind == "old":
+        head = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        masks = {"565": (0xF800, 0x7E0, 0x1F, 0), "rgba": (0xFF, 0xFF00, 0xFF0000, 0xFF000000), "argb": (0xFF000000, 0xFF0000, 0xFF00, 0xFF)}
+        packing = {"rle8": 1, "rle4": 2}.get(kind, 3 if kind in masks else 0)
+        size = 56 if kind in ("rgba", "argb") else 40
+        tall = -height if packing in (0, 3) and rng.random() < 0.3 else height
+        head = struct.pack("<IiiHHIIiiII", size, width, tall, 1, bits, packing, len(body), 0, 0, colours if colours < 1 << bits else 0, 0)
+        head += struct.pack("<4I" if size == 56 else "<3I", *masks[kind][: 4 if size == 56 else 3]) if kind in masks else b""
+    start = 14 + len(head) + len(table)
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + table + body
+
+
+def _runs(rng: np.random.Generator, height: int, width: int, kind: str) -> bytes:
+    """Run lengths, bare stretches, a jump now and then; each row ends by itself."""
+    made = b""
+    for _ in range(height):
+        left = width
+        while left > 0:
+            count = int(rng.integers(1, min(left, 255) + 1))
+            if count >= 3 and rng.random() < 0.4:
+                content = rng.bytes(count if kind == "rle8" else (count + 1) // 2)
+                made += bytes([0, count]) + content + b"\0" * (len(content) % 2)
+            elif count < 200 and rng.random() < 0.1:
+                made += bytes([0, 2, count, 0])
+            else:
+                made += bytes([count]) + rng.bytes(1)
+            left -= count
+        made += b"\0\0"
+    return made + b"\0\1"

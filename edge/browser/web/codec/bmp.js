@@ -64,7 +64,7 @@ function indexed(reader, head) {
   }
   const table = reader.bytes.subarray(head.after, head.after + head.padding * head.colours);
   const count = Math.min(256, Math.floor(table.length / head.padding));
-  const palette = Uint8Array.from({ length: 768 }, (_, at) => (at < 3 * count ? table[Math.floor(at / 3) * head.padding + 2 - (at % 3)] : at / 3));
+  const palette = Uint8Array.from({ length: 768 }, (_, at) => (at < 3 * count ? table[Math.floor(at / 3) * head.padding + 2 - (at % 3)] : 0));
   return lookedUp(head.packing === RAW ? unpacked(reader, head) : runs(reader, head), palette, null);
 }
 

@@ -67,7 +67,7 @@ function rowsOf({ height, interlaced }) {
 function unpacked(reader, frame) {
   const least = reader.u8(frame.data);
   if (least < 1 || least > 11) throw new Damaged("the width of the codes is wrong");
-  const data = joined(reader, frame.data + 1, frame.width * frame.height);
+  const data = joined(reader, frame.data + 1);
   const made = new Uint8Array(frame.width * frame.height);
   const [reset, end] = [1 << least, (1 << least) + 1];
   const before = new Int16Array(4096);
@@ -112,16 +112,11 @@ function unpacked(reader, frame) {
   return made;
 }
 
-/** The sub-blocks of a frame as far as they are there; a frame needs no more than 4 bytes a pixel, and some. @param {Reader} reader @param {number} at @param {number} pixels */
-function joined(reader, at, pixels) {
+/** The sub-blocks of a frame; all must be there, to the empty one that ends them. @param {Reader} reader @param {number} from */
+function joined(reader, from) {
   const parts = [];
-  let size = 0;
-  for (let length; at < reader.length && size < 4 * pixels + 1024 && (length = reader.u8(at)); at += 1 + length) {
-    const part = reader.bytes.subarray(at + 1, at + 1 + length);
-    parts.push(part);
-    size += part.length;
-  }
-  const made = new Uint8Array(size);
+  for (let at = from, length; (length = reader.u8(at)); at += 1 + length) parts.push(reader.slice(at + 1, length));
+  const made = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   parts.reduce((place, part) => (made.set(part, place), place + part.length), 0);
   return made;
 }
