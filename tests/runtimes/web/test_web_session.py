@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import portside as ps
+from portside.runtimes import samples
 from portside.runtimes.artifact import read_artifact
 from portside.runtimes.base import Cancel, CompileOptions, LoadOptions, Measurable
 from portside.runtimes.bench import bench
@@ -24,6 +28,10 @@ from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.runtimes.wasm_web import WasmWeb
 from portside.runtimes.web.chromium import shared
 from portside.sdk.core import errors
+from portside.sdk.core.codec.codec import Codec
+from portside.sdk.core.codec.image import Image
+from portside.sdk.core.manifest import Annotations
+from portside.sdk.core.package import write
 
 pytestmark = pytest.mark.browser
 
@@ -221,3 +229,44 @@ def test_a_bundle_without_golden_rows_is_proven_with_its_package(tmp_path, make_
     _, package, artifact = make_bundle()
     assert read_artifact(artifact.path).contract().rows > 0
     assert ps.verify(artifact.path).verdict == ps.verify(artifact.path, package=package).verdict == "passed"
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """(page, native): sessions of one package that takes picture files of any size."""
+    package = samples.SAMPLES["canvas"]().write(tmp_path / "p")
+    files = {name: package.read(name) for name in package.content.files}
+    content = replace(package.content, codec=Codec.of({"photo": Image()}).steps)
+    package = write(content, files, tmp_path / "q", Annotations(name="pictures"))
+    opened = []
+    for runtime in (WasmWeb(), OnnxCpu()):
+        opened.append(runtime.load(runtime.compile(package, CompileOptions(), tmp_path / runtime.name).path, LoadOptions()))
+    yield opened
+    for session in opened:
+        session.close()
+
+
+def encoded(height, width, kind):
+    pixels = np.random.default_rng(height).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    with io.BytesIO() as file:
+        PIL.Image.fromarray(pixels).save(file, kind)
+        return file.getvalue()
+
+
+def test_picture_files_are_decoded_by_the_page(pictures):
+    page, native = pictures
+    for photos in ([encoded(6, 8, "PNG"), encoded(5, 7, "BMP")], encoded(6, 8, "PNG"), np.ones((2, 6, 8, 3), np.uint8)):
+        found, wanted = page.predict({"photo": photos}), native.predict({"photo": photos})
+        for name, value in wanted.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-5)
+    assert page.predict(encoded(6, 8, "PNG")).keys() == wanted.keys()
+
+
+@pytest.mark.parametrize("wire", [{"photo": [b"nonsense"]}, {"photo": [None]}, {}], ids=repr)
+def test_the_pages_codec_refuses_as_ours_does(pictures, wire):
+    refused = []
+    for session in pictures:
+        with pytest.raises(errors.InputError) as caught:
+            session.predict(wire)
+        refused.append((caught.value.field, caught.value.row))
+    assert refused[0] == refused[1]
