@@ -1,9 +1,13 @@
-"""Package -> artifact of target `tflite`: assemble, choose sizes, lower in a child process, prove every signature, write."""
+"""Package -> artifact of target `tflite`: assemble, choose sizes, lower in a child process, prove every signature, write.
+
+A native `.tflite` file is copied as it is, and a package that holds nothing else needs no converter.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +57,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
             if part.model is not None:
                 write_model(part.model, folder / f"{_stem(part)}.onnx")
         jobs = tuple(Job(Path(file).stem, plan) for file, plan in plans.items())
-        answer = lower(Request(jobs, source), folder, float(extra.get("timeout_s", TIMEOUT_S)))
+        answer = lower(Request(jobs, source), folder, float(extra.get("timeout_s", TIMEOUT_S))) if jobs else Answer()
         plans = {file: filled(plan, folder / Path(file).name) for file, plan in plans.items()}
         prove(package, parts, plans, folder, contract)
         artifact = begin(package, target, out)
@@ -61,7 +65,14 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
             _keep(contract, out)
         for file in plans:
             shutil.move(folder / Path(file).name, out / file)
+        _copy_native(package, parts, out)
     return finish(artifact, engine=_engine(package, parts, plans, answer, options.taps, out), built=_built(answer))
+
+
+def _copy_native(package: Package, parts: Sequence[Part], out: Path) -> None:
+    for part in parts:
+        if part.copied is not None:
+            shutil.copyfile(package.path / part.copied, out / part.spec.file)
 
 
 def _keep(contract: Contract, out: Path) -> None:
@@ -72,13 +83,14 @@ def _keep(contract: Contract, out: Path) -> None:
 
 def _engine(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], answer: Answer, taps: Sequence[str],
             out: Path) -> dict[str, Any]:  # fmt: skip
+    native = {part.spec.file: part.spec.plan for part in parts if part.copied is not None}
     return {
-        "segments": [part.spec.to_dict() for part in parts],
-        "plans": {file: plan.to_dict() for file, plan in plans.items()},
-        "source": dict(zip(plans, answer.sources, strict=True)),
+        "segments": [replace(part.spec, plan=None).to_dict() for part in parts],
+        "plans": {file: plan.to_dict() for file, plan in plans.items()} | native,
+        "source": dict(zip(plans, answer.sources, strict=True)) | dict.fromkeys(native, "given"),
         "source_notes": {file: note for file, note in zip(plans, answer.notes, strict=True) if note},
         "taps": {tap: list(package.content.boundaries[tap]) for tap in taps},
-        "weights_bytes": weights_bytes(out / file for file in plans),
+        "weights_bytes": weights_bytes(out / file for file in (*plans, *native)),
     }
 
 

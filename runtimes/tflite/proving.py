@@ -31,7 +31,7 @@ FLIPS = 0.25
 
 
 def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], root: Path, contract: Contract | None) -> None:
-    """Hold every TFLite segment against its ONNX model; nothing is asked of a package without a contract.
+    """Hold every TFLite segment against its ONNX model; a native file is its own truth, and without a contract nothing is asked.
 
     Args:
         package: its signature and host stages.
@@ -48,6 +48,11 @@ def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], ro
     values = pad_all(canvases(package.signature), values)
     for part in parts:
         feeds = {name: np.asarray(values[name]) for name in part.spec.inputs}
+        if part.copied is not None:
+            native = TfliteEngine(package.path / part.copied, Plan.from_dict(part.spec.plan or {}))
+            values.update(zip(native.outputs, native.run(list(native.outputs), feeds), strict=True))
+            native.close()
+            continue
         if part.model is None:
             if not package.trusted:
                 return
