@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Callable, Iterator
+
+from .png import DamagedError, check_png, png_chunks
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))
-
-
-class DamagedError(ValueError):
-    """A file that is cut off or damaged."""
 
 
 def check_whole(kind: str | None, data: bytes) -> None:
@@ -46,18 +43,6 @@ def jpeg_parts(data: bytes) -> Iterator[tuple[int, bytes]]:
             place = _found(_AFTER_SCAN, data, place)
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(name, content) of the chunks of a PNG, the last one too. Raises DamagedError for a wrong checksum."""
-    place, name = 8, b""
-    while name != b"IEND":
-        length, name = struct.unpack_from(">I4s", data, place)
-        (told,) = struct.unpack_from(">I", data, place + 8 + length)
-        if zlib.crc32(memoryview(data)[place + 4 : place + 8 + length]) != told:
-            raise DamagedError(f"the checksum of {name!r} is wrong")
-        yield name, data[place + 8 : place + 8 + length]
-        place += 12 + length
-
-
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(name, content) of the chunks of a WebP."""
     place = 12
@@ -73,7 +58,7 @@ def exif_in(kind: str | None, data: bytes) -> bytes:
         blocks = [content for marker, content in jpeg_parts(data) if marker == _APP1 and content.startswith(b"Exif\0\0")]
         return b"".join(block[6:] if place else block for place, block in enumerate(blocks))
     if kind == "PNG":
-        return next((content for name, content in reversed(list(png_chunks(data))) if name == b"eXIf"), b"")
+        return bytes(next((content for name, content in reversed(list(png_chunks(data))) if name == b"eXIf"), b""))
     return next((content for name, content in webp_chunks(data) if name == b"EXIF"), b"") if kind == "WEBP" else b""
 
 
@@ -89,17 +74,14 @@ def _jpeg(data: bytes) -> None:
         raise DamagedError("there are no pixels")
 
 
-def _png(data: bytes) -> None:
-    for _ in png_chunks(data):
-        pass
-
-
 def _gif(data: bytes) -> None:
     """To the end of the first frame."""
     place = 13 + _table(data[10])
     while data[place] != 0x2C:  # an image
         place = _blocks_end(data, place + 2) if data[place] == 0x21 else place + 1
     place += 10 + _table(data[place + 9])
+    if not 1 <= data[place] <= 11:
+        raise DamagedError("the width of the codes is wrong")
     _blocks_end(data, place + 1)
 
 
@@ -113,4 +95,4 @@ def _blocks_end(data: bytes, place: int) -> int:
     return place + 1
 
 
-_CHECKS: dict[str, Callable[[bytes], None]] = {"PNG": _png, "JPEG": _jpeg, "MPO": _jpeg, "GIF": _gif}
+_CHECKS: dict[str, Callable[[bytes], None]] = {"PNG": check_png, "JPEG": _jpeg, "MPO": _jpeg, "GIF": _gif}

@@ -129,12 +129,12 @@ def bmp(rng: np.random.Generator) -> bytes:
     if kind == "old":
         head = struct.pack("<IHHHH", 12, width, height, 1, bits)
     else:
-        masks = {"565": (0xF800, 0x7E0, 0x1F, 0), "rgba": (0xFF, 0xFF00, 0xFF0000, 0xFF000000), "argb": (0xFF000000, 0xFF0000, 0xFF00, 0xFF)}
+        masks = {"565": (0xF800, 0x7E0, 0x1F), "rgba": (0xFF, 0xFF00, 0xFF0000, 0xFF000000), "argb": (0xFF000000, 0xFF0000, 0xFF00, 0xFF)}
         packing = {"rle8": 1, "rle4": 2}.get(kind, 3 if kind in masks else 0)
         size = 56 if kind in ("rgba", "argb") else 40
         tall = -height if packing in (0, 3) and rng.random() < 0.3 else height
         head = struct.pack("<IiiHHIIiiII", size, width, tall, 1, bits, packing, len(body), 0, 0, colours if colours < 1 << bits else 0, 0)
-        head += struct.pack("<4I" if size == 56 else "<3I", *masks[kind][: 4 if size == 56 else 3]) if kind in masks else b""
+        head += struct.pack("<4I" if size == 56 else "<3I", *masks[kind]) if kind in masks else b""
     start = 14 + len(head) + len(table)
     return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + table + body
 

@@ -45,6 +45,7 @@ function chunksOf(bytes) {
     const content = reader.slice(at + 8, length);
     if (crc(reader.slice(at + 4, length + 4)) !== reader.u32(at + 8 + length)) throw new Damaged(`the checksum of ${name} is wrong`);
     if (name === "IEND") break;
+    if (png.parts.length && (name === "PLTE" || name === "tRNS")) throw new Damaged("its parts are out of order");
     if (name === "PLTE") png.palette = content;
     else if (name === "tRNS") png.transparency = content;
     else if (name === "eXIf") png.exif = content;
@@ -79,17 +80,16 @@ async function inflated(parts, size) {
   let held = 0;
   try {
     for (let step = await stream.read(); !step.done; step = await stream.read()) {
-      const room = Math.min(step.value.length, size - held);
-      made.set(step.value.subarray(0, room), held);
-      held += room;
-      if (room < step.value.length) break; // more than the picture holds is not read
+      if (held + step.value.length <= size) made.set(step.value, held);
+      held += step.value.length;
+      if (held > size) break;
     }
   } catch (error) {
     throw new Damaged(`the compressed pixels are damaged (${error})`);
   }
-  await stream.cancel();
-  if (held < size) throw new Damaged("the pixels are cut off");
-  return made;
+  if (held === size) return made;
+  await stream.cancel().catch(() => undefined); // damage behind what was read changes nothing
+  throw new Damaged("the pixels are cut off, or there is more behind them");
 }
 
 /** Undo the filters of rows, in place. @param {Uint8Array} data @param {number} line @param {number} height @param {number} step bytes of a pixel */
