@@ -7,7 +7,7 @@ it on. Leaves point at themselves, so a short path waits for the longest one. Sl
 from __future__ import annotations
 
 import numpy as np
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from ..sdk.core.signature import Array
 from .trees import LEAF, Trees
@@ -38,7 +38,7 @@ def _constants(builder: Builder, trees: Trees, prefix: str) -> None:
     leaf, itself = trees.feature == LEAF, np.arange(len(trees.feature))
     builder.constant(f"{prefix}/feature", np.where(leaf, 0, trees.feature).astype(np.int64))
     builder.constant(f"{prefix}/threshold", trees.threshold)
-    builder.constant(f"{prefix}/missing_left", trees.missing_left.astype(np.bool_))
+    builder.constant(f"{prefix}/missing_left", trees.missing_left.astype(np.int64))  # old interpreters pick no bools
     builder.constant(f"{prefix}/left", np.where(leaf, itself, trees.left).astype(np.int64))
     builder.constant(f"{prefix}/right", np.where(leaf, itself, trees.right).astype(np.int64))
 
@@ -67,7 +67,8 @@ def _descend(builder: Builder, wide: str, node: str, prefix: str, level: int) ->
     value = builder.add("GatherElements", [wide, gather("feature")], f"{prefix}/value.{level}", axis=1)
     missing = builder.add("IsNaN", [value], f"{prefix}/missing.{level}")
     below = builder.add("LessOrEqual", [value, gather("threshold")], f"{prefix}/below.{level}")
-    default = builder.add("And", [missing, gather("missing_left")], f"{prefix}/default.{level}")
+    side = builder.add("Cast", [gather("missing_left")], f"{prefix}/side.{level}", to=TensorProto.BOOL)
+    default = builder.add("And", [missing, side], f"{prefix}/default.{level}")
     left = builder.add("Or", [below, default], f"{prefix}/goes_left.{level}")
     return builder.add("Where", [left, gather("left"), gather("right")], f"{prefix}/node.{level}")
 
