@@ -11,6 +11,7 @@ from portside.runtimes.invariance import batch_invariant, can_batch, spoil
 from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.runtimes.samples import graph_model, node
 from portside.sdk.core.contract import Case, Rule
+from portside.sdk.core.errors import InputError
 from portside.sdk.core.signature import Signature, TensorSpec
 
 SIGNATURE = Signature((TensorSpec("x", "f32", ("batch", 8)),), (TensorSpec("y", "f32", ("batch", 4), kind="value"),))
@@ -65,3 +66,38 @@ def test_outliers(dtype, kind, expected):
     row = np.full((1, 3), 2, dtype)
     spoil(row, kind)
     np.testing.assert_array_equal(row, np.full((1, 3), expected, dtype))
+
+
+class Closed:
+    """A session whose door refuses NaN and cannot be opened."""
+
+    def __init__(self, session):
+        self._session, self.info = session, session.info
+
+    def run(self, inputs, cancel=None):
+        for name, value in inputs.items():
+            if value.dtype.kind == "f" and np.isnan(value).any():
+                raise InputError("a value is missing", field=name)
+        return self._session.run(inputs, cancel)
+
+
+def test_mates_that_no_door_lets_in_are_left_out(tmp_path):
+    sample = samples.mixed()
+    artifact = OnnxCpu().compile(sample.write(tmp_path / "package"), CompileOptions(), tmp_path / "artifact")
+    session = OnnxCpu().load(artifact.path, LoadOptions(door=False))
+    assert batch_invariant(Closed(session), artifact.contract())
+
+
+def test_a_session_that_lets_no_mates_in_is_not_proven(tmp_path):
+    sample = samples.mixed()
+    artifact = OnnxCpu().compile(sample.write(tmp_path / "package"), CompileOptions(), tmp_path / "artifact")
+    session = Closed(OnnxCpu().load(artifact.path, LoadOptions(door=False)))
+    rows = session.run
+
+    def alone_only(inputs, cancel=None):
+        if any(len(value) > 1 for value in inputs.values()):
+            raise InputError("one row at a time", field="x")
+        return rows(inputs, cancel)
+
+    session.run = alone_only
+    assert not batch_invariant(session, artifact.contract())
