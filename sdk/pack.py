@@ -66,7 +66,8 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
     """Pack a trained model once, for every target.
 
     Args:
-        model: a torch module, a scikit-learn estimator or pipeline, an ONNX file, or a plain function (a host stage).
+        model: a torch module, a scikit-learn estimator or pipeline, an ONNX file, a `.tflite` file, or a plain function (a host
+            stage).
         name: the package's name in stores, receipts and deployments.
         examples: real inputs, 32 rows or more: an array, a table, or a mapping from input to rows.
         featurize: typed raw tensors -> features; its parameters name the inputs; traced.

@@ -34,7 +34,8 @@ def import_model(model: object, options: ImportOptions) -> Program:
     """The program of a model and the functions around it.
 
     Args:
-        model: a torch module, a scikit-learn estimator, an ONNX file (path, bytes, ModelProto), or a plain callable.
+        model: a torch module, a scikit-learn estimator, an ONNX file (path, bytes, ModelProto), a `.tflite` file (path, bytes), or
+            a plain callable.
         options: see `ImportOptions`; `examples` may be one array where the program has one input.
 
     Raises:
@@ -86,21 +87,30 @@ def importer_of(model: object) -> Importer:
         return _load("torch_module", "torch")
     if "sklearn" in modules:
         return _load("sklearn", "sklearn")
+    if is_tflite(model):
+        return _load("tflite_file", "tflite")
     if is_onnx(model):
         return _load("onnx_file", "onnx")
     if isinstance(model, Callable):
         return _load("callable", "onnx")
     raise TraceError(
         "This is not a model that can be packed", got=type(model).__name__,
-        expected="a torch module, a scikit-learn estimator or pipeline, an ONNX file, or a plain function",
+        expected="a torch module, a scikit-learn estimator or pipeline, an ONNX or .tflite file, or a plain function",
     )  # fmt: skip
 
 
 def is_onnx(model: object) -> bool:
     """True for a ModelProto, the bytes of one, and a path that ends in .onnx."""
     if isinstance(model, bytes):
-        return True
+        return not is_tflite(model)
     return (isinstance(model, str | Path) and str(model).endswith(".onnx")) or type(model).__name__ == "ModelProto"
+
+
+def is_tflite(model: object) -> bool:
+    """True for a path that ends in .tflite, and for bytes that carry the mark of such files."""
+    if isinstance(model, bytes):
+        return model[4:8] == b"TFL3"
+    return isinstance(model, str | Path) and str(model).endswith(".tflite")
 
 
 def _load(name: str, extra: str) -> Importer:

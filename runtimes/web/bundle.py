@@ -16,7 +16,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 from ...sdk.core.errors import FormatError, UnsupportedError
 from ...sdk.core.package import Package
 from ..artifact import PAGES, Artifact, begin, finish
-from ..assemble import Part, assemble
+from ..assemble import Part, assemble, check_stages
 from ..base import CompileOptions
 from ..hardware import built_on
 from ..onnx_files import EXTERNAL_BYTES, file_dtypes, weight_bytes, write_model
@@ -34,6 +34,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
         IntegrityError: an engine file is not the pinned one.
     """
     options.only(target, ())
+    check_stages(package.content.stages, target)
     _refuse_host(package)
     engine = pinned()
     engine.check()

@@ -33,8 +33,9 @@ LARGE = 2
 
 
 def rows_of(signature: Signature, inputs: Mapping[str, Any]) -> int:
-    """Rows of typed inputs: the length of the first input that has a batch axis; 1 where none has. Raises InputError."""
+    """Rows of typed inputs: the length of the first input that has a batch axis, or that is framed; else 1. Raises InputError."""
     counts = {spec.name: count(spec, inputs[spec.name]) for spec in batched(signature) if spec.name in inputs}
+    counts = counts or {name: len(inputs[name]) for name in framed(signature, inputs)}
     if len(set(counts.values())) > 1:
         raise InputError("The inputs have different numbers of rows", got=counts)
     return next(iter(counts.values()), 1)
@@ -46,17 +47,32 @@ def batched(signature: Signature) -> list[TensorSpec]:
     return [spec for spec in signature.inputs if spec.batch_axis is not None and spec.shape and spec.name not in state]
 
 
+def framed(signature: Signature, inputs: Mapping[str, Any]) -> list[str]:
+    """Inputs of a model without rows whose examples have one axis more than a call: the first axis counts calls (frames)."""
+    if batched(signature):
+        return []
+    state = {pair.input for pair in signature.state}
+    held = [spec for spec in signature.inputs if spec.name in inputs and spec.name not in state]
+    return [spec.name for spec in held if np.ndim(inputs[spec.name]) == len(spec.shape) + 1]
+
+
 def count(spec: TensorSpec, values: Any) -> int:
     """Rows of one input."""
     return values.shape[spec.batch_axis] if isinstance(values, np.ndarray) else len(values)
 
 
 def take(signature: Signature, inputs: Mapping[str, Any], rows: Any) -> dict[str, Any]:
-    """Some rows of typed inputs; inputs without a batch axis stay; lists of images stay lists."""
+    """Some rows of typed inputs; inputs without a batch axis stay; lists of images stay lists.
+
+    One frame of a framed input has the shape of a call; several keep the axis that counts them.
+    """
     index, having = np.asarray(rows, np.int64), {spec.name: spec for spec in batched(signature)}
+    frames = framed(signature, inputs)
     taken: dict[str, Any] = {}
     for name, values in inputs.items():
-        if name not in having:
+        if name in frames:
+            taken[name] = np.asarray(values)[index[0] if len(index) == 1 else index]
+        elif name not in having:
             taken[name] = values
         elif isinstance(values, np.ndarray):
             taken[name] = np.take(cast("Array", values), index, axis=having[name].batch_axis)
@@ -71,8 +87,8 @@ def usual(row_bytes: float) -> int:
 
 
 def fixed_rows(signature: Signature) -> int | None:
-    """Rows of every call of a model whose batch dimension is a number; None where it is free."""
-    sizes = [spec.shape[spec.batch_axis or 0] for spec in batched(signature)]
+    """Rows of every call of a model whose batch dimension is a number, 1 where it has none at all; None where it is free."""
+    sizes = [spec.shape[spec.batch_axis or 0] for spec in batched(signature)] or [1]
     return next((size for size in sizes if isinstance(size, int)), None)
 
 
