@@ -70,7 +70,7 @@ def _found(pattern: re.Pattern[bytes], data: bytes, place: int) -> int:
 
 
 def _jpeg(data: bytes) -> None:
-    if not any(kind == _SOS for kind, _ in jpeg_parts(data)):
+    if _SOS not in [kind for kind, _ in jpeg_parts(data)]:  # to the end: a generator that is left early checks nothing
         raise DamagedError("there are no pixels")
 
 
