@@ -117,4 +117,7 @@ def serve(made: list[demos.Demo], out: Path, port: int, opened: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ps.errors.PortsideError as error:
+        sys.exit(f"error: {error}")
