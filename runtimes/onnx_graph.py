@@ -24,6 +24,8 @@ __all__ = ["Normalised", "Rim", "TensorPart", "extract", "merge", "normalise", "
 
 _SYMBOL = re.compile(r"[A-Za-z_]\w*")
 _TRACE_KEY = "pkg.torch.onnx.stack_trace"
+ORIGIN_KEY = "portside.origin"
+"""Metadata of an exported node: the traced node that it came from."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ class Normalised:
         model: checked; node names ("MatMul_7") are stable ids.
         boundaries: group -> the names that the boundaries really have (an input's or output's own name where they are it).
         traces: node name -> the exporter's stack trace of the line that made it, where there is one. Not in the file.
+        origins: node name -> the traced node that it came from, where that is known. Not in the file.
     """
 
     model: ModelProto
     boundaries: Mapping[str, tuple[str, ...]]
     traces: Mapping[str, str]
+    origins: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def normalise(model: ModelProto, rim: Rim) -> Normalised:
@@ -70,7 +74,8 @@ def normalise(model: ModelProto, rim: Rim) -> Normalised:
     rewrite(copy)
     _resolve_boundaries(copy.graph, len(rim.outputs))
     _separate_outputs(copy.graph, len(rim.outputs))
-    traces = _name_nodes(copy.graph)
+    _name_nodes(copy.graph)
+    traces, origins = (dict(_told(copy.graph, key)) for key in (_TRACE_KEY, ORIGIN_KEY))
     strip(copy)
     names, boundaries = _renaming(copy.graph, rim)
     rename_graph(copy.graph, lambda name: names.get(name, name))
@@ -80,7 +85,7 @@ def normalise(model: ModelProto, rim: Rim) -> Normalised:
         onnx.checker.check_model(copy)
     except onnx.checker.ValidationError as error:
         raise FormatError(f"The graph is not valid ONNX: {error}") from error
-    return Normalised(copy, boundaries, traces)
+    return Normalised(copy, boundaries, traces, origins)
 
 
 def strip(model: ModelProto) -> None:
@@ -159,17 +164,20 @@ def _separate_outputs(graph: GraphProto, count: int) -> None:
         taken.add(value.name)
 
 
-def _name_nodes(graph: GraphProto, prefix: str = "") -> dict[str, str]:
-    """Name every node by operator and position, subgraphs below their node; the stack traces by new name."""
-    traces: dict[str, str] = {}
+def _name_nodes(graph: GraphProto, prefix: str = "") -> None:
+    """Name every node by operator and position, subgraphs below their node."""
     for index, node in enumerate(graph.node):
         node.name = f"{prefix}{node.op_type}_{index}"
-        for entry in node.metadata_props:
-            if entry.key == _TRACE_KEY:
-                traces[node.name] = entry.value
         for inner in subgraphs(node):
-            traces |= _name_nodes(inner, f"{node.name}/")
-    return traces
+            _name_nodes(inner, f"{node.name}/")
+
+
+def _told(graph: GraphProto, key: str) -> Iterable[tuple[str, str]]:
+    """Node name and what its metadata says under this key."""
+    for node in graph.node:
+        yield from ((node.name, entry.value) for entry in node.metadata_props if entry.key == key)
+        for inner in subgraphs(node):
+            yield from _told(inner, key)
 
 
 def _renaming(graph: GraphProto, rim: Rim) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...sdk.core.errors import InputError
 from ...sdk.core.signature import NUMPY, Array, TensorSpec
 from .eager import inner_of, rehearse, source_of, steady
+from .exported import exported_files
 from .inputs import BATCH, Input, describe_inputs, dimension_sizes, signature_inputs, values
 from .opaque import Opaques
 from .pipeline import Pipeline, parameters
@@ -142,6 +143,7 @@ def _program(traced: Traced, inputs: tuple[Input, ...], source: Source, options:
     return Program(
         signature=make_signature(specs, outputs, options), stages=stages, files=files,
         boundaries=dict(traced.graph.boundaries), source=source, codec=text.codec, notes=fallback.notes,
+        annotation_files=exported_files(traced, files),
     )  # fmt: skip
 
 

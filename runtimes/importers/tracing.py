@@ -21,7 +21,7 @@ from torch.export import Dim, ExportedProgram
 
 from ...sdk.core.errors import TraceError
 from ...sdk.core.signature import DType, Shape, TensorSpec
-from ..onnx_graph import Normalised, Rim, normalise, rename_symbols
+from ..onnx_graph import ORIGIN_KEY, Normalised, Rim, normalise, rename_symbols
 from .dtypes import DTYPE_OF, TORCH
 from .inputs import BATCH, Input, dimension_sizes
 from .traps import Limits, ShapeWatch, explaining, is_fixed, limits_in, refuse_randomness, watching_shapes
@@ -29,6 +29,8 @@ from .traps import Limits, ShapeWatch, explaining, is_fixed, limits_in, refuse_r
 OPSET = 18
 """The version of the standard operators that programs are written in: what every target's importer reads."""
 
+_NODE_KEY = "pkg.torch.onnx.fx_node"
+"""Where the exporter says which node it was at, as torch prints it: `%linear : [num_users=1] = ...`."""
 
 @dataclass(frozen=True)
 class Returned:
@@ -158,7 +160,26 @@ def to_onnx(program: ExportedProgram, opset: int = OPSET) -> ModelProto:
         exported = torch.onnx.export(program, (), dynamo=True, opset_version=opset, verbose=False, optimize=True)
         if exported is None:
             raise TraceError("torch.onnx.export returned nothing")
-        return cast("Any", exported).model_proto
+        model: ModelProto = cast("Any", exported).model_proto
+    _tell_origins(model, cast("Any", exported).exported_program)
+    return model
+
+
+def _tell_origins(model: ModelProto, lowered: ExportedProgram) -> None:
+    """Write into each node's metadata the node of the traced program that it came from, through the exporter's decompositions."""
+    origins = {node.name: _origin(node) for node in lowered.graph.nodes}
+    for node in model.graph.node:
+        named = next((entry.value for entry in node.metadata_props if entry.key == _NODE_KEY), "").partition(" ")[0].lstrip("%")
+        if origin := origins.get(named):
+            node.metadata_props.add(key=ORIGIN_KEY, value=origin)
+
+
+def _origin(node: torch.fx.Node) -> str | None:
+    """The name that a node's oldest ancestor had."""
+    name, sources = None, node.meta.get("from_node")
+    while sources:
+        name, sources = sources[-1].name, sources[-1].from_node
+    return name
 
 
 @contextmanager
