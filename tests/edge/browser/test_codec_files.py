@@ -167,7 +167,6 @@ def test_chromium_agrees_on_photos(kind: str, page: Any, serve: Callable[[Path],
     photos = [photo(rng, kind, 1 + turn % 8) for turn in range(24)]
     result = in_page(page, serve(ROOT), kind, vectors(photos, tolerance=2))
     assert result["failures"] == [] and result["cases"] == 24
-    middles, ends = ([int(rng.integers(low, high)) for _ in photos] for low, high in ((1, 400), (1, 9)))
-    cut = vectors([file[:-length] for file, length in zip(photos * 2, middles + ends, strict=True)], tolerance=2)
-    assert refused(cut) > (30 if kind == "mpo" else 47)  # a second picture that is cut off is not looked at
+    cut = vectors([*(file[: int(len(file) * rng.random())] for file in photos), *(file[: -int(rng.integers(1, 9))] for file in photos)], 2)
+    assert refused(cut) >= (4 if kind == "mpo" else 48)  # where the second of two pictures is cut off, the first is whole
     assert in_page(page, serve(ROOT), kind, cut)["failures"] == []
