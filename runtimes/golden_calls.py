@@ -53,6 +53,13 @@ def main_calls(signature: Signature, inputs: Mapping[str, Any], slices: Mapping[
     return [_call(signature, given, slices, batch) for batch in _batches(signature, given, picked)]
 
 
+def long_calls(signature: Signature, inputs: Mapping[str, Any], most: int) -> list[Call]:
+    """One sequence of up to `most` steps: for a memory that has to fill before the answers move."""
+    state = {pair.input for pair in signature.state}
+    given = {name: values for name, values in inputs.items() if name not in state}
+    return list(_sequences(signature, given, golden.rows_of(signature, given), most, 1))
+
+
 def more_calls(signature: Signature, source: Source, calls: Sequence[Call], notes: list[str]) -> Iterator[Call]:
     """Edge values and dimensions, as far as the source itself can answer them; what it refuses goes into `notes`."""
     if signature.state or golden.fixed_rows(signature) is not None or not golden.batched(signature):
@@ -118,12 +125,12 @@ def _call(signature: Signature, inputs: Mapping[str, Any], slices: Mapping[str, 
     return Call(golden.take(signature, inputs, rows), tuple(why for _, why in chosen), grouped)
 
 
-def _sequences(signature: Signature, inputs: Mapping[str, Any], rows: int) -> Iterator[Call]:
+def _sequences(signature: Signature, inputs: Mapping[str, Any], rows: int, length: int = STEPS, most: int = SEQUENCES) -> Iterator[Call]:
     """Consecutive rows as steps, in the order they were given; each step is one row (or the fixed number of rows)."""
     width = golden.fixed_rows(signature) or 1
     steps = [list(range(start, start + width)) for start in range(0, rows // width * width, width)]
-    for number, start in enumerate(range(0, min(len(steps), STEPS * SEQUENCES), STEPS)):
-        for step in steps[start : start + STEPS]:
+    for number, start in enumerate(range(0, min(len(steps), length * most), length)):
+        for step in steps[start : start + length]:
             taken = golden.take(signature, inputs, step)
             dimensions = bound_dimensions(signature, taken)
             state = {pair.input: initial(signature, pair, dimensions) for pair in signature.state}
