@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import portside as ps
-from portside.runtimes.artifact import DESCRIPTION, Artifact
+from portside.runtimes.artifact import Artifact
 from portside.runtimes.compiling import compile as compile_package
 from portside.runtimes.timing import Samples, ratio, table
 from portside.runtimes.web.chromium import FLAGS
@@ -123,7 +123,7 @@ def _with_bare(artifact: Artifact) -> list[str]:
         shutil.copyfile(file, artifact.path / file.name)
     for folder in ("bare", "proxy"):
         shutil.copytree(artifact.path / "engine" / "ort", artifact.path / folder)
-    return [path.relative_to(artifact.path).as_posix() for path in artifact.path.rglob("*") if path.is_file() and path.name != DESCRIPTION]
+    return [path.relative_to(artifact.path).as_posix() for path in artifact.path.rglob("*") if path.is_file()]
 
 
 def _same(name: str, answers: dict[str, Any]) -> None:

@@ -40,8 +40,9 @@ class Timings:
         threads: of the engine.
         latency: rows per call -> durations.
         size_mb: bytes of the engine's files / 10**6.
-        memory_mb: peak resident memory above that of a Python process which has imported Portside; None for a session.
-        cold_start_ms: from starting a process to its first answer, median of fresh processes; None for a session.
+        memory_mb: peak resident memory above that of a Python process which has imported Portside, answering single rows; what the page
+            holds where the engine is in one; None for a session.
+        cold_start_ms: from starting a process (opening a page) to its first answer to one row, median; None for a session.
         cold_start_spread_ms: its lowest and highest.
         cpu, cores: where.
     """
@@ -152,6 +153,11 @@ def of_rows(signature: Signature, inputs: Mapping[str, Array], rows: int) -> dic
     return take(inputs, axes, [row % held for row in range(rows)])
 
 
+def one_row(signature: Signature, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The first row alone, for a first answer; `inputs` as they are where the program's batch is fixed."""
+    return of_rows(signature, inputs, 1) or inputs
+
+
 def _latency(session: Session, inputs: Mapping[str, Array], batches: tuple[int, ...], repeats: int, seconds: float) -> dict[int, Samples]:
     signature = session.info.signature
     given = {name: np.asarray(value) for name, value in inputs.items()}
@@ -164,7 +170,7 @@ def _latency(session: Session, inputs: Mapping[str, Array], batches: tuple[int, 
 
 def _footprint(artifact: Artifact, session: Session, inputs: Mapping[str, Array], threads: int, trust: bool, processes: int) -> Footprint:
     if isinstance(session, Measurable):
-        return session.footprint(inputs, processes)
+        return session.footprint(one_row(session.info.signature, inputs), processes)
     probes = [probe(artifact, threads, trust) for _ in range(processes)]
     starts = [found["cold_start_ms"] for found in probes]
     return Footprint(median(starts), (min(starts), max(starts)), median(found["memory_mb"] for found in probes))

@@ -14,10 +14,13 @@ async function bareEngine(folder, proxy) {
   return { ort, session };
 }
 
-/** What a page without Portside would write for each kind of input: the bytes that it has -> what it shows. */
+/**
+ * What a page without Portside would write for each kind of input: the bytes that it has -> what it shows. onnxruntime-web's proxy
+ * takes a tensor's buffer away, so what is asked again is copied.
+ */
 const questions = {
   async pixels(bytes, shape) {
-    const ask = async ({ ort, session }) => shown(await session.run({ picture: new ort.Tensor("uint8", bytes, shape) }));
+    const ask = async ({ ort, session }) => shown(await session.run({ picture: new ort.Tensor("uint8", bytes.slice(), shape) }));
     return { wire: { picture: { data: bytes, shape } }, ask };
   },
   async photo(bytes) {

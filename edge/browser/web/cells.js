@@ -71,23 +71,28 @@ function flatten(value, shape, axis, data) {
 function fromCells(spec, { shape, data }, rim, row) {
   const made = new ARRAYS[rim](data.length);
   const kind = sort(rim);
-  for (let place = 0; place < data.length; place += 1) {
-    const at = () => row ?? rowOf(spec, shape, place);
-    const cell = number(spec, data[place], kind, at);
-    made[place] = kind === "f" ? narrowFloat(spec, Number(cell), at) : kind === "b" ? cell : narrowInteger(spec, cell, rim, at);
+  const place = { spec, shape, row, at: 0 };
+  for (; place.at < data.length; place.at += 1) {
+    const cell = number(spec, data[place.at], kind, place);
+    made[place.at] = kind === "f" ? narrowFloat(spec, Number(cell), place) : kind === "b" ? cell : narrowInteger(spec, cell, rim, place);
   }
   return { dtype: rim, shape, data: made };
 }
 
+/** The row of a place, worked out where something is refused. @param {{spec: any, shape: number[], row: number|null, at: number}} place */
+function rowAt({ spec, shape, row, at }) {
+  return row ?? rowOf(spec, shape, at);
+}
+
 /** One cell as a number, a BigInt or a boolean. */
-function number(spec, cell, kind, at) {
+function number(spec, cell, kind, place) {
   if (typeof cell === "boolean" && kind === "b") return cell;
   if ((cell === null || cell === undefined) && kind === "f") return NaN;
   if ((cell === null || cell === undefined) && kind === "i" && spec.categories && rimOf(spec.dtype) !== "u8") return MISSING_CODE;
   if (kind !== "b" && (typeof cell === "number" || typeof cell === "bigint")) return cell;
   const what = cell === null || cell === undefined ? "this is missing (null)" : "the value has the wrong type";
   const coded = typeof cell === "string" && spec.categories;
-  throw refusal(coded ? "this is not the code of a category" : what, spec.name, at(), { got: brief(cell), expected: expected(spec) });
+  throw refusal(coded ? "this is not the code of a category" : what, spec.name, rowAt(place), { got: brief(cell), expected: expected(spec) });
 }
 
 function expected(spec) {
@@ -97,28 +102,28 @@ function expected(spec) {
 function narrowed(spec, { shape, data }, rim, row) {
   const made = new ARRAYS[rim](data.length);
   const float = sort(rim) === "f";
-  for (let place = 0; place < data.length; place += 1) {
-    const at = () => row ?? rowOf(spec, shape, place);
-    made[place] = float ? narrowFloat(spec, Number(data[place]), at) : narrowInteger(spec, data[place], rim, at);
+  const place = { spec, shape, row, at: 0 };
+  for (; place.at < data.length; place.at += 1) {
+    made[place.at] = float ? narrowFloat(spec, Number(data[place.at]), place) : narrowInteger(spec, data[place.at], rim, place);
   }
   return { dtype: rim, shape, data: made };
 }
 
-function narrowFloat(spec, value, at) {
+function narrowFloat(spec, value, place) {
   const lost = spec.dtype === "f16" ? Math.abs(value) >= HALF_OVERFLOWS : Math.abs(Math.fround(value)) === Infinity;
   if (lost && Number.isFinite(value)) {
     const largest = spec.dtype === "f16" ? 65504 : 3.4028234663852886e38;
-    throw refusal("the number does not fit", spec.name, at(), { got: value, expected: `at most ${largest} in size (${spec.dtype})` });
+    throw refusal("the number does not fit", spec.name, rowAt(place), { got: value, expected: `at most ${largest} in size (${spec.dtype})` });
   }
   return value;
 }
 
-function narrowInteger(spec, value, rim, at) {
+function narrowInteger(spec, value, rim, place) {
   if (typeof value === "number" && !Number.isInteger(value)) {
     if (Number.isNaN(value) && spec.categories && rim !== "u8") return MISSING_CODE;
-    throw refusal("the number does not fit", spec.name, at(), { got: value, expected: "a whole number" });
+    throw refusal("the number does not fit", spec.name, rowAt(place), { got: value, expected: "a whole number" });
   }
   const [low, high] = LIMITS[rim];
-  if (value < low || value > high) throw refusal("the number does not fit", spec.name, at(), { got: String(value), expected: `${low} to ${high}` });
+  if (value < low || value > high) throw refusal("the number does not fit", spec.name, rowAt(place), { got: String(value), expected: `${low} to ${high}` });
   return Number(value);
 }

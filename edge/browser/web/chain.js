@@ -100,6 +100,7 @@ export class Chain {
 
 /** A call that ends at `until_ms` at the latest, or when the caller gives up. */
 async function within(until, outer, call) {
+  if (until === null && !outer) return call();
   const abort = new AbortController();
   const stop = () => abort.abort();
   outer?.addEventListener("abort", stop, { once: true });

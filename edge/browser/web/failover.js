@@ -133,5 +133,6 @@ function passed(request, index, reason) {
 }
 
 function swap(breakers, index, breaker) {
+  if (breakers[index] === breaker) return breakers;
   return breakers.map((held, place) => (place === index ? breaker : held));
 }

@@ -20,7 +20,8 @@ export class Program {
     this.plan = plan;
     this.door = new Door(artifact.signature);
     this.closed = false;
-    this.turn = Promise.resolve();
+    /** @type {Promise<void>|null} the call under way, after all before it */
+    this.turn = null;
   }
 
   /** @param {import("./source.js").Source} source @param {{threads: number}} options */
@@ -79,8 +80,11 @@ export class Program {
 
   /** One call at a time: an engine's memory is one. */
   #inTurn(call) {
-    const result = this.turn.then(call);
-    this.turn = result.then(() => undefined, () => undefined);
+    const result = this.turn === null ? call() : this.turn.then(call);
+    const over = () => {
+      if (this.turn === mine) this.turn = null;
+    };
+    const mine = (this.turn = result.then(over, over));
     return result;
   }
 

@@ -64,7 +64,8 @@ export class Codec {
     const rows = new Map();
     for (const { field, produces, step } of this.#bound) {
       if (Object.hasOwn(wire, field)) {
-        const made = await step.encode(field, wire[field]);
+        const coded = step.encode(field, wire[field]);
+        const made = coded instanceof Promise ? await coded : coded; // only images wait for anything
         rows.set(field, Array.isArray(made[0]) ? made[0].length : made[0].shape[0]);
         produces.forEach((name, place) => (typed[name] = made[place]));
       } else if (!produces.some((name) => Object.hasOwn(wire, name))) {
