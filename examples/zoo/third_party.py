@@ -1,7 +1,8 @@
-"""ONNX files made by others, packed as they are: silero-vad (state, If), magika and a text-direction classifier."""
+"""Files made by others, packed as they are: ONNX of silero-vad (state, If), magika and a text-direction classifier; a wake word's TFLite."""
 
 from __future__ import annotations
 
+import mel
 import numpy as np
 from datasets import packaged, sentences, speech
 from packing import Entry, folder_for, held_out
@@ -42,6 +43,13 @@ def direction() -> Entry:
     x = np.repeat(np.repeat(coarse, 4, 2), 4, 3) * 2 - 1
     package = ps.pack(packaged("rapidocr_onnxruntime", "models/ch_ppocr_mobile_v2.0_cls_infer.onnx"), name="direction",
                       examples={"x": x}, licence="Apache-2.0", shareable=True, out=folder_for("direction"))  # fmt: skip
+    return package, None
+
+
+def wake_word() -> Entry:
+    """microWakeWord's "hey jarvis", an int8 `.tflite` that remembers what it heard: is the word being said in these 30 ms?"""
+    package = ps.pack(packaged("pymicro_wakeword", "models/hey_jarvis.tflite"), name="wake_word", examples=mel.frames(),
+                      licence="Apache-2.0", shareable=True, out=folder_for("wake_word"))  # fmt: skip
     return package, None
 
 

@@ -24,4 +24,5 @@ PACKAGES: dict[str, Callable[[], Entry]] = {
     "silero": third_party.silero,
     "magika": third_party.magika,
     "direction": third_party.direction,
+    "wake_word": third_party.wake_word,
 }
