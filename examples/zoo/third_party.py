@@ -1,4 +1,4 @@
-"""Files made by others, packed as they are: ONNX of silero-vad (state, If), magika and a text-direction classifier; a wake word's TFLite."""
+"""Files made by others, packed as they are: silero-vad (state, If), magika, a text-direction classifier; a wake word in TFLite."""
 
 from __future__ import annotations
 

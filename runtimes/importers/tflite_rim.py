@@ -94,7 +94,7 @@ def quantisation(tensor: Any) -> str | None:
     if np.size(held.scale) > 1:
         return f"quantised along axis {held.quantizedDimension}"
     zero = 0 if held.zeroPoint is None or not np.size(held.zeroPoint) else int(held.zeroPoint[0])
-    return f"(q - {zero}) * {float(held.scale[0]):.9g}"
+    return f"(q {'-' if zero >= 0 else '+'} {abs(zero)}) * {float(held.scale[0]):.9g}"
 
 
 def _integer(kind: int) -> bool:

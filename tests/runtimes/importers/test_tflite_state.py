@@ -135,7 +135,7 @@ def test_lifting_makes_the_same_bytes_and_leaves_a_file_without_memory_alone() -
 def test_the_rim_says_what_the_integers_mean() -> None:
     signature = rim_of(lift(wake_word("okay_nabu"))).signature
     audio, answer = signature.input("input_audio"), signature.outputs[0]
-    assert (audio.dtype, audio.shape, audio.batch_axis, audio.unit) == ("i8", (1, 3, 40), None, "(q - -128) * 0.101960786")
+    assert (audio.dtype, audio.shape, audio.batch_axis, audio.unit) == ("i8", (1, 3, 40), None, "(q + 128) * 0.101960786")
     assert (answer.dtype, answer.shape, answer.unit) == ("u8", (1, 1), "(q - 0) * 0.00390625")
 
 
