@@ -2,25 +2,43 @@
 
 /** @typedef {{height: number, width: number, channels: number, data: Uint8Array|Uint8ClampedArray}} Pixels rows from the top, channels last */
 
+const TILE = 64;
+
 /**
  * Upright, by the EXIF orientation that the picture was stored with; values other than 2 to 8 change nothing.
  * @param {Pixels} image @param {number} orientation @returns {Pixels}
  */
 export function oriented(image, orientation) {
   if (!(orientation >= 2 && orientation <= 8)) return image;
-  const { height: h, width: w, channels: c, data } = image;
+  const { height: h, width: w, channels, data } = image;
   const turned = orientation >= 5;
   const [height, width] = turned ? [w, h] : [h, w];
-  const made = new Uint8Array(data.length);
   const [fromRight, fromBottom] = [[2, 3, 7, 8].includes(orientation), [3, 4, 6, 7].includes(orientation)]; // in the stored picture
-  for (let y = 0, out = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      const [row, column] = turned ? [x, y] : [y, x];
-      let from = ((fromBottom ? h - 1 - row : row) * w + (fromRight ? w - 1 - column : column)) * c;
-      for (let channel = 0; channel < c; channel += 1) made[out++] = data[from++];
+  const across = (fromRight ? -1 : 1) * channels;
+  const down = (fromBottom ? -1 : 1) * w * channels;
+  const start = ((fromBottom ? h - 1 : 0) * w + (fromRight ? w - 1 : 0)) * channels;
+  const made = { height, width, channels, data: new Uint8Array(data.length) };
+  gather(data, start, turned ? across : down, turned ? down : across, made);
+  return made;
+}
+
+/**
+ * Pixel (y, x) from `start + y * perRow + x * perColumn`, by tiles: what a turned picture reads lies far apart.
+ * @param {ArrayLike<number>} source @param {number} start @param {number} perRow @param {number} perColumn @param {Pixels} made
+ */
+function gather(source, start, perRow, perColumn, { height, width, channels, data }) {
+  for (let top = 0; top < height; top += TILE) {
+    for (let left = 0; left < width; left += TILE) {
+      const [bottom, right] = [Math.min(top + TILE, height), Math.min(left + TILE, width)];
+      for (let y = top; y < bottom; y += 1) {
+        let from = start + y * perRow + left * perColumn;
+        let out = (y * width + left) * channels;
+        for (let x = left; x < right; x += 1, from += perColumn) {
+          for (let channel = 0; channel < channels; channel += 1) data[out++] = source[from + channel];
+        }
+      }
     }
   }
-  return { height, width, channels: c, data: made };
 }
 
 /** Alpha composed on white, then grey from RGB or RGB from grey. @param {Pixels} image @param {"RGB"|"L"} mode @returns {Pixels} */

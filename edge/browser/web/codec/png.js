@@ -108,11 +108,19 @@ function unfilter(data, line, height, step) {
 
 /** @param {Uint8Array} data @param {number} row @param {number} above -1 in the first row @param {number} line @param {number} step */
 function paeth(data, row, above, line, step) {
-  for (let at = 0; at < line; at += 1) {
-    const left = at < step ? 0 : data[row + at - step];
-    const up = above < 0 ? 0 : data[above + at];
-    const corner = at < step || above < 0 ? 0 : data[above + at - step];
-    const [toLeft, toUp, toCorner] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
+  if (above < 0) {
+    for (let at = row + step; at < row + line; at += 1) data[at] += data[at - step]; // left is nearest where all above is 0
+    return;
+  }
+  for (let at = 0; at < Math.min(step, line); at += 1) data[row + at] += data[above + at];
+  for (let at = step; at < line; at += 1) {
+    const left = data[row + at - step];
+    const up = data[above + at];
+    const corner = data[above + at - step];
+    const toLeft = up > corner ? up - corner : corner - up;
+    const toUp = left > corner ? left - corner : corner - left;
+    const apart = left + up - 2 * corner;
+    const toCorner = apart < 0 ? -apart : apart;
     data[row + at] += toLeft <= toUp && toLeft <= toCorner ? left : toUp <= toCorner ? up : corner;
   }
 }
