@@ -37,7 +37,7 @@ class TfliteEdge:
         """Lower the package into `out`.
 
         Options: `batches=(1, 8)`, rows per call of the engine; `sizes={"sequence": (16, 64)}` for other symbolic dimensions;
-        `source="auto"` or "onnx", what is lowered; `timeout_s` for the whole lowering.
+        `source="auto"`, "pt2" (the program that torch traced) or "onnx", what is lowered; `timeout_s` for the whole lowering.
 
         Raises:
             MissingExtraError: the converter is not installed.

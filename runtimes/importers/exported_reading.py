@@ -47,7 +47,12 @@ def exported_module(package: Package) -> torch.nn.Module | Absent:
     Raises FormatError, IntegrityError; see `read_exported`.
     """
     program = read_exported(package)
-    return program if isinstance(program, Absent) else program.module(check_guards=False)
+    if isinstance(program, Absent):
+        return program
+    module = program.module(check_guards=False)
+    for refusing in ("train", "eval"):  # a program has no modes, and modules around it set theirs
+        vars(module).pop(refusing, None)
+    return module
 
 
 def read_exported(package: Package) -> ExportedProgram | Absent:

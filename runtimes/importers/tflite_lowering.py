@@ -14,11 +14,13 @@ import litert_torch
 import onnx
 import torch
 
-from ...sdk.core.errors import PortsideError
+from ...sdk.core.errors import PortsideError, UnsupportedError
+from ...sdk.core.package import Package, open_folder
 from ..hardware import version_of
 from ..tflite.plan import Plan, concrete
 from ..tflite.refusals import refused
 from ..tflite.request import Answer, Job, Request
+from .exported_reading import Absent, exported_module
 from .onnx_back.module import to_module
 
 _TORCH = {"f32": torch.float32, "i32": torch.int32, "u8": torch.uint8, "bool": torch.bool, "i8": torch.int8}
@@ -62,18 +64,37 @@ class Rim(torch.nn.Module):
 def lower_all(request: Request, folder: Path) -> Answer:
     """Every job of the request as a `.tflite` file in `folder`.
 
-    Raises UnsupportedError naming the operator, the node and the segment.
+    Raises:
+        UnsupportedError: naming the operator, the node and the segment, or why the traced program cannot be used.
+        FormatError, IntegrityError: the package's traced program is not one.
     """
-    notes: list[str] = []
-    for job in request.jobs:
-        notes.append(lower_one(job, folder))
+    told = [lower_one(job, request, folder) for job in request.jobs]
     versions = {name: version_of(name) for name in ("litert-torch", "litert-converter", "ai-edge-litert", "torch")}
-    return Answer(["onnx"] * len(notes), notes, versions)
+    return Answer([source for source, _ in told], [note for _, note in told], versions)
 
 
-def lower_one(job: Job, folder: Path) -> str:
-    """One segment; how the module that was lowered differs from it, or ""."""
+def lower_one(job: Job, request: Request, folder: Path) -> tuple[str, str]:
+    """One segment: what was lowered; how its module differs from that and why it was not the traced program, or ""."""
+    reason = "" if request.source == "onnx" else _from_exported(job, request, folder)
+    if reason is None:
+        return "pt2", ""
     traced, note = from_onnx(job, folder)
+    _convert(job, traced, folder)
+    return "onnx", " ".join(filter(None, (note, reason)))
+
+
+def _from_exported(job: Job, request: Request, folder: Path) -> str | None:
+    """Lower the traced program; None, or why not. Raises UnsupportedError where nothing else was asked for."""
+    try:
+        _convert(job, from_exported(job, request), folder)
+    except UnsupportedError as error:
+        if request.source == "pt2":
+            raise
+        return f"Not lowered from the traced program: {error.what}."
+    return None
+
+
+def _convert(job: Job, traced: Mapping[str, Traced], folder: Path) -> None:
     converter = litert_torch
     for key, sizes in job.plan.signatures.items():
         converter = converter.signature(key, Rim(traced[key], job.plan).eval(), sample_kwargs=examples(job.plan, sizes))
@@ -83,7 +104,6 @@ def lower_one(job: Job, folder: Path) -> str:
         raise
     except Exception as error:  # torch, jax and MLIR share no base but Exception; all are named and wrapped
         raise refused(error, job.stem) from error
-    return note
 
 
 def examples(plan: Plan, sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
@@ -97,3 +117,22 @@ def from_onnx(job: Job, folder: Path) -> tuple[Mapping[str, Traced], str]:
     modules = {key: to_module(model, dict(sizes)) for key, sizes in job.plan.signatures.items()}
     notes = list(dict.fromkeys(note for module in modules.values() for note in module.notes))
     return {key: Traced(module, module.inputs, module.outputs) for key, module in modules.items()}, " ".join(notes)
+
+
+def from_exported(job: Job, request: Request) -> dict[str, Traced]:
+    """Signature -> the program that torch traced: one module for all sizes. Raises UnsupportedError saying why there is none."""
+    found = _whole(job, open_folder(Path(request.package), request.digest)) if job.whole else Absent("the segment is not the whole program")
+    if isinstance(found, Absent):
+        raise UnsupportedError(found.reason, got=f"segment {job.stem!r}", fix='Compile with source="onnx", or pack again with this torch.')
+    return dict.fromkeys(job.plan.signatures, found)
+
+
+def _whole(job: Job, package: Package) -> Traced | Absent:
+    module = exported_module(package)
+    if isinstance(module, Absent):
+        return module
+    (stage,) = package.content.stages
+    sides = (job.plan.inputs, stage.inputs), (job.plan.outputs, stage.outputs)
+    if any({slot.name for slot in slots} - set(names) for slots, names in sides) or len(stage.inputs) != len(job.plan.inputs):
+        return Absent("the segment has another rim than the package's program")
+    return Traced(module, stage.inputs, stage.outputs)

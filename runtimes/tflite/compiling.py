@@ -52,12 +52,14 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     contract = contract_of(package)
     contract = answerable(contract, package.signature, sizes) if contract is not None and sizes.exact else contract
     plans = {part.spec.file: plan_of(part.model, sizes, _stem(part)) for part in parts if part.model is not None}
+    whole = len(package.content.stages) == 1 and not options.taps
     with workplace() as folder:
         for part in parts:
             if part.model is not None:
                 write_model(part.model, folder / f"{_stem(part)}.onnx")
-        jobs = tuple(Job(Path(file).stem, plan) for file, plan in plans.items())
-        answer = lower(Request(jobs, source), folder, float(extra.get("timeout_s", TIMEOUT_S))) if jobs else Answer()
+        jobs = tuple(Job(Path(file).stem, plan, whole) for file, plan in plans.items())
+        request = Request(jobs, source, str(package.path), package.digest)
+        answer = lower(request, folder, float(extra.get("timeout_s", TIMEOUT_S))) if jobs else Answer()
         plans = {file: filled(plan, folder / Path(file).name) for file, plan in plans.items()}
         prove(package, parts, plans, folder, contract)
         artifact = begin(package, target, out)

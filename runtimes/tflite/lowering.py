@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...sdk.core.errors import EngineError, FormatError, MissingExtraError, PortsideError, TraceError, UnsupportedError
+from ...sdk.core.errors import EngineError, FormatError, IntegrityError, MissingExtraError, PortsideError, TraceError, UnsupportedError
 from .request import LOG, Answer, Request
 
 PYTHON = "PORTSIDE_TFLITE_PYTHON"
@@ -28,6 +28,7 @@ _CHILD = "portside.runtimes.tflite.lower_process"
 _SHOWN = 12
 _KINDS: Mapping[str, type[PortsideError]] = {
     "UnsupportedError": UnsupportedError, "EngineError": EngineError, "FormatError": FormatError, "TraceError": TraceError,
+    "IntegrityError": IntegrityError,
 }  # fmt: skip
 
 

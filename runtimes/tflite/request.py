@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from .plan import Plan
 
 REQUEST, ANSWER, LOG = "request.json", "answer.json", "log.txt"
-Source: TypeAlias = Literal["auto", "onnx"]
+Source: TypeAlias = Literal["auto", "pt2", "onnx"]
 SOURCES: tuple[str, ...] = get_args(Source)
 
 
@@ -29,10 +29,12 @@ class Job:
     Attributes:
         stem: file name without its ending.
         plan: rim and signatures of the `.tflite` file.
+        whole: the segment is the package's whole program, so that the program that torch traced can stand for it.
     """
 
     stem: str
     plan: Plan
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,28 @@ class Request:
 
     Attributes:
         jobs: segments, in order.
-        source: what is lowered; "auto" is whatever the child finds best, which is the ONNX program so far.
+        source: "pt2" and "onnx" are demands; "auto" takes the program that torch traced where it can be used, else ONNX.
+        package: folder of the package, for its traced program.
+        digest: of the package.
     """
 
     jobs: tuple[Job, ...]
     source: Source = "auto"
+    package: str = ""
+    digest: str = ""
 
     def write(self, folder: Path) -> None:
         """As a file in `folder`."""
-        jobs = [{"stem": job.stem, "plan": job.plan.to_dict()} for job in self.jobs]
-        text = json.dumps({"jobs": jobs, "source": self.source})
+        jobs = [{"stem": job.stem, "plan": job.plan.to_dict(), "whole": job.whole} for job in self.jobs]
+        text = json.dumps({"jobs": jobs, "source": self.source, "package": self.package, "digest": self.digest})
         (folder / REQUEST).write_text(text, encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Request:
         """Of a folder that `write` has filled."""
         data = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
-        jobs = tuple(Job(job["stem"], Plan.from_dict(job["plan"])) for job in data["jobs"])
-        return cls(jobs, data["source"])
+        jobs = tuple(Job(job["stem"], Plan.from_dict(job["plan"]), job["whole"]) for job in data["jobs"])
+        return cls(jobs, data["source"], data["package"], data["digest"])
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,8 @@ class Answer:
     """What the child says.
 
     Attributes:
-        sources: per job, what was lowered: "onnx".
-        notes: per job, how the lowered module differs from its source, or "".
+        sources: per job, what was lowered: "pt2" or "onnx".
+        notes: per job, how the lowered module differs from its source and why the traced program was not used, or "".
         versions: distribution -> version in the child's environment.
         refusal: None, or {"kind", "what", "got", "expected", "fix"}.
     """
