@@ -97,7 +97,7 @@ def main() -> None:
     if not made:
         sys.exit("Nothing to show: no demo's data is installed here.")
     index(made, args.out)
-    say(f"{len(made)} demos in {args.out}: the model runs in the page, no server answers")
+    say(f"made: {', '.join(demo.name for demo in made)} in {args.out}; the models run in the page, no server answers")
     if not args.once:
         serve(made, args.out, args.port, opened=not args.no_open)
 
