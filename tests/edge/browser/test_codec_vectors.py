@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,3 +48,10 @@ def test_the_tables_of_characters_are_those_of_the_reference() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.OUT.read_text(encoding="utf-8") == module.text()
+
+
+def test_values_that_callers_hand_over(node: str) -> None:
+    done = subprocess.run([node, str(HERE / "codec_values.mjs")], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout)
+    assert result["checked"] >= 45 and result["wrong"] == []

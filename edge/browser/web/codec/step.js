@@ -43,7 +43,8 @@ const isList = (value) => Array.isArray(value) || (ArrayBuffer.isView(value) && 
  */
 export function objectRows(values) {
   if (values !== null && typeof values === "object" && Array.isArray(values.shape) && values.data !== undefined) {
-    return values.shape.length ? { shape: [...values.shape], cells: Array.from(values.data) } : { shape: [1], cells: [values.data[0]] };
+    const cells = values.dtype === "bool" ? Array.from(values.data, Boolean) : Array.from(values.data);
+    return { shape: values.shape.length ? [...values.shape] : [1], cells };
   }
   if (!isList(values)) return { shape: [1], cells: [values] };
   const shape = [values.length];
