@@ -7,7 +7,9 @@ its memory outside, and both must give the same bits. Importing this file needs 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -165,8 +167,9 @@ class _Asked:
     """Bytes of a file in an interpreter; their place on disk stays as long as this does, for a second thread's interpreter."""
 
     def __init__(self, data: bytes, plan: Plan) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="portside-tflite-")
-        file = Path(self._folder.name) / "model.tflite"
+        folder = tempfile.mkdtemp(prefix="portside-tflite-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # a source has no end that anybody says
+        file = Path(folder) / "model.tflite"
         file.write_bytes(data)
         self._engine = TfliteEngine(file, plan)
 
