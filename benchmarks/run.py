@@ -1,6 +1,7 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
-    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [--json FILE]
+    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [web]
+                             [--json FILE]
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from portside.sdk.provenance import git_state
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "startup": "bench_startup", "session": "bench_session", "binding": "bench_binding", "pipeline": "bench_pipeline",
-    "failover": "bench_failover",
+    "failover": "bench_failover", "tflite": "bench_tflite", "web": "bench_web",
 }  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def run(name: str) -> list[dict[str, Any]]:
 
 def save(results: dict[str, list[dict[str, Any]]], path: Path) -> Path:
     """Figures with when, at which commit and on what they were taken; no machine is named."""
-    machine = {**built_on("onnxruntime", "onnx", "torch"), "cores": cores()}
+    machine = {**built_on("onnxruntime", "onnx", "torch", "ai-edge-litert", "litert-torch"), "cores": cores()}
     path.parent.mkdir(parents=True, exist_ok=True)
     taken = datetime.now(UTC).isoformat(timespec="seconds")
     path.write_text(json.dumps({"taken": taken, "commit": git_state(HERE), "on": machine, "results": results}, indent=2) + "\n")

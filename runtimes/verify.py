@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..sdk.core.contract import Contract, Rule
 from ..sdk.core.data import Data
-from ..sdk.core.errors import PortsideError, StoreError, UnsupportedError
+from ..sdk.core.errors import MissingExtraError, PortsideError, StoreError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.store import Store
 from .artifact import Artifact
@@ -57,11 +57,13 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
     job = Job(contract_of(held), data, held, held.trusted, measured)
     try:
         with tempfile.TemporaryDirectory(prefix="portside-verify-") as folder:
-            found = tuple(job.package(held, name, Path(folder) / name) for name in names)
-            return Report(held.name, held.digest, found, absent, required=targets != "all")
+            found = [job.package(held, name, Path(folder) / name, required=targets != "all") for name in names]
     except OSError as error:
         raise StoreError(f"The package cannot be compiled for verification: {error.strerror or error}", got=error.filename,
                          fix=f"Free some space in {tempfile.gettempdir()}, or set TMPDIR.") from error  # fmt: skip
+    reports = tuple(report for report in found if isinstance(report, TargetReport))
+    absent |= {name: lacks for name, lacks in zip(names, found, strict=True) if isinstance(lacks, str)}
+    return Report(held.name, held.digest, reports, absent, required=targets != "all")
 
 
 def _targets(package: Package, targets: str | Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -97,14 +99,21 @@ class Job:
     measured: bool
     held: HeldOut | None = None
 
-    def package(self, package: Package, target: str, folder: Path) -> TargetReport:
-        """Compile the package for a target and ask the artifact."""
+    def package(self, package: Package, target: str, folder: Path, *, required: bool) -> TargetReport | str:
+        """Compile the package for a target and ask the artifact; what compiling lacks here, where the target is not `required`.
+
+        A device that runs a target need not be able to compile for it.
+        """
         chosen = runtime(target)
         _check_present(chosen, target)
         try:
             artifact = chosen.compile(package, CompileOptions(), folder)
         except UnsupportedError as error:
             return TargetReport(target, Fidelity(), refused=str(error))
+        except MissingExtraError as error:
+            if required:
+                raise
+            return str(error)
         return self.artifact(artifact)
 
     def artifact(self, artifact: Artifact) -> TargetReport:

@@ -15,7 +15,7 @@ from portside.runtimes import samples
 from portside.runtimes.artifact import finish
 from portside.runtimes.base import CompileOptions, runtime
 from portside.runtimes.fidelity import Fidelity
-from portside.runtimes.report import TargetReport
+from portside.runtimes.report import SIDE_BY_SIDE, TargetReport, side_by_side
 from portside.runtimes.verify import verify
 from portside.sdk.core.contract import Case, Contract, Rule
 from portside.sdk.core.data import Data
@@ -62,10 +62,14 @@ def test_a_package_passes_on_its_targets(mixed) -> None:
     assert all(target.held_out.rows == 300 for target in report.targets)
 
 
-def test_all_targets_are_those_that_work_here(mixed) -> None:
-    names = [target.target for target in verify(mixed[1]).targets]
-    assert "onnx-cpu" in names
-    assert "reference" not in names
+@pytest.mark.browser
+def test_all_targets_pass_side_by_side(mixed) -> None:
+    report = verify(mixed[1], measured=True)
+    assert report, str(report)
+    assert [target.target for target in report.targets] == ["onnx-cpu", "tflite", "wasm"]
+    for target in report.targets:
+        cells = dict(zip(SIDE_BY_SIDE, side_by_side(target), strict=True))
+        assert all(cells.values()), cells
 
 
 def test_an_artifact_is_verified_by_path_and_value(artifact) -> None:
