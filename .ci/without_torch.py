@@ -40,6 +40,16 @@ def check(path: Path, out: Path) -> dict[str, Any]:
     return {"package": package.name, "digest": package.digest[:19], "verdict": report.verdict, "inputs": case.inputs}
 
 
+def bundle(path: Path, out: Path) -> None:
+    """The wheel carries the browser library and its engine: a bundle is whole without anything from the repository."""
+    from portside.runtimes.base import CompileOptions
+    from portside.runtimes.wasm_web import WasmWeb
+
+    made = WasmWeb().compile(ps.open(path), CompileOptions(), out)
+    assert {"index.html", "model.js", "model.d.ts", "engine/ort/ort-wasm-simd-threaded.wasm"} <= set(made.files)
+    print(f"{made.name:<24} bundle of {made.size_bytes / 1e6:.1f} MB")
+
+
 def package_contract(path: Path) -> Any:
     """The golden cases of a package folder."""
     from portside.sdk.core.contract import Contract
@@ -86,6 +96,7 @@ def main() -> None:
         row = check(path, Path(f"artifact-{index}"))
         print(f"{row['package']:<24} {row['digest']} {row['verdict']}")
     network = packed / "network"
+    bundle(network, Path("bundle"))
     serve(network, package_contract(network).cases[0].inputs)
 
 
