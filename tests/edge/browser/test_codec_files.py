@@ -170,3 +170,28 @@ def test_chromium_agrees_on_photos(kind: str, page: Any, serve: Callable[[Path],
     cut = vectors([*(file[: int(len(file) * rng.random())] for file in photos), *(file[: -int(rng.integers(1, 9))] for file in photos)], 2)
     assert refused(cut) >= (4 if kind == "mpo" else 48)  # where the second of two pictures is cut off, the first is whole
     assert in_page(page, serve(ROOT), kind, cut)["failures"] == []
+
+
+_IN_WORKER = """async ([url, file]) => {
+  const script = `import { Codec } from "${url}"; onmessage = async ({ data }) => {
+    const codec = await Codec.fromSteps([{ kind: "image", field: "photo", options: { size: [24, 24] } }], async () => new Uint8Array());
+    postMessage(await codec.encode({ photo: data }).then(({ photo }) => Array.from(photo.data), (error) => String(error)));
+  };`;
+  const worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })), { type: "module" });
+  const bytes = Uint8Array.from(atob(file), (char) => char.charCodeAt(0));
+  return new Promise((done, fail) => {
+    worker.onmessage = ({ data }) => done(data);
+    worker.onerror = ({ message }) => fail(new Error(message));
+    worker.postMessage(new Blob([bytes]));
+  });
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", ["4:2:0", "webp alpha"])
+def test_photos_are_decoded_in_a_worker(kind: str, page: Any, serve: Callable[[Path], str]) -> None:
+    root, file = serve(ROOT), photo(np.random.default_rng(5), kind, 6)
+    page.goto(f"{root}/tests/edge/browser/blank.html")
+    sent = [f"{root}/edge/browser/web/codec/codec.js", base64.b64encode(file).decode()]
+    got = np.array(page.evaluate(_IN_WORKER, sent), int)
+    assert np.abs(got - ps.codec.Image(size=(24, 24)).encode("photo", file)[0].ravel().astype(int)).max() <= 2
