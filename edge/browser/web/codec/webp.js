@@ -6,6 +6,7 @@ import { Damaged, Reader } from "./reader.js";
 /** @typedef {{name: string, start: number, at: number, end: number}} Chunk */
 
 const DROPPED = ["ICCP", "EXIF", "XMP "];
+const ALPHA = 0x10;
 const FLAGS = 0x20 | 0x08 | 0x04; // the header's words for the dropped three
 
 /** @param {Uint8Array} bytes @returns {{width: number, height: number}} */
@@ -27,8 +28,14 @@ export async function decodeWebp(bytes) {
   if (!size.width || !size.height) throw new Damaged("the picture is empty");
   const kept = chunks.filter(({ name }) => !DROPPED.includes(name)).map(({ name, start, end }) => (name === "VP8X" ? plain(bytes.slice(start, end)) : bytes.subarray(start, end)));
   const exif = chunks.find(({ name }) => name === "EXIF");
-  const pixels = await bitmapPixels([headOf(kept), ...kept], "image/webp", size, 4);
+  const pixels = await bitmapPixels([headOf(kept), ...kept], "image/webp", size, opaque(reader) ? 3 : 4);
   return { pixels, exif: exif ? bytes.subarray(exif.at, exif.end) : null };
+}
+
+/** Whether the file says that it has no alpha: what a first frame leaves free is then black. @param {Reader} reader */
+function opaque(reader) {
+  const name = reader.name(12, 4);
+  return name === "VP8X" ? (reader.u8(20) & ALPHA) === 0 : name === "VP8 ";
 }
 
 /** Chunks that the container says it has; one that is cut off is damage. @param {Reader} reader @returns {Chunk[]} */
