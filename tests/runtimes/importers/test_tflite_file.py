@@ -293,6 +293,7 @@ def test_a_swapped_weight_fails_the_contract(package: ps.Package, tmp_path: Path
 @pytest.mark.slow
 def test_float_and_int8_files_of_the_converter_pack_as_they_are(tmp_path: Path) -> None:
     import torch
+    from ai_edge_quantizer import quantizer, recipe
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -310,3 +311,26 @@ def test_float_and_int8_files_of_the_converter_pack_as_they_are(tmp_path: Path) 
         np.testing.assert_allclose(case.outputs[output], expected[[place]], atol=1e-5)
     assert ps.verify(package)
     assert package.read("program/00-main.tflite") == (tmp_path / "net.tflite").read_bytes()
+
+    small = quantizer.Quantizer(str(tmp_path / "net.tflite"))
+    small.load_quantization_recipe(recipe.static_wi8_ai8())
+    (key,) = package.content.stages[0].extra["plan"]["signatures"]
+    seen = small.calibrate({key: [{package.signature.inputs[0].name: row[None]} for row in x]})
+    small.quantize(seen).export_model(str(tmp_path / "q.tflite"))
+    _same_integers(tmp_path / "q.tflite", x, tmp_path)
+
+
+def _same_integers(file: Path, x: Any, folder: Path) -> None:
+    """The package of a quantised file answers with the file's own integers."""
+    bare = Bare(file)
+    scale, zero = bare.engine.get_input_details()[0]["quantization"]
+    q = np.clip(np.round(x / scale) + zero, -128, 127).astype(np.int8)
+    package = ps.pack(file, name="net", examples=q, out=folder / "q")
+    source, output = package.signature.inputs[0], package.signature.outputs[0]
+    assert (source.dtype, output.dtype) == ("i8", "i8")
+    assert source.unit == f"(q {'-' if zero >= 0 else '+'} {abs(zero)}) * {scale:.9g}"
+    got = np.concatenate([package.predict({source.name: row[None]})[output.name] for row in q])
+    np.testing.assert_array_equal(got, np.concatenate([bare.answer(row[None]) for row in q]))
+    assert len(np.unique(got)) > 20
+    made = ps.compile(package, target="tflite", out=folder / "device")
+    assert made.engine["weights_bytes"]["int8"] == 6 * 16 + 16 * 3
