@@ -15,6 +15,20 @@ from pathlib import Path
 HEAVY = ("torch", "onnx", "onnxruntime", "litert_torch", "jax", "sklearn", "bentoml")
 
 
+def refuses_to_compile(folder: Path) -> None:
+    """A device cannot compile, and says what would."""
+    import portside as ps
+    from portside.runtimes.base import CompileOptions
+    from portside.runtimes.tflite_edge import TfliteEdge
+
+    try:
+        TfliteEdge().compile(None, CompileOptions(), folder / "never")  # type: ignore[arg-type]
+    except ps.errors.MissingExtraError as error:
+        assert "portside[tflite-compile]" in str(error), error
+    else:
+        raise AssertionError("something was compiled without a compiler")
+
+
 def main(folders: list[str]) -> int:
     assert folders, "name at least one artifact folder"
     present = [name for name in HEAVY if find_spec(name)]
@@ -34,6 +48,7 @@ def main(folders: list[str]) -> int:
         session.close()
         print(f"{artifact.name}: {report.verdict}, {contract.rows} rows, largest difference {worst:.3g}, {artifact.size_bytes} bytes")
         failed += report.verdict != "passed"
+    refuses_to_compile(Path(folders[0]))
     loaded = [name for name in HEAVY if name in sys.modules]
     assert not loaded, f"opening an artifact imported {loaded}"
     return 1 if failed else 0

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from ..sdk.core.errors import FormatError
+from ..sdk.core.errors import FormatError, MissingExtraError
 from ..sdk.core.package import Package
 from .artifact import Artifact, read_artifact
 from .base import CompileOptions, LoadOptions
@@ -44,6 +44,8 @@ class TfliteEdge:
             UnsupportedError: an operator, dtype, dimension or option that the target does not hold, by name.
             EngineError: the converter died, ran out of time, or made another answer.
         """
+        if find_spec("onnx") is None:
+            raise MissingExtraError("Compiling for tflite needs what is not installed here", got="no onnx", extra=f"{self.extra}-compile")
         from .tflite.compiling import compile_package  # onnx is loaded by compile alone
 
         return compile_package(package, self.name, options, out)
