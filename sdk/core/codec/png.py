@@ -10,6 +10,8 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _STEP = 1 << 20
+MAX_PARTS = 65_536
+"""Chunks or segments of one file: more are refused, so that a file of nothing but their heads costs little."""
 
 
 class DamagedError(ValueError):
@@ -18,14 +20,17 @@ class DamagedError(ValueError):
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """(name, content) of the chunks, the last one too. Raises DamagedError for a wrong checksum, struct.error at the end of the file."""
-    place, name, view = 8, b"", memoryview(data)
-    while name != b"IEND":
+    place, view = 8, memoryview(data)
+    for _ in range(MAX_PARTS):
         length, name = struct.unpack_from(">I4s", data, place)
         (told,) = struct.unpack_from(">I", data, place + 8 + length)
         if zlib.crc32(view[place + 4 : place + 8 + length]) != told:
             raise DamagedError(f"the checksum of {name!r} is wrong")
         yield name, view[place + 8 : place + 8 + length]
+        if name == b"IEND":
+            return
         place += 12 + length
+    raise DamagedError(f"it has more than {MAX_PARTS} parts")
 
 
 def check_png(data: bytes) -> None:

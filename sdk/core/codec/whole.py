@@ -9,7 +9,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
-from .png import DamagedError, check_png, png_chunks
+from .png import MAX_PARTS, DamagedError, check_png, png_chunks
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -29,7 +29,7 @@ def check_whole(kind: str | None, data: bytes) -> None:
 def jpeg_parts(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(marker, content) of the segments of a JPEG up to its end; the pixels of a scan are skipped. Raises DamagedError."""
     place = 2
-    while True:
+    for _ in range(MAX_PARTS):
         start = _found(_MARKER, data, place)
         kind = data[start + 1]
         if kind == _EOI:
@@ -41,10 +41,11 @@ def jpeg_parts(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield kind, data[start + 4 : place]
         if kind == _SOS:
             place = _found(_AFTER_SCAN, data, place)
+    raise DamagedError(f"it has more than {MAX_PARTS} parts")
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(name, content) of the chunks of a WebP."""
+    """(name, content) of the chunks of a WebP, which its decoder has found whole."""
     place = 12
     while place + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, place)

@@ -99,6 +99,11 @@ def _bent(rng: np.random.Generator, file: bytes, way: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in [(b"IHDR", header), *body, (b"IEND", b"")])
 
 
+def crowded(file: bytes, parts: int) -> bytes:
+    """A PNG with empty chunks behind its header."""
+    return file[:33] + chunk(b"abCd", b"") * parts + file[33:]
+
+
 def vectors(files: list[bytes], tolerance: int = 0, **options: Any) -> dict[str, Any]:
     """Cases, answered by the Python codec."""
     codec = ps.codec.Codec.of({"photo": ps.codec.Image(**options)})
@@ -122,7 +127,7 @@ def exact_files(seed: int) -> dict[str, Any]:
     """Vectors of the formats that agree exactly: whole files under three steps, and damaged ones."""
     rng = np.random.default_rng(seed)
     whole = [*png_files(rng), *gif_files(rng, 60), *bmp_files(rng, 60)]
-    broken = [*damaged(rng, whole), *damaged(rng, whole), *bent_pngs(rng)]
+    broken = [*damaged(rng, whole), *damaged(rng, whole), *bent_pngs(rng), crowded(whole[0], 65_533), crowded(whole[0], 65_536)]
     grey = vectors(whole[::2], mode="L", size=(17, 23), fit="cover", layout="CHW")
     fitted = vectors(whole[1::2], size=(30, 20), fit="contain", fill=9)
     return {"whole": vectors(whole), "grey": grey, "fitted": fitted, "broken": vectors(broken)}

@@ -5,7 +5,7 @@
 
 import { bitmapPixels } from "./bitmap.js";
 import { headed } from "./exif.js";
-import { Damaged, Reader, Unsupported } from "./reader.js";
+import { Damaged, MAX_PARTS, Reader, Unsupported } from "./reader.js";
 
 /** @typedef {{kind: number, start: number, at: number, end: number}} Part a marker segment: its marker, its content, its end */
 
@@ -33,7 +33,7 @@ export async function decodeJpeg(bytes) {
 
 /** The segments, the compressed pixels as a part of their SOS; it ends behind EOI. @param {Reader} reader @returns {Generator<Part>} */
 function* partsOf(reader) {
-  for (let place = 2; ; ) {
+  for (let place = 2, parts = 0; parts < MAX_PARTS; parts += 1) {
     const start = markerAt(reader, place);
     const kind = reader.u8(start + 1);
     if (kind === EOI) return yield { kind, start, at: start + 2, end: start + 2 };
@@ -42,6 +42,7 @@ function* partsOf(reader) {
     place = kind === SOS ? scanEnd(reader, end) : end;
     if (!bare) yield { kind, start, at: start + 4, end: place };
   }
+  throw new Damaged(`it has more than ${MAX_PARTS} parts`);
 }
 
 /** The next marker, with what fills the room before it skipped. @param {Reader} reader @param {number} from */
@@ -78,6 +79,8 @@ function check(reader, parts) {
 function exifOf(bytes, parts) {
   const blocks = parts.filter(({ kind }) => kind === APP1).map(({ at, end }) => bytes.subarray(at, end)).filter(headed);
   if (!blocks.length) return null;
-  const joined = blocks.flatMap((block, place) => Array.from(place ? block.subarray(6) : block));
-  return Uint8Array.from(joined);
+  const held = blocks.map((block, place) => block.subarray(place ? 6 : 0));
+  const made = new Uint8Array(held.reduce((size, { length }) => size + length, 0));
+  held.reduce((place, block) => (made.set(block, place), place + block.length), 0);
+  return made;
 }

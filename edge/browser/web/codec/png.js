@@ -1,6 +1,6 @@
 /** PNG, decoded here so that the pixels are exact in every browser: all kinds and depths, interlaced or not. */
 
-import { Damaged, Reader } from "./reader.js";
+import { Damaged, MAX_PARTS, Reader } from "./reader.js";
 
 /** @typedef {{width: number, height: number, depth: number, colour: number, interlaced: boolean, palette: Uint8Array|null, transparency: Uint8Array|null, exif: Uint8Array|null, parts: Uint8Array[]}} Png */
 
@@ -39,7 +39,8 @@ export async function decodePng(bytes) {
 function chunksOf(bytes) {
   const reader = new Reader(bytes, false);
   const png = header(reader);
-  for (let at = 33; ; ) {
+  for (let at = 33, parts = 2; ; parts += 1) {
+    if (parts > MAX_PARTS) throw new Damaged(`it has more than ${MAX_PARTS} parts`);
     const length = reader.u32(at);
     const name = reader.name(at + 4, 4);
     const content = reader.slice(at + 8, length);

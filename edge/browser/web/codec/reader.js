@@ -6,7 +6,10 @@ export class Damaged extends Error {}
 /** A picture of a kind that has no rule, or that this platform cannot decode. */
 export class Unsupported extends Error {}
 
-/** Checks of integers in either byte order. */
+/** Chunks or segments of one file; more are refused. */
+export const MAX_PARTS = 65_536;
+
+/** Integers in either byte order. */
 export class Reader {
   /** @param {Uint8Array} bytes @param {boolean} [little] */
   constructor(bytes, little = true) {

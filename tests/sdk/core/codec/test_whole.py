@@ -97,3 +97,13 @@ def test_further_exif_blocks_of_a_jpeg_continue_the_first():
 def test_an_orientation_in_xmp_does_not_count():
     turned = saved("JPEG", xmp=b'<x tiff:Orientation="6"/>')
     assert ps.codec.Image().encode("photo", turned)[0].shape == (1, 9, 14, 3)
+
+
+def test_a_file_of_nothing_but_small_parts_is_refused():
+    spare = [chunk(b"abCd", b"")] * 65_533
+    check_png(png(zlib.compress(ROWS), struct.pack(">IIBBBBB", 3, 2, 8, 0, 0, 0, 0), *spare))
+    with pytest.raises(DamagedError, match="65536"):
+        check_png(png(zlib.compress(ROWS), struct.pack(">IIBBBBB", 3, 2, 8, 0, 0, 0, 0), *spare, spare[0]))
+    whole = saved("JPEG")
+    with pytest.raises(DamagedError, match="65536"):
+        check_whole("JPEG", whole[:2] + b"\xff\xe5\0\2" * 65_536 + whole[2:])
