@@ -10,6 +10,8 @@ import io
 import json
 import math
 import random
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,7 @@ def main() -> None:
     write("bpe", {"t": bpe()}, [{"t": [text]} for text in TEXTS] + [{"t": TEXTS}])
     write("bpe_framed", {"t": bpe(prefix_space=True, before=("<s>",), after=("</s>",), pad="<pad>", max_length=12)}, [{"t": TEXTS}])
     images()
+    write("image_whole", {"photo": Image()}, [{"photo": [held]} for held in (*rare_pngs(), *cut_files())])
     (OUT / "resize_weights.json").write_text(json.dumps(weights(), indent=0) + "\n", encoding="utf-8")
 
 
@@ -194,6 +197,44 @@ def images() -> None:
         {"photo": Image(max_pixels=69, formats=("PNG",))},
         [{"photo": [plain[0]]}, {"photo": [plain[1]]}, {"photo": [plain[1], plain[8]]}],
     )
+
+
+def rare_pngs() -> list[str]:
+    """Few bits, 16 bits, Adam7, transparent colours, and EXIF blocks that count or do not."""
+    grey, rows = struct.pack(">IIBBBBB", 5, 2, 2, 0, 0, 0, 0), b"\0\x1b\x40\2\xe4\x80"
+    tall = struct.pack(">IIBBBBB", 1, 2, 8, 0, 0, 0, 0), b"\0\x10\1\x20"
+    wide = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0), b"\0" + bytes(range(12))
+    passes = struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 1), b"\0a\0b\0cd"
+    key = struct.pack(">IIBBBBB", 3, 1, 8, 0, 0, 0, 0), b"\0\1\2\3"
+    made = [chunks(grey, rows), chunks(grey, rows, tRNS=b"\0\1"), chunks(*wide), chunks(*wide, tRNS=bytes(range(6)))]
+    made += [chunks(*passes), chunks(*key), chunks(*key, tRNS=b"\0\2")]
+    entries = [(3, 1, 6), (4, 1, 6), (3, 2, 6), (2, 1, 6), (3, 1, 9)]  # type, count, value: the first two count
+    return made + [chunks(*tall, eXIf=directory(*entry)) for entry in entries]
+
+
+def directory(kind: int, count: int, value: int) -> bytes:
+    """An EXIF block of one orientation, big end first: a SHORT stands in front of its four bytes."""
+    halves = (value, 0) if kind == 3 else (0, value)
+    return b"MM\0*" + struct.pack(">IHHHIHH", 8, 1, 0x0112, kind, count, *halves)
+
+
+def chunks(header: bytes, rows: bytes, **others: bytes) -> str:
+    """A PNG of chunks, as base64 text."""
+    middle = [(name.encode(), content) for name, content in others.items()]
+    parts = [(b"IHDR", header), *middle, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    body = [struct.pack(">I", len(held)) + name + held + struct.pack(">I", zlib.crc32(name + held)) for name, held in parts]
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(body)).decode()
+
+
+def cut_files() -> list[str]:
+    """Whole files, then without their ends, with a wrong checksum, with too many rows."""
+    colour = np.random.default_rng(12).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    files = [base64.b64decode(png(colour, kind=kind)) for kind in ("PNG", "BMP")]
+    files.append(base64.b64decode(png(Pillow.fromarray(colour).quantize(4), kind="GIF")))
+    made = [held for file in files for held in (file, file[:-1], file[:-13], file[: len(file) // 2])]
+    made.append(files[0][:-5] + b"\0" + files[0][-4:])
+    odd = [chunks(struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0), rows) for rows in (b"\0a", b"\0a\0a", b"\5a", b"\0")]
+    return [base64.b64encode(held).decode() for held in made] + odd
 
 
 def png(image: Any, mode: str | None = None, kind: str = "PNG", **options: Any) -> str:
