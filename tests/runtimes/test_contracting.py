@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from portside.runtimes import samples
 from portside.runtimes.contracting import Sample, build, narrowed
+from portside.runtimes.samples import graph_model, node
 from portside.sdk.core.contract import Contract
 from portside.sdk.core.errors import ContractError
 from portside.sdk.core.manifest import Content, Stage
@@ -75,6 +77,35 @@ def test_stateful_models_get_sequences(tmp_path) -> None:
     names = [case.sequence for case in contract.cases]
     assert names[:17] == ["0"] * 16 + ["1"]
     assert all(set(case.inputs) == {"x"} for case in contract.cases)
+
+
+def counting(limit: float) -> samples.Sample:
+    """A memory that counts calls, and an answer that moves when the count is above `limit`."""
+    stateful = samples.stateful()
+    nodes = [node("Add", ["h_in", "one"], "h_out"), node("Greater", ["h_out", "limit"], "above"), node("Cast", ["above"], "told", to=1),
+             node("Mul", ["told", "x"], "y")]  # fmt: skip
+
+    def truth(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        held = inputs.get("h_in", np.full_like(inputs["x"], 0.5)) + 1
+        return {"y": inputs["x"] * (held > limit), "h_out": held}
+
+    model = graph_model(stateful.signature, nodes, {"one": np.float32(1), "limit": np.float32(limit)})
+    return replace(stateful, model=model, truth=truth)
+
+
+def test_a_memory_that_takes_long_to_fill_gets_one_long_sequence(tmp_path) -> None:
+    sample = counting(limit=20)
+    contract = build(package_of(sample, tmp_path), sample.truth, Sample(sample.inputs(300)))
+    assert {case.sequence for case in contract.cases} == {"0"}
+    assert len(contract.cases) == 256
+    assert [bool(case.outputs["y"].any()) for case in contract.cases[:22]] == [False] * 19 + [True] * 3
+    assert contract.notes == ()
+
+
+def test_answers_that_never_move_are_told(tmp_path) -> None:
+    sample = counting(limit=1000)
+    contract = build(package_of(sample, tmp_path), sample.truth, Sample(sample.inputs(40)))
+    assert contract.notes == ("every golden row has the same answer: give examples that move it",)
 
 
 def test_images_of_any_size_may_come_as_a_list(tmp_path) -> None:

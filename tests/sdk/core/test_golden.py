@@ -96,6 +96,20 @@ def test_state_has_no_rows_of_its_own() -> None:
     assert golden.fixed_rows(signature) == 1
 
 
+def test_examples_of_a_model_without_rows_are_frames() -> None:
+    specs = (TensorSpec("x", "f32", (5, 2), None), TensorSpec("k", "f32", (3,), None), TensorSpec("h", "f32", (4,), None))
+    signature = Signature(specs, (TensorSpec("hn", "f32", (4,), None),), (StatePair("hn", "h", (4,)),))
+    inputs = {"x": np.arange(70.0).reshape(7, 5, 2), "k": np.arange(3.0)}
+    assert golden.framed(signature, inputs) == ["x"]
+    assert (golden.rows_of(signature, inputs), golden.fixed_rows(signature)) == (7, 1)
+    taken = golden.take(signature, inputs, [2])
+    assert taken["x"].tolist() == inputs["x"][2].tolist()
+    assert taken["k"].tolist() == [0, 1, 2]
+    assert golden.framed(signature, taken) == []
+    assert golden.rows_of(signature, taken) == 1
+    assert golden.take(signature, inputs, [2, 4])["x"].shape == (2, 5, 2)
+
+
 def test_inputs_of_different_lengths_are_refused() -> None:
     signature = Signature((TensorSpec("a", "f32", ("batch",)), TensorSpec("b", "f32", ("batch",))), ())
     with pytest.raises(InputError, match="different numbers of rows"):
