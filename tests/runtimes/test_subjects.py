@@ -16,3 +16,10 @@ def test_small_rows_are_many():
 def test_pictures_and_texts_are_few():
     assert rows_at_once(signature("u8", (64, 65))) == FEW
     assert rows_at_once(signature("i64", ("sequence",))) == FEW
+
+
+def test_a_program_of_fixed_rows_gets_just_these():
+    fixed = Signature((TensorSpec("x", "f32", (1, 3)),), (TensorSpec("y", "f32", (1, 3)),))
+    assert rows_at_once(fixed) == 1
+    shared = Signature((TensorSpec("x", "f32", (5, 3), None),), (TensorSpec("y", "f32", (5, 3), None),))
+    assert rows_at_once(shared) == MANY

@@ -216,6 +216,16 @@ def test_a_file_without_memory_is_packed_byte_for_byte_and_asked_row_by_row(tmp_
     assert ps.verify(package)
 
 
+def test_a_file_of_one_row_is_held_against_held_out_rows(tmp_path: Path) -> None:
+    x = np.random.default_rng(1).normal(size=(100, 1)).astype(np.float32)
+    package = ps.pack(_little((1, 1)), name="twice", examples=x, out=tmp_path / "p")
+    report = ps.verify(package, ps.Data(inputs={"x": x}, labels=x[:, 0] * 2))
+    assert report
+    assert report.targets[0].held_out is not None and report.targets[0].held_out.rows == 100
+    found = ps.evaluate(package, ps.Data(inputs={"x": x}, labels=x[:, 0] * 2))
+    assert found.rows == 100
+
+
 def test_a_file_without_rows_takes_frames(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(40, 5, 3)).astype(np.float32)
     package = ps.pack(_little((5, 3)), name="frames", examples=x, out=tmp_path / "p")
