@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -21,6 +21,7 @@ from ...sdk.core.errors import FormatError, UnsupportedError
 from ...sdk.core.manifest import WEIGHTS
 from .exported_archive import Archive
 from .exported_audit import audit
+from .exported_folding import fold, read_names
 from .exported_weights import located
 from .tracing import Traced, quiet
 
@@ -64,11 +65,12 @@ def write_exported(traced: Traced, files: Mapping[str, bytes]) -> bytes:
     graph, signature = _serialised(traced.program)
     _cut(graph, signature, len(traced.outputs))
     names = _onnx_names(traced)
-    graph["nodes"] = [_node(node, names) for node in graph["nodes"] if node["target"] not in _ASSERTIONS]
+    folded = fold(graph, signature, traced.model, names)
+    graph["nodes"] = [_node(node, names) for node in _living(graph)]
     for meta in graph["tensor_values"].values():
         meta["requires_grad"] = False
     _drop_unread(graph, signature)
-    places, rest = located(_weights(traced.program, signature), files.get(WEIGHTS, b""))
+    places, rest = located(_weights(traced.program, signature, folded), files.get(WEIGHTS, b""))
     ranges = cast("dict[str, Any]", _dataclass_to_dict(serialize_range_constraints(traced.program.range_constraints)))
     held = {name: _sha256(files.get(path)) for name, path in (("graph", graphs[0]), ("weights", WEIGHTS))}
     data = Archive({"format": 1, "torch": torch_version(), "graph": graph, "signature": signature, "ranges": ranges, "weights": places,
@@ -112,28 +114,31 @@ def _onnx_names(traced: Traced) -> dict[str, list[str]]:
     return found
 
 
+def _living(graph: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Nodes that an output needs, and those that write into what they read; assertions are left out."""
+    needed = set(read_names(graph["outputs"]))
+    kept: list[dict[str, Any]] = []
+    for node in reversed(graph["nodes"]):
+        writes = node["target"].rpartition(".")[0].endswith("_")
+        if node["target"] not in _ASSERTIONS and (writes or needed & set(read_names(node["outputs"]))):
+            needed |= set(read_names(node["inputs"]))
+            kept.append(node)
+    return kept[::-1]
+
+
 def _drop_unread(graph: dict[str, Any], signature: dict[str, Any]) -> None:
-    """Remove weights that nothing reads, e.g. how many batches a normalisation has seen."""
-    read = {name for node in graph["nodes"] for argument in node["inputs"] for name in _names(argument["arg"])}
-    read |= {name for output in graph["outputs"] for name in _names(output)}
-    pairs = list(zip(graph["inputs"], signature["input_specs"], strict=True))
-    kept = [(value, spec) for value, spec in pairs if "user_input" in spec or read & set(_names(value))]
-    dropped = {name for value, _ in pairs for name in _names(value)} - {name for value, _ in kept for name in _names(value)}
+    """Remove weights that nothing reads, e.g. how many batches a normalisation has seen, and what is known of values that are gone."""
+    read = set(read_names([graph["outputs"], *(node["inputs"] for node in graph["nodes"])]))
+    pairs = zip(graph["inputs"], signature["input_specs"], strict=True)
+    kept = [(value, spec) for value, spec in pairs if "user_input" in spec or read & set(read_names(value))]
     graph["inputs"], signature["input_specs"] = [value for value, _ in kept], [spec for _, spec in kept]
-    graph["tensor_values"] = {name: meta for name, meta in graph["tensor_values"].items() if name not in dropped}
+    there = set(read_names([graph["inputs"], *(node["outputs"] for node in graph["nodes"])]))
+    for kind in ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values"):
+        graph[kind] = {name: value for name, value in graph[kind].items() if name in there}
 
 
-def _names(data: Any) -> Iterable[str]:
-    """Every text in an argument: names of values among them."""
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, Mapping | list):
-        for value in cast("Mapping[str, Any]", data).values() if isinstance(data, Mapping) else cast("list[Any]", data):
-            yield from _names(value)
-
-
-def _weights(program: ExportedProgram, signature: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    held: dict[str, Any] = {**program.state_dict, **program.constants}
+def _weights(program: ExportedProgram, signature: Mapping[str, Any], folded: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    held: dict[str, Any] = {**program.state_dict, **program.constants, **folded}
     found: dict[str, torch.Tensor] = {}
     for spec in signature["input_specs"]:
         ((kind, fields),) = spec.items()

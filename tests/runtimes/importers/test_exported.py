@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors.numpy import load
 
 import portside as ps
 from portside.runtimes.importers.dispatch import import_model
@@ -142,6 +143,37 @@ def test_weights_are_not_stored_again_where_the_package_has_them(packages: Any) 
         assert len(archive.tensors) < 4096
     places = Archive.from_bytes(packages["attention"].read(EXPORTED)).program["weights"]
     assert {place["transposed"] for place in places.values()} == {True, False}
+
+
+def test_normalisations_are_folded_as_the_exporter_folds_them(packages: Any) -> None:
+    package = packages["cnn"]
+    archive = Archive.from_bytes(package.read(EXPORTED))
+    assert not any("batch_norm" in node["target"] for node in archive.program["graph"]["nodes"])
+    held = {**archive.program["weights"], **load(archive.tensors)}
+    assert set(held) == {"folded.conv2d.weight", "folded.conv2d.bias", "model.5.weight", "model.5.bias"}
+    graph = onnx.load_model_from_string(package.read(package.content.stages[0].file)).graph
+    convolution = next(node for node in graph.node if node.op_type == "Conv")
+    bias = next(onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name == convolution.input[2])
+    np.testing.assert_array_equal(load(archive.tensors)["folded.conv2d.bias"], bias)
+
+
+def test_what_no_output_needs_is_left_out() -> None:
+    class Spare(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.spare = torch.nn.Linear(4, 3), torch.nn.Linear(3, 40)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.used(x)
+            self.spare(y)
+            z = torch.zeros_like(y)
+            z[:, 1:] = y[:, 1:]
+            return z
+
+    program = import_model(Spare().eval(), ImportOptions({"x": np.ones((4, 4), np.float32)}))
+    held = Archive.from_bytes(program.annotation_files[EXPORTED])
+    assert set(load(held.tensors)) == {"model.used.weight", "model.used.bias"}
+    assert any(node["target"].startswith("torch.ops.aten.copy_") for node in held.program["graph"]["nodes"])
 
 
 def test_nodes_name_the_onnx_nodes_that_they_became(packages: Any) -> None:
