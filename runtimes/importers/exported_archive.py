@@ -13,8 +13,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from ...sdk.core.errors import FormatError
 
 PROGRAM, TENSORS = "program.json", "tensors.safetensors"
-MOST_TEXT = 64 << 20
-"""Bytes of the program's text, unpacked; 5 MiB are a network of 3,000 operators."""
+MOST_TEXT = 16 << 20
+"""Bytes of the program's text, unpacked; an operator takes about one KiB."""
 MOST_DIGITS = 20
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _METHOD = {PROGRAM: ZIP_DEFLATED, TENSORS: ZIP_STORED}

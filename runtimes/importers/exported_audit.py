@@ -24,7 +24,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def fail(what: str, got: object) -> FormatError:
     """The FormatError of a value that does not have its form."""
-    return FormatError(f"The traced program is malformed: {what}", got=ascii(got)[:120])
+    shown = ascii(got)[:120] if isinstance(got, str | int | float | None) else type(got).__name__  # lists may be too deep to show
+    return FormatError(f"The traced program is malformed: {what}", got=shown)
 
 
 def exactly(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
@@ -36,7 +37,7 @@ def exactly(required: Mapping[str, Check], optional: Mapping[str, Check] | None 
             raise fail("not an object", data)
         held = cast("dict[str, Any]", data)
         if set(held) - set(checks) or set(required) - set(held):
-            raise fail("other fields than it should have", sorted(held))
+            raise fail("other fields than it should have", ", ".join(sorted(held))[:120])
         for key, value in held.items():
             checks[key](value)
 

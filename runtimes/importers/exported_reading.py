@@ -49,7 +49,10 @@ def exported_module(package: Package) -> torch.nn.Module | Absent:
     program = read_exported(package)
     if isinstance(program, Absent):
         return program
-    module = program.module(check_guards=False)
+    try:
+        module = program.module(check_guards=False)
+    except Exception as error:  # a weight under the name of something that modules have
+        raise FormatError(f"torch cannot make a module of the traced program: {type(error).__name__}: {str(error)[-300:]}") from error
     for refusing in ("train", "eval"):  # a program has no modes, and modules around it set theirs
         vars(module).pop(refusing, None)
     return module
@@ -66,7 +69,8 @@ def read_exported(package: Package) -> ExportedProgram | Absent:
         return Absent("the package has no traced program")
     archive = Archive.from_bytes(package.read(EXPORTED))
     if (version := archive.program.get("torch")) != torch_version():
-        return Absent(f"the package's program was traced by torch {ascii(version)[:40]}, and this is torch {torch_version()!r}")
+        other = ascii(version)[:40] if isinstance(version, str) else "of no known version"
+        return Absent(f"the package's program was traced by torch {other}, and this is torch {torch_version()!r}")
     audit(archive.program)
     stage = _stage(package, archive.program)
     if isinstance(stage, Absent):

@@ -250,9 +250,9 @@ def test_several_graphs_have_no_traced_program() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_lowered_from_either_program_tflite_answers_alike(packages: Any, name: str, tmp_path: Path) -> None:
+def test_lowered_from_either_program_tflite_answers_alike(name: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")
-    package, rows = packages[name], MODELS[name][1]
+    package, rows = proven(name, tmp_path / "package"), MODELS[name][1]
     sizes = {"sizes": {"length": 6}} if name == "attention" else {}
     artifacts = {source: ps.compile(package, target="tflite", out=tmp_path / source, source=source, **sizes)
                  for source in ("pt2", "onnx", "auto")}  # fmt: skip
@@ -268,15 +268,22 @@ def test_lowered_from_either_program_tflite_answers_alike(packages: Any, name: s
 
 
 @pytest.mark.slow
-def test_a_demand_for_the_traced_program_is_refused_where_there_is_none(packages: Any, tmp_path: Path) -> None:
+def test_a_demand_for_the_traced_program_is_refused_where_there_is_none(tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")
-    package = packages["mlp"]
+    package = proven("mlp", tmp_path / "package")
     bare = write(package.content, {path: package.read(path) for path in package.content.files}, tmp_path / "bare")
     with pytest.raises(UnsupportedError, match="no traced program"):
         ps.compile(bare, target="tflite", out=tmp_path / "refused", source="pt2")
     artifact = ps.compile(bare, target="tflite", out=tmp_path / "auto")
     assert list(artifact.engine["source"].values()) == ["onnx"]
     assert "no traced program" in " ".join(artifact.engine["source_notes"].values())
+
+
+def proven(name: str, out: Path) -> Package:
+    """A package with a contract, as users have it."""
+    torch.manual_seed(0)
+    make, rows, dynamic = MODELS[name]
+    return ps.pack(make().eval(), name=name, examples=rows(40), dynamic=dynamic, out=out)
 
 
 def copied(package: Package, out: Path, exported: bytes) -> Package:
