@@ -48,3 +48,17 @@ def test_state_goes_with_the_caller(tmp_path):
             state, told = {"state": expected["stateN"]}, {"state": outputs["stateN"]}
         fresh = session.run({"input": window[None], "sr": np.int64(16000)})["output"]
         assert not np.allclose(outputs["output"], fresh, atol=1e-6), "the memory matters"
+
+
+def test_a_native_file_with_a_memory_is_served(tmp_path):
+    golden = Path(__file__).resolve().parents[1] / "golden" / "v2"
+    (tmp_path / "deployment.toml").write_text(f'name = "sums"\n[champion]\npackage = "{golden}"\ntarget = "tflite"\nisolation = "thread"\n')
+    frames, told, total = [[1.0, 2.0, 3.0, 4.0], [0.5, 0.5, 0.5, 0.5], [-1.0, 0.0, 1.0, 2.0]], {}, np.full(4, 0.5)
+    with servers.serving(servers.SERVE, tmp_path) as server:
+        for frame in frames:
+            total = total + frame
+            status, body, _ = server.call(data={"row": {"frame": frame, **told}})
+            assert status == 200, body
+            outputs = json.loads(body)["outputs"]
+            assert outputs["answer"] == (total / 2).tolist()
+            told = {"held": outputs["held_next"]}
