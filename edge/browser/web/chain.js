@@ -26,7 +26,7 @@ export class Chain {
     const chain = checked(settings);
     this.artifact = artifact;
     this.local = local;
-    this.entries = [{ kind: "model" }, ...chain.map((link) => entryOf(link, artifact.signature, fetch))];
+    this.entries = [{ kind: "model" }, ...chain.map((link) => entryOf(link, artifact, fetch))];
     const { deadline_ms: deadline = null } = settings;
     this.policy = policyOf({
       chain: this.entries.map(({ kind, timeout_ms }) => ({ kind, timeout_ms })), deadline_ms: deadline,
@@ -128,8 +128,9 @@ function checked(settings) {
   return chain;
 }
 
-function entryOf(link, signature, fetch) {
-  if (link.endpoint) return { kind: "endpoint", timeout_ms: link.endpoint.timeout_ms, endpoint: new Endpoint(link.endpoint.url, signature, fetch) };
+function entryOf(link, artifact, fetch) {
+  const { signature } = artifact;
+  if (link.endpoint) return { kind: "endpoint", timeout_ms: link.endpoint.timeout_ms, endpoint: new Endpoint(link.endpoint.url, artifact, fetch) };
   if (link.cache) return { kind: "cache", answers: new Answers(link.cache) };
   const absent = signature.outputs.find((spec) => link.default[spec.name] === undefined);
   if (absent !== undefined) throw new PortsideError("FormatError", "A default names every output", { got: Object.keys(link.default).join(", "), expected: signature.outputs.map((spec) => spec.name).join(", ") });

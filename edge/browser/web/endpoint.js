@@ -4,16 +4,17 @@ import { PortsideError } from "./errors.js";
 import { plainWire } from "./wire.js";
 
 export class Endpoint {
-  /** @param {string} url @param {any} signature @param {import("./source.js").Fetch} fetch */
-  constructor(url, signature, fetch) {
+  /** @param {string} url @param {any} artifact @param {import("./source.js").Fetch} fetch */
+  constructor(url, { signature, codec }, fetch) {
     this.url = new URL(url, globalThis.location?.href).href;
     this.signature = signature;
+    this.images = new Set(codec.filter((step) => step.kind === "image").map((step) => step.field));
     this.fetch = fetch;
   }
 
   /** @param {Record<string, any>} wire @param {AbortSignal} signal */
   async predict(wire, signal) {
-    const body = JSON.stringify({ inputs: await plainWire(wire) });
+    const body = JSON.stringify({ inputs: await plainWire(wire, this.images) });
     const response = await this.fetch(new URL(this.url), { method: "POST", body, signal, headers: { "content-type": "application/json" } });
     if (response.status === 422 || response.status === 400) throw await refused(response);
     if (!response.ok) throw new PortsideError("EngineError", "The endpoint did not answer with 200", { got: response.status, reason: "failed" });

@@ -1,11 +1,24 @@
 /** What callers pass, as plain JSON: for an endpoint, and to tell one question from another. */
 
 import { isTensor, nested } from "./dtypes.js";
+import { pixelsOf, png } from "./picture.js";
 
-/** Every field as JSON has it: files and bytes as base64, tensors as nested lists, NaN as null. @param {Record<string, any>} wire */
-export async function plainWire(wire) {
-  const fields = await Promise.all(Object.entries(wire).map(async ([name, value]) => [name, await plain(value)]));
+/**
+ * Every field as JSON has it: files and bytes as base64, tensors as nested lists, NaN as null.
+ * @param {Record<string, any>} wire @param {Set<string>} [images] fields that take files: pixels become one each
+ */
+export async function plainWire(wire, images = new Set()) {
+  const fields = await Promise.all(Object.entries(wire).map(async ([name, value]) => [name, await (images.has(name) ? files(value) : plain(value))]));
   return Object.fromEntries(fields);
+}
+
+/** A batch of pictures as base64 text of files. */
+async function files(value) {
+  const made = (Array.isArray(value) ? value : [value]).map(async (item) => {
+    const pixels = pixelsOf(item);
+    return pixels === null ? [await plain(item)] : Promise.all(pixels.map(async (picture) => base64(await png(picture))));
+  });
+  return (await Promise.all(made)).flat();
 }
 
 /** How many rows a question has: those of its first field; a bare value is one. @param {Record<string, any>} wire */

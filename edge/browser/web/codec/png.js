@@ -199,8 +199,8 @@ function crcTable() {
   });
 }
 
-/** @param {Uint8Array} bytes */
-function crc(bytes) {
+/** The checksum of a chunk. @param {Uint8Array} bytes */
+export function crc(bytes) {
   let held = 0xffffffff;
   for (let at = 0; at < bytes.length; at += 1) held = CRC[(held ^ bytes[at]) & 255] ^ (held >>> 8);
   return (held ^ 0xffffffff) >>> 0;
