@@ -22,6 +22,7 @@ from ...sdk.core.manifest import WEIGHTS
 from .exported_archive import Archive
 from .exported_audit import audit
 from .exported_folding import fold, read_names
+from .exported_trees import MARK, marked
 from .exported_weights import located
 from .tracing import Traced, quiet
 
@@ -55,14 +56,15 @@ def write_exported(traced: Traced, files: Mapping[str, bytes]) -> bytes:
 
     Args:
         traced: what torch traced; its boundaries are cut off.
-        files: the package's files under `program/`: one ONNX graph, and the weights where there are any.
+        files: the package's files under `program/`: one ONNX graph or the parts around one ensemble, and the weights.
 
-    Raises UnsupportedError for a program with opaque nodes, several graphs, or anything that `exported_audit.py` refuses.
+    Raises UnsupportedError for a program with other opaque nodes, several graphs, or anything that `exported_audit.py` refuses.
     """
-    graphs = [path for path in files if path.startswith("program/") and path != WEIGHTS]
-    if len(graphs) != 1:
-        raise UnsupportedError("A traced program stands for one graph", got=", ".join(sorted(graphs)))
-    graph, signature = _serialised(traced.program)
+    stages = sorted(path for path in files if path.startswith("program/") and path != WEIGHTS)
+    module, trees = marked(traced.program)
+    if sum(path.endswith(".trees.json") for path in stages) != trees or (len(stages) != 1 and not trees):
+        raise UnsupportedError("A traced program stands for one graph, or for one with trees in it", got=", ".join(stages))
+    graph, signature = _serialised(traced.program, module)
     _cut(graph, signature, len(traced.outputs))
     names = _onnx_names(traced)
     folded = fold(graph, signature, traced.model, names)
@@ -72,18 +74,19 @@ def write_exported(traced: Traced, files: Mapping[str, bytes]) -> bytes:
     _drop_unread(graph, signature)
     places, rest = located(_weights(traced.program, signature, folded), files.get(WEIGHTS, b""))
     ranges = cast("dict[str, Any]", _dataclass_to_dict(serialize_range_constraints(traced.program.range_constraints)))
-    held = {name: _sha256(files.get(path)) for name, path in (("graph", graphs[0]), ("weights", WEIGHTS))}
+    held = {"stages": [_sha256(files[path]) for path in stages], "weights": _sha256(files[WEIGHTS]) if WEIGHTS in files else None}
+    rim = {"inputs": [value.name for value in traced.model.graph.input], "outputs": [spec.name for spec in traced.outputs]}
     data = Archive({"format": 1, "torch": torch_version(), "graph": graph, "signature": signature, "ranges": ranges, "weights": places,
-                    "program": held}, rest).to_bytes()  # fmt: skip
+                    "program": held, "rim": rim}, rest).to_bytes()  # fmt: skip
     _check(data)
     return data
 
 
-def _serialised(program: ExportedProgram) -> tuple[dict[str, Any], dict[str, Any]]:
+def _serialised(program: ExportedProgram, held: torch.fx.GraphModule) -> tuple[dict[str, Any], dict[str, Any]]:
     """Graph and signature in torch's schema, as JSON data."""
     try:
         with quiet():
-            module = GraphModuleSerializer(program.graph_signature, program.module_call_graph).serialize(program.graph_module)
+            module = GraphModuleSerializer(program.graph_signature, program.module_call_graph).serialize(held)
     except Exception as error:  # its errors share no base but Exception
         raise UnsupportedError(f"torch cannot write the traced program: {type(error).__name__}: {str(error)[:200]}") from error
     graph, signature = (cast("dict[str, Any]", _dataclass_to_dict(part)) for part in (module.graph, module.signature))
@@ -101,7 +104,8 @@ def _node(node: Mapping[str, Any], names: Mapping[str, list[str]]) -> dict[str, 
     """A node without traces of where it came from, with the names of its ONNX nodes."""
     kept = {key: node[key] for key in ("target", "inputs", "outputs", "name")}
     found = names.get(str(node["name"]), [])
-    return {**kept, "metadata": {"custom": json.dumps({"onnx": found})} if found else {}}
+    custom = ({"onnx": found} if found else {}) | ({"trees": True} if node["name"] == MARK else {})
+    return {**kept, "metadata": {"custom": json.dumps(custom)} if custom else {}}
 
 
 def _onnx_names(traced: Traced) -> dict[str, list[str]]:
@@ -158,5 +162,5 @@ def _check(data: bytes) -> None:
         raise UnsupportedError(f"The traced program holds what is not stored: {error.what}", got=error.got) from error
 
 
-def _sha256(data: bytes | None) -> str | None:
-    return hashlib.sha256(data).hexdigest() if data is not None else None
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

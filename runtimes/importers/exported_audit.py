@@ -150,7 +150,7 @@ def _custom(data: str) -> None:
     _ONNX(held)
 
 
-_ONNX = exactly({"onnx": many(text(matching(_ONNX_NAME)))})
+_ONNX = exactly({}, {"onnx": many(text(matching(_ONNX_NAME))), "trees": only(True)})
 _FLAG, _INT, _SMALL, _NAME, _PATH = only(True, False), whole(), whole(0, 64), text(check_name), text(check_path)
 _FLAGS, _INTS, _REALS = many(_FLAG), many(_INT), many(real)
 _TENSOR = exactly({"name": _NAME})
@@ -193,7 +193,8 @@ _STORED = exactly({"tensor": text(short), "transposed": _FLAG})
 _PROGRAM = exactly({
     "format": only(1), "torch": text(short), "graph": _GRAPH, "signature": _SIGNATURE, "weights": mapping(_PATH, _STORED),
     "ranges": mapping(text(check_symbol), exactly({"min_val": optional(_INT), "max_val": optional(_INT)})),
-    "program": exactly({"graph": text(matching(_SHA256)), "weights": optional(text(matching(_SHA256)))}),
+    "program": exactly({"stages": many(text(matching(_SHA256))), "weights": optional(text(matching(_SHA256)))}),
+    "rim": exactly({"inputs": many(text(short)), "outputs": many(text(short))}),
 })  # fmt: skip
 
 

@@ -7,7 +7,7 @@ torch changes its schema without notice: a file is read by the version that wrot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,9 +20,11 @@ from torch.utils import _pytree as pytree
 from ...sdk.core.errors import FormatError
 from ...sdk.core.manifest import WEIGHTS, Stage
 from ...sdk.core.package import Package
+from ..tree_stage import read_trees
 from .exported import EXPORTED, torch_version
 from .exported_archive import Archive
 from .exported_audit import audit
+from .exported_trees import grown
 from .exported_weights import collected
 from .tracing import quiet
 
@@ -38,33 +40,71 @@ class Absent:
     reason: str
 
 
-def exported_module(package: Package) -> torch.nn.Module | Absent:
-    """The traced program as a module that can be exported again with fixed sizes.
+class ExportedModule(torch.nn.Module):
+    """A traced program as a module that can be exported again with fixed sizes.
+
+    Attributes:
+        inputs, outputs: names of the package's values, in the order of the module's.
+    """
+
+    def __init__(self, inner: torch.nn.Module, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.inner, self.inputs, self.outputs = inner, inputs, outputs
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Tensors of rim dtypes in, a tuple of tensors of rim dtypes out."""
+        return cast("tuple[torch.Tensor, ...]", self.inner(*tensors))
+
+
+def exported_module(package: Package, rows: int | None = None) -> ExportedModule | Absent:
+    """The traced program of a package as a module.
+
+    Args:
+        package: audited.
+        rows: of the calls that will be made. Only a package with trees needs it, and answers no other number then.
 
     Returns:
-        A module from the graph stage's inputs, in its order and rim dtypes, to a tuple of its outputs; or why there is none.
+        The module, or why there is none.
 
     Raises FormatError, IntegrityError; see `read_exported`.
     """
-    program = read_exported(package)
-    if isinstance(program, Absent):
-        return program
+    read = _read(package)
+    if isinstance(read, Absent):
+        return read
+    program, rim = read
+    ensembles = _ensembles(package)
+    if ensembles and rows is None:
+        return Absent("the program has trees, and its number of rows is not fixed")
     try:
         module = program.module(check_guards=False)
     except Exception as error:  # a weight under the name of something that modules have
         raise FormatError(f"torch cannot make a module of the traced program: {type(error).__name__}: {str(error)[-300:]}") from error
     for refusing in ("train", "eval"):  # a program has no modes, and modules around it set theirs
         vars(module).pop(refusing, None)
-    return module
+    for stage in ensembles:
+        module = grown(module, read_trees(package.read, stage.file), rows or 1)
+    return ExportedModule(module, tuple(rim["inputs"]), tuple(rim["outputs"]))
 
 
 def read_exported(package: Package) -> ExportedProgram | Absent:
-    """The traced program of a package, with the weights of the package.
+    """The traced program of a package without trees, with the weights of the package.
 
     Raises:
         IntegrityError: the file has other bytes than the manifest says.
         FormatError: it is not what `exported.py` writes.
     """
+    if _ensembles(package):
+        return Absent("the package has trees, for which torch has no operator")
+    read = _read(package)
+    return read if isinstance(read, Absent) else read[0]
+
+
+def _ensembles(package: Package) -> list[Stage]:
+    return [stage for stage in package.content.stages if stage.kind == "trees"]
+
+
+def _read(package: Package) -> tuple[ExportedProgram, Mapping[str, Any]] | Absent:
+    """The program, where zeros stand for an ensemble, and the names at its rim."""
     if EXPORTED not in package.manifest.annotations.files:
         return Absent("the package has no traced program")
     archive = Archive.from_bytes(package.read(EXPORTED))
@@ -72,34 +112,33 @@ def read_exported(package: Package) -> ExportedProgram | Absent:
         other = ascii(version)[:40] if isinstance(version, str) else "of no known version"
         return Absent(f"the package's program was traced by torch {other}, and this is torch {torch_version()!r}")
     audit(archive.program)
-    stage = _stage(package, archive.program)
-    if isinstance(stage, Absent):
-        return stage
+    stages = [stage for stage in package.content.stages if stage.kind != "host"]
+    if not _belongs(package, stages, archive.program):
+        return Absent("the traced program belongs to a package that this one was derived from")
+    _check_rim(stages, archive.program)
     places = archive.program["weights"]
     tensors = collected(places, package.read(WEIGHTS) if places else b"", archive.tensors)
-    _check_rim(stage, archive.program)
     _check_tensors(archive.program, tensors)
-    return _program(archive.program, tensors)
+    return _program(archive.program, tensors), archive.program["rim"]
 
 
-def _stage(package: Package, program: Mapping[str, Any]) -> Stage | Absent:
-    """The graph stage that the traced program is another form of."""
-    stages = [stage for stage in package.content.stages if stage.kind != "host"]
-    if len(stages) != 1 or stages[0].kind != "graph":
-        return Absent("the package's program is not one graph")
+def _belongs(package: Package, stages: Sequence[Stage], program: Mapping[str, Any]) -> bool:
     files = package.content.files
-    held = {"graph": files[stages[0].file].sha256, "weights": files[WEIGHTS].sha256 if WEIGHTS in files else None}
-    if held != program["program"]:
-        return Absent("the traced program belongs to a package that this one was derived from")
-    return stages[0]
+    weights = files[WEIGHTS].sha256 if WEIGHTS in files else None
+    return program["program"] == {"stages": [files[stage.file].sha256 for stage in stages], "weights": weights}
 
 
-def _check_rim(stage: Stage, program: Mapping[str, Any]) -> None:
-    inputs = [spec for spec in program["signature"]["input_specs"] if "user_input" in spec]
-    counts = len(inputs), len(program["graph"]["outputs"]), len(program["signature"]["output_specs"])
-    expected = len(stage.inputs), len(stage.outputs), len(stage.outputs)
-    if counts != expected or len(program["graph"]["inputs"]) != len(program["signature"]["input_specs"]):
-        raise FormatError("The traced program has another rim than the package's program", got=counts, expected=expected)
+def _check_rim(stages: Sequence[Stage], program: Mapping[str, Any]) -> None:
+    """The traced program reads and makes values of the stages, in number as its graph says."""
+    rim, graph, signature = program["rim"], program["graph"], program["signature"]
+    inputs = [spec for spec in signature["input_specs"] if "user_input" in spec]
+    counts = len(inputs), len(graph["outputs"]), len(signature["output_specs"]), len(graph["inputs"])
+    expected = len(rim["inputs"]), len(rim["outputs"]), len(rim["outputs"]), len(signature["input_specs"])
+    made = [name for stage in stages for name in stage.outputs]
+    free = {name for stage in stages for name in stage.inputs} - set(made)
+    if counts != expected or not free <= set(rim["inputs"]) or set(rim["outputs"]) - set(made) or not rim["outputs"]:
+        raise FormatError("The traced program has another rim than the package's program", got=ascii((rim["inputs"], rim["outputs"]))[:200],
+                          expected=(sorted(free), made))  # fmt: skip
 
 
 def _check_tensors(program: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:

@@ -120,19 +120,25 @@ def from_onnx(job: Job, folder: Path) -> tuple[Mapping[str, Traced], str]:
 
 
 def from_exported(job: Job, request: Request) -> dict[str, Traced]:
-    """Signature -> the program that torch traced: one module for all sizes. Raises UnsupportedError saying why there is none."""
-    found = _whole(job, open_folder(Path(request.package), request.digest)) if job.whole else Absent("the segment is not the whole program")
-    if isinstance(found, Absent):
-        raise UnsupportedError(found.reason, got=f"segment {job.stem!r}", fix='Compile with source="onnx", or pack again with this torch.')
-    return dict.fromkeys(job.plan.signatures, found)
+    """Signature -> the program that torch traced. Raises UnsupportedError saying why there is none."""
+    if not job.whole:
+        raise _absent(job, "the segment is not the whole program")
+    package = open_folder(Path(request.package), request.digest)
+    rows = {key: sizes[job.plan.batch] if job.plan.batch else None for key, sizes in job.plan.signatures.items()}
+    if not any(stage.kind == "trees" for stage in package.content.stages):
+        return dict.fromkeys(rows, _whole(job, package, None))  # one module for all sizes
+    return {key: _whole(job, package, count) for key, count in rows.items()}
 
 
-def _whole(job: Job, package: Package) -> Traced | Absent:
-    module = exported_module(package)
+def _whole(job: Job, package: Package, rows: int | None) -> Traced:
+    module = exported_module(package, rows)
     if isinstance(module, Absent):
-        return module
-    (stage,) = package.content.stages
-    sides = (job.plan.inputs, stage.inputs), (job.plan.outputs, stage.outputs)
-    if any({slot.name for slot in slots} - set(names) for slots, names in sides) or len(stage.inputs) != len(job.plan.inputs):
-        return Absent("the segment has another rim than the package's program")
-    return Traced(module, stage.inputs, stage.outputs)
+        raise _absent(job, module.reason)
+    read, made = ({slot.name for slot in slots} for slots in (job.plan.inputs, job.plan.outputs))
+    if read != set(module.inputs) or made - set(module.outputs):
+        raise _absent(job, "the segment has another rim than the package's program")
+    return Traced(module, module.inputs, module.outputs)
+
+
+def _absent(job: Job, reason: str) -> UnsupportedError:
+    return UnsupportedError(reason, got=f"segment {job.stem!r}", fix='Compile with source="onnx", or pack again with this torch.')

@@ -52,7 +52,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     contract = contract_of(package)
     contract = answerable(contract, package.signature, sizes) if contract is not None and sizes.exact else contract
     plans = {part.spec.file: plan_of(part.model, sizes, _stem(part)) for part in parts if part.model is not None}
-    whole = len(package.content.stages) == 1 and not options.taps
+    whole = len(parts) == 1 and not options.taps
     with workplace() as folder:
         for part in parts:
             if part.model is not None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import onnx
 import pytest
 import torch
 from safetensors.numpy import load
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 import portside as ps
 from portside.runtimes.importers.dispatch import import_model
@@ -27,6 +30,7 @@ from portside.sdk.core.manifest import WEIGHTS, Content
 from portside.sdk.core.package import Package, annotate, write
 
 RNG = np.random.default_rng(0)
+TREES = (RandomForestClassifier(8, random_state=0), HistGradientBoostingClassifier(max_iter=5))
 
 
 class Attention(torch.nn.Module):
@@ -231,21 +235,67 @@ def test_a_program_of_other_weights_is_not_used(packages: Any, tmp_path: Path) -
     assert isinstance(found, Absent) and "derived from" in found.reason
 
 
-def test_programs_with_opaque_nodes_have_none() -> None:
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
+def fitted(kind: Any) -> tuple[Any, Any]:
+    """A classifier of four columns, and rows for it."""
+    x = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
+    return kind.fit(x, (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(np.int64)), x
 
-    x = RNG.normal(size=(40, 4)).astype(np.float32)
-    y = (x[:, 0] > 0).astype(np.int64)
-    forest, linear = (import_model(kind.fit(x, y), ImportOptions({"x": x}))
-                      for kind in (RandomForestClassifier(4, random_state=0), LogisticRegression()))  # fmt: skip
-    assert not forest.annotation_files
-    assert list(linear.annotation_files) == [EXPORTED]
+
+@pytest.mark.parametrize("kind", [LogisticRegression(), *TREES])
+def test_estimators_with_and_without_trees(kind: Any, tmp_path: Path) -> None:
+    model, x = fitted(kind)
+    program = import_model(model, ImportOptions({"x": x}))
+    content = Content(program.signature, program.stages, {}, boundaries=program.boundaries)
+    package = write(content, program.files, tmp_path / "package", annotation_files=program.annotation_files)
+    reference = Reference().open(package)
+    for rows in (1, 8):
+        module = exported_module(package, rows)
+        assert isinstance(module, torch.nn.Module) and module.inputs == ("x",)
+        tensors = (torch.from_numpy(x[:rows]),)
+        with torch.no_grad():
+            made = torch.export.export(module, tensors, strict=False).module()(*tensors)
+        expected = reference.run({"x": x[:rows]})
+        for name, value in zip(module.outputs, made, strict=True):
+            np.testing.assert_allclose(value.numpy(), expected[name], atol=1e-6)
+    if any(stage.kind == "trees" for stage in package.content.stages):
+        assert isinstance(read_exported(package), Absent), "zeros stand for the trees there"
+        assert isinstance(exported_module(package), Absent)
+
+
+def test_programs_with_an_onnx_file_inside_have_none() -> None:
+    before, after = (onnx.helper.make_tensor_value_info(name, 1, ["n", 4]) for name in "ab")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Tanh", ["a"], ["b"])], "inner", [before], [after])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+
+    def featurize(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    program = import_model(model, ImportOptions({"x": np.ones((4, 4), np.float32)}, featurize=featurize))
+    assert not program.annotation_files
 
 
 def test_several_graphs_have_no_traced_program() -> None:
+    empty = SimpleNamespace(program=SimpleNamespace(graph=SimpleNamespace(nodes=[]), graph_module=None))
     with pytest.raises(UnsupportedError, match="one graph"):
-        write_exported(None, {"program/00-a.onnx": b"", "program/01-b.onnx": b""})  # type: ignore[arg-type]
+        write_exported(empty, {"program/00-a.onnx": b"", "program/01-b.onnx": b""})  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match="one graph"):
+        write_exported(empty, {"program/00-a.trees.json": b""})  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TREES)
+def test_trees_lowered_from_either_program_answer_alike(kind: Any, tmp_path: Path) -> None:
+    pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")
+    model, x = fitted(kind)
+    package = ps.pack(model, name="trees", examples=x, out=tmp_path / "package")
+    reference = Reference().open(package)
+    for source in ("pt2", "onnx"):
+        artifact = ps.compile(package, target="tflite", out=tmp_path / source, source=source)
+        assert list(artifact.engine["source"].values()) == [source]
+        for rows in (1, 8, 11):
+            made, expected = ps.load(artifact.path).run({"x": x[:rows]}), reference.run({"x": x[:rows]})
+            assert np.array_equal(made["label"], expected["label"])
+            np.testing.assert_allclose(made["probabilities"], expected["probabilities"], atol=1e-5)
 
 
 @pytest.mark.slow

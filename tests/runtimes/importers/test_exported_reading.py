@@ -208,7 +208,11 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "a symbol that is code": lambda program: program["ranges"].update({"s1 or exit()": {"min_val": 0, "max_val": 1}}),
     "a range of text": lambda program: program["ranges"].update({"s1": {"min_val": "0", "max_val": 1}}),
     "one output more": lambda program: program["graph"]["outputs"].append(program["graph"]["outputs"][0]),
-    "no outputs": lambda program: (program["graph"]["outputs"].clear(), program["signature"]["output_specs"].clear()),
+    "no outputs": lambda program: (
+        program["graph"]["outputs"].clear(), program["signature"]["output_specs"].clear(), program["rim"]["outputs"].clear()),
+    "an input that the program has not": lambda program: program["rim"].update(inputs=["y"]),
+    "an output that nothing makes": lambda program: program["rim"].update(outputs=["y"]),
+    "trees that the package has not": lambda program: program["graph"]["nodes"][0]["metadata"].update(custom='{"trees": 1}'),
     "one input less": lambda program: (program["graph"]["inputs"].pop(), program["signature"]["input_specs"].pop()),
     "a weight that the package lacks": lambda program: next(iter(program["weights"].values())).update(tensor="../../etc/passwd"),
     "a weight turned round": lambda program: [place.update(transposed=not place["transposed"]) for place in program["weights"].values()],
