@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from torch import Tensor, nn
 
 import portside as ps
@@ -21,7 +21,6 @@ from portside.runtimes import samples
 from portside.runtimes.artifact import Artifact
 from portside.runtimes.base import CompileOptions
 from portside.runtimes.wasm_web import WasmWeb
-from portside.runtimes.web.find_chromium import find
 from portside.runtimes.web.host import Host
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -74,15 +73,6 @@ def write_table(out: Path) -> ps.Package:
 
 WIRE: dict[str, Any] = {"age": [41, 12.5], "colour": ["blue", None], "weights": [[0.5, -1], [2, 0.25]]}
 PREDICT = "const model = await library.load(undefined, sent.options); return model.predict(sent.wire);"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for the file."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=find(), args=["--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
