@@ -1,6 +1,6 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
-    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [web]
+    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web]
                              [--json FILE]
 """
 
@@ -20,7 +20,8 @@ from portside.sdk.provenance import git_state
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "startup": "bench_startup", "session": "bench_session", "binding": "bench_binding", "pipeline": "bench_pipeline",
-    "failover": "bench_failover", "tflite": "bench_tflite", "web": "bench_web",
+    "failover": "bench_failover", "tflite": "bench_tflite", "sources": "bench_sources",
+    "web": "bench_web",
 }  # fmt: skip
 
 
