@@ -84,6 +84,8 @@ export interface Info {
   threads: number;
   /** The page is cross-origin isolated; without it there is one thread. */
   isolated: boolean;
+  /** What is worth knowing although everything works: that threads were asked for and the page has none, and how it gets them. */
+  notices: string[];
   verified: Record<string, unknown>;
   /** Why the model in this page could not be opened, where `failover` answers in its place. */
   fault: ErrorData | null;

@@ -28,7 +28,7 @@ export async function load(url, options = {}) {
   const settings = { threads: options.threads ?? 1 };
   const open = options.worker === false ? Program.open(source, settings) : Remote.open(source, settings);
   const { local, fault } = await opened(open, options.failover);
-  return new Model(source.artifact, local, fault, new Chain(source.artifact, local, options.failover ?? {}, fetch));
+  return new Model(source.artifact, local, fault, noticesOf(settings.threads, local), new Chain(source.artifact, local, options.failover ?? {}, fetch));
 }
 
 /** A loaded bundle. */
@@ -37,13 +37,13 @@ class Model {
   #chain;
   #fault;
 
-  constructor(artifact, local, fault, chain) {
+  constructor(artifact, local, fault, notices, chain) {
     this.#local = local;
     this.#chain = chain;
     this.#fault = fault;
     this.info = Object.freeze({
       name: artifact.name, target: artifact.target, package: artifact.package, artifact: artifact.digest, signature: artifact.signature,
-      fields: local?.fields ?? [], threads: local?.threads ?? 0, isolated: Boolean(globalThis.crossOriginIsolated), verified: artifact.verified ?? {}, fault: fault?.toJSON() ?? null,
+      fields: local?.fields ?? [], threads: local?.threads ?? 0, isolated: Boolean(globalThis.crossOriginIsolated), verified: artifact.verified ?? {}, fault: fault?.toJSON() ?? null, notices,
     });
   }
 
@@ -75,6 +75,12 @@ function folder(url) {
 async function checkOurs(source) {
   const ours = Object.keys(source.artifact.files).filter((name) => /^(model\.js|web\/(?!page\/).*\.js)$/.test(name));
   await Promise.all(ours.map((name) => source.read(name)));
+}
+
+/** What a caller should know although everything works. */
+function noticesOf(threads, local) {
+  if (local === null || threads <= local.threads) return [];
+  return [`${threads} threads were asked for and ${local.threads} is used: this page is not cross-origin isolated. Serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.`];
 }
 
 /** The model in this page; where it cannot be opened and there is somebody else to ask, the reason instead. */

@@ -151,13 +151,15 @@ def test_info_says_what_was_loaded(ask, bundle):
     info = ask("return (await library.load(undefined, { threads: 4 })).info;")["value"]
     assert (info["artifact"], info["package"], info["name"]) == (bundle.digest, bundle.package_digest, "table")
     assert (info["threads"], info["isolated"], info["fault"]) == (1, False, None)
+    (notice,) = info["notices"]
+    assert "4 threads were asked for and 1 is used" in notice and "Cross-Origin-Embedder-Policy" in notice
     assert {field["name"]: field["type"] for field in info["fields"]} == {"colour": "category", "age": "tensor", "weights": "tensor"}
 
 
 def test_an_isolated_page_has_threads(ask, package):
     source = "const model = await library.load(undefined, { threads: 2 }); return [model.info, await model.predict(sent)];"
     info, answer = ask(source, WIRE, isolated=True)["value"]
-    assert (info["threads"], info["isolated"]) == (2, True)
+    assert (info["threads"], info["isolated"], info["notices"]) == (2, True, [])
     same(answer["outputs"], package.predict(WIRE))
 
 
