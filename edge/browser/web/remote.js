@@ -91,7 +91,7 @@ export class Remote {
     const id = this.next++;
     return new Promise((resolve, reject) => {
       const giveUp = () => this.#giveUp(id);
-      this.calls.set(id, { resolve, reject, forget: () => signal?.removeEventListener("abort", giveUp) });
+      this.calls.set(id, { method, sent, signal, resolve, reject, forget: () => signal?.removeEventListener("abort", giveUp) });
       signal?.addEventListener("abort", giveUp, { once: true });
       try {
         this.worker.postMessage({ id, method, sent });
@@ -115,7 +115,18 @@ export class Remote {
     const call = this.calls.get(id);
     if (call === undefined) return;
     call.reject(cancelled());
-    call.timer = setTimeout(() => this.#end(new PortsideError("EngineError", "The model's worker was ended: a call did not return", { reason: "crashed" })), GRACE_MS);
+    call.timer = setTimeout(() => this.#replaced(), GRACE_MS);
+  }
+
+  /** A worker that does not come back from a call that was given up: the calls that waited behind it go to a new one. */
+  #replaced() {
+    const waiting = [...this.calls].filter(([, { timer, method }]) => timer === undefined && method !== "open");
+    for (const [id, call] of waiting) {
+      this.calls.delete(id);
+      call.forget();
+    }
+    this.#end(cancelled());
+    for (const [, { method, sent, signal, resolve, reject }] of waiting) this.#ask(method, sent, signal).then(resolve, reject);
   }
 
   #lost(worker, event) {

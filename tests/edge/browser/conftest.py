@@ -53,9 +53,9 @@ def serve() -> Iterator[Callable[[Path], str]]:
         server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium, one for all tests."""
+    """Headless Chromium, one for a file: Playwright's loop must not outlive it, because other tests have loops of their own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

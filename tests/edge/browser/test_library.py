@@ -311,6 +311,23 @@ def endpoint() -> Iterator[str]:
     server.server_close()
 
 
+BEHIND = """const model = await library.load(undefined, {});
+  const abort = new AbortController();
+  const given = model.run(sent, { signal: abort.signal }).catch((error) => error.toJSON());
+  await new Promise((done) => setTimeout(done, 100));
+  abort.abort();
+  const behind = await model.run(sent);
+  return [await given, Object.keys(behind)];"""
+
+
+def test_a_call_behind_one_that_was_given_up_is_answered(ask, slow):
+    inputs = samples.slow(nodes=3000, width=256).inputs(1)
+    sent = {name: {"dtype": "f32", "shape": list(value.shape), "data": value.ravel().tolist()} for name, value in inputs.items()}
+    given, outputs = ask(BEHIND, sent, folder=slow.path)["value"]
+    assert (given["kind"], given["reason"]) == ("EngineError", "cancelled")
+    assert outputs == [spec.name for spec in slow.signature.outputs]
+
+
 NO_WORKER = """const model = await library.load(undefined, sent.options); await model.predict(sent.wire);
   await model.close(); return model.predict(sent.again ?? sent.wire);"""
 

@@ -183,7 +183,7 @@ def test_figures_come_from_inside_the_page(open_bundle):
     session.run(inputs)
     assert 0 < samples.percentile_ms(50) < (time.perf_counter() - started) * 1000
     assert bench(session, inputs, batches=(1, 4), repeats=1, seconds=0.02).latency.keys() == {1, 4}
-    footprint = session.footprint(inputs, pages=1)
+    footprint = session.footprint(inputs, starts=1)
     assert footprint.cold_start_ms > samples.percentile_ms(50)
     assert footprint.memory_mb > 1
 
