@@ -49,7 +49,7 @@ class Outcome:
         """The exit code that this outcome alone would give."""
         if self.error is not None:
             return code_of(self.error)
-        verdict = self.report.verdict if self.report else "failed"
+        verdict = self.report.verdict if self.report is not None else "failed"
         return {"passed": Exit.DONE, "failed": Exit.NO}.get(verdict, Exit.NOT_ENOUGH_DATA)
 
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> Result:
         progress(f"[{place}/{len(jobs)}] {name} ...")
         outcomes.append(_outcome(name, make, targets, args))
     if args.html:
-        progress(f"page: {write_page([outcome.report for outcome in outcomes if outcome.report], args.html)}")
+        progress(f"page: {write_page([outcome.report for outcome in outcomes if outcome.report is not None], args.html)}")
     return Result([_data(outcome) for outcome in outcomes], _text(outcomes), _worst(outcomes))
 
 
@@ -109,7 +109,7 @@ def _outcome(name: str, make: Callable[[], tuple[Model, Data | None]], targets: 
 
 
 def _data(outcome: Outcome) -> dict[str, Any]:
-    held = outcome.report.to_dict() if outcome.report else outcome.error.to_dict() if outcome.error else {}
+    held = outcome.report.to_dict() if outcome.report is not None else outcome.error.to_dict() if outcome.error else {}
     return {**held, "name": outcome.name, "seconds": round(outcome.seconds, 3), "code": int(outcome.code)}
 
 
@@ -137,13 +137,13 @@ def _details(outcome: Outcome) -> Iterator[str]:
     """A line for everything that is not simply passed."""
     if outcome.error is not None:
         yield str(outcome.error)
-    for target in outcome.report.targets if outcome.report else ():
+    for target in outcome.report.targets if outcome.report is not None else ():
         if target.refused:
             yield f"{target.target} refuses it: {target.refused}"
         for what, found in (("contract", target.golden), ("held out", target.held_out)):
             yield from (f"{target.target}, {what}: {line}" for line in _faults(found))
         yield from (f"{target.target}: {note}" for note in target.notes)
-    for target, why in (outcome.report.absent if outcome.report else {}).items():
+    for target, why in (outcome.report.absent if outcome.report is not None else {}).items():
         yield f"{target} was not asked: {why}"
 
 
