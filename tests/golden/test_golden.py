@@ -80,7 +80,7 @@ def test_version_2_answers_frame_by_frame_as_it_always_did() -> None:
         np.testing.assert_array_equal(found["answer"], expected["answer"])
         np.testing.assert_array_equal(found["held_next"], expected["held_next"])
         state = {"held": found["held_next"]}
-    np.testing.assert_array_equal(package.predict({"frame": frame[None]})["answer"], (frame[None] + 0.5) / 2)
+    np.testing.assert_array_equal(package.predict({"frame": frame[None]})["answer"], (frame[None] + 0.5) / 2)  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 @pytest.mark.parametrize("version", READABLE)
