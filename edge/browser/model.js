@@ -49,6 +49,7 @@ class Model {
 
   /** What a user has, by wire field: codec, door, engine, category names, and who answered. */
   async predict(inputs, { signal } = {}) {
+    if (signal?.aborted) throw new PortsideError("EngineError", "The call was cancelled", { reason: "cancelled" });
     return this.#chain.predict(inputs, signal);
   }
 
