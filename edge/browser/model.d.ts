@@ -176,6 +176,8 @@ export interface Model {
  * @param url the bundle's folder; default: where model.js lies
  */
 export function load(url?: string | URL, options?: LoadOptions): Promise<Model>;
+/** Open the bundle that model.js lies in. An option that is not known is refused, and so is a value of the wrong kind. */
+export function load(options: LoadOptions): Promise<Model>;
 
 export type ErrorKind = "InputError" | "FormatError" | "IntegrityError" | "EngineError" | "UnsupportedError";
 

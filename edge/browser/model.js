@@ -10,6 +10,7 @@
 
 import { Chain } from "./web/chain.js";
 import { PortsideError } from "./web/errors.js";
+import { asked } from "./web/options.js";
 import { Program } from "./web/program.js";
 import { Remote } from "./web/remote.js";
 import { openSource } from "./web/source.js";
@@ -17,11 +18,12 @@ import { openSource } from "./web/source.js";
 export { PortsideError };
 
 /**
- * Open a bundle: audited, its engine started, in a worker.
- * @param {string|URL} [url] the bundle's folder; default: where this file lies
- * @param {import("./model.js").LoadOptions} [options]
+ * Open a bundle: audited, its engine started, in a worker. `load(options)` opens the one that this file lies in.
+ * @param {string|URL|import("./model.js").LoadOptions} [place] the bundle's folder; default: where this file lies
+ * @param {import("./model.js").LoadOptions} [given]
  */
-export async function load(url, options = {}) {
+export async function load(place, given) {
+  const { url, options } = asked(place, given);
   const fetch = options.fetch ?? ((target, init) => globalThis.fetch(target, init));
   const source = await openSource(folder(url), { digest: options.digest, fetch, onprogress: options.onprogress });
   await checkOurs(source);
@@ -68,8 +70,16 @@ class Model {
 
 /** @param {string|URL} [url] */
 function folder(url) {
-  const base = new URL(url ?? ".", url === undefined ? import.meta.url : globalThis.location?.href ?? import.meta.url);
+  const base = address(url ?? ".", url === undefined ? import.meta.url : globalThis.location?.href ?? import.meta.url);
   return base.pathname.endsWith("/") ? base : new URL(`${base.pathname.split("/").pop()}/`, base);
+}
+
+function address(url, base) {
+  try {
+    return new URL(url, base);
+  } catch {
+    throw new PortsideError("InputError", "This is no address of a bundle", { got: String(url), expected: "a folder, for example /models/inspector/" });
+  }
 }
 
 /** The library's own files are those that the bundle was compiled with. They run already: this finds half a copy, not an attacker. */

@@ -11,8 +11,6 @@ import { PortsideError } from "./errors.js";
 import { arrive, decide, observe, policyOf, reasonOf, start } from "./failover.js";
 import { rowsOf } from "./wire.js";
 
-const KINDS = ["endpoint", "cache", "default"];
-const SETTINGS = ["deadline_ms", "reserve_ms", "grace_ms", "breaker", "chain"];
 const REASONS = { cancelled: "deadline", closed: "crashed" };
 
 /** @typedef {{model: string, version: string, target: string, entry: number, reason: string, attempts: string[], time_ms: number, model_ms: number, codec_ms?: number, engine_ms?: number, deadline_ms: number|null, within_deadline: boolean, stale: boolean}} Receipt */
@@ -20,13 +18,12 @@ const REASONS = { cancelled: "deadline", closed: "crashed" };
 export class Chain {
   /**
    * @param {any} artifact @param {{predict: Function, ready?: boolean}|null} local null where the bundle's own model could not be opened
-   * @param {any} settings @param {import("./source.js").Fetch} fetch
+   * @param {any} settings as `options.js` let them pass @param {import("./source.js").Fetch} fetch
    */
   constructor(artifact, local, settings, fetch) {
-    const chain = checked(settings);
     this.artifact = artifact;
     this.local = local;
-    this.entries = [{ kind: "model" }, ...chain.map((link) => entryOf(link, artifact, fetch))];
+    this.entries = [{ kind: "model" }, ...(settings.chain ?? []).map((link) => entryOf(link, artifact, fetch))];
     const { deadline_ms: deadline = null } = settings;
     this.policy = policyOf({
       chain: this.entries.map(({ kind, timeout_ms }) => ({ kind, timeout_ms })), deadline_ms: deadline,
@@ -114,18 +111,6 @@ async function within(until, outer, call) {
     clearTimeout(timer);
     outer?.removeEventListener("abort", stop);
   }
-}
-
-function checked(settings) {
-  const odd = Object.keys(settings).find((key) => !SETTINGS.includes(key));
-  if (odd !== undefined) throw new PortsideError("FormatError", `failover has no setting '${odd}'`, { expected: SETTINGS.join(", ") });
-  const chain = settings.chain ?? [];
-  chain.forEach((link, place) => {
-    const given = Object.keys(link);
-    if (given.length !== 1 || !KINDS.includes(given[0])) throw new PortsideError("FormatError", `Entry ${place} of the failover chain is exactly one of ${KINDS.join(", ")}`, { got: given.join(", ") || "nothing" });
-    if (link.default && place < chain.length - 1) throw new PortsideError("FormatError", "A default always answers, so it must be the last entry of the chain");
-  });
-  return chain;
 }
 
 function entryOf(link, artifact, fetch) {

@@ -50,6 +50,11 @@ const topics = {
     });
   },
 
+  async options(cases) {
+    const { asked } = await library("options.js");
+    return cases.map(({ name, given, expect }) => compared(name, refusalOf(() => asked(...given.map(revived))), expect));
+  },
+
   async state(cases) {
     const { withInitial } = await library("state.js");
     return cases.map(({ name, signature, inputs, expect }) => {
@@ -73,6 +78,22 @@ function kindOf(call) {
   } catch (error) {
     return error.kind;
   }
+}
+
+/** What was refused, in the parts that a reader sees; null where nothing was. */
+function refusalOf(call) {
+  try {
+    call();
+    return null;
+  } catch (error) {
+    return error.kind ? [error.kind, error.what, error.fix ?? null] : String(error);
+  }
+}
+
+/** Absent arguments and functions, which JSON has not. */
+function revived(value) {
+  if (value === "undefined") return undefined;
+  return value?.fetch === "function" ? { ...value, fetch: () => null } : value;
 }
 
 function tensorOf({ dtype, shape, data }) {

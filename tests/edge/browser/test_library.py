@@ -301,6 +301,42 @@ class Server(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+OPTIONS_ONLY = """const model = await library.load({ threads: 2, failover: { chain: [{ default: sent.backup }] } });
+  return [model.info.notices.length, await model.predict(sent.wire)];"""
+
+
+def test_options_alone_open_the_bundle_beside_the_library(ask, package):
+    notices, answer = ask(OPTIONS_ONLY, {"backup": BACKUP, "wire": WIRE})["value"]
+    assert notices == 1
+    same(answer["outputs"], package.predict(WIRE))
+
+
+@pytest.mark.parametrize("given", ["{ thread: 2 }", "undefined, { thread: 2 }", "'../bundle/', { thread: 2 }"])
+def test_an_option_that_is_not_known_is_refused(ask, given):
+    error = ask(f"return library.load({given});")["error"]
+    assert (error["kind"], error["what"], error["fix"]) == ("InputError", "load has no option 'thread'", "Did you mean 'threads'?")
+    assert "threads, worker, digest, failover, fetch, onprogress" in error["expected"]
+
+
+def test_an_address_that_is_none_is_refused(ask):
+    error = ask("return library.load('http://');")["error"]
+    assert (error["kind"], error["what"]) == ("InputError", "This is no address of a bundle")
+
+
+BEFOREHAND = """const model = await library.load(sent.options);
+  const abort = new AbortController(); abort.abort();
+  const given = await model.predict(sent.wire, { signal: abort.signal }).catch((error) => error.toJSON());
+  return [given, await model.predict(sent.wire)];"""
+
+
+@pytest.mark.parametrize("options", [{}, {"worker": False}, {"failover": {"deadline_ms": 5000, "chain": [{"cache": {"ttl_s": 60}}, {"default": BACKUP}]}}])
+def test_a_signal_that_was_aborted_beforehand_ends_the_call_and_no_other(ask, package, options):
+    given, after = ask(BEFOREHAND, {"options": options, "wire": WIRE})["value"]
+    assert (given["kind"], given["reason"]) == ("EngineError", "cancelled")
+    same(after["outputs"], package.predict(WIRE))
+    assert after["receipt"]["attempts"] == []
+
+
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """URL of such a server."""
@@ -314,14 +350,14 @@ def endpoint() -> Iterator[str]:
 BEHIND = """const model = await library.load(undefined, {});
   const abort = new AbortController();
   const given = model.run(sent, { signal: abort.signal }).catch((error) => error.toJSON());
-  await new Promise((done) => setTimeout(done, 100));
+  await new Promise((done) => setTimeout(done, 20));
   abort.abort();
   const behind = await model.run(sent);
   return [await given, Object.keys(behind)];"""
 
 
 def test_a_call_behind_one_that_was_given_up_is_answered(ask, slow):
-    inputs = samples.slow(nodes=3000, width=256).inputs(1)
+    inputs = samples.slow(nodes=3000, width=256).inputs(64)
     sent = {name: {"dtype": "f32", "shape": list(value.shape), "data": value.ravel().tolist()} for name, value in inputs.items()}
     given, outputs = ask(BEHIND, sent, folder=slow.path)["value"]
     assert (given["kind"], given["reason"]) == ("EngineError", "cancelled")

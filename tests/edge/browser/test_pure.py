@@ -165,3 +165,48 @@ def test_state_starts_as_in_python(shape, dtype, initial):
     }
     given = {"x": {"tensor": {"dtype": "f32", "shape": [3], "data": [1, 2, 3]}}}
     replay("state", [{"name": str(shape), "signature": signature.to_dict(), "inputs": given, "expect": expect}])
+
+
+LAST = {"default": {"y": 0}}
+
+
+@pytest.mark.parametrize("given", [
+    [], ["undefined", {}], ["/models/a/"], ["/models/a/", {"threads": 2}], [{"threads": 2}], [None, {"worker": False}], [{"fetch": "function"}],
+    [{"digest": "sha256:" + "0" * 64, "failover": {"deadline_ms": 300, "reserve_ms": 0, "breaker": {"failures": 2}, "chain": [
+        {"endpoint": {"url": "/predict", "timeout_ms": 10}}, {"cache": {"ttl_s": 5, "stale": True}}, LAST]}}],
+])  # fmt: skip
+def test_options_that_load_takes(given):
+    replay("options", [{"name": "taken", "given": given, "expect": None}])
+
+
+@pytest.mark.parametrize(("given", "kind", "what", "fix"), [
+    ([{"thread": 2}], "InputError", "load has no option 'thread'", "Did you mean 'threads'?"),
+    ([{"onProgress": 2}], "InputError", "load has no option 'onProgress'", "Did you mean 'onprogress'?"),
+    ([{"colour": 2}], "InputError", "load has no option 'colour'", None),
+    ([{"threads": "four"}], "InputError", "The option 'threads' of load is wrong", None),
+    ([{"threads": 0}], "InputError", "The option 'threads' of load is wrong", None),
+    ([{"digest": "abc"}], "InputError", "The option 'digest' of load is wrong", None),
+    ([{"threads": 1}, {}], "InputError", "The options of load come after the address of the bundle", None),
+    (["/models/", 4], "InputError", "The options of load are an object", None),
+])  # fmt: skip
+def test_options_that_load_refuses(given, kind, what, fix):
+    replay("options", [{"name": what, "given": given, "expect": [kind, what, fix]}])
+
+
+@pytest.mark.parametrize(("failover", "what", "fix"), [
+    ({"dead_line_ms": 3}, "failover has no setting 'dead_line_ms'", "Did you mean 'deadline_ms'?"),
+    ({"deadline_ms": -1}, "The setting 'deadline_ms' of failover is wrong", None),
+    ({"reserve_ms": 5}, "reserve_ms and grace_ms need a deadline_ms", None),
+    ({"deadline_ms": 5, "reserve_ms": 5}, "reserve_ms must be below deadline_ms", None),
+    ({"breaker": {"failure": 1}}, "failover.breaker has no setting 'failure'", "Did you mean 'failures'?"),
+    ({"chain": {}}, "The setting 'chain' of failover is wrong", None),
+    ({"chain": [{"defaults": {}}]}, "Entry 0 of the failover chain is exactly one of endpoint, cache, default", "Did you mean 'default'?"),
+    ({"chain": [7]}, "Entry 0 of the failover chain is exactly one of endpoint, cache, default", None),
+    ({"chain": [LAST, {"cache": {"ttl_s": 1}}]}, "A default always answers, so it must be the last entry of the chain", None),
+    ({"chain": [{"cache": {"ttl": 1}}]}, "cache of the failover chain has no setting 'ttl'", "Did you mean 'ttl_s'?"),
+    ({"chain": [{"cache": {}}]}, "cache of the failover chain lacks 'ttl_s'", None),
+    ({"chain": [{"endpoint": {"url": "/x"}}]}, "endpoint of the failover chain lacks 'timeout_ms'", None),
+    ({"chain": [{"endpoint": "/x"}]}, "The endpoint of the failover chain is an object", None),
+])  # fmt: skip
+def test_failover_that_load_refuses(failover, what, fix):
+    replay("options", [{"name": what, "given": [{"failover": failover}], "expect": ["FormatError", what, fix]}])
