@@ -170,7 +170,7 @@ export class Gate {
 
   #isOneRow(shape) {
     const row = this.spec.shape.filter((_, axis) => axis !== this.spec.batch_axis);
-    if (!row.length || row.length === this.spec.shape.length || row.length !== shape.length) return false;
+    if (row.length === this.spec.shape.length || row.length !== shape.length) return false;
     return row.every((size, axis) => typeof size === "string" || size === shape[axis]);
   }
 }

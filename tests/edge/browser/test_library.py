@@ -147,6 +147,13 @@ def test_what_is_refused_names_field_and_row(ask):
     assert (error["kind"], error["field"]) == ("InputError", "colours")
 
 
+@pytest.mark.parametrize("wire", [{"age": 41}, {"weights": [0.5, -1]}])
+def test_one_value_without_its_batch_is_told_so(ask, wire):
+    error = ask(PREDICT, {"options": {}, "wire": {**WIRE, **wire}})["error"]
+    assert (error["kind"], error["field"], error["row"]) == ("InputError", *wire, None)
+    assert error["fix"] == "An input is a batch: put this one row in a list."
+
+
 def test_info_says_what_was_loaded(ask, bundle):
     info = ask("return (await library.load(undefined, { threads: 4 })).info;")["value"]
     assert (info["artifact"], info["package"], info["name"]) == (bundle.digest, bundle.package_digest, "table")
@@ -329,7 +336,9 @@ BEFOREHAND = """const model = await library.load(sent.options);
   return [given, await model.predict(sent.wire)];"""
 
 
-@pytest.mark.parametrize("options", [{}, {"worker": False}, {"failover": {"deadline_ms": 5000, "chain": [{"cache": {"ttl_s": 60}}, {"default": BACKUP}]}}])
+@pytest.mark.parametrize("options", [
+    {}, {"worker": False}, {"failover": {"deadline_ms": 5000, "chain": [{"cache": {"ttl_s": 60}}, {"default": BACKUP}]}},
+])  # fmt: skip
 def test_a_signal_that_was_aborted_beforehand_ends_the_call_and_no_other(ask, package, options):
     given, after = ask(BEFOREHAND, {"options": options, "wire": WIRE})["value"]
     assert (given["kind"], given["reason"]) == ("EngineError", "cancelled")

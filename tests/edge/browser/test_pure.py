@@ -171,7 +171,8 @@ LAST = {"default": {"y": 0}}
 
 
 @pytest.mark.parametrize("given", [
-    [], ["undefined", {}], ["/models/a/"], ["/models/a/", {"threads": 2}], [{"threads": 2}], [None, {"worker": False}], [{"fetch": "function"}],
+    [], ["undefined", {}], ["/models/a/"], ["/models/a/", {"threads": 2}], [{"threads": 2}], [None, {"worker": False}],
+    [{"fetch": "function"}],
     [{"digest": "sha256:" + "0" * 64, "failover": {"deadline_ms": 300, "reserve_ms": 0, "breaker": {"failures": 2}, "chain": [
         {"endpoint": {"url": "/predict", "timeout_ms": 10}}, {"cache": {"ttl_s": 5, "stale": True}}, LAST]}}],
 ])  # fmt: skip
