@@ -5,6 +5,7 @@ BIN := .venv/bin
 STAMPS := .make
 WORKERS ?= 2
 EFFORT ?= full
+WEB ?=
 SLOW := slow or load or fuzz or chaos or browser
 
 # One thread per engine: tests run in $(WORKERS) processes, and spinning engine threads are ruinous on shared cores.
@@ -51,8 +52,8 @@ docs: $(STAMPS)/installed  ## Check the links of the documentation and run its s
 bench: $(STAMPS)/installed $(STAMPS)/engine browser  ## Measure Portside beside the bare engines and the bare exporter.
 	$(BIN)/python benchmarks/run.py
 
-web: $(STAMPS)/installed $(STAMPS)/engine browser  ## Open demo pages of real models that run in the browser: draw, type, fill in.
-	$(BIN)/python examples/browser/run.py
+web: $(STAMPS)/installed $(STAMPS)/engine browser  ## Open demo pages of real models in the browser: draw, type, fill in (WEB=--no-open prints the address only).
+	$(BIN)/python examples/browser/run.py $(WEB)
 
 engine: $(STAMPS)/engine  ## Fetch the browser's engine at its pinned version and compare it with its digests (needs the npm registry).
 

@@ -1,7 +1,7 @@
 """Real models in your browser, with nothing behind them but files: packed, compiled, proven in a Chromium, then served.
 
     python examples/browser/run.py             # what `make web` runs
-    python examples/browser/run.py --no-open   # print the address only
+    python examples/browser/run.py --no-open   # print the address only; make web WEB=--no-open
     python examples/browser/run.py --once      # make the bundles and leave
 
 Everything lands in `out/web/`: one folder per model, each a web site of its own, and a page that links them. A second run reuses
@@ -85,9 +85,9 @@ def index(made: list[demos.Demo], out: Path) -> None:
 def main() -> None:
     """Make what is missing, then serve it."""
     parser = argparse.ArgumentParser(description="Real models in your browser.")
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--only", nargs="*", default=None, help="names of demos")
-    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for packages and bundles (default: out/web in the clone)")
+    parser.add_argument("--only", nargs="+", choices=[demo.name for demo in demos.demos()], help="only these demos")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one); the address has a random prefix")
     parser.add_argument("--no-open", action="store_true", help="print the address only")
     parser.add_argument("--once", action="store_true", help="make the bundles and leave")
     args = parser.parse_args()

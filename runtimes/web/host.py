@@ -5,7 +5,8 @@
     /<token>/calls/<n>     GET: what a call sends; POST: what it answers
 
 A path is looked up among known names, never joined to a folder, so there is nothing to traverse. The token is not to be guessed
-by other users of the machine, and a request under another host name (DNS rebinding) is refused.
+by other users of the machine, and a request under another host name (DNS rebinding) is refused. A mount that people look at
+(`pages`) leads from its folders to their index.html.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ POLICY = (
 )
 """The strictest policy that a bundle must live under."""
 ISOLATED: Mapping[str, str] = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+NAMES = ("127.0.0.1", "localhost")
+"""The only host names that are answered."""
+HTTP = 80
+"""The port that browsers leave out."""
 _CHUNK = 1 << 20
+_LOST = b"There is nothing here. Open the address that was printed: its first part is random, so that nobody guesses it.\n"
 
 
 class Mount:
@@ -39,18 +45,25 @@ class Mount:
     Args:
         files: path below the mount -> file.
         isolated: send the headers without which a page has no threads.
+        pages: a folder leads to the index.html in it, and the mount itself to the bundle's.
 
     Attributes:
         absent: files of the bundle that were asked for and are not there.
     """
 
-    def __init__(self, files: Mapping[str, Path], isolated: bool) -> None:
+    def __init__(self, files: Mapping[str, Path], isolated: bool, pages: bool = False) -> None:
         self.token = secrets.token_urlsafe(16)
         self.files = dict(files)
         self.headers = ISOLATED if isolated else {}
+        self.pages = pages
         self.absent: set[str] = set()
         self._calls: dict[str, bytes] = {}
         self._answers: dict[str, bytes] = {}
+
+    def page(self, folder: str) -> str | None:
+        """The path of a folder's page, where this mount leads there."""
+        name = f"{folder.strip('/') or 'bundle'}/index.html"
+        return name if self.pages and name in self.files else None
 
     def offer(self, call: str, frame: bytes) -> None:
         """Have `frame` ready for the page to fetch."""
@@ -87,15 +100,17 @@ class Host:
         self._mounts: dict[str, Mount] = {}
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.host = self
-        self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        port = self._server.server_address[1]
+        self.origin = f"http://127.0.0.1:{port}"
+        self.names = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == HTTP else set())
         self._thread = threading.Thread(target=self._server.serve_forever, name="portside-host", daemon=True)
         self._thread.start()
 
-    def mount(self, folder: Path, names: Iterable[str], isolated: bool = False) -> Mount:
+    def mount(self, folder: Path, names: Iterable[str], isolated: bool = False, pages: bool = False) -> Mount:
         """Serve these files of `folder` as a bundle, beside the page that drives it."""
         bundle = {f"bundle/{name}": folder / name for name in names}
         page = {f"page/{file.name}": file for file in PAGE.iterdir() if file.suffix in TYPES}
-        mount = Mount({**bundle, **page}, isolated)
+        mount = Mount({**bundle, **page}, isolated, pages)
         self._mounts[mount.token] = mount
         return mount
 
@@ -136,14 +151,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """A file, or what a call sends."""
         mount, path = self._mount()
-        if mount is not None and path.startswith("calls/") and (frame := mount.offered(path)) is not None:
+        if mount is None:
+            self._refuse(404, _LOST)
+        elif path.startswith("calls/") and (frame := mount.offered(path)) is not None:
             self._send(mount, "application/octet-stream", frame)
-        elif mount is not None and (file := mount.files.get(path)) is not None and file.is_file():
+        elif (file := mount.files.get(path)) is not None and file.is_file():
             self._send_file(mount, file)
+        elif (page := mount.page(path)) is not None:
+            self._lead(f"/{mount.token}/{page}")
         else:
-            if mount is not None and path.startswith("bundle/"):
+            if path.startswith("bundle/"):
                 mount.absent.add(path.removeprefix("bundle/"))
             self._refuse(404)
+
+    def do_HEAD(self) -> None:
+        """The headers of GET; what writes a body leaves it out."""
+        self.do_GET()
 
     def do_POST(self) -> None:
         """What a call answers."""
@@ -157,19 +180,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _mount(self) -> tuple[Mount | None, str]:
         """The mount that is asked for and the path below it; the query is for the page alone."""
         host = cast("_Server", self.server).host
-        if self.headers.get("Host") != host.origin.removeprefix("http://"):
+        if self.headers.get("Host", "").lower() not in host.names:
             return None, ""
         token, _, path = self.path.partition("?")[0].removeprefix("/").partition("/")
         return host.found(token), path
 
     def _send(self, mount: Mount, kind: str, body: bytes) -> None:
         self._head(mount, kind, len(body))
-        self.wfile.write(body)
+        self._write(body)
 
     def _send_file(self, mount: Mount, file: Path) -> None:
         with file.open("rb") as handle:
             self._head(mount, TYPES.get(file.suffix, "application/octet-stream"), file.stat().st_size)
-            while chunk := handle.read(_CHUNK):
+            while self.command != "HEAD" and (chunk := handle.read(_CHUNK)):
                 self.wfile.write(chunk)
 
     def _head(self, mount: Mount, kind: str, size: int) -> None:
@@ -180,10 +203,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _refuse(self, status: int) -> None:
-        self.send_response(status)
+    def _lead(self, path: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", path)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _refuse(self, status: int, why: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(why)))
+        self.end_headers()
+        self._write(why)
+
+    def _write(self, body: bytes) -> None:
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
         """Nothing is logged."""

@@ -17,13 +17,17 @@ EXAMPLE = """
   portside compile model/ --target wasm --out dist/
   portside preview dist/                     the demo page, in your browser
   portside preview dist/ --port 8000 --no-open
+
+The address ends in a random prefix and the bundle, http://127.0.0.1:PORT/PREFIX/bundle/index.html: other users of this machine
+cannot guess it, and it is another one each time. Only 127.0.0.1 and localhost are answered. For a fixed address, or for other
+machines, copy the folder to any static web server.
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The bundle and where to serve it."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder that `portside compile --target wasm` wrote")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one); the address has a random prefix")
     parser.add_argument("--no-open", action="store_true", help="print the address only")
 
 
@@ -58,7 +62,7 @@ def begin(port: int) -> Host:
 
 def address(host: Host, folder: Path, names: Iterable[str], page: str = "index.html") -> str:
     """Serve these files of `folder`, and return the address of `page` among them."""
-    mount = host.mount(folder, (*names, DESCRIPTION), isolated=True)
+    mount = host.mount(folder, (*names, DESCRIPTION), isolated=True, pages=True)
     return host.url(mount, f"bundle/{page}")
 
 

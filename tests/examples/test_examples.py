@@ -32,6 +32,12 @@ def test_the_factory_story_ends_with_every_request_answered(tmp_path):
     assert "'reason': 'deadline'" in done.stdout and "'reason': 'primary'" in done.stdout
 
 
+def test_the_demo_pages_explain_their_options():
+    said = run("examples/browser/run.py", "--help", timeout=120).stdout
+    assert all(words in said for words in ("out/web in the", "random prefix", "address only", "{garments,loans,sentences}"))
+    assert "invalid choice: 'loan'" in run("examples/browser/run.py", "--only", "loan", timeout=120).stderr
+
+
 @pytest.mark.browser
 @pytest.mark.timeout(5400)
 def test_the_zoo_is_proven_on_every_target(effort):

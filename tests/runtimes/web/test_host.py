@@ -79,9 +79,51 @@ def test_a_mount_needs_its_token_and_ends(host, folder):
     assert ask(host, f"/{mount.token}/bundle/model.js")[0] == 404
 
 
-def test_another_host_name_is_refused(host, folder):
+def test_only_this_machines_names_are_answered(host, folder):
+    """Another name that resolves to this machine (DNS rebinding) gets nothing, nor does another port."""
     mount = host.mount(folder, NAMES)
-    assert ask(host, f"/{mount.token}/bundle/model.js", headers={"Host": "evil.example"})[0] == 404
+    port = host.origin.rpartition(":")[2]
+    for name in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}"):
+        assert ask(host, f"/{mount.token}/bundle/model.js", headers={"Host": name})[0] == 200
+    for name in ("evil.example", f"evil.example:{port}", "127.0.0.1", "localhost:1", f"localhost.evil.example:{port}", ""):
+        assert ask(host, f"/{mount.token}/bundle/model.js", headers={"Host": name})[0] == 404
+        assert ask(host, f"/{mount.token}/", headers={"Host": name})[0] == 404
+    mount.offer("calls/0", b"")
+    assert ask(host, f"/{mount.token}/calls/0", "POST", b"x", headers={"Host": "evil.example"})[0] == 404
+
+
+def test_a_head_has_the_headers_and_no_body(host, folder):
+    mount = host.mount(folder, NAMES)
+    for path in (f"/{mount.token}/bundle/model.js", f"/{mount.token}/bundle/absent.js", "/"):
+        got, head = ask(host, path), ask(host, path, "HEAD")
+        drop = {"Date", "Server"}
+        assert head[0] == got[0]
+        assert {name: value for name, value in head[1].items() if name not in drop} == {
+            name: value for name, value in got[1].items() if name not in drop
+        }
+        assert head[2] == b""
+
+
+def test_a_folder_of_pages_leads_to_its_page(host, folder):
+    (folder / "digits").mkdir()
+    (folder / "digits" / "index.html").write_text("digits")
+    plain, pages = host.mount(folder, NAMES), host.mount(folder, (*NAMES, "digits/index.html"), pages=True)
+    first = f"/{pages.token}/bundle/index.html"
+    leads = {"": first, "/": first, "/bundle": first, "/bundle/": first, "/bundle/digits": f"/{pages.token}/bundle/digits/index.html"}
+    for path, place in leads.items():
+        status, headers, _ = ask(host, f"/{pages.token}{path}")
+        assert (status, headers["Location"]) == (302, place)
+        assert ask(host, f"/{plain.token}{path}")[0] == 404
+    assert ask(host, f"/{pages.token}/bundle/engine/")[0] == 404
+    assert ask(host, f"/{pages.token}//evil.example/")[0] == 404
+
+
+def test_without_its_prefix_nothing_is_told_but_what_is_missing(host, folder):
+    mount = host.mount(folder, NAMES, pages=True)
+    status, headers, body = ask(host, "/")
+    assert (status, headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+    assert b"Open the address that was printed" in body
+    assert mount.token.encode() not in body
 
 
 def test_only_an_isolated_mount_has_the_headers_of_threads(host, folder):

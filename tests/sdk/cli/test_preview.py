@@ -73,11 +73,24 @@ def test_it_serves_the_bundle_with_types_and_isolation_until_ctrl_c(bundle: Path
 def test_it_serves_nothing_but_the_files_of_the_bundle(bundle: Path) -> None:
     with serving(bundle) as (_, url):
         (bundle / "later.txt").write_text("not listed")
-        for name in ("later.txt", "../dist/index.html", "%2e%2e/sums/manifest.json", ""):
+        for name in ("later.txt", "../dist/index.html", "%2e%2e/sums/manifest.json", "engine/"):
             with pytest.raises(HTTPError) as error:
                 urlopen(url.replace("index.html", name)).read()
             error.value.close()
             assert error.value.code == 404
+
+
+def test_the_prefix_alone_leads_to_the_page(bundle: Path) -> None:
+    with serving(bundle) as (_, url):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{22}/bundle/index\.html", url)
+        for part in ("bundle/index.html", "index.html"):
+            with urlopen(url.removesuffix(part)) as answer:
+                assert (answer.url, answer.read()) == (url, (bundle / "index.html").read_bytes())
+
+
+def test_help_explains_the_address(portside: Run) -> None:
+    said = portside("preview", "--help")
+    assert "http://127.0.0.1:PORT/PREFIX/bundle/index.html" in said.out
 
 
 def test_a_port_of_ones_choice(bundle: Path) -> None:
