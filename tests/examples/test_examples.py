@@ -33,8 +33,8 @@ def test_the_factory_story_ends_with_every_request_answered(tmp_path):
 
 
 def test_the_demo_pages_explain_their_options():
-    said = run("examples/browser/run.py", "--help", timeout=120).stdout
-    assert all(words in said for words in ("out/web in the", "random prefix", "address only", "{garments,loans,sentences}"))
+    said = " ".join(run("examples/browser/run.py", "--help", timeout=120).stdout.split())
+    assert all(words in said for words in ("out/web in the clone", "random prefix", "address only", "{garments,loans,sentences}"))
     assert "invalid choice: 'loan'" in run("examples/browser/run.py", "--only", "loan", timeout=120).stderr
 
 
