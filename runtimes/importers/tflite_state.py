@@ -8,7 +8,7 @@ initial value. Weights, operators and their order stay as they are.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,11 +91,25 @@ def read_model(data: bytes) -> Any:
         raise FormatError("This is not a .tflite file", got=ascii(data[4:8]), expected=ascii(IDENTIFIER))
     try:
         model = schema.ModelT.InitFromPackedBuf(bytearray(data), 0)
+        missing = [place for graph in model.subgraphs or () for place in _missing(graph)]
     except DAMAGE as error:
         raise FormatError(f"The .tflite file is damaged: {error}") from error
     if not model.subgraphs or not model.operatorCodes or not model.buffers:
         raise FormatError("The .tflite file holds no graph")
+    if missing:
+        raise FormatError("The .tflite file is damaged: a graph names a tensor that it does not have", got=missing[0])
     return model
+
+
+def _missing(graph: Any) -> Iterator[int]:
+    """Tensors that a graph reads or writes and does not have: the interpreter ends the process over some of them.
+
+    Only an operator's input may be -1, which says that it is left out.
+    """
+    operators = graph.operators or ()
+    always = [graph.inputs, graph.outputs, *(operator.outputs for operator in operators)]
+    for least, lists in ((0, always), (-1, [operator.inputs for operator in operators])):
+        yield from (int(place) for places in lists for place in _places(places) if not least <= place < len(graph.tensors))
 
 
 def write_model(model: Any) -> bytes:

@@ -172,7 +172,9 @@ def test_memory_without_a_start_is_refused() -> None:
 
 def test_memory_whose_start_is_computed_is_refused() -> None:
     def change(model: Any) -> None:
-        model.subgraphs[1].operators.insert(0, _operator(model, 0, "RESHAPE"))
+        computed = _operator(model, 0, "RESHAPE")
+        computed.inputs, computed.outputs = [0, 0], [0]
+        model.subgraphs[1].operators.insert(0, computed)
 
     with pytest.raises(UnsupportedError, match="computes the start"):
         lift(_changed(change))
@@ -183,6 +185,22 @@ def test_a_file_that_names_what_it_lacks_is_damaged() -> None:
         _operator(model, 0, "CALL_ONCE").builtinOptions.initSubgraphIndex = 7
 
     with pytest.raises(FormatError, match="damaged"):
+        lift(_changed(change))
+
+
+@pytest.mark.parametrize("place", [-1, -5, 10**6, 2**31 - 1])
+@pytest.mark.parametrize("where", ["inputs", "outputs", "made", "read"])
+def test_a_graph_that_names_a_tensor_it_lacks_is_damaged_before_an_interpreter_dies_of_it(where: str, place: int) -> None:
+    def change(model: Any) -> None:
+        graph = model.subgraphs[0]
+        holder = graph if where in ("inputs", "outputs") else graph.operators[-1]
+        side = {"made": "outputs", "read": "inputs"}.get(where, where)
+        setattr(holder, side, [place, *getattr(holder, side)[1:]])
+
+    if where == "read" and place == -1:  # an input that an operator does without
+        assert read_model(_changed(change))
+        return
+    with pytest.raises(FormatError, match="a tensor that it does not have"):
         lift(_changed(change))
 
 
