@@ -22,6 +22,18 @@ from .timing import Footprint, Samples
 GROUP = "portside.runtimes"
 
 
+class Missing(str):
+    """What is not installed, where pip does not bring it: `fix` says what does."""
+
+    fix: str
+
+    def __new__(cls, what: str, fix: str) -> Missing:
+        """Text, with the way out."""
+        made = super().__new__(cls, what)
+        made.fix = fix
+        return made
+
+
 class Cancel:
     """A flag that one thread sets and a running session obeys between two nodes.
 
@@ -166,7 +178,10 @@ class Runtime(Protocol):
     extra: ClassVar[str]
 
     def missing(self) -> str | None:
-        """None when the target works here, otherwise the name of what is not installed (the extra says how to get it)."""
+        """None when the target works here, otherwise the name of what is not installed.
+
+        The extra says how to get it, unless the answer is a `Missing` with a fix of its own.
+        """
         ...
 
     def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:
@@ -178,6 +193,17 @@ class Runtime(Protocol):
 
     def load(self, artifact: Path, options: LoadOptions) -> Session:
         """Open a compiled artifact. The caller has audited its files."""
+        ...
+
+
+@runtime_checkable
+class CompiledElsewhere(Protocol):
+    """What a runtime offers whose artifacts can be loaded on a device that cannot compile them."""
+
+    compile_extra: ClassVar[str]
+
+    def missing_to_compile(self) -> str | None:
+        """None when artifacts can be made here too, otherwise the name of what is not installed."""
         ...
 
 
@@ -201,7 +227,26 @@ def runtime(name: str) -> Runtime:
     raise UnsupportedError("There is no such target", got=name, expected=", ".join(known), fix="Run: portside doctor")
 
 
+def lack(found: Runtime) -> MissingExtraError | None:
+    """What keeps a target from working here, with the command that enables it; None where nothing does."""
+    return _lacking(f"The target {found.name}", found.missing(), found.extra)
+
+
+def compile_lack(found: Runtime) -> MissingExtraError | None:
+    """What keeps a target from being compiled for here; None where nothing does."""
+    if isinstance(found, CompiledElsewhere):
+        return _lacking(f"Compiling for {found.name}", found.missing_to_compile(), found.compile_extra)
+    return lack(found)
+
+
+def _lacking(what: str, missing: str | None, extra: str) -> MissingExtraError | None:
+    if missing is None:
+        return None
+    fix = missing.fix if isinstance(missing, Missing) else None
+    return MissingExtraError(f"{what} needs what is not installed here", got=f"no {missing}", extra=extra, fix=fix)
+
+
 def _usable(found: Runtime) -> Runtime:
-    if (missing := found.missing()) is not None:
-        raise MissingExtraError(f"The target {found.name} needs what is not installed here", got=missing, extra=found.extra)
+    if (error := lack(found)) is not None:
+        raise error
     return found

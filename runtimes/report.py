@@ -99,7 +99,9 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """ "passed", "failed" or "not enough data". Where all targets were asked, one that refuses the package by name says
-        nothing about the others; where none is left, the package failed."""
+        nothing about the others; where none is left, or none could be asked here, the package failed."""
+        if not self.targets:
+            return "failed"
         asked = [target for target in self.targets if self.required or not target.refused]
         return combine([target.verdict for target in asked or self.targets])
 

@@ -56,7 +56,7 @@ def _overview(report: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _report(report: Mapping[str, Any]) -> list[str]:
-    absent = [f"{_text(name)} was not asked: {_text(why)}." for name, why in report["absent"].items()]
+    absent = [f"{_text(name)} was not asked: {_text(why.rstrip('.'))}." for name, why in report["absent"].items()]
     return [
         f"<p><code>{_text(report['package'])}</code></p>", side_by_side(report["targets"]),
         *(f"<p class=note>{line}</p>" for line in absent), *(_target(target) for target in report["targets"]),

@@ -6,6 +6,7 @@ with a signature per size, in a process of its own; nothing in the artifact depe
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +24,7 @@ class TfliteEdge:
 
     name: ClassVar[str] = "tflite"
     extra: ClassVar[str] = "tflite"
+    compile_extra: ClassVar[str] = "tflite-compile"
 
     def missing(self) -> str | None:
         """None when artifacts can be loaded here, otherwise what is not installed. Compiling needs more: the extra `tflite-compile`."""
@@ -32,6 +34,13 @@ class TfliteEdge:
             return "ai-edge-litert"
         numpy = version_of("numpy") or ""
         return None if numpy.startswith("1.") else f"numpy<2 beside tflite-runtime (numpy is {numpy}), or ai-edge-litert"
+
+    def missing_to_compile(self) -> str | None:
+        """None when packages can be lowered here, otherwise what is not installed. A native `.tflite` file needs only onnx."""
+        from .tflite.lowering import PYTHON  # nothing of the target is loaded before it is asked for
+
+        names = ("onnx", "onnxruntime") if os.environ.get(PYTHON) else ("onnx", "onnxruntime", "torch", "litert_torch")
+        return self.missing() or next((name for name in names if find_spec(name) is None), None)
 
     def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:
         """Lower the package into `out`.
@@ -45,7 +54,7 @@ class TfliteEdge:
             EngineError: the converter died, ran out of time, or made another answer.
         """
         if find_spec("onnx") is None:
-            raise MissingExtraError("Compiling for tflite needs what is not installed here", got="no onnx", extra=f"{self.extra}-compile")
+            raise MissingExtraError("Compiling for tflite needs what is not installed here", got="no onnx", extra=self.compile_extra)
         from .tflite.compiling import compile_package  # onnx is loaded by compile alone
 
         return compile_package(package, self.name, options, out)

@@ -17,7 +17,7 @@ from ..sdk.core.errors import MissingExtraError, PortsideError, StoreError, Unsu
 from ..sdk.core.package import Package
 from ..sdk.store import Store
 from .artifact import Artifact
-from .base import CompileOptions, LoadOptions, Runtime, Session, installed, runtime
+from .base import CompileOptions, LoadOptions, Session, installed, lack, runtime
 from .bench import Timings, bench, golden
 from .evaluate import answers
 from .fidelity import Fidelity, check
@@ -35,7 +35,8 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
     Args:
         subject: an artifact, a package, or the folder of either.
         data: held-out rows: flips against the float program, and metrics where there are labels.
-        targets: for a package: "all" that work here, or names. Each is compiled into a temporary folder.
+        targets: for a package: "all" that work here, or names. Each is compiled into a temporary folder. Targets that do not
+            work here are listed as absent; where none does, the verdict is "failed".
         package: where an artifact came from; without it `data` only gives metrics.
         trust: host stages may run.
         measured: also measure latency, cold start and memory of every target, a few seconds each.
@@ -46,7 +47,8 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
     Raises:
         FormatError, IntegrityError: not an artifact or package, altered, or without a contract.
         TrustError: host stages would have to run.
-        UnsupportedError: a target that does not exist or does not work here.
+        UnsupportedError: a target that does not exist.
+        MissingExtraError: a target that was named and does not work here.
     """
     held = opened(subject, trust)
     if isinstance(held, Artifact):
@@ -54,6 +56,8 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
         return Report(held.name, held.package_digest, (job.artifact(held),))
     held.require_trust()
     names, absent = _targets(held, targets)
+    for name in names:
+        runtime(name)
     job = Job(contract_of(held), data, held, held.trusted, measured)
     try:
         with tempfile.TemporaryDirectory(prefix="portside-verify-") as folder:
@@ -70,14 +74,11 @@ def _targets(package: Package, targets: str | Sequence[str]) -> tuple[list[str],
     """Targets to ask, and those that are left out because they do not work here, each with its reason."""
     if targets != "all":
         return [targets] if isinstance(targets, str) else list(targets), {}
-    present = {name: kind().missing() for name, kind in sorted(installed().items()) if name != Reference.name}
-    allowed = [name for name in present if all(not stage.only or name in stage.only for stage in package.content.stages)]
-    usable = [name for name in allowed if present[name] is None]
-    if not usable:
-        raise UnsupportedError("No target of this package works here", expected=", ".join(allowed) or "none", fix="Run: portside doctor")
-    absent = {name: f"it needs {present[name]}, which is not installed here" for name in allowed if present[name] is not None}
-    only = {stage.note or "a stage is restricted" for stage in package.content.stages if stage.only}
-    return usable, absent | {name: "; ".join(sorted(only)) for name in present if name not in allowed}
+    lacks = {name: lack(kind()) for name, kind in sorted(installed().items()) if name != Reference.name}
+    allowed = [name for name in lacks if all(not stage.only or name in stage.only for stage in package.content.stages)]
+    only = "; ".join(sorted({stage.note or "a stage is restricted" for stage in package.content.stages if stage.only}))
+    absent = {name: str(error) if name in allowed else only for name, error in lacks.items() if error or name not in allowed}
+    return [name for name in allowed if name not in absent], absent
 
 
 @dataclass
@@ -104,10 +105,8 @@ class Job:
 
         A device that runs a target need not be able to compile for it.
         """
-        chosen = runtime(target)
-        _check_present(chosen, target)
         try:
-            artifact = chosen.compile(package, CompileOptions(), folder)
+            artifact = runtime(target).compile(package, CompileOptions(), folder)
         except UnsupportedError as error:
             return TargetReport(target, Fidelity(), refused=str(error))
         except MissingExtraError as error:
@@ -142,11 +141,6 @@ class Job:
 
     def _timings(self, artifact: Artifact) -> Timings:
         return bench(artifact, golden(self.contract), batches=(1,), repeats=3, seconds=0.3, trust=self.trust)
-
-
-def _check_present(chosen: Runtime, target: str) -> None:
-    if missing := chosen.missing():
-        raise UnsupportedError(f"The target {target} does not work here", got=f"missing {missing}", fix="Run: portside doctor")
 
 
 def _evidence(artifact: Artifact, package: Package | None) -> tuple[Data | None, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from ..sdk.core.errors import FormatError
 from ..sdk.core.package import Package
 from .artifact import Artifact, read_artifact
-from .base import CompileOptions, LoadOptions, Session
+from .base import CompileOptions, LoadOptions, Missing, Session
 
 
 class WasmWeb:
@@ -29,7 +29,7 @@ class WasmWeb:
         if (module := next((name for name in ("onnx", "playwright") if find_spec(name) is None), None)) is not None:
             return module
         if absent := pinned().missing():
-            return f"the browser's engine, {', '.join(absent)}. {FETCH}"
+            return Missing(f"engine of the browser ({', '.join(absent)})", FETCH)
         return missing_chromium()
 
     def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:

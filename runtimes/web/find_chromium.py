@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ...sdk.core.errors import UnsupportedError
+from ..base import Missing
 
 VARIABLE = "PORTSIDE_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "chrome")
@@ -32,12 +33,13 @@ def find() -> Path | None:
     return None
 
 
-def missing() -> str | None:
-    """None when there is a Chromium, otherwise what to do about it."""
+def missing() -> Missing | None:
+    """None when there is a Chromium, otherwise that, with what to do about it."""
     try:
         find()
     except UnsupportedError as error:
-        return f"a Chromium to prove bundles in ({error})"
+        named = f" (${VARIABLE} is {error.got}, which is no program)" if error.got else ""
+        return Missing(f"Chromium to prove bundles in{named}", INSTALL)
     return None
 
 

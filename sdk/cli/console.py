@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TextIO
 
-COLOURS = {"passed": "32", "yes": "32", "failed": "31", "no": "31", "not enough data": "33", "error": "31", "refused": "33"}
+COLOURS = {
+    "passed": "32", "yes": "32", "failed": "31", "no": "31", "error": "31",
+    "not enough data": "33", "refused": "33", "not asked": "33", "runs, cannot compile": "33",
+}  # fmt: skip
 
 _NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?(%|x|ms|us|s|B|[KMG]iB))?")
 

@@ -13,12 +13,14 @@ from importlib.metadata import PackageNotFoundError, entry_points, requires, ver
 from pathlib import Path
 from typing import Any
 
-from ...runtimes.base import GROUP
+from ...runtimes.base import GROUP, Runtime, compile_lack, lack
 from .console import Exit, Result, fields, table
 
 EXAMPLE = """
   portside doctor                       everything
-  portside doctor --target onnx-cpu     exit code 1 where that target does not work here; for scripts
+  portside doctor --target onnx-cpu     exit code 1 where that target does not run here; for scripts
+
+  A device runs what a build machine compiled: there a target may say "runs, cannot compile", with what compiling lacks.
 """
 _REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)(?:\[(?P<extras>[^\]]*)\])?(?P<bounds>[^;]*)(?:;(?P<marker>.*))?$")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([\w.-]+)['\"]")
@@ -31,22 +33,27 @@ class Finding:
 
     Attributes:
         name: of the target or extra.
-        lacks: what is missing, empty when it works.
+        lacks: what is missing, empty when nothing is.
         fix: the command that enables it.
+        runs: a target whose artifacts can be loaded, although compiling for it lacks something.
     """
 
     name: str
     lacks: str = ""
     fix: str = ""
+    runs: bool = False
 
     @property
     def works(self) -> bool:
-        """Nothing is missing."""
-        return not self.lacks
+        """Nothing is missing to run it."""
+        return self.runs or not self.lacks
+
+    def __str__(self) -> str:
+        return "runs, cannot compile" if self.runs else "no" if self.lacks else "yes"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"name": self.name, "works": self.works, "lacks": self.lacks or None, "fix": self.fix or None}
+        return {"name": self.name, "works": self.works, "compiles": not self.lacks, "lacks": self.lacks or None, "fix": self.fix or None}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,11 +101,15 @@ def check_extras(requirements: Iterable[str]) -> list[Finding]:
 
 def _target(entry: Any) -> Finding:
     try:
-        fix = entry.load()().missing()
+        found: Runtime = entry.load()()
+        stops, halves = lack(found), compile_lack(found)
     except ImportError as error:  # its engine is not installed: that is the answer
         lacks = error.name or str(error)
         return Finding(entry.name, lacks, f"pip install {_offering(lacks)}")
-    return Finding(entry.name, "an extra" if fix else "", (fix or "").removeprefix("Run: "))
+    error = stops or halves
+    if error is None:
+        return Finding(entry.name)
+    return Finding(entry.name, str(error.got).removeprefix("no "), (error.fix or "").removeprefix("Run: "), runs=stops is None)
 
 
 def _offering(module: str) -> str:
@@ -144,5 +155,5 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _listed(what: str, findings: list[Finding]) -> str:
-    rows = [[found.name, "yes" if found.works else "no", found.lacks, found.fix] for found in findings]
+    rows = [[found.name, found, found.lacks, found.fix] for found in findings]
     return table(rows, head=[what, "works", "lacks", "enable with"])

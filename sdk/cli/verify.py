@@ -49,7 +49,9 @@ class Outcome:
         """The exit code that this outcome alone would give."""
         if self.error is not None:
             return code_of(self.error)
-        verdict = self.report.verdict if self.report is not None else "failed"
+        if self.report is None or not self.report.targets:  # nothing could be asked on this machine
+            return Exit.FAULT
+        verdict = self.report.verdict
         return {"passed": Exit.DONE, "failed": Exit.NO}.get(verdict, Exit.NOT_ENOUGH_DATA)
 
 
@@ -131,6 +133,8 @@ def _rows(outcome: Outcome) -> Iterator[list[object]]:
         return
     for target in outcome.report.targets:
         yield [outcome.name, *side_by_side(target), f"{outcome.seconds:.1f}"]
+    for name in outcome.report.absent:
+        yield [outcome.name, name, *[""] * (len(SIDE_BY_SIDE) - 2), "not asked", ""]
 
 
 def _details(outcome: Outcome) -> Iterator[str]:

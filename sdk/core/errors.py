@@ -97,11 +97,11 @@ class StoreError(PortsideError):
 
 
 class MissingExtraError(PortsideError):
-    """An optional dependency is not installed; the message names the pip command."""
+    """An optional dependency is not installed; the message names the pip command, or `fix` where pip does not bring it."""
 
-    def __init__(self, what: str, *, extra: str, **rest: object) -> None:
+    def __init__(self, what: str, *, extra: str, fix: str | None = None, **rest: object) -> None:
         self.extra = extra
-        super().__init__(what, fix=f"Run: pip install 'portside[{extra}]'", **rest)  # type: ignore[arg-type]
+        super().__init__(what, fix=fix or f"Run: pip install 'portside[{extra}]'", **rest)  # type: ignore[arg-type]
 
 
 class UnsupportedError(PortsideError):

@@ -29,6 +29,12 @@ def test_a_target_whose_extra_is_missing_names_the_command(monkeypatch):
         base.runtime("onnx-cpu")
 
 
+def test_what_pip_does_not_bring_names_another_way(monkeypatch):
+    monkeypatch.setattr(OnnxCpu, "missing", lambda self: base.Missing("a printer", "Run: buy one"))
+    assert str(base.lack(OnnxCpu())) == "The target onnx-cpu needs what is not installed here; got no a printer. Run: buy one"
+    assert base.compile_lack(OnnxCpu()).fix == "Run: buy one"
+
+
 @given(st.integers(0, 3), st.integers(0, 3), st.integers(1, 3))
 def test_hooks_run_once_whenever_they_are_set(before, after, times):
     cancel, ran = Cancel(), []

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from portside.runtimes import samples
-from portside.runtimes.base import CompileOptions, LoadOptions
+from portside.runtimes.base import CompileOptions, LoadOptions, compile_lack
 from portside.runtimes.compiling import compile as compile_package
 from portside.runtimes.loading import load
 from portside.runtimes.onnx_cpu import OnnxCpu
@@ -140,6 +140,19 @@ def test_what_is_missing_is_said(monkeypatch, present, numpy, missing):
     monkeypatch.setattr("portside.runtimes.tflite_edge.version_of", lambda name: numpy)
     found = TfliteEdge().missing()
     assert found is None if missing is None else missing in found
+
+
+@pytest.mark.parametrize(("present", "variable", "missing"), [
+    ({"ai_edge_litert"}, "", "onnx"), ({"ai_edge_litert", "onnx", "onnxruntime", "torch"}, "", "litert_torch"),
+    ({"ai_edge_litert", "onnx", "onnxruntime"}, "/elsewhere/python", None), (set(), "", "ai-edge-litert"),
+    ({"ai_edge_litert", "onnx", "onnxruntime", "torch", "litert_torch"}, "", None),
+])  # fmt: skip
+def test_a_device_that_runs_it_need_not_compile_it(monkeypatch, present, variable, missing):
+    monkeypatch.setattr("portside.runtimes.tflite_edge.find_spec", lambda name: name if name in present else None)
+    monkeypatch.setenv("PORTSIDE_TFLITE_PYTHON", variable)
+    assert TfliteEdge().missing_to_compile() == missing
+    said = compile_lack(TfliteEdge())
+    assert said is None if missing is None else "pip install 'portside[tflite-compile]'" in str(said)
 
 
 def test_a_device_loads_neither_onnx_nor_torch(tmp_path):

@@ -46,7 +46,7 @@ def test_then_playwrights_own(bare):
 def test_without_any_the_message_names_what_to_install(bare):
     with pytest.raises(errors.UnsupportedError, match=r"apt-get install chromium.*PORTSIDE_CHROMIUM"):
         find()
-    assert "Chromium to prove bundles in" in missing()
+    assert "Chromium to prove bundles in" in missing() and "apt-get install chromium" in missing().fix
 
 
 @pytest.mark.parametrize(
