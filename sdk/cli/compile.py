@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
+from ...runtimes.artifact import Artifact
 from ...runtimes.compiling import compile as compile_package
 from ..core.errors import InputError
 from .console import Result, fields, progress, size
-from .places import open_package_at
+from .models import codec_of
+from .places import is_artifact, open_package_at
 from .tables import read
 
 EXAMPLE = """
@@ -24,7 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The package, the target, the folder, and the target's own options."""
     parser.add_argument("package", metavar="PACKAGE", help="a folder, or a name in the store")
     parser.add_argument("--target", default="onnx-cpu", help="what to compile for; portside doctor lists them (default: onnx-cpu)")
-    parser.add_argument("--out", type=Path, help="a new folder (default: dist/NAME-TARGET)")
+    parser.add_argument("--out", type=Path, help="the artifact's folder: new, empty, or an artifact, which is replaced once "
+                        "the new one is proven; anything else is refused (default: dist/NAME-TARGET)")  # fmt: skip
     parser.add_argument("--tap", action="append", default=[], metavar="BOUNDARY", help="make features or model an optional output")
     parser.add_argument("--data", help="held-out rows judged beside the contract: FILE.py:OBJECT, .npz or .csv")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="an option of this target")
@@ -36,7 +40,7 @@ def run(args: argparse.Namespace) -> Result:
     """Compile, verify, publish. Raises ContractError when it does not answer as its package does."""
     package = open_package_at(args.package, args.trust)
     out = args.out or Path("dist") / f"{package.name.replace('/', '-')}-{args.target}"
-    progress(f"compiling {package.name} for {args.target} ...")
+    progress(f"compiling {package.name} for {args.target} ...{' it replaces the artifact in ' + str(out) if is_artifact(str(out)) else ''}")
     artifact = compile_package(
         package, args.target, out, allow_unproven=args.allow_unproven, taps=args.tap,
         data=read(args.data) if args.data else None, **dict(map(_option, args.option)),
@@ -44,8 +48,18 @@ def run(args: argparse.Namespace) -> Result:
     data = {"name": artifact.name, "target": artifact.target, "digest": artifact.digest, "package": artifact.package_digest,
             "path": str(artifact.path), "engine_bytes": artifact.size_bytes, "verified": dict(artifact.verified),
             "batch_invariant": artifact.batch_invariant}  # fmt: skip
-    shown = {**data, "engine_bytes": None, "engine": size(artifact.size_bytes), "verified": artifact.verified.get("verdict")}
-    return Result(data, fields(shown))
+    shown = {**data, "engine_bytes": None, "engine": size(artifact.size_bytes), "verified": artifact.verified.get("verdict"),
+             "batch_invariant": None, "batch invariant": "yes" if artifact.batch_invariant else "no"}  # fmt: skip
+    return Result(data, f"{fields(shown)}\n\n{_next(artifact, out)}")
+
+
+def _next(artifact: Artifact, out: Path) -> str:
+    """What one does with an artifact."""
+    where = shlex.quote(str(out))
+    asked = [spec.name for spec in artifact.signature.inputs if spec.required]
+    inputs = " ".join(f"{field.name}=..." for field in codec_of(artifact).wire_fields(artifact.signature) if {*field.inputs} & {*asked})
+    uses = [f"predict {where} {inputs}", f"bench {where}", *([f"preview {where}"] if "index.html" in artifact.files else [])]
+    return "\n".join(f"{'next:' if not place else '':6}portside {use}" for place, use in enumerate(uses))
 
 
 def _option(word: str) -> tuple[str, Any]:

@@ -59,6 +59,18 @@ def test_compile_verify_and_predict_the_artifact(portside: Run, package: Package
     assert answer["outputs"]["label"] == [1]
 
 
+def test_compile_replaces_an_artifact_says_so_and_names_the_next_step(portside: Run, package: Package, tmp_path: Path) -> None:
+    out = tmp_path / "arti fact"
+    said = portside("compile", package.path, "--out", out)
+    assert "replaces" not in said.err
+    assert said.out.splitlines()[-2:] == [f"next: portside predict '{out}' x=...", f"      portside bench '{out}'"]
+    said = portside("compile", package.path, "--out", out)
+    assert said.code == 0 and f"it replaces the artifact in {out}" in said.err
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.tex").write_text("years")
+    assert portside("compile", package.path, "--out", tmp_path / "work").code == 3
+
+
 def test_compile_for_a_target_that_is_not_there(portside: Run, package: Package, tmp_path: Path) -> None:
     said = portside("compile", package.path, "--target", "abacus", "--out", tmp_path / "artifact")
     assert said.code == 1
