@@ -19,8 +19,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from ..sdk.core.canonical import read_object
 from ..sdk.core.contract import Contract
 from ..sdk.core.errors import FormatError, IntegrityError
 from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, FileEntry, Stage, digest_of
@@ -202,7 +203,7 @@ def read_artifact(path: Path) -> Artifact:
     if not location.is_file() or location.is_symlink():
         raise FormatError("This is not a Portside artifact: it has no artifact.json", got=str(path))
     try:
-        data = json.loads(location.read_text(encoding="utf-8"))
+        data = read_object(location.read_bytes(), DESCRIPTION)
         if data["format"] != ARTIFACT_FORMAT:
             raise FormatError("The artifact has an unknown format version", got=data["format"], expected=ARTIFACT_FORMAT)
         artifact = _parsed(path, data)
@@ -229,6 +230,8 @@ def _parsed(path: Path, data: Mapping[str, Any]) -> Artifact:
     parts = [*data["codec"], *data["stages"], *data["engine"].get("segments", ()), data["engine"].get("taps", {})]
     if odd := [part for part in parts if not isinstance(part, Mapping)]:
         raise TypeError(f"{str(odd[0])[:80]!r} is not an object")
+    if odd := [names for names in data["engine"].get("taps", {}).values() if not _texts(names)]:
+        raise TypeError(f"{str(odd[0])[:80]!r} is not a list of names")
     return Artifact(
         path=path, target=data["target"], name=data["name"], package_digest=data["package"],
         program_digest=data["program"], signature=Signature.from_dict(data["signature"]),
@@ -237,6 +240,10 @@ def _parsed(path: Path, data: Mapping[str, Any]) -> Artifact:
         batch_invariant=data["batch_invariant"],
         files={name: FileEntry.from_dict(entry) for name, entry in data["files"].items()},
     )  # fmt: skip
+
+
+def _texts(names: object) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in cast("list[object]", names))
 
 
 def _audit(artifact: Artifact) -> None:

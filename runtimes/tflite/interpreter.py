@@ -69,7 +69,7 @@ class TfliteEngine:
         calls = self._pool.take()
         try:
             made = calls[route.key](arrays) if route.key is not None else self._pieced(calls, route, arrays, cancel)
-        except (ValueError, RuntimeError, TypeError) as error:
+        except (ValueError, RuntimeError, TypeError, MemoryError) as error:
             raise EngineError(f"The TFLite interpreter failed: {_first_line(error)}") from error
         finally:
             self._pool.give(calls)
@@ -173,6 +173,8 @@ def _call(interpreter: Any, key: str, plan: Plan) -> Call:
     reads, writes = _places(interpreter, key)
     subgraph = engine.GetSubgraphIndexFromSignature(key) if key else 0
     inputs = [_place(reads, slot) for slot in plan.inputs]
+    if unset := sorted(set(reads) - {slot.key for slot in plan.inputs}):
+        raise FormatError("The TFLite file has an input that nobody gives", got=unset[0])
     outputs = [_place(writes, slot) for slot in plan.outputs]
     engine.AllocateTensors(subgraph)
 

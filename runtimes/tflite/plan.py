@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ...sdk.core.errors import FormatError, InputError
-from ...sdk.core.signature import DType, Shape
+from ...sdk.core.signature import DTYPES, DType, Shape
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Slot:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Slot:
-        """Parse. Raises KeyError or TypeError."""
+        """Parse. Raises KeyError or TypeError; `Plan.odd` looks at what was parsed."""
         return cls(data["name"], data["key"], data["dtype"], tuple(data["shape"]), data.get("pad", 0))
 
 
@@ -76,9 +76,22 @@ class Plan:
         try:
             inputs, outputs = (tuple(Slot.from_dict(slot) for slot in data[side]) for side in ("inputs", "outputs"))
             signatures = {str(key): {str(symbol): int(size) for symbol, size in sizes.items()} for key, sizes in data["signatures"].items()}
-            return cls(inputs, outputs, signatures, data["batch"], tuple(data["exact"]), float(data["fill"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            plan = cls(inputs, outputs, signatures, data["batch"], tuple(data["exact"]), float(data["fill"]))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FormatError(f"The description of a TFLite file is malformed: {error!r}", got=str(data)[:200]) from error
+        if odd := plan.odd():
+            raise FormatError(f"The description of a TFLite file is malformed: {odd}", got=str(data)[:200])
+        return plan
+
+    def odd(self) -> str | None:
+        """What no file can be asked for, in words; None for a plan that makes sense."""
+        if odd := [slot for slot in (*self.inputs, *self.outputs) if not _makes_sense(slot)]:
+            return f"a tensor {ascii(odd[0])[:160]}"
+        if not self.signatures or not all(_size(size, 1) for sizes in self.signatures.values() for size in sizes.values()):
+            return "no signatures, or sizes that none can have"
+        if self.batch is not None and not all(self.batch in [*sizes] for sizes in self.signatures.values()):
+            return f"a signature has no size of {ascii(self.batch)[:40]}"
+        return None
 
     def sizes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
         """Symbol -> size in a call, from the shapes of its inputs.
@@ -136,6 +149,17 @@ class Piece:
     start: int
     rows: int
     batch: int
+
+
+def _makes_sense(slot: Any) -> bool:
+    """Whether a slot that was read from data has the types that its fields say."""
+    texts = isinstance(slot.name, str) and isinstance(slot.key, str) and isinstance(slot.pad, int | float)
+    return texts and slot.dtype in DTYPES and all(_size(size, 0) or isinstance(size, str) for size in slot.shape)
+
+
+def _size(value: object, least: int) -> bool:
+    """Whether it is a size of a dimension: TFLite counts in 32 bits."""
+    return type(value) is int and least <= value < 1 << 31
 
 
 def cut(rows: int, batches: Sequence[int], fill: float = 1.0) -> list[tuple[int, int, int]]:

@@ -95,6 +95,14 @@ def test_what_is_no_description_is_a_format_error(tmp_path, text):
         open_artifact(tmp_path)
 
 
+def test_a_description_with_two_meanings_is_refused(artifact):
+    """Other readers, the one in a page among them, may take the other of two values; the seal is over what was read."""
+    location = artifact.path / "artifact.json"
+    location.write_text(location.read_text().replace('"target":', '"target": "other", "target":', 1))
+    with pytest.raises(FormatError, match="'target' stands twice"):
+        open_artifact(artifact.path)
+
+
 def test_only_listed_files_are_read(artifact):
     with pytest.raises(FormatError, match=r"no file"):
         artifact.read("../mixed/manifest.json")
@@ -107,7 +115,8 @@ def test_only_listed_files_are_read(artifact):
     "change",
     [
         {"built": 5}, {"verified": 5}, {"codec": [5]}, {"codec": "ab"}, {"engine": {"segments": [5]}}, {"engine": {"segments": "ab"}},
-        {"engine": {"taps": 5}}, {"engine": []}, {"name": 5}, {"package": None}, {"batch_invariant": "yes"}, {"stages": [5]},
+        {"engine": {"taps": 5}}, {"engine": {"taps": {"features": 5}}}, {"engine": {"taps": {"features": [5]}}},
+        {"engine": []}, {"name": 5}, {"package": None}, {"batch_invariant": "yes"}, {"stages": [5]},
     ],
 )  # fmt: skip
 def test_a_description_of_other_types_is_malformed(artifact, change):

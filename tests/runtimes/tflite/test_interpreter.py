@@ -131,6 +131,12 @@ def test_a_file_that_is_none_is_an_engine_error(tmp_path, held):
         TfliteEngine(tmp_path / "broken.tflite", held[2])
 
 
+def test_a_plan_that_leaves_an_input_out_is_refused(held):
+    _, file, plan = held
+    with pytest.raises(FormatError, match="nobody gives; got"):
+        TfliteEngine(file, replace(plan, inputs=plan.inputs[1:]))
+
+
 def test_a_plan_of_another_file_is_refused_by_name(held):
     _, file, plan = held
     wrong = replace(plan, inputs=(replace(plan.inputs[0], key="elsewhere"), *plan.inputs[1:]))

@@ -1,5 +1,7 @@
 """Cutting rows into batches, padding to buckets: pure arithmetic, checked on every size."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +72,26 @@ def test_a_plan_survives_its_description():
 @pytest.mark.parametrize("lacking", ["inputs", "signatures", "batch", "fill"])
 def test_a_malformed_description_is_refused(lacking):
     data = {key: value for key, value in PLAN.to_dict().items() if key != lacking}
+    with pytest.raises(FormatError, match="malformed"):
+        Plan.from_dict(data)
+
+
+def _tensor(**change):
+    return lambda data: data["inputs"][0].update(change)
+
+
+@pytest.mark.parametrize("change", [
+    _tensor(key=["ids"]), _tensor(name=5), _tensor(dtype="f99"), _tensor(dtype=[]), _tensor(pad="x"),
+    _tensor(shape=[-1]), _tensor(shape=[True]), _tensor(shape=[1 << 31]),
+    lambda data: data.update(signatures={}), lambda data: data.update(batch="rows"), lambda data: data.update(batch=["x"]),
+    lambda data: next(iter(data["signatures"].values())).clear(),
+    lambda data: next(iter(data["signatures"].values())).update(batch=0),
+    lambda data: next(iter(data["signatures"].values())).update(batch=10**12),
+    lambda data: data.update(fill=10**400),
+])  # fmt: skip
+def test_a_description_that_no_file_can_have_is_refused_when_it_is_read(change):
+    data = json.loads(json.dumps(PLAN.to_dict()))
+    change(data)
     with pytest.raises(FormatError, match="malformed"):
         Plan.from_dict(data)
 
