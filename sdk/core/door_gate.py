@@ -204,7 +204,7 @@ class Gate:
 
     def _is_one_row(self, array: Array) -> bool:
         row = [dim for axis, dim in enumerate(self.shape) if axis != self.spec.batch_axis]
-        if not row or len(row) == self.rank or len(row) != array.ndim:
+        if len(row) == self.rank or len(row) != array.ndim:
             return False
         return all(isinstance(dim, str) or dim == size for dim, size in zip(row, array.shape, strict=True))
 

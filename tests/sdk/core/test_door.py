@@ -274,3 +274,10 @@ def test_one_row_without_its_batch_axis_is_told_so():
     gate = door(TensorSpec("x", "f32", ("batch", 3), 0))
     assert refused(gate, x=np.ones(3, np.float32)).fix == "An input is a batch: put this one row in a list."
     assert refused(gate, x=np.ones(2, np.float32)).fix is None
+
+
+@pytest.mark.parametrize("one", [41, 41.5, np.float32(41)])
+def test_one_value_without_its_batch_axis_is_told_so(one):
+    gate = door(TensorSpec("x", "f32", ("batch",), 0))
+    assert refused(gate, x=one).fix == "An input is a batch: put this one row in a list."
+    assert gate.check({"x": [one]}).arrays["x"].shape == (1,)
