@@ -235,6 +235,50 @@ def test_every_field_of_a_form_answers_as_the_package(opened: Opened) -> None:
     assert page.locator('[data-output="scores"] .bar-name').all_text_contents()[0] == truth["level"][0]
 
 
+def test_the_fields_stand_in_the_signatures_order_and_invent_no_zeros(opened: Opened) -> None:
+    package, page = opened("form")
+    shown = page.locator("[data-field]").evaluate_all("cards => cards.map((card) => card.dataset.field)")
+    assert shown == [spec.name for spec in package.signature.inputs]
+    cells = field(page, "weights").get_by_role("spinbutton")
+    assert [cells.nth(place).input_value() for place in range(3)] == [""] * 3
+    assert field(page, "curve").get_by_role("textbox").input_value() == ""
+    expect(page.locator(".empty")).to_contain_text("Fill every cell of Weights.")
+
+
+def test_predict_says_what_is_missing_and_leads_there(opened: Opened) -> None:
+    package, page = opened("form")
+    assert page.locator("section.card.failed").count() == 0
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator(".empty")).to_contain_text("Something is missing")
+    assert page.locator("section.card.failed").evaluate_all("cards => cards.map((card) => card.dataset.field)") == ["weights", "curve"]
+    expect(field(page, "weights").get_by_role("alert")).to_contain_text("Fill every cell of Weights.")
+    assert page.evaluate(f"{PROBES}; focused()") == "weights"
+    wire = fill_form(page)
+    same(predicted(page), package.predict(wire))
+    assert page.locator("section.card.failed").count() == 0
+
+
+def test_predict_with_nothing_drawn_asks_for_a_drawing(opened: Opened) -> None:
+    _, page = opened("pictures")
+    field(page, "picture").get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Predict").click()
+    expect(field(page, "picture").get_by_role("alert")).to_contain_text("Draw something, or choose a photo.")
+    expect(page.locator(".empty")).to_contain_text("Something is missing")
+    draw(page, field(page, "picture").locator("canvas"))
+    expect(field(page, "picture").get_by_role("alert")).to_be_hidden()
+
+
+def test_the_times_say_what_they_are_of(opened: Opened) -> None:
+    _, page = opened("form")
+    fill_form(page)
+    predicted(page)
+    answered(page, lambda: field(page, "age").get_by_role("slider").fill("12"))
+    receipt = page.locator("#receipt")
+    expect(receipt).to_contain_text(re.compile(r"form took [<\d.]+ ?[\d.]* ms for the last answer"))
+    expect(receipt).to_contain_text(re.compile(r"reading the input .* ms · model .* ms"))
+    expect(receipt).to_contain_text(re.compile(r"last \d+ answers:\s*median"))
+
+
 def test_missing_values_are_values(opened: Opened) -> None:
     package, page = opened("form")
     wire = fill_form(page)

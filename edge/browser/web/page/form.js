@@ -15,7 +15,10 @@ import { textField } from "./fields/text.js";
 /** @param {any} info @param {any} artifact @param {Set<string>} hidden @param {{bright: (name: string) => boolean|null, counter: (step: any) => Description["count"], reader: (step: any) => Description["readBack"]}} known */
 export function describe(info, artifact, hidden, known) {
   const specs = new Map(info.signature.inputs.map((/** @type {any} */ spec) => [spec.name, spec]));
-  const fields = info.fields.filter((/** @type {any} */ field) => !field.inputs.every((/** @type {string} */ name) => hidden.has(name)));
+  const order = [...specs.keys()];
+  const place = (/** @type {any} */ field) => Math.min(...field.inputs.map((/** @type {string} */ name) => order.indexOf(name)));
+  const shown = info.fields.filter((/** @type {any} */ field) => !field.inputs.every((/** @type {string} */ name) => hidden.has(name)));
+  const fields = shown.sort((/** @type {any} */ one, /** @type {any} */ other) => place(one) - place(other)); // as the signature has them
   return fields.map((/** @type {any} */ field) => {
     const spec = specs.get(field.inputs[0]);
     const step = artifact.codec.find((/** @type {any} */ one) => one.field === field.name) ?? null;
@@ -44,6 +47,17 @@ export function makeField(field, changed) {
   return tensorField(field, changed);
 }
 
+/** Small cards lie in pairs; one that is left over takes the row. @param {Field[]} fields */
+export function arrange(fields) {
+  let alone = null;
+  for (const { node } of fields) {
+    const small = node.classList.contains("small");
+    if (alone && !small) alone.classList.add("wide");
+    alone = small && !alone ? node : null;
+  }
+  alone?.classList.add("wide");
+}
+
 /** The fields of a golden row take its values, as far as a typed tensor says what was sent. @param {Field[]} fields @param {Description[]} described @param {Record<string, any>} inputs */
 export function fillForm(fields, described, inputs) {
   described.forEach((field, place) => {
@@ -55,14 +69,9 @@ export function fillForm(fields, described, inputs) {
   });
 }
 
-/** All wire values, or why there are none yet. @param {Field[]} fields */
+/** All wire values, and the fields that have none yet with what to do there. @param {Field[]} fields */
 export function readForm(fields) {
-  /** @type {Record<string, unknown>} */
-  const wire = {};
-  for (const field of fields) {
-    const read = field.read();
-    if (!read.ready) return { ready: false, why: read.why ?? "Fill in the form.", field: field.name, wire };
-    wire[field.name] = read.value;
-  }
-  return { ready: true, why: "", field: null, wire };
+  const read = fields.map((field) => ({ field, ...field.read() }));
+  const missing = read.filter(({ ready }) => !ready).map(({ field, why }) => ({ field, why: why ?? "Fill in the form." }));
+  return { missing, wire: Object.fromEntries(read.map(({ field, value }) => [field.name, value])) };
 }

@@ -3,7 +3,7 @@
 import { load } from "../../model.js";
 import { answerNodes, empty, failure, spoken, turn } from "./answer.js";
 import { el, readable } from "./element.js";
-import { describe, fillForm, makeField, readForm } from "./form.js";
+import { arrange, describe, fillForm, makeField, readForm } from "./form.js";
 import { bytes } from "./figures.js";
 import { compared, goldenPicker, goldenRows, named } from "./golden.js";
 import { showHeader } from "./header.js";
@@ -71,6 +71,7 @@ function build(model, artifact, golden) {
     reader: (step) => (ids) => readBack(step, read, ids),
   });
   const fields = described.map((/** @type {any} */ field) => makeField(field, () => changed()));
+  arrange(fields);
   const receipt = receiptPart(model.info, artifact);
   /** @type {import("./answer.js").View} */
   const view = { all: false, vectors: {} };
@@ -81,28 +82,28 @@ function build(model, artifact, golden) {
   const form = at("inputs");
   form.replaceChildren(...[picker?.node, ...fields.map((field) => field.node), state.node, submit].filter((node) => node !== null && node !== undefined));
 
-  const ask = latest(async (/** @type {import("./golden.js").Row|null} */ row) => answer(row));
+  const ask = latest(async (/** @type {{row?: import("./golden.js").Row, pressed?: boolean}} */ job) => answer(job));
   const changed = () => {
     picker?.press(null);
-    if (live.checked && !signature.state?.length) ask(null, PAUSE_MS);
+    if (live.checked && !signature.state?.length) ask({}, PAUSE_MS);
   };
   const pick = (/** @type {import("./golden.js").Row} */ row) => {
     fillForm(fields, described, row.inputs);
     state.reset();
-    ask(row);
+    ask({ row });
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     picker?.press(null);
-    ask(null);
+    ask({ pressed: true });
   });
   live.addEventListener("change", () => live.checked && changed());
 
-  /** @param {import("./golden.js").Row|null} row */
-  async function answer(row) {
+  /** @param {{row?: import("./golden.js").Row, pressed?: boolean}} job */
+  async function answer({ row, pressed = false }) {
     for (const field of fields) field.fail(null);
     const form = row ? null : readForm(fields);
-    if (form && !form.ready) return wait(form.why);
+    if (form?.missing.length) return pressed ? point(form.missing) : wait(form.missing[0].why);
     at("body").classList.add("stale");
     try {
       const summary = row ? `golden input ${row.place + 1}` : fields.map((field) => field.summary()).join(", ");
@@ -119,7 +120,7 @@ function build(model, artifact, golden) {
     const begun = performance.now();
     const typed = await model.run(row.inputs);
     const total = performance.now() - begun;
-    const receipt = { model: model.info.name, version: model.info.package, target: model.info.target, entry: 0, reason: "primary", attempts: [], time_ms: total, engine_ms: total };
+    const receipt = { model: model.info.name, version: model.info.package, target: model.info.target, entry: 0, reason: "primary", attempts: [], time_ms: total, stale: false };
     show({ outputs: named(typed, signature), receipt }, summary, [compared(row, typed, signature, golden.rules)]);
   }
 
@@ -142,12 +143,20 @@ function build(model, artifact, golden) {
     }
   }
 
-  /** @param {string} why */
-  function wait(why) {
+  /** @param {string} why @param {string} [title] */
+  function wait(why, title = "Ready") {
     glance("");
-    at("body").replaceChildren(empty("Ready", why));
+    at("body").replaceChildren(empty(title, why));
     at("body").classList.remove("stale");
     at("state").textContent = "";
+  }
+
+  /** Predict was pressed too early: say at every field what it lacks, and lead to the first. @param {{field: import("./fields/card.js").Field, why: string}[]} missing */
+  function point(missing) {
+    const [{ field: first, why }] = missing;
+    wait(why, "Something is missing");
+    for (const { field, why: what } of missing) field.fail({ what });
+    /** @type {HTMLElement|null} */ (first.node.querySelector("canvas[tabindex], .control, button"))?.focus();
   }
 
   /** @param {any} error */
@@ -168,7 +177,7 @@ function build(model, artifact, golden) {
     if (first) fillForm(fields, described, first.inputs);
     if (signature.state?.length) return wait("Press Predict: each answer is one step of the model's memory.");
     if (first) picker?.press(0);
-    ask(first ?? null);
+    ask({ row: first });
   }
 }
 

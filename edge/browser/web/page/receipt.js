@@ -21,8 +21,10 @@ export function receiptPart(info, artifact) {
     const { receipt } = answer;
     past.push(receipt.time_ms);
     if (past.length > LAST) past.shift();
-    line.replaceChildren(el("b", {}, receipt.model), ` answered in ${milliseconds(receipt.time_ms)}`);
-    times.textContent = `${timesOf(receipt)}${whyOf(receipt)}`;
+    const first = past.length === 1 ? ", warming up" : "";
+    line.replaceChildren(el("b", {}, receipt.model), ` took ${milliseconds(receipt.time_ms)} for the last answer${first}`);
+    times.textContent = [timesOf(receipt), whyOf(receipt)].filter(Boolean).join(" · ");
+    times.hidden = !times.textContent;
     spark.replaceChildren(...sparkline(past));
     raw.textContent = JSON.stringify(answer, plain, 1);
     details.hidden = false;
@@ -41,15 +43,15 @@ function placeOf(info, artifact) {
 
 /** @param {any} receipt */
 function timesOf({ codec_ms: codec, engine_ms: engine }) {
-  const parts = [["codec", codec], ["engine", engine]].filter(([, value]) => typeof value === "number");
+  const parts = [["reading the input", codec], ["model", engine]].filter(([, value]) => typeof value === "number");
   return parts.map(([name, value]) => `${name} ${milliseconds(/** @type {number} */ (value))}`).join(" · ");
 }
 
 /** @param {any} receipt */
 function whyOf(receipt) {
-  if (!receipt.reason || receipt.reason === "primary") return " · first choice";
+  if (!receipt.reason || receipt.reason === "primary") return "";
   const tried = receipt.attempts?.length ? `; tried ${receipt.attempts.join(", ")}` : "";
-  return ` · in place of the first choice: ${receipt.reason}${tried}`;
+  return `in place of the model in this page: ${receipt.reason}${tried}`;
 }
 
 /** @param {number[]} times */
@@ -59,8 +61,8 @@ function sparkline(times) {
   const x = (/** @type {number} */ place) => ((place / (times.length - 1)) * 100).toFixed(1);
   const path = times.map((time, place) => `${place ? "L" : "M"}${x(place)} ${(31 - (time / most) * 28).toFixed(1)}`).join("");
   const middle = [...times].sort((one, other) => one - other)[times.length >> 1];
-  const words = `The last ${times.length} answers: median ${milliseconds(middle)}`;
-  return [svg("svg", { viewBox: "0 0 100 32", preserveAspectRatio: "none", role: "img", "aria-label": words }, svg("path", { d: path })), `median ${milliseconds(middle)}`];
+  const words = `Times of the last ${times.length} answers: half of them took less than ${milliseconds(middle)}`;
+  return [svg("svg", { viewBox: "0 0 100 32", preserveAspectRatio: "none", role: "img", "aria-label": words }, svg("path", { d: path })), el("span", { title: words }, `last ${times.length} answers:`, el("br"), `median ${milliseconds(middle)}`)];
 }
 
 /** @param {string} _ @param {unknown} value */

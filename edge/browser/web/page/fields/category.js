@@ -12,6 +12,8 @@ export function categoryField(field, changed) {
   const { node, add, fail } = card(field, "", { small: true, label: id });
   const options = names.map((name, place) => el("option", { value: place }, name === "" ? "(empty)" : name));
   const list = el("select.control", { id, on: { change: changed } }, ...options, field.missing && el("option", { value: MISSING }, "— missing —"));
+  const standard = names.indexOf(field.spec?.default);
+  if (standard >= 0) list.value = String(standard);
   add(list);
   const chosen = () => (list.value === MISSING ? null : Number(list.value));
   return {

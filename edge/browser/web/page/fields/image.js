@@ -52,7 +52,7 @@ export function imageField(field, changed) {
       const file = !drawingShown && photo.file();
       if (field.step && file) return { ready: true, value: file };
       const held = canvas();
-      if (!held) return { ready: false, why: drawingShown ? "Draw something, or choose a photo." : "Choose a picture." };
+      if (!held) return { ready: false, why: drawingShown ? "Draw something, or choose a photo." : "Choose a picture, or drop one here." };
       return { ready: true, value: field.step ? raw(held) : tensorOf(held, layout ?? within(held, field)) };
     },
     summary: () => (drawingShown ? "the drawing" : photo.name()),

@@ -1,6 +1,6 @@
 /** A number: a field with unit and range, a slider where the range is finite, and a switch for a missing value. */
 
-import { el, fresh } from "../element.js";
+import { el, fresh, readable } from "../element.js";
 import { figure } from "../figures.js";
 import { card } from "./card.js";
 
@@ -12,9 +12,10 @@ export function numberField(field, changed) {
   const range = finite(field.spec?.range);
   const whole = WHOLE.has(field.spec?.dtype);
   const { node, head, add, fail } = card(field, "", { small: true, label: id });
-  const start = range ? rounded((range[0] + range[1]) / 2, whole) : 0;
-  const box = el("input.control", { id, type: "number", step: whole ? 1 : "any", inputmode: whole ? "numeric" : "decimal", value: start, autocomplete: "off" });
-  const slider = range && sliderOf(field.name, range, whole, start);
+  const start = standard(field) ?? (range ? rounded((range[0] + range[1]) / 2, whole) : null);
+  const placeholder = whole ? "a whole number" : "a number";
+  const box = el("input.control", { id, type: "number", step: whole ? 1 : "any", inputmode: whole ? "numeric" : "decimal", value: start, placeholder, autocomplete: "off" });
+  const slider = range && sliderOf(field.name, range, whole, start ?? range[0]);
   const missing = field.missing ? el("input", { type: "checkbox", "aria-label": `${field.name} is missing` }) : null;
   if (field.spec?.unit) box.style.paddingRight = `${field.spec.unit.length + 2.5}ch`;
   const become = () => {
@@ -50,11 +51,16 @@ export function numberField(field, changed) {
     fill: ({ data }) => fill(shortest(Number(data[0]))),
     read: () => {
       if (missing?.checked) return { ready: true, value: [none] };
-      if (box.value === "" || Number.isNaN(box.valueAsNumber)) return { ready: false, why: `Enter a number for ${field.name}.` };
+      if (box.value === "" || Number.isNaN(box.valueAsNumber)) return { ready: false, why: `Enter a number for ${readable(field.name)}.` };
       return { ready: true, value: field.spec?.batch_axis === null ? box.valueAsNumber : [box.valueAsNumber] };
     },
     summary: () => (missing?.checked ? "missing" : box.value),
   };
+}
+
+/** The number that the signature gives where none is sent. @param {import("./card.js").Description} field @returns {number|null} */
+export function standard(field) {
+  return typeof field.spec?.default === "number" ? field.spec.default : null;
 }
 
 /** @param {string} name @param {[number, number]} range @param {boolean} whole @param {number} start */

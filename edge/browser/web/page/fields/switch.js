@@ -7,9 +7,10 @@ import { card } from "./card.js";
 export function switchField(field, changed) {
   const id = fresh("switch");
   const { node, add, fail } = card(field, "", { small: true, label: id });
-  const box = el("input", { type: "checkbox", role: "switch", id });
+  const box = el("input", { type: "checkbox", role: "switch", id, checked: field.spec?.default === true });
   const word = el("span", { "aria-hidden": "true" }, "No");
   const say = () => (word.textContent = box.checked ? "Yes" : "No");
+  say();
   box.addEventListener("change", () => {
     say();
     changed();

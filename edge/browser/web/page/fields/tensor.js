@@ -1,9 +1,9 @@
 /** Any tensor: a grid of cells where it is small, else a text area for JSON or CSV, with zeros and random values at hand. */
 
-import { el, fresh } from "../element.js";
+import { el, fresh, readable } from "../element.js";
 import { flat, nest } from "../figures.js";
 import { card } from "./card.js";
-import { shortest } from "./number.js";
+import { shortest, standard } from "./number.js";
 
 const MOST_CELLS = 32;
 const FREE_LENGTH = { samples: 16000, sequence: 8 };
@@ -33,7 +33,7 @@ function gridField(field, changed) {
     fill: ({ data }) => set(data),
     read: () => {
       const values = cells.map(({ box }) => (box.value === "" ? NaN : box.valueAsNumber));
-      if (!field.missing && values.some(Number.isNaN)) return { ready: false, why: `Fill every cell of ${field.name}.` };
+      if (!field.missing && values.some(Number.isNaN)) return { ready: false, why: `Fill every cell of ${readable(field.name)}.` };
       return { ready: true, value: batched(field, nest(values, shape)) };
     },
     summary: () => cells.slice(0, 4).map(({ box }) => box.value || "missing").join(", "),
@@ -42,7 +42,7 @@ function gridField(field, changed) {
 
 /** @param {import("./card.js").Description} field @param {string} index @param {boolean} whole @param {() => void} changed */
 function cell(field, index, whole, changed) {
-  const box = el("input.control", { type: "number", step: whole ? 1 : "any", inputmode: "decimal", value: 0, autocomplete: "off", placeholder: field.missing ? "missing" : "",
+  const box = el("input.control", { type: "number", step: whole ? 1 : "any", inputmode: "decimal", value: standard(field), autocomplete: "off", placeholder: field.missing ? "missing" : "–",
                                     "aria-label": `${field.name} ${index}`, on: { input: changed } });
   return { box, node: el("label.cell", {}, el("span", { "aria-hidden": "true" }, index), box) };
 }
@@ -62,7 +62,8 @@ function listField(field, changed) {
     area.value = text;
     held = { text, value: nested };
   };
-  set(new Float64Array(product(shape)));
+  const start = standard(field);
+  if (start !== null) set(new Float64Array(product(shape)).fill(start));
   add(area, el("div.under", {}, size), el("div.actions", {}, ...quick(field, shape, set, changed)));
   const value = () => (held && held.text === area.value ? held.value : parse(area.value, shape));
   return {
@@ -70,7 +71,7 @@ function listField(field, changed) {
     fill: ({ data, shape: row }) => set(data, row),
     read: () => {
       const read = value();
-      if (read === undefined) return { ready: false, why: `Write ${field.name} as JSON, for example [0.1, 0.2], or as lines of numbers.` };
+      if (read === undefined) return { ready: false, why: `Write ${readable(field.name)} as JSON, for example [0.1, 0.2], or as lines of numbers.` };
       return { ready: true, value: batched(field, read) };
     },
     summary: () => area.value.slice(0, 40),
