@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from ..sdk.core.errors import MissingExtraError, UnsupportedError
 from ..sdk.core.package import Package
+from ..sdk.core.refusal import nearest
 from ..sdk.core.signature import Array, Signature
 from .artifact import Artifact
 from .timing import Footprint, Samples
@@ -91,7 +92,8 @@ class CompileOptions:
         """
         if unknown := sorted(set(self.extra) - set(known)):
             expected = ", ".join(known) if known else "no options of its own"
-            raise UnsupportedError(f"{target} has no compile option {unknown[0]!r}", got=unknown[0], expected=expected)
+            raise UnsupportedError(f"{target} has no compile option {unknown[0]!r}", got=unknown[0], expected=expected,
+                                   fix=nearest(unknown[0], known))  # fmt: skip
         return self.extra
 
 
@@ -134,6 +136,14 @@ class SessionInfo:
     thread_safe: bool
     cancellable: bool
 
+    def __str__(self) -> str:
+        """One line: what a notebook shows of a session."""
+        state = {pair.input for pair in self.signature.state}
+        inputs = ", ".join(f"{spec.name} {spec.dtype} ({', '.join(map(str, spec.shape))})" for spec in self.signature.inputs
+                           if spec.name not in state)  # fmt: skip
+        outputs = ", ".join(spec.name for spec in self.signature.outputs)
+        return f"<Session on {self.target} of package {self.package_digest[:19]}: {inputs} -> {outputs}>"
+
 
 @runtime_checkable
 class Session(Protocol):
@@ -148,8 +158,8 @@ class Session(Protocol):
         """
         ...
 
-    def predict(self, inputs: Any, cancel: Cancel | None = None) -> dict[str, Array]:
-        """What a user has: the codec, then `run`, then categories as names."""
+    def predict(self, inputs: Any = None, cancel: Cancel | None = None) -> dict[str, Array]:
+        """What a user has: the codec, then `run`, then categories as names. Without inputs, InputError names them."""
         ...
 
     def close(self) -> None:
@@ -224,7 +234,8 @@ def runtime(name: str) -> Runtime:
         if entry.name == name:
             return _usable(entry.load()())
     known = sorted(entry.name for entry in entry_points(group=GROUP))
-    raise UnsupportedError("There is no such target", got=name, expected=", ".join(known), fix="Run: portside doctor")
+    fix = " ".join(filter(None, (nearest(name, known), "Run: portside doctor")))
+    raise UnsupportedError("There is no such target", got=name, expected=", ".join(known), fix=fix)
 
 
 def lack(found: Runtime) -> MissingExtraError | None:

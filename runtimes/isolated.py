@@ -38,7 +38,11 @@ class IsolatedSession:
         """As `Session.run`. Raises InputError, EngineError ("crashed" where the worker died)."""
         return self._lane.run(inputs, cancel)
 
-    def predict(self, inputs: Any, cancel: Cancel | None = None) -> dict[str, Array]:
+    def __repr__(self) -> str:
+        """One line: target, package, inputs and outputs."""
+        return str(self.info)
+
+    def predict(self, inputs: Any = None, cancel: Cancel | None = None) -> dict[str, Array]:
         """As `Session.predict`; the codec runs here."""
         return self._predict(self.run, inputs, cancel)
 

@@ -183,7 +183,11 @@ class ProcessSession:
                 raise EngineError("The worker process died during the call", reason="crashed") from error
             return self._result(worker, head)
 
-    def predict(self, inputs: Any, cancel: Cancel | None = None) -> dict[str, Array]:
+    def __repr__(self) -> str:
+        """One line: target, package, inputs and outputs."""
+        return str(self.info)
+
+    def predict(self, inputs: Any = None, cancel: Cancel | None = None) -> dict[str, Array]:
         """Not offered across processes: encode with the codec, then `run`."""
         raise EngineError("A session in another process takes typed tensors only", fix="Use run(), or isolation='thread'.")
 

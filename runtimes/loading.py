@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
-from typing import get_args
+from typing import Never, get_args
 
-from ..sdk.core.errors import FormatError
+from ..sdk.core.errors import FormatError, InputError
+from ..sdk.core.refusal import nearest
 from .artifact import Artifact, open_artifact
 from .base import Isolation, LoadOptions, Session, runtime
 from .isolated import IsolatedSession
 
 
 def load(artifact: Artifact | Path | str, threads: int = 1, isolation: Isolation = "inline", *, trust: bool = False,
-         cache: bool = False, spinning: bool = False, door: bool = True, digest: str | None = None) -> Session:  # fmt: skip
+         cache: bool = False, spinning: bool = False, door: bool = True, digest: str | None = None,
+         **unknown: Never) -> Session:  # fmt: skip
     """Open a compiled artifact.
 
     Args:
@@ -25,13 +28,17 @@ def load(artifact: Artifact | Path | str, threads: int = 1, isolation: Isolation
         spinning: let idle engine threads spin; only on a machine of one's own.
         door: validate inputs in `run`.
         digest: the artifact's digest, to pin which one is opened.
+        unknown: refused by name.
 
     Raises:
+        InputError: an option that there is not.
         FormatError, IntegrityError: the folder is not an intact artifact, or not the one asked for.
         TrustError: it holds Python of its own, and `trust` is False.
         MissingExtraError: its target is not installed.
         EngineError: the engine refuses it.
     """
+    if unknown:
+        raise _no_such_option(next(iter(unknown)))
     path = artifact.path if isinstance(artifact, Artifact) else Path(artifact)
     if isolation not in get_args(Isolation):
         raise FormatError("There is no such isolation", got=isolation, expected=", ".join(get_args(Isolation)))
@@ -40,3 +47,8 @@ def load(artifact: Artifact | Path | str, threads: int = 1, isolation: Isolation
     if isolation != "inline":
         return IsolatedSession(opened, isolation, options)
     return runtime(opened.target).load(opened.path, options)
+
+
+def _no_such_option(name: str) -> InputError:
+    known = [known for known in signature(load).parameters if known not in ("artifact", "unknown")]
+    return InputError(f"load has no option {name!r}", got=name, expected=", ".join(known), fix=nearest(name, known))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from ..sdk.core.codec.codec import Codec
+from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError
 from ..sdk.core.infer import columns
 from ..sdk.core.signature import Array, Signature
@@ -33,28 +34,38 @@ class Predictor:
 
         Args:
             run: the session's; passed in, so that session and predictor do not keep each other alive.
-            inputs: wire field -> batch, or a DataFrame; a bare value where there is one field.
+            inputs: wire field -> batch, or a DataFrame; a batch or bare value where there is one field.
             cancel: as for `run`.
         """
         codec = self._codec = self._codec or Codec.from_steps(*self._source)
-        wire = self._by_field(inputs, codec)
+        wire = by_field(inputs, self._signature, lambda: codec)
         return codec.decode(run(codec.encode(wire), cancel), self._signature)
 
-    def _by_field(self, inputs: Any, codec: Codec) -> Mapping[str, Any]:
-        if isinstance(inputs, Mapping):
-            return cast("Mapping[str, Any]", inputs)
-        if hasattr(inputs, "columns") and hasattr(inputs, "iloc"):  # a table, as `pack` takes it
-            return columns(inputs)
-        return {only_field(codec, self._signature): inputs}
 
+def by_field(inputs: Any, signature: Signature, codec: Callable[[], Codec]) -> Mapping[str, Any]:
+    """What a caller passed, by wire field: a mapping, the columns of a table, or a bare value where there is one field.
 
-def only_field(codec: Codec, signature: Signature) -> str:
-    """The one wire field of a package with one input, for callers who pass a bare value. Raises InputError."""
+    Raises InputError for nothing at all, and for a bare value where there are several fields.
+    """
+    if isinstance(inputs, Mapping) and inputs:
+        return cast("Mapping[str, Any]", inputs)
+    if hasattr(inputs, "columns") and hasattr(inputs, "iloc"):  # a table, as `pack` takes it
+        return columns(inputs)
     state = {pair.input for pair in signature.state}
-    fields = [field.name for field in codec.wire_fields(signature) if field.name not in state]
+    fields = [field for field in codec().wire_fields(signature) if field.name not in state]
+    if inputs is None or isinstance(inputs, Mapping):
+        if not any(spec.required and spec.name not in state for spec in signature.inputs):
+            return {}
+        example = ", ".join(f"{field.name!r}: [...]" for field in fields)
+        raise InputError("predict needs inputs", field=fields[0].name, got="nothing", expected=", ".join(map(_field_text, fields)),
+                         fix=f"Pass a batch per field: predict({{{example}}}).")  # fmt: skip
     if len(fields) != 1:
-        raise InputError("The package has several inputs", expected=f"a mapping with {', '.join(fields)}")
-    return fields[0]
+        raise InputError("The package has several inputs", expected=f"a mapping with {', '.join(field.name for field in fields)}")
+    return {fields[0].name: inputs}
+
+
+def _field_text(field: WireField) -> str:
+    return field.name if field.type == "tensor" else f"{field.name} ({field.type})"
 
 
 def _no_files(path: str) -> bytes:

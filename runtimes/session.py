@@ -87,7 +87,11 @@ class ProgramSession:
         outputs = {name: values[name].astype(dtype, copy=False) for name, dtype in self._dtypes}
         return outputs, {name: values[name] for name in inner}
 
-    def predict(self, inputs: Any, cancel: Cancel | None = None) -> dict[str, Array]:
+    def __repr__(self) -> str:
+        """One line: target, package, inputs and outputs."""
+        return str(self.info)
+
+    def predict(self, inputs: Any = None, cancel: Cancel | None = None) -> dict[str, Array]:
         """What a user has, by wire field: the codec, then `run`, then categories as names. Raises as `run` does."""
         return self._predict(self.run, inputs, cancel)
 

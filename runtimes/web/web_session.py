@@ -12,19 +12,18 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from statistics import median
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from playwright.async_api import Error, Page
 
 from ...sdk.core.codec.codec import Codec
 from ...sdk.core.errors import EngineError, FormatError, InputError, IntegrityError, PortsideError, UnsupportedError
-from ...sdk.core.infer import columns
 from ...sdk.core.refusal import refusal
 from ...sdk.core.signature import NUMPY, Array, TensorSpec
 from ..artifact import DESCRIPTION, Artifact
 from ..base import Cancel, LoadOptions, SessionInfo
-from ..predicting import only_field
+from ..predicting import by_field
 from ..timing import Footprint, Samples
 from .chromium import Chromium, leave, shared
 from .frame import pack, unpack
@@ -127,7 +126,6 @@ class WebSession:
         self._artifact = artifact
         self._options = {"threads": options.threads, "worker": True, "digest": artifact.digest}
         self._page = WebPage(artifact, isolated=options.threads > 1)
-        self._field: str | None = None
         self.info = SessionInfo(
             signature=artifact.signature, target=artifact.target, package_digest=artifact.package_digest,
             batch_invariant=artifact.batch_invariant, thread_safe=True, cancellable=True,
@@ -147,9 +145,13 @@ class WebSession:
         """
         return self._outputs(self._page.call("run", tensors(inputs, self.info.signature), cancel))
 
-    def predict(self, inputs: Any, cancel: Cancel | None = None) -> dict[str, Array]:
+    def __repr__(self) -> str:
+        """One line: target, package, inputs and outputs."""
+        return str(self.info)
+
+    def predict(self, inputs: Any = None, cancel: Cancel | None = None) -> dict[str, Array]:
         """What a user has, by wire field: the page's codec, door and engine, categories as names. Raises as `run` does."""
-        held = self._page.call("predict", wire(self._by_field(inputs)), cancel)
+        held = self._page.call("predict", wire(by_field(inputs, self.info.signature, self._codec)), cancel)
         return {spec.name: _answer(spec, held[spec.name]) for spec in self.info.signature.outputs}
 
     def measure(self, inputs: Mapping[str, Any], repeats: int = 5, seconds: float = 0.5) -> Samples:
@@ -188,14 +190,8 @@ class WebSession:
         finally:
             page.close()
 
-    def _by_field(self, inputs: Any) -> Mapping[str, Any]:
-        if isinstance(inputs, Mapping):
-            return cast("Mapping[str, Any]", inputs)
-        if hasattr(inputs, "columns") and hasattr(inputs, "iloc"):  # a table, as `pack` takes it
-            return columns(inputs)
-        if self._field is None:
-            self._field = only_field(Codec.from_steps(self._artifact.codec, self._artifact.read), self.info.signature)
-        return {self._field: inputs}
+    def _codec(self) -> Codec:
+        return Codec.from_steps(self._artifact.codec, self._artifact.read)
 
     def _outputs(self, held: Mapping[str, Any]) -> dict[str, Array]:
         """In the signature's order and dtypes."""

@@ -99,11 +99,13 @@ class Package:
                 fix="Read its host/ folder, then open it with trust=True (CLI: --trust).",
             )  # fmt: skip
 
-    def predict(self, inputs: Any) -> dict[str, Array]:
+    def predict(self, inputs: Any = None) -> dict[str, Array]:
         """The reference answer: codec, then the program on the reference runtime, then names of categories.
 
         Args:
             inputs: what a user has, by wire field: strings, bytes, arrays; one array is enough for one input.
+
+        Raises InputError, which names the fields where nothing is given.
         """
         (reference,) = entry_points(group="portside.runtimes", name="reference")
         session = reference.load()().open(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from .errors import InputError
@@ -11,6 +13,16 @@ def refusal(what: str, field: str, row: int | None = None, **rest: Any) -> Input
     """An InputError that names the field, and the row where there is one."""
     place = f"{field!r}" if row is None else f"{field!r}, row {row}"
     return InputError(f"{place}: {what}", field=field, row=row, **rest)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The name that `word` was probably meant to be, as a fix line.
+
+    >>> nearest("thread", ["threads", "trust"])
+    "Did you mean 'threads'?"
+    """
+    close = get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else None
 
 
 def shown(value: object, limit: int = 60) -> str:

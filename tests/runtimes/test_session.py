@@ -118,6 +118,25 @@ def test_a_bare_value_for_several_inputs_is_refused():
         session.predict(np.ones(2))
 
 
+@pytest.mark.parametrize("nothing", [(), (None,), ({},)])
+def test_nothing_is_refused_with_the_names_of_all_fields(nothing):
+    signature = Signature((TensorSpec("x", "f32", ("batch",)), TensorSpec("y", "f32", ("batch",))), (TensorSpec("z", "f32", ("batch",)),))
+    session = session_of([Step(["x", "y"], ["z"], lambda x, y: {"z": x + y})], signature)
+    with pytest.raises(InputError) as caught:
+        session.predict(*nothing)
+    assert (caught.value.field, caught.value.got, caught.value.expected) == ("x", "nothing", "x, y")
+    assert caught.value.fix == "Pass a batch per field: predict({'x': [...], 'y': [...]})."
+
+
+def test_nothing_is_enough_where_every_input_has_a_default(two):
+    signature = SIGNATURE.edit("x", required=False, default=1.0)
+    assert session_of(two, signature).predict()["a"].tolist() == [0]
+
+
+def test_a_session_shows_what_it_takes_and_gives(two):
+    assert repr(session_of(two)) == "<Session on test of package sha256:0: x f64 (batch, 2) -> z, a>"
+
+
 def test_categories_leave_predict_as_names(two):
     signature = SIGNATURE.edit("a", categories=("left", "right"))
     assert session_of(two, signature).predict({"x": [[1, 2], [2, 1]]})["a"].tolist() == ["right", "left"]
