@@ -55,14 +55,17 @@ def _pairs(word: str, fields: Mapping[str, WireField]) -> dict[str, Any]:
 
 
 def _value(text: str, field: WireField | None) -> Any:
-    """`@path` is the content of a file; else JSON where the field is not text, else the text itself."""
+    """`@path` is the content of a file, `null` a missing value; else JSON where the field is not text, else the text itself.
+
+    The text null is written as JSON writes it, `"null"`.
+    """
     if text.startswith("@"):
         path = Path(text[1:]).expanduser()
         if not path.is_file():
             raise InputError("There is no such file", field=field.name if field else None, got=str(path))
         return path.read_bytes() if field is None or field.type == "image" else path.read_text(encoding="utf-8")
     if field is not None and field.type in ("text", "category"):
-        return text
+        return {"null": None, '"null"': "null"}.get(text, text)
     try:
         return json.loads(text)
     except ValueError:
@@ -99,13 +102,13 @@ def _tensor(spec: TensorSpec, value: Any) -> Any:
     if isinstance(value, str | bytes):
         raise InputError("This field takes numbers", field=spec.name, got=repr(value)[:40], expected="1.5, or [1.5, 2] for two rows")
     try:
-        array = np.array([] if value is None else value)
+        array = np.array([None] if value is None else value)
         array = array.astype(NUMPY[spec.dtype]) if _fits(array, spec) else array
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"The values are not a tensor: {error}", field=spec.name) from error
     if spec.batch_axis is not None and array.ndim == len(spec.shape) - 1:
         array = np.expand_dims(array, spec.batch_axis)
-    return array
+    return array.tolist() if array.dtype.kind == "O" else array  # lists are read as JSON, whose null is a missing value
 
 
 def _fits(array: np.ndarray[Any, Any], spec: TensorSpec) -> bool:
