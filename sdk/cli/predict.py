@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ...runtimes.artifact import Artifact
+from ..core.codec.codec import Codec
+from ..core.door import Door
+from ..core.door_gate import Why
 from ..core.errors import InputError
+from ..core.failover import PRIMARY
 from ..core.package import Package
 from ..core.records import plain
-from ..core.signature import Array
+from ..core.signature import Array, Signature
 from .console import Result, fields, short, table
 from .inputs import read_inputs
 from .models import codec_of, open_model, session
@@ -25,6 +29,10 @@ EXAMPLE = """
   echo '{"age": 41, "colour": "red"}' | portside predict prices -
 """
 REFERENCE = "reference"
+NOTICED: Mapping[Why, str] = {
+    "range": "is outside its range", "clamped": "was moved to the limit of its range", "unknown": "is an unknown category",
+    "absent": "is absent and takes its default",
+}  # fmt: skip
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +46,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Ask once; the time is that of the second, warm call."""
     model = open_model(args.model, args.trust)
-    inputs = read_inputs(args.inputs, codec_of(model), model.signature)
+    codec = codec_of(model)
+    inputs = read_inputs(args.inputs, codec, model.signature)
     if isinstance(model, Package) and args.target == REFERENCE:
         answer, elapsed_ms = _timed(lambda: model.predict(inputs))
     else:
@@ -46,10 +55,23 @@ def run(args: argparse.Namespace) -> Result:
             answer, elapsed_ms = _timed(lambda: opened.predict(inputs))
     target = model.target if isinstance(model, Artifact) else args.target
     digest = model.package_digest if isinstance(model, Artifact) else model.digest
-    receipt = {"model": model.name, "digest": digest, "target": target, "time_ms": round(elapsed_ms, 3)}
+    receipt = {"model": model.name, "digest": digest, "target": target, "reason": PRIMARY, "time_ms": round(elapsed_ms, 3)}
     outputs = {name: plain(np.asarray(value)) for name, value in answer.items()}
-    shown = {**receipt, "digest": short(digest)}
-    return Result({"outputs": outputs, "receipt": receipt}, f"{_rows(answer)}\n\n{fields(shown)}")
+    flags = list(_flags(codec, model.signature, inputs))
+    text = "\n\n".join([_rows(answer), fields({**receipt, "digest": short(digest)}), *(["\n".join(map(_noticed, flags))] if flags else [])])
+    return Result({"outputs": outputs, "receipt": receipt, **({"flags": flags} if flags else {})}, text)
+
+
+def _flags(codec: Codec, signature: Signature, inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the door accepts but notices, as over HTTP; of an unknown category the name that was sent, not its code."""
+    for flag in Door(signature).check(codec.encode(inputs)).flags:
+        sent = codec.sent(flag.field, flag.row, inputs) if flag.why == "unknown" else None
+        yield {**flag._asdict(), "value": sent if isinstance(sent, str) else flag.value}
+
+
+def _noticed(flag: Mapping[str, Any]) -> str:
+    row = "" if flag["row"] is None else f" row {flag['row']}"
+    return f"noticed: {flag['field']}{row} {NOTICED[flag['why']]}: {flag['value']}"
 
 
 def _timed(call: Any) -> tuple[dict[str, Array], float]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from portside.sdk.core.package import Package
+from portside.sdk.core.codec.category import Categories
+from portside.sdk.core.codec.codec import Codec
+from portside.sdk.core.manifest import Annotations
+from portside.sdk.core.package import Package, write
+from portside.sdk.core.signature import Signature, TensorSpec
 
 Run = Callable[..., Any]
 
@@ -23,13 +28,27 @@ def test_predict_answers_with_a_receipt(target: str, portside: Run, package: Pac
     assert said.json["outputs"] == {"score": [0.75, 2.0], "label": [0, 1]}
     receipt = said.json["receipt"]
     assert (receipt["model"], receipt["digest"], receipt["target"]) == ("sums", package.digest, target)
-    assert receipt["time_ms"] > 0
+    assert receipt["time_ms"] > 0 and receipt["reason"] == "primary"
+    assert "flags" not in said.json
 
 
 def test_predict_prints_a_table(portside: Run, package: Package) -> None:
     said = portside("predict", package.path, "x=[1, 1]")  # one row, without its batch axis
     assert said.out.splitlines()[:2] == ["score  label", "    2      1"]
     assert f"digest   {package.digest[7:19]}" in said.out
+
+
+def test_predict_shows_what_is_unusual(portside: Run, package: Package, tmp_path: Path) -> None:
+    content, steps = package.content, Codec.of({"colour": Categories(["red", "blue"])})
+    inputs = (*content.signature.edit("x", range=(0, 5)).inputs, TensorSpec("colour", "i32", ("batch",)))
+    signature = Signature(inputs, content.signature.outputs)
+    files = {name: package.read(name) for name in content.files if name.startswith("program/")}
+    odd = write(replace(content, signature=steps.annotate(signature), codec=steps.steps), files, tmp_path / "odd", Annotations(name="odd"))
+    said = portside("predict", odd.path, "x=[9, 1]", "colour=mauve")
+    assert said.code == 0, said.err
+    assert "noticed: x row 0 is outside its range: 9.0\nnoticed: colour row 0 is an unknown category: mauve\n" in said.out
+    flags = portside("predict", odd.path, "x=[9, 1]", "colour=mauve", "--json").json["flags"]
+    assert flags[1] == {"field": "colour", "row": 0, "why": "unknown", "value": "mauve"}
 
 
 def test_predict_reads_files_and_standard_input(portside: Run, package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
