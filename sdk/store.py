@@ -205,7 +205,11 @@ class Store:
         Raises StoreError when the package is not here.
         """
         with self._layout.writing():
-            version = self._index().find(package)
+            index = self._index()
+            if not index.holding(package):
+                raise StoreError("The store holds no such package, and a release belongs to one", got=package,
+                                 fix="Run: portside store push FOLDER with the folder of the package, then release again.")  # fmt: skip
+            version = index.find(package)
             release, described = put_release(self._layout, version, compiled)
             self._change(lambda index: index.put_release(version, described))
         return release

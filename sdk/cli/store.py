@@ -12,13 +12,28 @@ from ..store import Store
 from ..store_lineage import Relative
 from .console import Exit, Result, fields, progress, short, size, table
 
-EXAMPLE = """
+EXAMPLES = {
+    "push": """
   portside store push dist/inspector              -> inspector:4, the next version of its name
-  portside store tag inspector:4 prod             prod now means version 4
-  portside store lineage inspector:prod           what it was derived from, and what became of it
+""", "pull": """
+  portside store pull inspector:prod              a read-only folder inside the store; prints where
   portside store pull inspector:prod --out here   a folder of your own
-  portside store pull inspector:prod --target tflite --out device     the compiled artifact of its newest release
-"""
+  portside store pull inspector:4 --target tflite --out device     the compiled artifact of its newest release
+""", "ls": """
+  portside store ls                               names, versions, tags, sizes
+  portside store ls inspector --releases          what was compiled from it and released
+""", "tag": """
+  portside store tag inspector:4 prod             prod now means version 4
+""", "lineage": """
+  portside store lineage inspector:prod           what it was derived from, and what became of it
+""", "gc": """
+  portside store gc                               what no version refers to, and no process is writing
+""", "fsck": """
+  portside store fsck                             exit code 1, and where, if a file is damaged
+""",
+}  # fmt: skip
+EXAMPLE = "".join(lines.lstrip("\n") for lines in EXAMPLES.values())
+REFERENCE = "NAME, NAME:VERSION, NAME:TAG or a digest"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,25 +41,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     where = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     where.add_argument("--store", metavar="FOLDER", help="the store (default: $PORTSIDE_HOME, else ~/.portside)")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    push = actions.add_parser("push", parents=[where], help="add a package as the next version of its name")
+
+    def action(name: str, summary: str) -> argparse.ArgumentParser:
+        return actions.add_parser(
+            name, parents=[where], help=summary, description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=f"example:\n{EXAMPLES[name].strip(chr(10))}", formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+
+    push = action("push", "add a package as the next version of its name")
     push.add_argument("package", type=Path, help="a folder")
     push.add_argument("--name", help="store it under another name")
-    pull = actions.add_parser("pull", parents=[where], help="check a package and write it to a folder")
-    pull.add_argument("reference")
+    pull = action("pull", "take a package, or a compiled artifact of it, out of the store; every byte is compared with its digest")
+    pull.add_argument("reference", help=REFERENCE)
     pull.add_argument("--out", type=Path, help="a new folder (default: a read-only one of the store)")
-    pull.add_argument("--target", help="of its newest release, the artifact for this target instead of the package; needs --out")
+    pull.add_argument("--target", help="the artifact for this target, of the newest release, instead of the package; needs --out")
     pull.add_argument("--platform", help="where that artifact will run, for targets that depend on it")
-    names = actions.add_parser("ls", parents=[where], help="names, versions, tags, sizes")
+    names = action("ls", "names, versions, tags, sizes")
     names.add_argument("name", nargs="?", help="only the versions of this name")
     names.add_argument("--releases", action="store_true", help="releases and their artifacts, newest first")
-    tag = actions.add_parser("tag", parents=[where], help="point a tag at a version")
-    tag.add_argument("reference")
+    tag = action("tag", "point a tag at a version")
+    tag.add_argument("reference", help=REFERENCE)
     tag.add_argument("tag")
-    lineage = actions.add_parser("lineage", parents=[where], help="ancestors and descendants of a package")
-    lineage.add_argument("reference")
-    gc = actions.add_parser("gc", parents=[where], help="remove what no version refers to")
+    lineage = action("lineage", "ancestors and descendants of a package")
+    lineage.add_argument("reference", help=REFERENCE)
+    gc = action("gc", "remove what no version refers to")
     gc.add_argument("--caches", action="store_true", help="also the folders of pulled packages; nobody may have one open")
-    actions.add_parser("fsck", parents=[where], help="read every file and compare it with its digest")
+    action("fsck", "read every file and compare it with its digest")
 
 
 def run(args: argparse.Namespace) -> Result:

@@ -30,3 +30,9 @@ def test_refusals(portside: Run, package: Package, tmp_path: Path) -> None:
     assert portside("store", "pull", "sums", "--target", "onnx-cpu").code == 2
     assert "portside release" in portside("store", "pull", "sums", "--target", "onnx-cpu", "--out", tmp_path / "x").err
     assert portside("release", tmp_path / "nothing").code != 0
+
+
+def test_a_package_that_was_not_pushed_is_to_be_pushed_first(portside: Run, package: Package, tmp_path: Path) -> None:
+    portside("compile", package.path, "--out", tmp_path / "artifact")
+    said = portside("release", tmp_path / "artifact")
+    assert said.code == 3 and "portside store push FOLDER" in said.err

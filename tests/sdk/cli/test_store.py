@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from portside.sdk.cli.store import ACTIONS
 from portside.sdk.core.package import Package
 
 Run = Callable[..., Any]
@@ -66,3 +67,9 @@ def test_inspect_a_folder_and_a_name(portside: Run, package: Package) -> None:
     assert "64 rows (label: decision, score: value), shareable" in said.out
     assert "owner     ana" in said.out
     assert portside("inspect", "sums:1", "--json").json["digest"] == package.digest
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_teaches_by_example(action: str, portside: Run) -> None:
+    said = portside("store", action, "--help")
+    assert said.code == 0 and f"portside store {action}" in said.out.split("example:")[1]
