@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
+from .canonical import read_object
 from .errors import FormatError
 from .signature import KINDS, Array, Kind
 
@@ -135,7 +136,7 @@ class Contract:
     def from_bytes(cls, head: bytes, tensors: bytes) -> Contract:
         """Parse what `to_bytes` wrote. Raises FormatError."""
         try:
-            data = json.loads(head)
+            data = read_object(head, "The contract")
             arrays = load(tensors) | {key: _strings(held) for key, held in data.get("strings", {}).items()}
             sides: list[dict[str, dict[str, Array]]] = [{"in": {}, "out": {}, "firm": {}} for _ in data["cases"]]
             for key, array in arrays.items():
@@ -147,12 +148,12 @@ class Contract:
                 for case, side in zip(data["cases"], sides, strict=True)
             )  # fmt: skip
             rules = {name: Rule.from_dict(rule) for name, rule in data["rules"].items()}
+            return cls(cases, rules, data.get("licence"), data.get("shareable") is True, dict(data.get("narrowing", {})),
+                       tuple(data.get("notes", ())))  # fmt: skip
         except FormatError:
             raise
         except Exception as error:  # every malformed byte sequence ends here, as one typed error
             raise FormatError(f"The contract is malformed: {error}") from error
-        return cls(cases, rules, data.get("licence"), bool(data.get("shareable")), dict(data.get("narrowing", {})),
-                   tuple(data.get("notes", ())))  # fmt: skip
 
 
 def _strings(data: Mapping[str, Any]) -> Array:

@@ -57,11 +57,23 @@ def test_everything_comes_back(contract: Contract) -> None:
     lambda head: {key: value for key, value in head.items() if key != "cases"},
     lambda head: {**head, "strings": {"0000/in/t": {"shape": [3], "values": ["a"]}}},
     lambda head: {**head, "strings": 3},
+    lambda head: {**head, "narrowing": 5},
+    lambda head: {**head, "notes": 5},
+    lambda head: [head],
 ])  # fmt: skip
 def test_a_malformed_head_is_refused(change) -> None:
     head, tensors = Contract((Case({"x": np.zeros(2)}, {"y": np.zeros(2)}, {}, ("r", "r")),), {"y": Rule("value")}).to_bytes()
     with pytest.raises(FormatError):
         Contract.from_bytes(json.dumps(change(json.loads(head))).encode(), tensors)
+
+
+def test_a_head_with_two_meanings_is_refused_and_only_true_is_shareable() -> None:
+    """A bundle is public: what decides whether golden rows go into it has one reading."""
+    head, tensors = Contract((), {}).to_bytes()
+    said = {**json.loads(head), "shareable": "false"}
+    assert not Contract.from_bytes(json.dumps(said).encode(), tensors).shareable
+    with pytest.raises(FormatError, match="'shareable' stands twice"):
+        Contract.from_bytes(head.replace(b'"shareable"', b'"shareable": true, "shareable"', 1), tensors)
 
 
 @given(st.binary(max_size=60))
