@@ -10,7 +10,9 @@ export class Door {
   /** @param {any} signature as in artifact.json */
   constructor(signature) {
     const state = new Set((signature.state ?? []).map((pair) => pair.input));
+    /** @type {Gate[]} */
     this.gates = signature.inputs.map((spec) => new Gate(spec, state.has(spec.name)));
+    this.known = new Set(this.gates.map((gate) => gate.name));
   }
 
   /**
@@ -33,8 +35,8 @@ export class Door {
   }
 
   #refuseUnknown(inputs) {
-    const known = this.gates.map((gate) => gate.name);
-    const name = Object.keys(inputs).find((key) => !known.includes(key));
-    if (name !== undefined) throw refusal("there is no such input", name.slice(0, 60), null, { expected: known.join(", ") });
+    for (const name of Object.keys(inputs)) {
+      if (!this.known.has(name)) throw refusal("there is no such input", name.slice(0, 60), null, { expected: [...this.known].join(", ") });
+    }
   }
 }

@@ -45,8 +45,9 @@ export function isTensor(value) {
 /** A tensor's values in another dtype, without a check. @param {Tensor} tensor @param {DType} dtype @returns {Tensor} */
 export function cast(tensor, dtype) {
   if (tensor.dtype === dtype) return tensor;
-  const big = dtype === "i64";
-  const data = big ? BigInt64Array.from(tensor.data, (value) => BigInt(value)) : ARRAYS[dtype].from(tensor.data, Number);
+  const data = new ARRAYS[dtype](tensor.data.length);
+  const as = dtype === "i64" ? BigInt : Number;
+  for (let place = 0; place < data.length; place += 1) data[place] = as(tensor.data[place]);
   return { dtype, shape: tensor.shape, data };
 }
 
@@ -59,7 +60,9 @@ export function nested({ dtype, shape, data }) {
   let place = 0;
   const level = (axis) => {
     if (axis === shape.length) return read(place++);
-    return Array.from({ length: shape[axis] }, () => level(axis + 1));
+    const held = new Array(shape[axis]);
+    for (let at = 0; at < held.length; at += 1) held[at] = level(axis + 1);
+    return held;
   };
   return level(0);
 }

@@ -111,10 +111,16 @@ export function settle(breaker, rules, epoch, good, now) {
 export function flaw(outputs, specs) {
   for (const spec of specs) {
     const data = outputs[spec.name]?.data;
-    if (!(data instanceof Float32Array || data instanceof Float64Array) || data.every(Number.isFinite)) continue;
+    if (!(data instanceof Float32Array || data instanceof Float64Array) || finite(data)) continue;
     if (!spec.missing || data.some((value) => Math.abs(value) === Infinity)) return spec.name;
   }
   return null;
+}
+
+/** @param {Float32Array|Float64Array} data */
+function finite(data) {
+  for (let place = 0; place < data.length; place += 1) if (!Number.isFinite(data[place])) return false;
+  return true;
 }
 
 /** @returns {Breaker} */

@@ -31,10 +31,10 @@ export class Gate {
     if (this.spec.canvas) return this.#images(value, dims);
     const tensor = toRim(this.spec, value);
     if (tensor.shape.length !== this.spec.shape.length) throw this.#wrongShape(tensor.shape);
-    tensor.shape.forEach((size, axis) => {
-      const wanted = this.spec.shape[axis];
+    for (let axis = 0; axis < tensor.shape.length; axis += 1) {
+      const [size, wanted] = [tensor.shape[axis], this.spec.shape[axis]];
       if (size !== wanted && (typeof wanted !== "string" || !this.#binds(wanted, size, dims))) throw this.#wrongShape(tensor.shape, wanted, dims);
-    });
+    }
     if (this.kind === "f") return this.#floats(tensor, flags);
     if (this.coded) return this.#codes(tensor, flags);
     return this.ranged ? this.#range(tensor, flags) : tensor;

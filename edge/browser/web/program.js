@@ -59,8 +59,8 @@ export class Program {
     const encoded = performance.now();
     const { tensors, flags } = await this.#ask(typed);
     const engine = performance.now() - encoded;
-    const named = this.codec.decode(tensors, this.signature);
-    const outputs = Object.fromEntries(Object.entries(named).map(([name, tensor]) => [name, nested(tensor)]));
+    const outputs = this.codec.decode(tensors, this.signature);
+    for (const name of Object.keys(outputs)) outputs[name] = nested(outputs[name]);
     return { outputs, flags, flaw: flaw(tensors, this.signature.outputs), codec_ms: encoded - started, engine_ms: engine };
   }
 
@@ -74,7 +74,7 @@ export class Program {
     if (this.closed) throw new PortsideError("EngineError", "The model is closed", { reason: "closed", fix: "Load it again." });
     const { values, flags } = this.door.check(inputs);
     const made = await this.#inTurn(() => this.#execute(padAll(this.signature, withInitial(this.signature, values))));
-    const tensors = Object.fromEntries(this.signature.outputs.map((spec) => [spec.name, cast(made[spec.name], spec.dtype)]));
+    const tensors = Object.fromEntries(this.signature.outputs.map(({ name, dtype }) => [name, cast(made[name], dtype)]));
     return { tensors, flags };
   }
 
@@ -88,10 +88,10 @@ export class Program {
     return result;
   }
 
+  /** @param {Record<string, any>} values ours to add to: the door made the object */
   async #execute(values) {
     for (const { segment, writes } of this.plan) {
-      const feeds = Object.fromEntries(segment.inputs.map((name) => [name, values[name]]));
-      values = { ...values, ...(await segment.run(writes, feeds)) };
+      Object.assign(values, await segment.run(writes, values));
     }
     return values;
   }

@@ -31,7 +31,10 @@ export class Categories {
   encode(field, values) {
     const { shape, cells } = objectRows(values);
     const row = rowsOf(shape, cells.length);
-    const data = Int32Array.from(cells, (value, place) => this.#code(field, value, row(place)));
+    const data = new Int32Array(cells.length);
+    for (let place = 0; place < data.length; place += 1) {
+      data[place] = (typeof cells[place] === "string" ? this.codes.get(cells[place]) : undefined) ?? this.#code(field, cells[place], row(place));
+    }
     return [{ dtype: "i32", shape, data }];
   }
 

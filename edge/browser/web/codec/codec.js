@@ -24,6 +24,8 @@ const UNKNOWN = -2;
 export class Codec {
   /** @type {{field: string, produces: string[], step: any}[]} */
   #bound;
+  /** @type {Set<string>} */
+  #read;
 
   /** @param {{field: string, produces: string[], step: any}[]} bound */
   constructor(bound) {
@@ -31,6 +33,7 @@ export class Codec {
     const twice = made.find((name, place) => made.indexOf(name) !== place);
     if (twice !== undefined) throw malformed("Two codec steps make the same typed input", { got: twice });
     this.#bound = bound;
+    this.#read = new Set(bound.map(({ field }) => field));
   }
 
   /**
@@ -78,11 +81,11 @@ export class Codec {
 
   /** @param {Record<string, any>} typed @param {Record<string, any>} wire */
   #joined(typed, wire) {
-    const read = new Set(this.#bound.map(({ field }) => field));
-    const through = Object.entries(wire).filter(([name]) => !read.has(name));
-    const twice = through.map(([name]) => name).filter((name) => Object.hasOwn(typed, name)).sort();
+    const through = Object.keys(wire).filter((name) => !this.#read.has(name));
+    const twice = through.filter((name) => Object.hasOwn(typed, name)).sort();
     if (twice.length) throw refusal("this input is given twice: as a wire field and as a typed tensor", twice[0]);
-    return { ...typed, ...Object.fromEntries(through) };
+    for (const name of through) Object.defineProperty(typed, name, { value: wire[name], enumerable: true, configurable: true, writable: true });
+    return typed;
   }
 
   /**
@@ -114,6 +117,10 @@ async function parsed(data, read) {
 
 /** @param {Map<string, number>} rows */
 function checkRows(rows) {
+  const [size] = rows.values();
+  let odd = size === 0;
+  for (const count of rows.values()) odd ||= count !== size;
+  if (!odd) return;
   const counts = [...rows];
   if (new Set(rows.values()).size > 1) {
     const [field] = counts.reduce((least, held) => (held[1] < least[1] ? held : least));

@@ -48,7 +48,7 @@ export function objectRows(values) {
   }
   if (!isList(values)) return { shape: [1], cells: [values] };
   const shape = [values.length];
-  let cells = Array.from(values);
+  let cells = Array.isArray(values) ? values : Array.from(values);
   while (cells.length && cells.every((cell) => isList(cell) && cell.length === cells[0].length)) {
     shape.push(cells[0].length);
     cells = cells.flatMap((cell) => Array.from(cell));
