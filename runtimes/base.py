@@ -7,7 +7,8 @@ A target is one entry file, one line under `[project.entry-points."portside.runt
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -85,7 +86,7 @@ class CompileOptions:
     verify: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def only(self, target: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    def only(self, target: str, known: Collection[str]) -> Mapping[str, Any]:
         """`extra`, after a check that the target knows every option in it.
 
         Raises UnsupportedError naming the first unknown option.
@@ -217,12 +218,29 @@ class CompiledElsewhere(Protocol):
         ...
 
 
+@runtime_checkable
+class WithOptions(Protocol):
+    """What a runtime offers that has compile options of its own: option -> what it does, in a line."""
+
+    options: ClassVar[Mapping[str, str]]
+
+
 Isolation = Literal["inline", "thread", "process"]
 
 
 def installed() -> dict[str, type[Runtime]]:
     """Every registered runtime by name. Entry files are light: what a target needs is imported when it is used."""
     return {entry.name: entry.load() for entry in entry_points(group=GROUP)}
+
+
+def compile_options() -> dict[str, Mapping[str, str]]:
+    """Target -> its own compile options with a line each, of every runtime whose entry file can be loaded here."""
+    found: dict[str, Mapping[str, str]] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        with suppress(ImportError):  # an engine that is not installed: `portside doctor` says so
+            made: Runtime = entry.load()()
+            found[entry.name] = made.options if isinstance(made, WithOptions) else {}
+    return found
 
 
 def runtime(name: str) -> Runtime:

@@ -7,6 +7,7 @@ with a signature per size, in a process of its own; nothing in the artifact depe
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -25,6 +26,12 @@ class TfliteEdge:
     name: ClassVar[str] = "tflite"
     extra: ClassVar[str] = "tflite"
     compile_extra: ClassVar[str] = "tflite-compile"
+    options: ClassVar[Mapping[str, str]] = {
+        "batches": "rows per call of the engine, such as [1, 8]: calls are cut into these (default: [1, 8], or [1] beside other sizes)",
+        "sizes": 'sizes of other free dimensions, such as {"sequence": [16, 64]} (default: from the contract and the codec)',
+        "source": "what is lowered: auto, pt2 (the program that torch traced) or onnx (default: auto)",
+        "timeout_s": "seconds that the whole lowering may take (default: 3600)",
+    }
 
     def missing(self) -> str | None:
         """None when artifacts can be loaded here, otherwise what is not installed. Compiling needs more: the extra `tflite-compile`."""
@@ -45,14 +52,14 @@ class TfliteEdge:
     def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:
         """Lower the package into `out`.
 
-        Options: `batches=(1, 8)`, rows per call of the engine; `sizes={"sequence": (16, 64)}` for other symbolic dimensions;
-        `source="auto"`, "pt2" (the program that torch traced) or "onnx", what is lowered; `timeout_s` for the whole lowering.
+        Its own options are `TfliteEdge.options`.
 
         Raises:
             MissingExtraError: the converter is not installed.
             UnsupportedError: an operator, dtype, dimension or option that the target does not hold, by name.
             EngineError: the converter died, ran out of time, or made another answer.
         """
+        options.only(self.name, self.options)
         if find_spec("onnx") is None:
             raise MissingExtraError("Compiling for tflite needs what is not installed here", got="no onnx", extra=self.compile_extra)
         from .tflite.compiling import compile_package  # onnx is loaded by compile alone

@@ -31,8 +31,6 @@ from .sizes import answerable, contract_of, sizes_of
 from .tree_lowering import lower_trees
 from .weights import weights_bytes
 
-OPTIONS = ("batches", "sizes", "source", "timeout_s")
-
 
 def compile_package(package: Package, target: str, options: CompileOptions, out: Path) -> Artifact:
     """Lower `package` into the new folder `out`.
@@ -40,13 +38,13 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     Args:
         package: audited.
         target: name of the runtime.
-        options: taps, and under `extra`: `batches`, `sizes`, `source`, `timeout_s`.
+        options: taps, and under `extra` those of `TfliteEdge.options`, by name.
         out: does not exist yet.
 
     Raises UnsupportedError, MissingExtraError, EngineError; see `TfliteEdge.compile`.
     """
-    extra = options.only(target, OPTIONS)
-    source = _source(extra)
+    extra = options.extra
+    source, timeout_s = _source(extra), _timeout_s(extra)
     parts = [_renamed(part) for part in assemble(package, target, options.taps, lower_trees)]
     sizes = sizes_of(package, extra.get("batches"), extra.get("sizes"))
     contract = contract_of(package)
@@ -59,7 +57,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
                 write_model(part.model, folder / f"{_stem(part)}.onnx")
         jobs = tuple(Job(Path(file).stem, plan, whole) for file, plan in plans.items())
         request = Request(jobs, source, str(package.path), package.digest)
-        answer = lower(request, folder, float(extra.get("timeout_s", TIMEOUT_S))) if jobs else Answer()
+        answer = lower(request, folder, timeout_s) if jobs else Answer()
         plans = {file: filled(plan, folder / Path(file).name) for file, plan in plans.items()}
         prove(package, parts, plans, folder, contract)
         artifact = begin(package, target, out)
@@ -106,6 +104,13 @@ def _source(extra: Mapping[str, Any]) -> Any:
     if source not in SOURCES:
         raise UnsupportedError("The option source has no such value", got=source, expected=", ".join(SOURCES))
     return source
+
+
+def _timeout_s(extra: Mapping[str, Any]) -> float:
+    timeout_s = extra.get("timeout_s", TIMEOUT_S)
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not timeout_s > 0:
+        raise UnsupportedError("The option timeout_s is not a time", got=timeout_s, expected="seconds, more than 0")
+    return float(timeout_s)
 
 
 def _stem(part: Part) -> str:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def sizes_of(package: Package, batches: Sequence[int] | None = None, asked: Mapp
     """
     signature = package.signature
     batch, rest = batch_symbol(signature), free_symbols(signature)
-    asked = dict(asked or {})
+    asked = _by_symbol(asked)
     if unknown := sorted(set(asked) - set(rest)):
         raise UnsupportedError(f"The option sizes names a dimension {unknown[0]!r} that is not symbolic",
                                expected=", ".join(rest) or "no sizes: only the batch is free")  # fmt: skip
@@ -182,11 +182,20 @@ def _up(length: float) -> int:
     return max(1, -(-int(np.ceil(length)) // _STEP)) * _STEP
 
 
-def _checked(option: str, given: Sequence[int] | int) -> tuple[int, ...]:
-    values = [given] if isinstance(given, int) else list(given)
+def _checked(option: str, given: Any) -> tuple[int, ...]:
+    values = list(cast("Iterable[Any]", given)) if isinstance(given, Iterable) and not isinstance(given, str) else []
     if not values or not all(type(value) is int and value > 0 for value in values):
-        raise UnsupportedError(f"The option {option} is not a list of sizes", got=given, expected="whole numbers of 1 or more")
+        raise UnsupportedError(f"The option {option} is not a list of sizes", got=repr(given),
+                               expected="a list of whole numbers, such as [1, 8]",
+                               fix=f"Pass {option}=[{given}]." if option == "batches" and type(given) is int else None)  # fmt: skip
     return tuple(sorted(set(values)))
+
+
+def _by_symbol(asked: Any) -> dict[str, Any]:
+    if asked is not None and not isinstance(asked, Mapping):
+        raise UnsupportedError("The option sizes names no dimensions", got=repr(asked),
+                               expected='an object, such as {"sequence": [16, 64]}')  # fmt: skip
+    return dict(cast("Mapping[str, Any]", asked or {}))
 
 
 def _key(symbols: Sequence[str], sizes: Sequence[int]) -> str:

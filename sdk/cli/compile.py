@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ...runtimes.artifact import Artifact
+from ...runtimes.base import compile_options
 from ...runtimes.compiling import compile as compile_package
 from ..core.errors import InputError
-from .console import Result, fields, progress, size
+from .console import Result, fields, progress, size, table
 from .models import codec_of
 from .places import is_artifact, open_package_at
 from .tables import read
 
 EXAMPLE = """
   portside compile inspector:3 --target onnx-cpu --out dist/inspector
+  portside compile inspector:3 --target tflite --option 'batches=[1, 8, 32]' --option source=onnx
 """
 
 OWN = ("allow_unproven", "taps", "data", "prove")
@@ -31,9 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         "the new one is proven; anything else is refused (default: dist/NAME-TARGET)")  # fmt: skip
     parser.add_argument("--tap", action="append", default=[], metavar="BOUNDARY", help="make features or model an optional output")
     parser.add_argument("--data", help="held-out rows judged beside the contract: FILE.py:OBJECT, .npz or .csv")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="an option of this target")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
+                        help="an option of this target, listed below; VALUE is JSON or text")  # fmt: skip
     parser.add_argument("--allow-unproven", action="store_true", help="write a lossy artifact without enough data to judge it")
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
+    own = {target: options or {"": "none"} for target, options in compile_options().items()}
+    rows = [[f"  {target}", name, line] for target, options in own.items() for name, line in options.items()]
+    parser.add_argument_group("options of targets", table(rows))
 
 
 def run(args: argparse.Namespace) -> Result:

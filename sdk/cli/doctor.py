@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, requires, ver
 from pathlib import Path
 from typing import Any
 
-from ...runtimes.base import GROUP, Runtime, compile_lack, lack
+from ...runtimes.base import GROUP, Runtime, compile_lack, compile_options, lack
 from .console import Exit, Result, fields, table
 
 EXAMPLE = """
@@ -68,8 +68,13 @@ def run(args: argparse.Namespace) -> Result:
         targets = [found for found in targets if found.name == args.target] or [Finding(args.target, "no such target", "portside doctor")]
     code = Exit.NO if args.target and not targets[0].works else Exit.DONE
     here = machine()
-    data = {"machine": here, "targets": [found.to_dict() for found in targets], "extras": [found.to_dict() for found in parts]}
-    sections = [_listed("target", targets)] if args.target else [fields(here), _listed("target", targets), _listed("extra", parts)]
+    options = {target: dict(held) for target, held in compile_options().items() if target in {found.name for found in targets}}
+    data = {"machine": here, "targets": [{**found.to_dict(), "options": options.get(found.name, {})} for found in targets],
+            "extras": [found.to_dict() for found in parts]}  # fmt: skip
+    rows = [[target, name, line] for target, held in options.items() for name, line in held.items()]
+    own = [table(rows, head=["target", "compile option", "what it is"])] if rows else []
+    listed = [_listed("target", targets), *own]
+    sections = listed if args.target else [fields(here), *listed, _listed("extra", parts)]
     return Result(data, "\n\n".join(sections), code)
 
 

@@ -58,6 +58,14 @@ def test_a_forgotten_hook_does_not_run_and_may_be_forgotten_twice():
     assert ran == []
 
 
+def test_every_target_lists_its_options_and_knows_no_other(mixed, tmp_path):
+    listed = base.compile_options()
+    assert set(listed) == set(base.installed()) and set(listed["tflite"]) == {"batches", "sizes", "source", "timeout_s"}
+    for target in listed:
+        with pytest.raises(UnsupportedError, match="no compile option 'abacus'"):
+            base.installed()[target]().compile(mixed[1], CompileOptions(extra={"abacus": 1}), tmp_path / "out")
+
+
 def test_options_are_known_or_refused():
     assert CompileOptions(extra={"a": 1}).only("target", ("a",)) == {"a": 1}
     with pytest.raises(UnsupportedError, match=r"no compile option 'b'.*expected a"):

@@ -118,7 +118,9 @@ def test_an_operator_without_a_lowering_is_named(make_package, tmp_path):
     assert not (tmp_path / "artifact").exists()
 
 
-@pytest.mark.parametrize("extra", [{"batch": 3}, {"source": "pt2"}, {"sizes": {"nowhere": (1,)}}, {"batches": (0,)}])
+@pytest.mark.parametrize("extra", [
+    {"batch": 3}, {"source": "pt2"}, {"sizes": {"nowhere": (1,)}}, {"batches": (0,)}, {"batches": 1}, {"timeout_s": "an hour"},
+])  # fmt: skip
 def test_options_are_checked_before_anything_is_lowered(mixed, tmp_path, extra):
     with pytest.raises(UnsupportedError):
         TfliteEdge().compile(mixed[1], CompileOptions(extra=extra), tmp_path / "artifact")

@@ -89,6 +89,8 @@ def test_and_is_exact_when_sizes_are_given(make_package):
 
 @pytest.mark.parametrize(("options", "named"), [
     ({"batches": ()}, "batches"), ({"batches": (0, 1)}, "batches"), ({"batches": (1.5,)}, "batches"),
+    ({"batches": 1}, r"batches is not a list.*Pass batches=\[1\]"), ({"batches": "1,8"}, "batches"), ({"asked": {"length": 64}}, "sizes"),
+    ({"asked": [64]}, "sizes"),
     ({"asked": {"batch": (1,)}}, "'batch'"), ({"asked": {"lenght": (1,)}}, "'lenght'"), ({"asked": {"length": (-1,)}}, "sizes"),
 ])  # fmt: skip
 def test_options_that_name_no_sizes_are_refused(sentence_package, options, named):

@@ -24,6 +24,14 @@ def test_a_device_runs_and_cannot_compile(portside: Run, monkeypatch: pytest.Mon
     assert (found["works"], found["compiles"]) == (True, False)
 
 
+def test_compile_options_are_listed_by_target(portside: Run) -> None:
+    for said in (portside("doctor"), portside("doctor", "--target", "tflite"), portside("compile", "--help")):
+        assert all(name in said.out for name in TfliteEdge.options), said.out
+    (found,) = portside("doctor", "--target", "tflite", "--json").json["targets"]
+    assert found["options"] == TfliteEdge.options
+    assert "batches" not in portside("doctor", "--target", "onnx-cpu").out
+
+
 def test_a_target_that_lacks_something_names_it(portside: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WasmWeb, "missing", lambda self: "playwright")
     said = portside("doctor", "--target", "wasm")

@@ -90,6 +90,13 @@ def test_compile_replaces_an_artifact_says_so_and_names_the_next_step(portside: 
     assert portside("compile", package.path, "--out", tmp_path / "work").code == 3
 
 
+@pytest.mark.parametrize("words", ["compile {} --target abacuss", "verify {} --targets abacuss", "verify {} --targets onnx-cpu,abacuss",
+                                   "bench {} --target abacuss", "predict {} x=[1,1] --target abacuss"])  # fmt: skip
+def test_a_target_that_is_not_there_is_the_same_no_for_every_command(words: str, portside: Run, package: Package) -> None:
+    said = portside(*words.format(package.path).split())
+    assert said.code == 1 and "There is no such target" in said.out + said.err
+
+
 def test_compile_for_a_target_that_is_not_there(portside: Run, package: Package, tmp_path: Path) -> None:
     said = portside("compile", package.path, "--target", "abacus", "--out", tmp_path / "artifact")
     assert said.code == 1
