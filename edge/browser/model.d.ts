@@ -151,7 +151,7 @@ export interface LoadOptions {
   /** Refuse any other bundle than the one with this digest. */
   digest?: string;
   failover?: Failover;
-  /** Used in place of the browser's own where the page itself fetches; a worker uses its own. */
+  /** Used in place of the browser's own for every file of the bundle (a worker gets them through the page) and for endpoints; scripts are imported by the browser itself. */
   fetch?: (url: URL, init?: RequestInit) => Promise<Response>;
   onprogress?: (progress: { file: string; loaded: number; total: number }) => void;
 }

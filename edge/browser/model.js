@@ -27,10 +27,11 @@ export async function load(place, given) {
   const fetch = options.fetch ?? ((target, init) => globalThis.fetch(target, init));
   const source = await openSource(folder(url), { digest: options.digest, fetch, onprogress: options.onprogress });
   await checkOurs(source);
+  const chain = new Chain(source.artifact, options.failover ?? {}, fetch); // what is wrong in it is said before an engine is started
   const settings = { threads: options.threads ?? 1 };
-  const open = options.worker === false ? Program.open(source, settings) : Remote.open(source, settings);
+  const open = options.worker === false ? Program.open(source, settings) : Remote.open(source, { ...settings, relayed: options.fetch !== undefined });
   const { local, fault } = await opened(open, options.failover);
-  return new Model(source.artifact, local, fault, noticesOf(settings.threads, local), new Chain(source.artifact, local, options.failover ?? {}, fetch));
+  return new Model(source.artifact, local, fault, noticesOf(settings.threads, local), Object.assign(chain, { local }));
 }
 
 /** A loaded bundle. */

@@ -9,6 +9,7 @@ import { Answers, keyOf } from "./answers.js";
 import { Endpoint } from "./endpoint.js";
 import { PortsideError } from "./errors.js";
 import { arrive, decide, observe, policyOf, reasonOf, start } from "./failover.js";
+import { defaultRow, repeated } from "./outside.js";
 import { rowsOf } from "./wire.js";
 
 const REASONS = { cancelled: "deadline", closed: "crashed" };
@@ -17,12 +18,12 @@ const REASONS = { cancelled: "deadline", closed: "crashed" };
 
 export class Chain {
   /**
-   * @param {any} artifact @param {{predict: Function, ready?: boolean}|null} local null where the bundle's own model could not be opened
-   * @param {any} settings as `options.js` let them pass @param {import("./source.js").Fetch} fetch
+   * @param {any} artifact @param {any} settings as `options.js` let them pass @param {import("./source.js").Fetch} fetch
    */
-  constructor(artifact, local, settings, fetch) {
+  constructor(artifact, settings, fetch) {
     this.artifact = artifact;
-    this.local = local;
+    /** @type {{predict: Function, ready?: boolean}|null} null until it is opened, and where it could not be */
+    this.local = null;
     this.entries = [{ kind: "model" }, ...(settings.chain ?? []).map((link) => entryOf(link, artifact, fetch))];
     const { deadline_ms: deadline = null } = settings;
     this.policy = policyOf({
@@ -43,14 +44,15 @@ export class Chain {
     for (;;) {
       const [action, breakers, taken] = decide(this.policy, this.breakers, request, performance.now(), this.#down());
       this.breakers = breakers;
-      if (action.do === "give-up") throw nobody(this.#receipt(taken, {}, performance.now()));
+      if (action.do === "give-up") throw nobody(this.#receipt(taken, {}, performance.now(), performance.now()));
       const began = performance.now();
       const { outcome, answer, refused } = await this.#outcome(action, asked);
-      [this.breakers, request] = observe(this.policy, this.breakers, taken, outcome, performance.now());
+      const ended = performance.now();
+      [this.breakers, request] = observe(this.policy, this.breakers, taken, outcome, ended);
       if (refused) throw refused;
       if (outcome !== "answered") continue;
       if (request.answered_by === 0) this.cache?.put(asked.key, answer.outputs);
-      return { outputs: answer.outputs, flags: answer.flags ?? [], receipt: this.#receipt(request, answer, began) };
+      return { outputs: answer.outputs, flags: answer.flags ?? [], receipt: this.#receipt(request, answer, began, ended) };
     }
   }
 
@@ -62,7 +64,7 @@ export class Chain {
   /** @returns {Promise<{outcome: any, answer?: any, refused?: PortsideError}>} */
   async #outcome(action, asked) {
     const entry = this.entries[action.entry];
-    if (action.do === "answer") return { outcome: "answered", answer: { outputs: repeated(entry.row, await rowsOf(asked.wire), this.artifact.signature) } };
+    if (action.do === "answer") return { outcome: "answered", answer: { outputs: repeated(entry.row, rowsOf(asked.wire, this.artifact), this.artifact.signature) } };
     if (action.do === "look") {
       const found = entry.answers.get(asked.key);
       return found ? { outcome: "answered", answer: found } : { outcome: "miss" };
@@ -79,9 +81,8 @@ export class Chain {
   }
 
   /** @returns {Receipt} */
-  #receipt(request, answer, began) {
+  #receipt(request, answer, began, now) {
     const { artifact, policy } = this;
-    const now = performance.now();
     const index = request.answered_by ?? -1;
     const entry = this.entries[index];
     const names = { model: artifact.name, endpoint: entry?.endpoint?.url, cache: "cache", default: "default" };
@@ -96,8 +97,11 @@ export class Chain {
 }
 
 /** A call that ends at `until_ms` at the latest, or when the caller gives up. */
-async function within(until, outer, call) {
-  if (until === null && !outer) return call();
+function within(until, outer, call) {
+  return until === null && !outer ? call() : stoppable(until, outer, call);
+}
+
+async function stoppable(until, outer, call) {
   const abort = new AbortController();
   const stop = () => abort.abort();
   outer?.addEventListener("abort", stop, { once: true });
@@ -114,18 +118,9 @@ async function within(until, outer, call) {
 }
 
 function entryOf(link, artifact, fetch) {
-  const { signature } = artifact;
   if (link.endpoint) return { kind: "endpoint", timeout_ms: link.endpoint.timeout_ms, endpoint: new Endpoint(link.endpoint.url, artifact, fetch) };
   if (link.cache) return { kind: "cache", answers: new Answers(link.cache) };
-  const absent = signature.outputs.find((spec) => link.default[spec.name] === undefined);
-  if (absent !== undefined) throw new PortsideError("FormatError", "A default names every output", { got: Object.keys(link.default).join(", "), expected: signature.outputs.map((spec) => spec.name).join(", ") });
-  return { kind: "default", row: link.default };
-}
-
-/** A default's answer for this many rows. */
-function repeated(row, rows, signature) {
-  const value = (spec) => (spec.batch_axis === null || spec.batch_axis === undefined ? row[spec.name] : Array.from({ length: rows }, () => row[spec.name]));
-  return Object.fromEntries(signature.outputs.map((spec) => [spec.name, value(spec)]));
+  return { kind: "default", row: defaultRow(link.default, artifact.signature) };
 }
 
 function nobody(receipt) {

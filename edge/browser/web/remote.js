@@ -6,11 +6,12 @@
  */
 
 import { PortsideError } from "./errors.js";
+import { fetched } from "./relay.js";
 
 const GRACE_MS = 1000;
 
 export class Remote {
-  /** @param {import("./source.js").Source} source @param {{threads: number}} options */
+  /** @param {import("./source.js").Source} source @param {{threads: number, relayed?: boolean}} options `relayed`: files come through the page */
   constructor(source, options) {
     this.source = source;
     this.options = options;
@@ -22,7 +23,7 @@ export class Remote {
     this.closed = false;
   }
 
-  /** @param {import("./source.js").Source} source @param {{threads: number}} options */
+  /** @param {import("./source.js").Source} source @param {{threads: number, relayed?: boolean}} options */
   static async open(source, options) {
     const remote = new Remote(source, options);
     const { threads, fields } = await remote.#opened();
@@ -69,7 +70,7 @@ export class Remote {
     const { base, artifact } = this.source;
     try {
       worker = this.#hired();
-      const told = await this.#send("open", { base: base.href, artifact, threads: this.options.threads });
+      const told = await this.#send("open", { base: base.href, artifact, ...this.options });
       this.live = true;
       return told;
     } catch (error) {
@@ -102,13 +103,20 @@ export class Remote {
     });
   }
 
-  #heard({ id, answer, error, progress }) {
+  #heard({ id, answer, error, progress, fetch }) {
     if (progress) return this.source.progress?.(progress);
+    if (fetch) return this.#fetch(this.worker, fetch);
     const call = this.calls.get(id);
     this.calls.delete(id);
     call?.forget();
     clearTimeout(call?.timer);
     return error ? call?.reject(PortsideError.fromJSON(error)) : call?.resolve(answer);
+  }
+
+  /** Fetch a file for the worker, with what the page was given to fetch with. */
+  async #fetch(worker, asked) {
+    const told = await fetched(this.source.fetch, asked);
+    if (worker === this.worker) worker.postMessage({ fetched: told }, told.bytes ? [told.bytes] : []);
   }
 
   #giveUp(id) {

@@ -21,11 +21,28 @@ async function files(value) {
   return (await Promise.all(made)).flat();
 }
 
-/** How many rows a question has: those of its first field; a bare value is one. @param {Record<string, any>} wire */
-export async function rowsOf(wire) {
-  const [value] = Object.values(wire);
-  if (isTensor(value)) return value.shape[0] ?? 1;
-  return Array.isArray(value) ? value.length : 1;
+/** Fields that take files of pictures. @param {any} artifact @returns {Set<string>} */
+export function imagesOf({ codec }) {
+  return new Set(codec.filter((step) => step.kind === "image").map((step) => step.field));
+}
+
+/** How many rows a question has: those of its first field that has a batch; 1 where none has. @param {Record<string, any>} wire @param {any} artifact */
+export function rowsOf(wire, artifact) {
+  const [images, axes] = [imagesOf(artifact), new Map(artifact.signature.inputs.map((spec) => [spec.name, spec.batch_axis]))];
+  const read = new Set(artifact.codec.map((step) => step.field));
+  for (const [name, value] of Object.entries(wire)) {
+    if (images.has(name)) return Array.isArray(value) ? value.length : pixelsOf(value)?.length ?? 1;
+    const axis = read.has(name) ? 0 : axes.get(name) ?? null;
+    if (axis !== null) return lengthAt(value, axis);
+  }
+  return 1;
+}
+
+/** The length of a value along an axis; a bare value is one. */
+function lengthAt(value, axis) {
+  if (isTensor(value)) return value.shape[axis] ?? 1;
+  if (axis > 0) return Array.isArray(value) ? lengthAt(value[0], axis - 1) : 1;
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)) ? value.length : 1;
 }
 
 async function plain(value) {

@@ -2,14 +2,17 @@
 
 import { PortsideError } from "./errors.js";
 import { Program } from "./program.js";
+import { throughPage } from "./relay.js";
 import { Source } from "./source.js";
 
 /** @type {Program} */
 let program;
+const page = throughPage();
 
 const methods = {
-  async open({ base, artifact, threads }) {
-    const source = new Source(new URL(base), artifact, (url, init) => fetch(url, init), (progress) => postMessage({ progress }));
+  async open({ base, artifact, threads, relayed }) {
+    const own = (/** @type {URL} */ url, /** @type {RequestInit} */ init) => fetch(url, init);
+    const source = new Source(new URL(base), artifact, relayed ? page.fetch : own, (progress) => postMessage({ progress }));
     program = await Program.open(source, { threads });
     return { threads: program.threads, fields: program.fields };
   },
@@ -23,7 +26,8 @@ function buffers(method, answer) {
   return method === "run" ? [...new Set(Object.values(answer).map((tensor) => tensor.data.buffer))] : [];
 }
 
-addEventListener("message", async ({ data: { id, method, sent } }) => {
+addEventListener("message", async ({ data: { id, method, sent, fetched } }) => {
+  if (fetched) return page.arrived(fetched);
   try {
     const answer = await methods[method](sent);
     postMessage({ id, answer }, buffers(method, answer));

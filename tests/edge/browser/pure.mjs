@@ -55,6 +55,25 @@ const topics = {
     return cases.map(({ name, given, expect }) => compared(name, refusalOf(() => asked(...given.map(revived))), expect));
   },
 
+  async endpoint({ signature, cases }) {
+    const { checkOutputs } = await library("outside.js");
+    return cases.map(({ name, outputs, expect }) => compared(name, refusalOf(() => checkOutputs(outputs, signature, 2)), expect));
+  },
+
+  async default({ signature, cases }) {
+    const { defaultRow, repeated } = await library("outside.js");
+    return cases.map(({ name, values, expect, refused }) => {
+      const asked = () => compared(name, repeated(defaultRow(values, signature), 2, signature), expect);
+      return refused ? compared(name, refusalOf(asked), refused) : asked();
+    });
+  },
+
+  async rows({ artifact, cases }) {
+    const { rowsOf } = await library("wire.js");
+    const typed = (value) => (value?.data ? { ...value, data: Uint8Array.from(value.data) } : value);
+    return cases.map(({ wire, expect }) => compared(JSON.stringify(wire), rowsOf(Object.fromEntries(Object.entries(wire).map(([name, value]) => [name, typed(value)])), artifact), expect));
+  },
+
   async state(cases) {
     const { withInitial } = await library("state.js");
     return cases.map(({ name, signature, inputs, expect }) => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,8 @@ from portside.runtimes.artifact import Artifact
 from portside.runtimes.base import CompileOptions
 from portside.runtimes.wasm_web import WasmWeb
 from portside.runtimes.web.host import Host
+
+from .conftest import CHROMIUM, FLAGS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 RNG = np.random.default_rng(5)
@@ -284,9 +287,10 @@ def test_a_damaged_model_leaves_the_default(ask, bundle, tmp_path):
 
 
 class Server(BaseHTTPRequestHandler):
-    """The typed route of another server."""
+    """The typed route of another server; `odd` replaces what it answers."""
 
     asked: ClassVar[list[Any]] = []
+    odd: ClassVar[Any] = None
 
     def do_OPTIONS(self) -> None:
         self._send(b"")
@@ -294,7 +298,8 @@ class Server(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         rows = len(self.asked[-1]["inputs"]["age"])
-        self._send(json.dumps({"outputs": {name: [value] * rows for name, value in BACKUP.items()}, "receipt": {}}).encode())
+        outputs = {name: [value] * rows for name, value in BACKUP.items()}
+        self._send(json.dumps(self.odd or {"outputs": outputs, "receipt": {}}).encode())
 
     def _send(self, body: bytes) -> None:
         self.send_response(200)
@@ -352,6 +357,7 @@ def endpoint() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/predict"
+    Server.odd = None
     server.shutdown()
     server.server_close()
 
@@ -387,6 +393,90 @@ def test_an_endpoint_answers_for_a_lost_model(ask, endpoint):
     assert (answer["receipt"]["model"], answer["receipt"]["target"], answer["receipt"]["attempts"]) == (endpoint, "endpoint", ["0:down"])
 
 
+SCORES = [[0.0, 1.0, 0.0]] * 2
+
+
+@pytest.mark.parametrize(("odd", "reason"), [
+    ({"outputs": {"level": ["middle"] * 2}}, "failed"), ({"outputs": {"level": ["middle"] * 2, "scores": [[0.0, 1.0]] * 2}}, "failed"),
+    ({"outputs": {"level": ["middle"], "scores": SCORES[:1]}}, "failed"),
+    ({"outputs": {"level": ["medium"] * 2, "scores": SCORES}}, "failed"),
+    ({"outputs": {"level": ["middle"] * 2, "scores": [[0.0, None, 0.0]] * 2}}, "non-finite"), ([1], "failed"), ({"answer": 42}, "failed"),
+])  # fmt: skip
+def test_an_endpoint_whose_answer_does_not_fit_the_signature_is_a_failed_attempt(ask, endpoint, odd, reason):
+    Server.odd = odd
+    options = {"failover": {"chain": [{"endpoint": {"url": endpoint, "timeout_ms": 5000}}, {"default": BACKUP}]}}
+    answer = ask(NO_WORKER, {"options": options, "wire": WIRE}, strict=False)["value"]
+    assert answer["outputs"] == {"level": ["middle"] * 2, "scores": SCORES}
+    assert (answer["receipt"]["target"], answer["receipt"]["attempts"]) == ("default", ["0:down", f"1:{reason}"])
+
+
+@pytest.mark.parametrize(("link", "what"), [
+    ({"default": {**BACKUP, "level": "medium"}}, "The default is not an answer that the signature allows: this category is unknown"),
+    ({"default": {"level": "middle"}}, "The default lacks output 'scores'"),
+    ({"endpoint": {"url": "http://", "timeout_ms": 5}}, "An endpoint of the failover chain has no address"),
+])  # fmt: skip
+def test_a_chain_that_could_not_answer_is_refused_when_it_is_loaded(ask, link, what):
+    error = ask(PREDICT, {"options": {"failover": {"chain": [link]}}, "wire": WIRE})["error"]
+    assert (error["kind"], error["what"]) == ("FormatError", what)
+
+
+HUGE = {**WIRE, "weights": [[math.inf, math.inf], [2, 0.25]]}
+
+
+def test_nan_is_no_answer(ask):
+    """An infinity, which the door flags and the model turns into NaN: the next entry answers, and without one nobody does."""
+    answer = ask(PREDICT, {"options": {"failover": {"chain": [{"default": BACKUP}]}}, "wire": HUGE})["value"]
+    assert answer["outputs"] == {"level": ["middle"] * 2, "scores": SCORES}
+    assert (answer["receipt"]["reason"], answer["receipt"]["attempts"]) == ("non-finite", ["0:non-finite"])
+    error = ask(PREDICT, {"options": {}, "wire": HUGE})["error"]
+    assert (error["kind"], error["got"]) == ("EngineError", "0:non-finite")
+
+
+DEAF = """const Real = Worker; const workers = [];
+  globalThis.Worker = class extends Real {
+    constructor(...given) { super(...given); workers.push(this); }
+    postMessage(message, ...more) { if (workers.length > 1 || message.method !== "predict") super.postMessage(message, ...more); }
+  };
+  const model = await library.load({ failover: { deadline_ms: 200, chain: [{ default: sent.backup }] } });
+  const first = await model.predict(sent.wire);
+  await new Promise((done) => setTimeout(done, 1500));
+  for (let tries = 0; tries < 40; tries += 1) {
+    const answer = await model.predict(sent.wire);
+    if (answer.receipt.entry === 0) return [first, answer, workers.length];
+    await new Promise((done) => setTimeout(done, 250));
+  }"""
+
+
+def test_a_worker_that_never_answers_is_replaced(ask, package):
+    first, after, workers = ask(DEAF, {"backup": BACKUP, "wire": WIRE})["value"]
+    assert (first["receipt"]["reason"], first["outputs"]["level"]) == ("deadline", ["middle"] * 2)
+    assert workers == 2
+    same(after["outputs"], package.predict(WIRE))
+
+
+def test_an_own_fetch_fetches_every_file_of_the_bundle_for_the_worker_too(ask, bundle, package):
+    source = """const asked = [];
+      const own = (url, init) => { asked.push(url.href.split("/bundle/")[1]); return fetch(url, init); };
+      const seen = []; const onprogress = ({ file }) => seen.push(file);
+      const model = await library.load({ fetch: own, onprogress });
+      return [asked, seen, await model.predict(sent)];"""
+    asked, seen, answer = ask(source, WIRE)["value"]
+    same(answer["outputs"], package.predict(WIRE))
+    assert {name for name in bundle.files if name.startswith("engine/")} <= set(asked)
+    assert any(name.endswith(".onnx") for name in seen)
+
+
+@pytest.mark.parametrize(("own", "what"), [
+    ('(url) => (url.href.endsWith(".onnx") ? Promise.reject(new TypeError("no way")) : fetch(url))', "could not be fetched to its end"),
+    ('(url) => (url.href.endsWith(".onnx") ? new Response(null, { status: 403 }) : fetch(url))', "is not there"),
+])  # fmt: skip
+def test_an_own_fetch_that_fails_is_told(ask, own, what):
+    error = ask(f"await library.load({{ fetch: async (url) => ({own})(url) }});")["error"]
+    assert error["kind"] == "FormatError"
+    assert what in error["what"]
+    assert error["got"] in ("no way", f"HTTP 403 from {error['got'].split(' from ')[-1]}")
+
+
 def test_a_policy_of_the_page_that_allows_no_endpoint_is_a_failed_attempt(ask, endpoint):
     options = {"failover": {"chain": [{"endpoint": {"url": endpoint, "timeout_ms": 5000}}, {"default": BACKUP}]}}
     answer = ask(NO_WORKER, {"options": options, "wire": WIRE})["value"]
@@ -406,3 +496,71 @@ def test_a_browser_without_webassembly_is_told_so(ask):
     source = "delete globalThis.WebAssembly; await library.load(undefined, { worker: false });"
     error = ask(source)["error"]
     assert (error["kind"], error["what"]) == ("UnsupportedError", "This browser runs no WebAssembly")
+
+
+@pytest.mark.parametrize("failover", [None, {"chain": [{"default": BACKUP}]}])
+def test_a_browser_without_simd_is_told_so(ask, failover):
+    source = """WebAssembly.validate = () => false;
+      const model = await library.load({ worker: false, ...(sent.failover && { failover: sent.failover }) });
+      return [model.info.fault, await model.predict(sent.wire)];"""
+    said = ask(source, {"failover": failover, "wire": WIRE})
+    error = said["error"] if failover is None else said["value"][0]
+    assert (error["kind"], error["what"]) == ("UnsupportedError", "This browser's WebAssembly has no SIMD instructions")
+    assert "Use a browser of 2023 or newer" in error["fix"]
+    assert failover is None or said["value"][1]["receipt"]["attempts"] == ["0:down"]
+
+
+PLAIN = """async ([wire, worker]) => {
+  const { load } = await import("/model.js");
+  const model = await load({ worker });
+  return [isSecureContext, typeof crypto.subtle, (await model.predict(wire)).outputs];
+}"""
+
+
+@pytest.mark.parametrize("worker", [True, False])
+def test_a_page_over_plain_http_has_no_subtle_crypto_and_answers_all_the_same(browser, bundle, package, serve, worker):
+    origin = serve(bundle.path)
+    elsewhere = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, "--host-resolver-rules=MAP plain.test 127.0.0.1"])
+    page = elsewhere.new_page()
+    page.goto(f"{origin.replace('127.0.0.1', 'plain.test')}/artifact.json")
+    secure, subtle, outputs = page.evaluate(PLAIN, [WIRE, worker])
+    elsewhere.close()
+    assert (secure, subtle) == (False, "undefined")
+    same(outputs, package.predict(WIRE))
+
+
+def running(model: nn.Module, features: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    """A sum, and what is carried to the next call."""
+    x, total = features
+    return {"mean": (total + x).mean(1) + 0 * model(x).sum(1), "kept": total + x}
+
+
+def write_running(out: Path) -> ps.Package:
+    """A model with a memory."""
+    x = RNG.uniform(1, 9, (64, 4)).astype(np.float32)
+    return ps.pack(Small(), name="running", featurize=lambda x, total: (x, total), predict=running, examples={"x": x},
+                   state={"kept": ("total", np.ones((1, 4), np.float32))}, out=out)  # fmt: skip
+
+
+STEPS = """const model = await library.load(sent.options);
+  const answers = []; let state = {};
+  for (const x of sent.steps) {
+    const { outputs } = await model.predict({ x, ...state });
+    answers.push(outputs);
+    state = { total: outputs.kept };
+  }
+  return answers;"""
+
+
+@pytest.mark.parametrize("worker", [True, False])
+def test_a_memory_starts_as_packed_and_is_what_the_caller_carries(ask, tmp_path, worker):
+    package = write_running(tmp_path / "package")
+    made = WasmWeb().compile(package, CompileOptions(), tmp_path / "dist")
+    steps = [RNG.uniform(-2, 2, (3, 4)).astype(np.float32).tolist() for _ in range(4)]
+    answers = ask(STEPS, {"options": {"worker": worker}, "steps": steps}, folder=made.path)["value"]
+    state: dict[str, Any] = {}
+    for x, answer in zip(steps, answers, strict=True):
+        truth = package.predict({"x": x, **state})
+        state = {"total": truth["kept"]}
+        for name, value in truth.items():
+            np.testing.assert_allclose(answer[name], value, atol=1e-5)

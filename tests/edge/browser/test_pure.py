@@ -211,3 +211,84 @@ def test_options_that_load_refuses(given, kind, what, fix):
 ])  # fmt: skip
 def test_failover_that_load_refuses(failover, what, fix):
     replay("options", [{"name": what, "given": [{"failover": failover}], "expect": ["FormatError", what, fix]}])
+
+
+OUTPUTS: list[dict[str, Any]] = [
+    {"name": "label", "dtype": "i64", "shape": ["batch"], "batch_axis": 0, "categories": ["good", "bad"]},
+    {"name": "scores", "dtype": "f32", "shape": ["batch", 3], "batch_axis": 0},
+    {"name": "sure", "dtype": "bool", "shape": ["batch"], "batch_axis": 0},
+    {"name": "kept", "dtype": "f32", "shape": [1, "batch"], "batch_axis": 1},
+    {"name": "scale", "dtype": "f32", "shape": [], "batch_axis": None},
+]
+SAID: dict[str, Any] = {"label": ["good", None], "scores": [[0, 1, 2.5], [1, None, 3]], "sure": [True, False], "kept": [[1, 2]], "scale": 2}
+UNFIT = "The endpoint's answer does not fit the signature: "
+
+
+@pytest.mark.parametrize(("change", "why"), [
+    ({}, None),
+    ({"more": [1, 2]}, None),
+    ({"label": [0, 1]}, None),
+    ({"scores": None}, "the shape does not fit"),
+    ({"scores": [[0, 1], [1, 2]]}, "the shape does not fit"),
+    ({"scores": [0, 1, 2]}, "the shape does not fit"),
+    ({"scores": [[0, 1, 2]]}, "'batch' is 2 in 'label'"),
+    ({"scores": [[0, 1, 2], [0, 1]]}, "the values are not one array"),
+    ({"scores": [["a", 1, 2], [0, 1, 2]]}, "the value has the wrong type"),
+    ({"label": ["good", "ugly"]}, "this category is unknown"),
+    ({"label": [0, 7]}, "this category is unknown"),
+    ({"label": [0.5, 1]}, "the number does not fit"),
+    ({"label": ["good"], "scores": [[0, 1, 2]], "sure": [True], "kept": [[1]]}, "has another number of rows"),
+    ({"sure": [1, 0]}, "the value has the wrong type"),
+    ({"kept": [[1], [2]]}, "the shape does not fit"),
+    ({"scale": [2]}, "the shape does not fit"),
+])  # fmt: skip
+def test_an_endpoints_answer_is_held_against_the_signature(change, why):
+    expect = None if why is None else ["EngineError", UNFIT + why, None]
+    case = {"name": str(change), "outputs": {**SAID, **change}, "expect": expect}
+    replay("endpoint", {"signature": {"outputs": OUTPUTS}, "cases": [case]})
+
+
+@pytest.mark.parametrize("name", [spec["name"] for spec in OUTPUTS])
+def test_an_endpoints_answer_without_an_output_is_refused(name):
+    outputs = {key: value for key, value in SAID.items() if key != name}
+    refused = ["EngineError", UNFIT + "lacks an output", None]
+    replay("endpoint", {"signature": {"outputs": OUTPUTS}, "cases": [
+        {"name": name, "outputs": outputs, "expect": refused}, {"name": "nothing", "outputs": None, "expect": refused}]})  # fmt: skip
+
+
+UNALLOWED = "The default is not an answer that the signature allows: "
+ROW: dict[str, Any] = {"label": 1, "scores": [0, 1, 2], "sure": True, "kept": [4], "scale": 2}
+
+
+@pytest.mark.parametrize(("change", "refused"), [
+    ({}, None), ({"label": "bad"}, None), ({"label": "ugly"}, UNALLOWED + "this category is unknown"),
+    ({"scores": [0, 1]}, UNALLOWED + "the shape does not fit"), ({"scores": 1}, UNALLOWED + "the shape does not fit"),
+    ({"lable": 1}, "The default has an unknown output 'lable'"),
+])  # fmt: skip
+def test_a_default_is_an_answer_that_the_signature_allows(change, refused):
+    expect = {"label": ["bad", "bad"], "scores": [[0, 1, 2]] * 2, "sure": [True] * 2, "kept": [[4, 4]], "scale": 2}
+    case = {"name": str(change), "values": {**ROW, **change}, "expect": expect}
+    if refused:
+        case["refused"] = ["FormatError", refused, None]
+    replay("default", {"signature": {"outputs": OUTPUTS}, "cases": [case]})
+
+
+def test_a_default_names_every_output():
+    values = {key: value for key, value in ROW.items() if key != "sure"}
+    refused = ["FormatError", "The default lacks output 'sure'", None]
+    replay("default", {"signature": {"outputs": OUTPUTS}, "cases": [{"name": "lacks", "values": values, "refused": refused}]})
+
+
+def test_the_rows_of_a_question_are_those_of_its_first_batch():
+    artifact = {
+        "codec": [{"kind": "image", "field": "photo"}, {"kind": "number", "field": "age"}],
+        "signature": {"inputs": [{"name": name, "batch_axis": axis} for name, axis in (("scale", None), ("x", 1), ("photo", 0))]},
+    }
+    pixels = {"shape": [4, 4], "data": [0] * 16}
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({"photo": pixels}, 1), ({"photo": {"shape": [4, 4, 1], "data": [0] * 16}}, 1),
+        ({"photo": {"shape": [3, 2, 2, 1], "data": [0] * 12}}, 3), ({"photo": "aGk="}, 1), ({"photo": ["aGk=", "aGk="]}, 2),
+        ({"age": 3}, 1), ({"age": [3, 4]}, 2), ({"age": None}, 1), ({}, 1), ({"scale": [1, 2, 3], "age": [1, 2]}, 2),
+        ({"x": [[1, 2, 3]]}, 3), ({"x": {"shape": [1, 5], "data": [0] * 5}}, 5), ({"scale": 2}, 1),
+    ]  # fmt: skip
+    replay("rows", {"artifact": artifact, "cases": [{"wire": wire, "expect": expect} for wire, expect in cases]})
