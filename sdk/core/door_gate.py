@@ -82,7 +82,7 @@ class Gate:
             return self._admit_floats(array, flags)
         if self.coded:
             return self._admit_codes(array, flags)
-        if not self.ranged or within(array.ravel(), self.low, self.high):
+        if not self.ranged or within(array, self.low, self.high):
             return array
         return self._admit_range(array, flags)
 
@@ -93,7 +93,7 @@ class Gate:
             held: Array = value
             if held.dtype is self.rim:
                 return held, False
-            if held.dtype is self.wide and within(held.ravel(), *self.usual):
+            if held.dtype is self.wide and within(held, *self.usual):
                 return held.astype(self.rim, "C"), True
         return to_rim(self.spec, value), False
 
@@ -124,8 +124,7 @@ class Gate:
         return known[0] == size
 
     def _admit_floats(self, array: Array, flags: list[Flag]) -> Array:
-        flat = array.ravel()
-        if within(flat, self.low, self.high):
+        if within(array, self.low, self.high):
             return array
         if not self.spec.missing and (nan := np.isnan(array)).any():
             raise refusal("a value is missing (NaN) and this input takes no missing values", self.name, self._row(nan))
@@ -143,10 +142,9 @@ class Gate:
         return np.clip(array, self.low, self.high).astype(self.rim) if clamp else array
 
     def _admit_codes(self, array: Array, flags: list[Flag]) -> Array:
-        known = len(cast("tuple[str, ...]", self.spec.categories))
-        flat = array.ravel()
-        if within(flat, 0, known - 1):
+        if within(array, *self.usual):
             return array
+        known = len(cast("tuple[str, ...]", self.spec.categories))
         missing = array == MISSING_CODE
         if not self.spec.missing and missing.any():
             raise refusal("a category is missing and this input takes no missing values", self.name, self._row(missing))
