@@ -21,6 +21,7 @@ from ...sdk.core.signature import NUMPY, Array
 from ..base import Cancel
 from ..hardware import cores
 from .plan import Piece, Plan, Slot, concrete
+from .quiet import hush
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -159,6 +160,7 @@ def open_calls(file: Path, plan: Plan, threads: int) -> dict[str, Call]:
 
     Raises EngineError, FormatError.
     """
+    hush(Interpreter)
     try:
         interpreter = Interpreter(model_path=str(file), num_threads=threads)
         return {key: _call(interpreter, key, plan) for key in plan.signatures}
