@@ -59,3 +59,10 @@ def test_two_outputs_that_change_places_are_caught(proven):
     with pytest.raises(EngineError, match=r"segment '00-main' answers 'label' otherwise.*dtype bool instead of int32, at \{'batch': 1\}"):
         prove(package, [part], {part.spec.file: wrong}, root, contract_of(package))
 
+
+
+def test_a_model_that_onnx_runtime_refuses_is_an_engine_error(proven):
+    package, part, plan, root = proven
+    part.model.opset_import[0].version = 999
+    with pytest.raises(EngineError, match="cannot open the model"):
+        prove(package, [part], {part.spec.file: plan}, root, contract_of(package))
