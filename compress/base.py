@@ -1,0 +1,50 @@
+"""The seam of compression: what a Pass is, and what it is given beside package and data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from ..sdk.core.data import Data
+from ..sdk.core.package import Package
+
+
+@dataclass(frozen=True)
+class PassContext:
+    """Everything around a pass.
+
+    Attributes:
+        out: folder of the derived package; None: the store's staging, see `derive`.
+        seed: of everything random.
+        deadline: `time.monotonic()` at which the pass must come to an end with the best it has; None: none.
+        progress: called with (done, of, what).
+        checkpoints: folder in which a long pass keeps its state; None: it does not.
+    """
+
+    out: Path | None = None
+    seed: int = 0
+    deadline: float | None = None
+    progress: Callable[[int, int, str], None] = field(default=lambda done, of, what: None)
+    checkpoints: Path | None = None
+
+    @property
+    def late(self) -> bool:
+        """The deadline has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+class Pass(Protocol):
+    """One step of a recipe: Package -> Package, with lineage. Options are the dataclass's own fields."""
+
+    kind: ClassVar[str]
+
+    def run(self, package: Package, data: Data, context: PassContext) -> Package:
+        """The derived package. Raises PortsideError by name for what the pass cannot do to this package."""
+        ...
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """The pass as data: kind and options, what a recipe keeps."""
+        ...

@@ -1,0 +1,107 @@
+"""PrecisionPlan: program node -> precision class, with the ranges that calibration found. Pure data; runtimes lower it.
+
+A node's id is "stage/node", the names that the program's own files carry. A node without an entry stays float32. What a target
+cannot map to its operators stays in float32 there, and its artifact says so.
+
+    >>> plan = PrecisionPlan({"main/Conv_4": "int8-static"}, {"main/features": (-1.0, 1.0)})
+    >>> PrecisionPlan.from_dict(plan.to_dict()) == plan, plan.lossy
+    (True, True)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from .canonical import with_extra
+from .errors import FormatError
+
+Precision: TypeAlias = Literal["float32", "float16", "int8-dynamic", "int8-static", "int4-weights"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Range: TypeAlias = "tuple[float, float]"
+_FIELDS = ("nodes", "ranges", "per_channel", "calibration", "kept")
+
+
+@dataclass(frozen=True)
+class PrecisionPlan:
+    """Which nodes of a program compute below float32.
+
+    Attributes:
+        nodes: "stage/node" -> class. Absent nodes are float32.
+        ranges: "stage/value" -> (lowest, highest) real number that calibration saw, for values that int8-static nodes read and
+            write.
+        per_channel: int8 weights have a scale per output channel rather than one per tensor.
+        calibration: how the ranges were found: method, rows, digest of the data; empty where nothing was calibrated.
+        kept: "stage/node" -> why it stayed float32 although the class asked for it.
+        extra: unknown fields, kept.
+    """
+
+    nodes: Mapping[str, Precision] = field(default_factory=dict[str, Precision])
+    ranges: Mapping[str, Range] = field(default_factory=dict[str, Range])
+    per_channel: bool = True
+    calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    kept: Mapping[str, str] = field(default_factory=dict[str, str])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def lossy(self) -> bool:
+        """Some node computes below float32."""
+        return any(precision != "float32" for precision in self.nodes.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Class -> nodes, the most frequent first."""
+        return dict(Counter(self.nodes.values()).most_common())
+
+    def stage(self, name: str) -> PrecisionPlan:
+        """The part of one stage, its ids without the stage's name."""
+        start = f"{name}/"
+        nodes = {key.removeprefix(start): held for key, held in self.nodes.items() if key.startswith(start)}
+        ranges = {key.removeprefix(start): held for key, held in self.ranges.items() if key.startswith(start)}
+        return replace(self, nodes=nodes, ranges=ranges, kept={})
+
+    def keep(self, why: Mapping[str, str]) -> PrecisionPlan:
+        """The plan with these nodes put back into float32."""
+        nodes = {key: held for key, held in self.nodes.items() if key not in why}
+        return replace(self, nodes=nodes, kept={**self.kept, **why})
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, sorted."""
+        known = {
+            "nodes": dict(sorted(self.nodes.items())), "ranges": {key: list(held) for key, held in sorted(self.ranges.items())},
+            "per_channel": self.per_channel, "calibration": dict(self.calibration), "kept": dict(sorted(self.kept.items())),
+        }  # fmt: skip
+        return with_extra(known, self.extra)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PrecisionPlan:
+        """Parse; unknown fields are kept. Raises FormatError."""
+        try:
+            nodes = {str(key): _precision(held) for key, held in data.get("nodes", {}).items()}
+            ranges = {str(key): _range(key, held) for key, held in data.get("ranges", {}).items()}
+            extra = {key: held for key, held in data.items() if key not in _FIELDS}
+            kept = {str(key): str(why) for key, why in data.get("kept", {}).items()}
+            return cls(nodes, ranges, bool(data.get("per_channel", True)), dict(data.get("calibration", {})), kept, extra)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise FormatError(f"The precision plan is malformed: {error}", got=str(data)[:200]) from error
+
+
+def plan_of(data: Mapping[str, Any] | None) -> PrecisionPlan:
+    """A package's plan; an empty one where it has none. Raises FormatError."""
+    return PrecisionPlan() if data is None else PrecisionPlan.from_dict(data)
+
+
+def _precision(held: object) -> Precision:
+    if held not in PRECISIONS:
+        raise FormatError("The precision plan names an unknown class", got=held, expected=", ".join(PRECISIONS))
+    return cast("Precision", held)
+
+
+def _range(name: object, held: Any) -> Range:
+    low, high = (float(side) for side in held)
+    if not (isfinite(low) and isfinite(high) and low <= high):
+        raise FormatError("A range in the precision plan is not one", got=f"{name}: {held}", expected="two finite numbers, low <= high")
+    return low, high
