@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...sdk.core.errors import EngineError, FormatError, IntegrityError, MissingExtraError, PortsideError, TraceError, UnsupportedError
+from ...sdk.core.staging import staging
 from .request import LOG, Answer, Request
 
 PYTHON = "PORTSIDE_TFLITE_PYTHON"
@@ -48,9 +49,9 @@ def compiler() -> str:
 
 @contextmanager
 def workplace() -> Generator[Path]:
-    """A temporary folder for a request and its answer."""
-    with tempfile.TemporaryDirectory(prefix="portside-tflite-") as folder:
-        yield Path(folder)
+    """A temporary folder for a request and its answer; what a killed compile left of its own, weights and all, is removed first."""
+    with staging(Path(tempfile.gettempdir()) / "tflite") as folder:
+        yield folder
 
 
 def lower(request: Request, folder: Path, timeout_s: float = TIMEOUT_S) -> Answer:

@@ -46,6 +46,21 @@ def test_the_answer_of_the_child_is_read(child):
     assert not folder.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked or removed on Windows")
+def test_what_a_killed_compile_left_in_the_temporary_folder_is_removed_by_the_next_one(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with workplace() as held:
+        left = held.with_name(held.name + "-left")
+        left.mkdir()
+        (left / "00-main.onnx").write_bytes(b"weights")
+        for folder in (held, left):  # neither is new
+            os.utime(folder, (1, 1))
+        with workplace():
+            assert held.is_dir()  # its process lives
+            assert not left.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_its_refusal_is_raised_as_what_it_is(child):
     child(["import json", "said = {'kind': 'UnsupportedError', 'what': 'TFLite cannot hold Foo', 'fix': 'Do without.'}",
            "open(folder + '/answer.json', 'w').write(json.dumps({'refusal': said}))"])  # fmt: skip
