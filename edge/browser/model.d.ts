@@ -91,14 +91,17 @@ export interface Info {
   fault: ErrorData | null;
 }
 
-/** What was accepted although it is unusual. */
+/** What was accepted although it is unusual: a typed input, the first such value of each row. */
 export interface Flag {
   field: string;
+  /** null: the whole field. */
   row: number | null;
+  /** Outside its range; brought into it; a category that is not known; not sent, so that its default stood in. */
   why: "range" | "clamped" | "unknown" | "absent";
   value: unknown;
 }
 
+/** Why an entry did not answer; of entry 0, "primary" where it did. `down`: its worker is being replaced, or it could not be opened. */
 export type Reason = "primary" | "deadline" | "breaker-open" | "crashed" | "failed" | "non-finite" | "busy" | "down";
 
 /** Who answered, why, and what it cost: the words of the server's receipts. Times in milliseconds. */
@@ -108,14 +111,19 @@ export interface Receipt {
   /** Digest of the package; empty where there is none. */
   version: string;
   target: string;
-  /** Place in the chain; 0 is the model in this page. */
+  /** Place in the chain; 0 is the model in this page, -1 nobody (in the receipt of an error). */
   entry: number;
+  /** "primary", or why entry 0 did not answer. */
   reason: Reason;
-  /** "entry:reason" for every entry that did not answer, in order. */
+  /** "entry:reason" for every entry that did not answer, in order; "2:miss" where a cache held no answer to this input. */
   attempts: string[];
+  /** Since the call. */
   time_ms: number;
+  /** In the entry that answered. */
   model_ms: number;
+  /** Reading the input, where the model in this page answered. */
   codec_ms?: number;
+  /** Running the model, likewise. */
   engine_ms?: number;
   deadline_ms: number | null;
   within_deadline: boolean;
@@ -124,22 +132,33 @@ export interface Receipt {
 }
 
 export interface Answer {
+  /** By the signature's names; category codes as names, null for none. */
   outputs: Record<string, Output>;
+  /** Empty where a cache or a default answered. */
   flags: Flag[];
   receipt: Receipt;
 }
 
+/**
+ * One entry of the chain. An endpoint is a Portside server's typed route, whose answer has to fit the signature. A cache holds what the
+ * model in this page answered to the very same input (256 answers by default). A default has every output for one row, and is last.
+ */
 export type Link =
   | { endpoint: { url: string; timeout_ms: number } }
   | { cache: { ttl_s: number; stale?: boolean; max_entries?: number } }
   | { default: Record<string, Output> };
 
-/** Who answers when the model in this page does not: the words of a deployment file's [failover]. */
+/** Who answers when the model in this page does not: the words of a deployment file's [failover]. Times in milliseconds. */
 export interface Failover {
+  /** Budget of a call from its beginning; none by default. */
   deadline_ms?: number;
+  /** The model in this page is given up this long before the deadline; default: a tenth of it. */
   reserve_ms?: number;
+  /** How long another entry that began late may run past the deadline; default: the deadline once more. */
   grace_ms?: number;
+  /** After so many failures in a row (5) an entry is left alone for open_ms (1000), doubled up to max_open_ms (8000). */
   breaker?: { failures?: number; open_ms?: number; max_open_ms?: number; probe_ms?: number };
+  /** Asked in order. */
   chain?: Link[];
 }
 
