@@ -50,13 +50,13 @@ class Model {
     });
   }
 
-  /** What a user has, by wire field: codec, door, engine, category names, and who answered. */
+  /** What a user has, by wire field: codec, door, engine, category names, and who answered. @param {Record<string, any>} inputs @param {{signal?: AbortSignal}} [options] */
   async predict(inputs, { signal } = {}) {
     if (signal?.aborted) throw new PortsideError("EngineError", "The call was cancelled", { reason: "cancelled" });
     return this.#chain.predict(inputs, signal);
   }
 
-  /** Typed tensors behind the codec, on the model in this page. */
+  /** Typed tensors behind the codec, on the model in this page. @param {Record<string, any>} inputs @param {{signal?: AbortSignal}} [options] */
   async run(inputs, { signal } = {}) {
     if (this.#local === null) throw this.#fault;
     if (signal?.aborted) throw new PortsideError("EngineError", "The call was cancelled", { reason: "cancelled" });

@@ -5,7 +5,7 @@
  * nearest and refused where they would overflow; nested arrays are read as JSON.
  */
 
-import { ARRAYS, dtypeOf, isTensor, rimOf, sizeOf, sort } from "./dtypes.js";
+import { ARRAYS, dtypeOf, isTensor, isTyped, rimOf, sizeOf, sort } from "./dtypes.js";
 import { brief, refusal, rowOf } from "./refusal.js";
 
 const MISSING_CODE = -1;
@@ -29,7 +29,7 @@ export function toRim(spec, value, row = null) {
 /** A tensor whose dtype is known, or one of plain cells (dtype undefined). */
 function read(spec, value, row) {
   if (isTensor(value)) return ofTensor(spec, value, row);
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return { dtype: dtypeOf(value), shape: [value.length], data: value };
+  if (isTyped(value)) return { dtype: dtypeOf(value), shape: [value.length], data: value };
   const shape = shapeOf(value);
   const data = [];
   if (!flatten(value, shape, 0, data)) {
@@ -49,7 +49,7 @@ function ofTensor(spec, value, row) {
 
 function shapeOf(value) {
   const shape = [];
-  for (let level = value; Array.isArray(level) || ArrayBuffer.isView(level); [level] = level) {
+  for (let level = value; Array.isArray(level) || isTyped(level); [level] = level) {
     shape.push(level.length);
     if (!level.length) break;
   }
@@ -58,7 +58,7 @@ function shapeOf(value) {
 
 /** Put the cells of nested arrays into `data`; false where they are ragged. */
 function flatten(value, shape, axis, data) {
-  const list = Array.isArray(value) || ArrayBuffer.isView(value);
+  const list = Array.isArray(value) || isTyped(value);
   if (axis === shape.length) {
     data.push(value);
     return !list;

@@ -3,7 +3,7 @@
 /** @param {Uint8Array} bytes @returns {Promise<string>} */
 export async function sha256(bytes) {
   const subtle = globalThis.crypto?.subtle;
-  return hex(subtle ? new Uint8Array(await subtle.digest("SHA-256", bytes)) : sha256Plain(bytes));
+  return hex(subtle ? new Uint8Array(await subtle.digest("SHA-256", /** @type {BufferSource} */ (bytes))) : sha256Plain(bytes));
 }
 
 /** @param {Uint8Array} bytes */

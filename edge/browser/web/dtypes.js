@@ -37,9 +37,14 @@ export function sizeOf(shape) {
   return shape.reduce((size, side) => size * side, 1);
 }
 
-/** @param {unknown} value @returns {value is Tensor} */
+/** @param {any} value @returns {value is Tensor} */
 export function isTensor(value) {
   return typeof value === "object" && value !== null && Array.isArray(value.shape) && (ArrayBuffer.isView(value.data) || Array.isArray(value.data));
+}
+
+/** @param {unknown} value @returns {value is Typed} */
+export function isTyped(value) {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }
 
 /** A tensor's values in another dtype, without a check. @param {Tensor} tensor @param {DType} dtype @returns {Tensor} */

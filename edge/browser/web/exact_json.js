@@ -84,6 +84,7 @@ class Tokens {
   }
 }
 
+/** @param {Tokens} tokens @param {string[]} token @returns {any} */
 function parseValue(tokens, [, mark, string, number, word]) {
   if (string !== undefined) return JSON.parse(string);
   if (number !== undefined) return new Exact(number);

@@ -22,8 +22,10 @@ export class Gate {
     this.kind = sort(this.rim);
     this.coded = Boolean(spec.categories) && this.kind === "i";
     this.ranged = Boolean(spec.range) && this.kind !== "b";
-    [this.low, this.high] = limits(spec.range, this.kind);
-    if (this.low > this.high) throw new PortsideError("FormatError", `The range of '${spec.name}' is empty`, { got: spec.range });
+    const [low, high] = limits(spec.range, this.kind);
+    this.low = low;
+    this.high = high;
+    if (low > high) throw new PortsideError("FormatError", `The range of '${spec.name}' is empty`, { got: spec.range });
   }
 
   /** The value as the program takes it; images of different sizes as a list. @param {any} value @param {Dims} dims @param {Flag[]} flags */

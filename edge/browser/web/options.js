@@ -36,7 +36,7 @@ const LINKS = {
 };
 const KINDS = ["endpoint", "cache", "default"];
 
-/** `load(url, options)` and `load(options)`, checked. @param {unknown} url @param {unknown} options @returns {{url: string|URL|undefined, options: any}} */
+/** `load(url, options)` and `load(options)`, checked. @param {any} url @param {any} options @returns {{url: string|URL|undefined, options: any}} */
 export function asked(url, options) {
   if (object(url) && !("href" in url)) {
     if (options !== undefined) throw wrong("InputError", "The options of load come after the address of the bundle", brief(url), "load(url, options) or load(options)");
@@ -55,6 +55,7 @@ export function checkFailover(settings) {
   (settings.chain ?? []).forEach((link, place, { length }) => checkLink(link, place, place === length - 1));
 }
 
+/** @param {Record<string, any>} settings */
 function checkTimes({ deadline_ms: deadline, reserve_ms: reserve, grace_ms: grace }) {
   if (deadline === undefined && (reserve ?? grace) !== undefined) throw wrong("FormatError", "reserve_ms and grace_ms need a deadline_ms");
   if (reserve >= deadline) throw wrong("FormatError", "reserve_ms must be below deadline_ms", reserve, `less than ${deadline}`);

@@ -84,7 +84,10 @@ function inside(name, base) {
   throw new PortsideError("FormatError", "The bundle lists a file outside of its folder", { got: name, fix: AGAIN });
 }
 
-/** The bytes at a URL, with progress. Network failures and error pages are one clear error. */
+/**
+ * The bytes at a URL, with progress. Network failures and error pages are one clear error.
+ * @param {URL} url @param {string} name @param {Fetch} fetch @param {{size?: number, progress?: Progress, signal?: AbortSignal}} how
+ */
 async function download(url, name, fetch, { size, progress, signal }) {
   let response;
   try {

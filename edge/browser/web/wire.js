@@ -1,6 +1,6 @@
 /** What callers pass, as plain JSON: for an endpoint, and to tell one question from another. */
 
-import { isTensor, nested } from "./dtypes.js";
+import { isTensor, isTyped, nested } from "./dtypes.js";
 import { pixelsOf, png } from "./picture.js";
 
 /**
@@ -42,7 +42,7 @@ export function rowsOf(wire, artifact) {
 function lengthAt(value, axis) {
   if (isTensor(value)) return value.shape[axis] ?? 1;
   if (axis > 0) return Array.isArray(value) ? lengthAt(value[0], axis - 1) : 1;
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)) ? value.length : 1;
+  return Array.isArray(value) || isTyped(value) ? value.length : 1;
 }
 
 async function plain(value) {

@@ -30,7 +30,7 @@ addEventListener("message", async ({ data: { id, method, sent, fetched } }) => {
   if (fetched) return page.arrived(fetched);
   try {
     const answer = await methods[method](sent);
-    postMessage({ id, answer }, buffers(method, answer));
+    postMessage({ id, answer }, { transfer: buffers(method, answer) });
   } catch (error) {
     const known = error instanceof PortsideError ? error : new PortsideError("EngineError", `The model failed: ${error?.message ?? error}`, { reason: "failed" });
     postMessage({ id, error: known.toJSON() });

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from portside.sdk.core.canonical import canonical_json, digest_of
 from portside.sdk.core.signature import Signature, StatePair, TensorSpec
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 VECTORS = HERE.parents[1] / "vectors"
 RNG = np.random.default_rng(11)
 
@@ -292,3 +294,14 @@ def test_the_rows_of_a_question_are_those_of_its_first_batch():
         ({"x": [[1, 2, 3]]}, 3), ({"x": {"shape": [1, 5], "data": [0] * 5}}, 5), ({"scale": 2}, 1),
     ]  # fmt: skip
     replay("rows", {"artifact": artifact, "cases": [{"wire": wire, "expect": expect} for wire, expect in cases]})
+
+
+@pytest.mark.parametrize(("interface", "constant"), [("LoadOptions", "LOAD"), ("Failover", "FAILOVER")])
+def test_the_types_name_the_options_that_are_known(interface, constant):
+    types = (ROOT / "edge" / "browser" / "model.d.ts").read_text(encoding="utf-8")
+    code = (ROOT / "edge" / "browser" / "web" / "options.js").read_text(encoding="utf-8")
+    typed = re.search(rf"interface {interface} \{{\n(.*?)^\}}", types, re.S | re.M)
+    known = re.search(rf"const {constant} = \{{\n(.*?)^\}};", code, re.S | re.M)
+    assert typed is not None
+    assert known is not None
+    assert re.findall(r"^  (\w+)\?:", typed[1], re.M) == re.findall(r"(\w+): \[", known[1])
