@@ -16,12 +16,14 @@ export function receiptPart(info, artifact) {
   const details = el("details", { hidden: true }, el("summary", {}, "Raw answer"), el("div.raw", {}, raw, copyButton("Copy", () => raw.textContent ?? "", "button.button")));
   node.replaceChildren(line, spark, times, place, details);
   /** @type {number[]} */
-  const past = [];
+  const past = []; // without the first, which is slower
+  let warm = false;
   const show = (/** @type {any} */ answer) => {
     const { receipt } = answer;
-    past.push(receipt.time_ms);
+    if (warm) past.push(receipt.time_ms);
     if (past.length > LAST) past.shift();
-    const first = past.length === 1 ? ", warming up" : "";
+    const first = warm ? "" : ", warming up";
+    warm = true;
     line.replaceChildren(el("b", {}, receipt.model), ` took ${milliseconds(receipt.time_ms)} for the last answer${first}`);
     times.textContent = [timesOf(receipt), whyOf(receipt)].filter(Boolean).join(" · ");
     times.hidden = !times.textContent;
@@ -56,7 +58,7 @@ function whyOf(receipt) {
 
 /** @param {number[]} times */
 function sparkline(times) {
-  if (times.length < 2) return [];
+  if (times.length < 3) return [];
   const most = Math.max(...times);
   const x = (/** @type {number} */ place) => ((place / (times.length - 1)) * 100).toFixed(1);
   const path = times.map((time, place) => `${place ? "L" : "M"}${x(place)} ${(31 - (time / most) * 28).toFixed(1)}`).join("");
