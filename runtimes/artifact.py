@@ -205,7 +205,8 @@ def read_artifact(path: Path) -> Artifact:
     try:
         data = read_object(location.read_bytes(), DESCRIPTION)
         if data["format"] != ARTIFACT_FORMAT:
-            raise FormatError("The artifact has an unknown format version", got=data["format"], expected=ARTIFACT_FORMAT)
+            raise FormatError("The artifact has an unknown format version", got=data["format"], expected=ARTIFACT_FORMAT,
+                              fix="Run: pip install --upgrade portside")  # fmt: skip
         artifact = _parsed(path, data)
         digest = artifact.digest
         seal = digest_of({key: value for key, value in data.items() if key != "seal"})

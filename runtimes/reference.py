@@ -14,7 +14,7 @@ from typing import ClassVar
 from ..sdk.core.errors import FormatError
 from ..sdk.core.package import Package
 from .artifact import Artifact, begin, finish, read_artifact
-from .base import CompileOptions, LoadOptions
+from .base import CompileOptions, LoadOptions, lack
 from .hardware import built_on
 from .segments import EngineOptions, stage_segment
 from .session import ProgramSession, describe
@@ -35,8 +35,10 @@ class Reference:
     def open(self, package: Package, door: bool = True, engine: EngineOptions = _ENGINE) -> ProgramSession:
         """A session on the package itself, without a compile. `engine` other than the default is faster, and no reference.
 
-        Raises TrustError for host stages of a package that was not opened with trust.
+        Raises TrustError for host stages of a package that was not opened with trust, MissingExtraError without ONNX Runtime.
         """
+        if lacking := lack(self):
+            raise lacking
         from .opening import open_segments  # onnxruntime is loaded when a session is opened, not when targets are listed
 
         package.require_trust()

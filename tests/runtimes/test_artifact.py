@@ -95,6 +95,13 @@ def test_what_is_no_description_is_a_format_error(tmp_path, text):
         open_artifact(tmp_path)
 
 
+def test_an_artifact_of_a_newer_portside_says_what_to_upgrade(artifact):
+    location = artifact.path / "artifact.json"
+    location.write_text(location.read_text().replace('"format": 1', '"format": 2', 1))
+    with pytest.raises(FormatError, match=r"unknown format version; got 2; expected 1\. Run: pip install --upgrade portside"):
+        open_artifact(artifact.path)
+
+
 def test_a_description_with_two_meanings_is_refused(artifact):
     """Other readers, the one in a page among them, may take the other of two values; the seal is over what was read."""
     location = artifact.path / "artifact.json"

@@ -8,7 +8,7 @@ import pytest
 from portside.runtimes.base import CompileOptions, LoadOptions
 from portside.runtimes.onnx_engine import OnnxEngine
 from portside.runtimes.reference import Reference
-from portside.sdk.core.errors import FormatError, TrustError
+from portside.sdk.core.errors import FormatError, MissingExtraError, TrustError
 from portside.sdk.core.package import open_folder
 from portside.sdk.core.signature import Signature, TensorSpec
 
@@ -22,6 +22,12 @@ def test_a_package_predicts_through_it(mixed):
     outputs = package.predict(inputs)
     for name, value in sample.truth(inputs).items():
         np.testing.assert_allclose(outputs[name], value, rtol=1e-5)
+
+
+def test_without_onnx_runtime_a_package_names_the_extra(mixed, monkeypatch):
+    monkeypatch.setattr("portside.runtimes.reference.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"no onnxruntime.*portside\[onnx\]"):
+        mixed[1].predict(mixed[0].inputs(1))
 
 
 def test_two_runs_give_the_same_bits(any_sample, tmp_path):
