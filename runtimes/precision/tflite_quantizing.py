@@ -1,0 +1,198 @@
+"""Quantize a float `.tflite` file as a PrecisionPlan asks, with ai-edge-quantizer, in the child process that lowered it.
+
+What cannot be done is left in float and named; what was done is read from the file that came out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert.tools import flatbuffer_utils
+from ai_edge_quantizer import quantizer, recipe_manager
+
+from ...sdk.core.errors import UnsupportedError
+from ...sdk.core.package import Package
+from ...sdk.core.plan import Precision, PrecisionPlan
+from ..hardware import cores
+from ..onnx_weights import read_graph
+from ..tflite.plan import Plan
+from .tflite_fingerprints import Fingerprint, onnx_fingerprints
+from .tflite_mapping import Placed, place
+from .tflite_operators import Operator, operators, precisions
+from .tflite_ranges import Feeds, measure, pieces, widest
+from .tflite_recipe import between, config, grouped
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What became of a plan in one file.
+
+    Attributes:
+        asked, achieved: precision class -> nodes with weights; `achieved` from the dtypes in the file.
+        kept: node id -> why it stayed in float.
+        notes: what else is worth knowing.
+    """
+
+    asked: Mapping[str, int]
+    achieved: Mapping[str, int]
+    kept: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: Sequence[str] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+
+def quantize(file: Path, rim: Plan, wanted: PrecisionPlan, package: Package, stages: Sequence[str], calls: Sequence[Feeds],
+             out: Path) -> Lowered:  # fmt: skip
+    """Write the file `out`: `file` with the precision that `wanted` asks for.
+
+    Args:
+        file: a float model; every graph of it belongs to a signature.
+        rim: its tensors and signatures.
+        wanted: ids are "stage/node".
+        package: holds the graphs that the ids come from.
+        stages: graph stages that became this file, in order.
+        calls: calibration rows at the file's rim, by value names; used where something is static.
+        out: written; equal to `file` where nothing could be done.
+
+    Raises UnsupportedError where static nodes have no calibration rows, or the quantizer fails.
+    """
+    nodes: dict[str, Precision] = {
+        name: held for name, held in wanted.nodes.items() if held != "float32" and name.partition("/")[0] in stages
+    }
+    prints, known = _program(package, stages)
+    graphs = operators(file)
+    bare = [name for name in nodes if name in known and name not in prints]
+    lost = {name: "the program has no such node" for name in nodes if name not in known}
+    weighted: dict[str, Precision] = {name: held for name, held in nodes.items() if name in prints}
+    placed = place(weighted, list(prints.values()), graphs)
+    chosen, refused = _chosen(weighted, placed, wanted.per_channel)
+    chosen |= _following(graphs, weighted, placed, chosen, wanted.per_channel)
+    model, names = _named(file)
+    recipe = [{"regex": pattern, "operation": "*", "algorithm_key": algorithm, "op_config": held.to_dict()}
+              for pattern, algorithm, held in grouped({names[key]: held for key, held in chosen.items()})]  # fmt: skip
+    out.write_bytes(_quantized(model, recipe, rim, graphs, names, calls) if recipe else file.read_bytes())
+    kept = {**wanted.kept, **lost, **placed.missing, **refused}
+    done = _read(out, placed, names)
+    kept |= {name: "the quantizer left it as it was" for name in placed.operators if done[name] == "float32" and name not in kept}
+    return Lowered(dict(Counter(weighted.values())), dict(Counter(done.values())), kept, _notes(bare, placed))
+
+
+def _program(package: Package, stages: Sequence[str]) -> tuple[dict[str, Fingerprint], set[str]]:
+    """(id -> fingerprint of every node with weights, ids of all nodes)."""
+    prints: dict[str, Fingerprint] = {}
+    known: set[str] = set()
+    for stage in package.content.stages:
+        if stage.kind == "graph" and stage.name in stages:
+            graph = read_graph(package, stage).graph
+            known.update(f"{stage.name}/{node.name}" for node in graph.node)
+            found = onnx_fingerprints(graph)
+            prints |= {f"{stage.name}/{one.name}": Fingerprint(f"{stage.name}/{one.name}", one.kind, one.size, one.spread, one.across)
+                       for one in found}  # fmt: skip
+    return prints, known
+
+
+Key = tuple[int, int]
+"""Graph and place of an operator."""
+
+
+def _chosen(weighted: Mapping[str, Precision], placed: Placed, per_channel: bool) -> tuple[dict[Key, tuple[str, Any]], dict[str, str]]:
+    """(operator -> what it is told, node -> why the quantizer has nothing for it)."""
+    chosen: dict[Key, tuple[str, Any]] = {}
+    refused: dict[str, str] = {}
+    for name, found in placed.operators.items():
+        try:
+            told = [config(weighted[name], one.kind, one.print.size if one.print else None, per_channel) for one in found]
+        except ValueError as error:
+            refused[name] = str(error)
+        else:
+            chosen |= {(one.graph, one.place): held for one, held in zip(found, told, strict=True)}
+    return chosen, refused
+
+
+def _following(graphs: Sequence[Sequence[Operator]], weighted: Mapping[str, Precision], placed: Placed, chosen: Mapping[Key, Any],
+               per_channel: bool) -> dict[Key, tuple[str, Any]]:  # fmt: skip
+    """Operators between static ones, told to be static too."""
+    static = {(one.graph, one.place) for name, found in placed.operators.items() if weighted[name] == "int8-static" for one in found}
+    followers: dict[Key, tuple[str, Any]] = {}
+    for index, graph in enumerate(graphs):
+        kinds = {one.place: one.kind for one in graph}
+        for at in between(graph, [where for held, where in static & set(chosen) if held == index]):
+            followers[index, at] = config("int8-static", kinds[at], None, per_channel)
+    return followers
+
+
+def _named(file: Path) -> tuple[bytes, dict[Key, str]]:
+    """The model with every tensor's name its own, and the name of each operator's first output.
+
+    The quantizer finds operators and tensors by name, and the converter's names are neither short nor unique.
+    """
+    model: Any = flatbuffer_utils.read_model_from_bytearray(file.read_bytes())
+    names: dict[Key, str] = {}
+    for index, graph in enumerate(model.subgraphs):
+        for place_, tensor in enumerate(graph.tensors):
+            tensor.name = f"{index}/{place_}".encode()
+        names |= {(index, at): f"{index}/{held.outputs[0]}" for at, held in enumerate(graph.operators) if len(held.outputs)}
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)), names
+
+
+def _quantized(model: bytes, recipe: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]], names: Mapping[Key, str],
+               calls: Sequence[Feeds]) -> bytes:  # fmt: skip
+    """The quantizer's file."""
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(recipe)
+    ranges = _ranges(model, recipe, rim, graphs, calls) if manager.need_calibration() else None
+    job = quantizer.Quantizer(model, recipe)
+    made = job.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
+    if made is None:
+        raise UnsupportedError("The quantizer made no file", got=f"{len(names)} operators")
+    return bytes(made)
+
+
+def _ranges(model: bytes, recipe: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]], calls: Sequence[Feeds]) -> Any:
+    """Tensor -> its range. Signatures of the same operators share what one of them measures; others are measured each."""
+    keys = _graphs_of(model)
+    alike = len({tuple((one.kind, one.reads, one.makes) for one in graph) for graph in graphs}) == 1
+    ranges: dict[str, Any] = {}
+    for key in [widest(rim)] if alike else list(rim.signatures):
+        asked = list(pieces(rim, key, calls))
+        if not asked:
+            raise UnsupportedError("Static int8 needs calibration rows, and the package has none that this file can answer",
+                                   got=f"signature {key!r}", fix="Give the plan samples, or take int8-dynamic.")  # fmt: skip
+        found = measure(model, key, asked, recipe, cores())
+        ranges |= found
+        if alike:
+            start = f"{keys[key]}/"
+            shared = {name.removeprefix(start): held for name, held in found.items() if name.startswith(start)}
+            ranges |= {f"{index}/{name}": held for index in range(len(graphs)) for name, held in shared.items()}
+    return ranges
+
+
+def _graphs_of(model: bytes) -> dict[str, int]:
+    """Signature -> its graph."""
+    held: Any = flatbuffer_utils.read_model_from_bytearray(model)
+    return {signature.signatureKey.decode(): signature.subgraphIndex for signature in held.signatureDefs}
+
+
+def _read(file: Path, placed: Placed, names: Mapping[Key, str]) -> dict[str, Precision]:
+    """Node -> the precision that the file gives it; float32 where its signatures differ."""
+    found = precisions(file)
+    done: dict[str, Precision] = {}
+    for name, ones in placed.operators.items():
+        kinds: set[Precision] = {found.get(names[one.graph, one.place], "float32") for one in ones}
+        done[name] = kinds.pop() if len(kinds) == 1 else "float32"
+    return done
+
+
+def _notes(bare: Iterable[str], placed: Placed) -> list[str]:
+    notes: list[str] = []
+    if count := len(list(bare)):
+        notes.append(f"{count} nodes without weights follow their neighbours")
+    if placed.guessed:
+        notes.append(f"found by size and order alone: {', '.join(placed.guessed)}")
+    return notes
