@@ -25,13 +25,14 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class Example:
-    """The row farthest off: where it is and both answers, as text."""
+    """The row farthest off: where it is, both answers as text, and how far apart they are."""
 
     case: int
     row: int
     why: str
     reference: str
     got: str
+    off: str
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -189,7 +190,9 @@ def _example(pools: list[_Pool], row: int | None) -> Example | None:
         if row < len(pool.where):
             case, place, why = pool.where[row]
             reference, got = np.concatenate(pool.reference), np.concatenate(pool.got)
-            return Example(case, place, why, shown(reference[row]), shown(got[row]) if row < len(got) else "nothing")
+            if row >= len(got):
+                return Example(case, place, why, shown(reference[row]), "nothing", "no answer")
+            return Example(case, place, why, shown(reference[row]), shown(got[row]), apart(reference[row], got[row]))
         row -= len(pool.where)
     return None
 
@@ -200,6 +203,19 @@ def shown(value: Any) -> str:
     flat = held.ravel()
     text = ", ".join(f"{item:.6g}" if held.dtype.kind == "f" else str(item) for item in flat[:_SHOWN].tolist())
     return text if flat.size == 1 else f"[{text}{', ...' if flat.size > _SHOWN else ''}]"
+
+
+def apart(reference: Any, got: Any) -> str:
+    """How far two answers are apart, for people: the largest difference of numbers, how many parts of other answers differ."""
+    one, other = np.asarray(reference), np.asarray(got)
+    if one.shape != other.shape:
+        return f"shape {one.shape} became {other.shape}"
+    if one.dtype.kind == "f" and other.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            off = np.where(np.isnan(one) & np.isnan(other) | (one == other), 0.0, np.abs(one.astype(np.float64) - other.astype(np.float64)))
+        return "NaN on one side" if np.isnan(off).any() else f"off by {off.max(initial=0.0):.3g}"
+    differ = int((one != other).sum())
+    return "the same" if not differ else "another answer" if one.size == 1 else f"{differ} of {one.size} differ"
 
 
 def _reason(case: Case, row: int) -> str:

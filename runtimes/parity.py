@@ -85,10 +85,31 @@ class Parity:
 
 def weights_text(weights_bytes: Mapping[str, int]) -> str:
     """ "float 99%, int64 1%": the dtypes of the weights by share of bytes, largest first; smaller than 1% left out."""
-    total = sum(weights_bytes.values())
-    shares = sorted(((held / total, name) for name, held in weights_bytes.items()), reverse=True) if total else []
-    shown = [f"{name} {100 * share:.0f}%" for share, name in shares if share >= 0.01]
+    percents = whole_percents(weights_bytes)
+    shown = [f"{name} {percents[name]}%" for name in sorted(percents, key=lambda name: -weights_bytes[name]) if percents[name]]
     return ", ".join(shown) or "none"
+
+
+def whole_percents(parts: Mapping[str, int]) -> dict[str, int]:
+    """Shares in whole percents that sum to 100, by the largest remainder.
+
+    >>> whole_percents({"a": 985, "b": 8, "c": 7})
+    {'a': 98, 'b': 1, 'c': 1}
+    """
+    total = sum(parts.values())
+    floors = {name: 100 * held // total for name, held in parts.items()} if total else {}
+    left = 100 - sum(floors.values()) if floors else 0
+    most = sorted(floors, key=lambda name: 100 * parts[name] % total, reverse=True)[:left]
+    return {name: floor + (name in most) for name, floor in floors.items()}
+
+
+def figure(value: float) -> str:
+    """Three digits as people write them: never with an exponent above one.
+
+    >>> [figure(value) for value in (0.0123, 4.567, 123.4, 1060.2)]
+    ['0.0123', '4.57', '123', '1,060']
+    """
+    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
 
 
 def _flips(found: list[Judgement]) -> tuple[Flips, Flips]:

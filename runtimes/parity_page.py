@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .parity import weights_text
+from .parity import figure, weights_text
 
 _HEAD = ("target", "rows", "firm flips", "fragile flips", "largest", "mean", "weights", "size", "cold start", "p50", "p95", "memory",
          "verdict")  # fmt: skip
@@ -50,7 +50,7 @@ def _cost(took: Mapping[str, Any] | None, name: str) -> str:
     if took is None:
         return ""
     held = took[name] if name in took else _one_row(took)[name]
-    return "" if held is None else f"{held:.3g} {'MB' if name == 'memory_mb' else 'ms'}"
+    return "" if held is None else f"{figure(held)} {'MB' if name == 'memory_mb' else 'ms'}"
 
 
 def _costs(targets: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -73,13 +73,13 @@ def _bars(title: str, unit: str, rows: Sequence[tuple[str, float, float | None]]
     if not rows:
         return ""
     top = max(max(value, high or 0.0) for _, value, high in rows) or 1.0
-    scale = (_WIDTH - _LABEL - 90) / top
+    texts = [figure(value) + (f" / {figure(high)}" if high is not None else "") + f" {unit}" for _, value, high in rows]
+    scale = (_WIDTH - _LABEL - _space(texts)) / top
     lines: list[str] = []
-    for place, (name, value, high) in enumerate(rows):
+    for place, ((name, value, high), text) in enumerate(zip(rows, texts, strict=True)):
         y, x = place * _LINE + 4, _LABEL + value * scale
         whisker = "" if high is None else f"<path d='M{x:.1f} {y + 9}H{_LABEL + high * scale:.1f}m0 -5v10' class=whisker />"
         end = max(x, _LABEL + (high or 0.0) * scale)
-        text = f"{value:.3g}" + (f" / {high:.3g}" if high is not None else "") + f" {unit}"
         lines.append(f"{_label(name, y)}<rect x={_LABEL} y={y} width={max(value * scale, 1):.1f} height=18 class=bar />{whisker}"
                      f"<text x={end + 6:.1f} y={y + 14} class=soft>{text}</text>")  # fmt: skip
     return _svg(title, len(rows) * _LINE + 6, lines)
@@ -90,18 +90,19 @@ def _sizes(targets: Sequence[Mapping[str, Any]]) -> str:
     held = [target for target in targets if target["size_bytes"]]
     if not held:
         return ""
-    scale = (_WIDTH - _LABEL - 90) / max(max(target["size_bytes"], sum(target["weights_bytes"].values())) for target in held)
+    texts = [f"{figure(target['size_bytes'] / 1e6)} MB" for target in held]
+    scale = (_WIDTH - _LABEL - _space(texts)) / max(max(target["size_bytes"], sum(target["weights_bytes"].values())) for target in held)
     lines: list[str] = []
-    for place, target in enumerate(held):
+    for place, (target, text) in enumerate(zip(held, texts, strict=True)):
         y, x = place * _LINE + 4, float(_LABEL)
         lines.append(_label(target["target"], y))
         lines.append(f"<rect x={_LABEL} y={y} width={max(target['size_bytes'] * scale, 1):.1f} height=18 class=frame />")
         for shade, (name, size) in zip(_SHADES, sorted(target["weights_bytes"].items(), key=lambda item: -item[1]), strict=False):
             lines.append(f"<rect x={x:.1f} y={y} width={size * scale:.1f} height=18 class=bar opacity={shade}><title>{escape(name)}: "
-                         f"{size / 1e6:.3g} MB</title></rect>")  # fmt: skip
+                         f"{figure(size / 1e6)} MB</title></rect>")  # fmt: skip
             x += size * scale
         end = max(_LABEL + target["size_bytes"] * scale, x)
-        lines.append(f"<text x={end + 6:.1f} y={y + 14} class=soft>{target['size_bytes'] / 1e6:.3g} MB</text>")
+        lines.append(f"<text x={end + 6:.1f} y={y + 14} class=soft>{text}</text>")
     return _svg("Size: weights filled, the engine and the rest empty", len(held) * _LINE + 6, lines)
 
 
@@ -129,6 +130,11 @@ def _differences(targets: Sequence[Mapping[str, Any]]) -> str:
                      f"<path d='M{at(off['limit']):.1f} {y - 10}v20' class=limit />")  # fmt: skip
     names = sorted({off["output"] for _, off in held})
     return _svg(f"Difference of {', '.join(names)}: mean (hollow), largest (filled), limit (red)", height, lines)
+
+
+def _space(texts: Sequence[str]) -> float:
+    """What the longest text behind a bar needs, at 12 px."""
+    return 12 + 7.0 * max(map(len, texts))
 
 
 def _label(name: str, y: float) -> str:

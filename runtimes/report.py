@@ -11,7 +11,7 @@ from ..sdk.core.decisions import Judgement, Verdict, combine
 from ..sdk.core.statistics import Estimate
 from .bench import Timings
 from .fidelity import Fidelity, OutputCheck
-from .parity import Parity, weights_text
+from .parity import Parity, figure, weights_text
 from .quality import Metrics, Quality
 from .report_page import page, pages
 
@@ -151,9 +151,9 @@ def side_by_side(target: TargetReport) -> tuple[str, ...]:
         return (target.target, *[""] * (len(SIDE_BY_SIDE) - 2), "refused")
     flips = [str(part) if part else "no decision" for part in (found.firm, found.fragile)]
     off = [f"{found.difference.largest:.1e}", f"{found.difference.mean:.1e}"] if found.difference else ["", ""]
-    cold = "" if took is None or took.cold_start_ms is None else f"{took.cold_start_ms:.0f}"
-    memory = "" if took is None or took.memory_mb is None else f"{took.memory_mb:.0f}"
-    speed = [f"{took.p50_ms:.3g}", f"{took.p95_ms:.3g}"] if took else ["", ""]
+    cold = "" if took is None or took.cold_start_ms is None else f"{took.cold_start_ms:,.0f}"
+    memory = "" if took is None or took.memory_mb is None else f"{took.memory_mb:,.0f}"
+    speed = [figure(took.p50_ms), figure(took.p95_ms)] if took else ["", ""]
     size = f"{target.size_bytes / 1e6:.2f} MB" if target.size_bytes else ""
     return (target.target, str(found.rows), *flips, *off, weights_text(target.weights_bytes), size, cold, *speed, memory, target.outcome)
 
@@ -183,7 +183,9 @@ def flips_text(flips: int, rate: Estimate) -> str:
 
 def _worst(check: OutputCheck) -> str:
     worst = check.worst
-    return "" if worst is None else f" (worst: case {worst.case} row {worst.row}, {worst.why}: {worst.reference} became {worst.got})"
+    if worst is None:
+        return ""
+    return f" (worst: case {worst.case} row {worst.row}, {worst.why}: {worst.reference} became {worst.got}, {worst.off})"
 
 
 def _quality_lines(quality: Quality | None) -> list[str]:

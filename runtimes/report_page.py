@@ -30,8 +30,11 @@ figure{margin:0}figcaption{color:var(--soft);font-size:13px;margin-bottom:.2rem}
 details{border-bottom:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer;font-weight:600}
 """
 _LEGEND = """A flip is an answer that differs; a firm row is one whose decision survives every move within float tolerance,
-so that a flip on it is a fault. Intervals are 95%."""
-_HEAD = ("output", "kind", "rows", "flips", "rate, 95%", "firm flips", "fragile rows", "largest", "mean", "measured", "limit", "verdict")
+so that a flip on it is a fault. An interval [low, high] is two-sided, exact (Clopper-Pearson) at 95%: where the rate may lie.
+A rate with &le; is the one-sided 95% bound, which verdicts compare with their limit: it is lower than the upper end of the interval,
+because all 5% lie on one side."""
+_HEAD = ("output", "kind", "rows", "flips", "rate at most, 95%", "firm flips", "fragile rows", "largest", "mean", "measured", "limit",
+         "verdict")  # fmt: skip
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -95,7 +98,7 @@ def _fidelity(title: str, found: Mapping[str, Any]) -> str:
     worst = [(check["output"], check["worst"]) for check in found["outputs"] if check["worst"]]
     if worst:
         rows = [_example(name, held) for name, held in worst]
-        parts.append("<h3>Worst examples</h3>" + _table(("output", "where", "chosen for", "reference", "got"), rows))
+        parts.append("<h3>Worst examples</h3>" + _table(("output", "where", "chosen for", "reference", "got", "difference"), rows))
     bars = {f"{check['output']} · {key}": held for check in found["outputs"] for key, held in check["judgement"]["slices"].items()}
     return "\n".join(parts) + (_slices(bars) if bars else "")
 
@@ -107,7 +110,7 @@ def _slices(bars: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _example(output: str, held: Mapping[str, Any]) -> tuple[str, ...]:
-    return (_text(output), f"case {held['case']}, row {held['row']}", *(_text(held[key]) for key in ("why", "reference", "got")))
+    return (_text(output), f"case {held['case']}, row {held['row']}", *(_text(held[key]) for key in ("why", "reference", "got", "off")))
 
 
 def _output(check: Mapping[str, Any]) -> tuple[str, ...]:
@@ -157,7 +160,7 @@ def _bars(title: str, estimates: Mapping[str, Mapping[str, Any]]) -> str:
             f"<text x=244 y={y + 13} text-anchor=end>{_text(name[:40])}</text>"
             f"<rect x=250 y={y} width={max(x1 - 250, 0.5):.1f} height=16 fill='var(--bar)' opacity=.75 />"
             f"<path d='M{x0:.1f} {y + 8}H{x2:.1f}M{x0:.1f} {y + 3}v10M{x2:.1f} {y + 3}v10' stroke='var(--ink)' fill=none />"
-            f"<text class=soft x=684 y={y + 13}>{value:.4g} ({held['rows']} rows)</text>"
+            f"<text class=soft x=684 y={y + 13}>{_number(value)} ({held['rows']} rows)</text>"
         )
     height = 24 * len(estimates) + 8
     return f"<h3>{_text(title)}</h3><svg viewBox='0 0 860 {height}' width=100% role=img aria-label='{_text(title)}'>{''.join(lines)}</svg>"
@@ -178,7 +181,9 @@ def _estimate(held: Mapping[str, Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else _text(str(value))
+    if not isinstance(value, float):
+        return _text(str(value))
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _text(value: str) -> str:

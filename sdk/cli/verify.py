@@ -31,7 +31,7 @@ EXAMPLE = """
 
   zoo.py holds PACKAGES, a dict of name -> function that returns (package, data or None).
 """
-HEAD = ("package", *SIDE_BY_SIDE, "s")
+HEAD = ("package", *SIDE_BY_SIDE, "took s")
 Job: TypeAlias = tuple[str, Callable[[], tuple[Model, Data | None]]]
 
 
@@ -162,4 +162,4 @@ def _faults(found: Fidelity | None) -> Iterator[str]:
 
 
 def _where(worst: Example | None) -> str:
-    return f"; case {worst.case} row {worst.row}: reference {worst.reference}, got {worst.got}" if worst else ""
+    return f"; case {worst.case} row {worst.row}: reference {worst.reference}, got {worst.got}, {worst.off}" if worst else ""

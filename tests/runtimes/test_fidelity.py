@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from portside.runtimes.base import SessionInfo
-from portside.runtimes.fidelity import check
+from portside.runtimes.fidelity import apart, check
 from portside.sdk.core.contract import Case, Rule
 from portside.sdk.core.errors import EngineError
 from portside.sdk.core.signature import Signature, StatePair, TensorSpec
@@ -143,3 +144,13 @@ def test_rows_follow_the_batch_axis() -> None:
     got[0, 2] += 1
     found = check(Fake(lambda _: {"y": got}, signature), [Case({}, {"y": reference}, {}, ("r",) * 4)], {"y": Rule("decision")})
     assert (found.checks[0].judgement.rows, found.checks[0].judgement.flips, found.checks[0].worst.row) == (4, 1, 2)
+
+
+@pytest.mark.parametrize(("reference", "got", "text"), [
+    (np.float32(1), np.float32(1.5), "off by 0.5"), (np.array([1.0, np.nan]), np.array([1.0, 2.0]), "NaN on one side"),
+    (np.array([np.inf, np.nan, 1.0]), np.array([np.inf, np.nan, 3.0]), "off by 2"), (np.zeros(0), np.zeros(0), "off by 0"),
+    (3, 4, "another answer"), (3, 3, "the same"),
+    (np.array([1, 2, 3]), np.array([1, 0, 0]), "2 of 3 differ"), (np.zeros(2), np.zeros(3), "shape (2,) became (3,)"),
+])  # fmt: skip
+def test_how_far_two_answers_are_apart(reference: Any, got: Any, text: str) -> None:
+    assert apart(reference, got) == text

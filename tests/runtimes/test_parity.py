@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portside.runtimes import samples
+from portside.runtimes.bench import Timings
 from portside.runtimes.fidelity import Fidelity, OutputCheck
 from portside.runtimes.held_out import HeldOut, held_out
-from portside.runtimes.parity import Flips, Parity, weights_text
+from portside.runtimes.parity import Flips, Parity, figure, weights_text, whole_percents
 from portside.runtimes.report import SIDE_BY_SIDE, Report, TargetReport, side_by_side, write_page
+from portside.runtimes.timing import Samples
 from portside.runtimes.verify import verify
 from portside.sdk.core.contract import Rule
 from portside.sdk.core.data import Data
@@ -58,7 +63,15 @@ def test_no_rows_have_no_rate():
 
 def test_weights_by_share():
     assert weights_text({"float": 980, "int64": 19, "int32": 1}) == "float 98%, int64 2%"
+    assert weights_text({"float": 985, "int64": 8, "int32": 7}) == "float 98%, int64 1%, int32 1%"
     assert weights_text({}) == "none"
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**12), min_size=1))
+def test_whole_percents_sum_to_a_hundred(parts):
+    percents = whole_percents(parts)
+    assert sum(percents.values()) == (100 if sum(parts.values()) else 0)
+    assert all(abs(percents[name] - 100 * held / sum(parts.values())) < 1 for name, held in parts.items() if percents)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +84,8 @@ def test_a_measured_report_fills_every_cell(report):
     for target in report.targets:
         cells = dict(zip(SIDE_BY_SIDE, side_by_side(target), strict=True))
         assert all(cells.values()), cells
-        assert float(cells["p50 ms"]) <= float(cells["p95 ms"])
-        assert float(cells["cold ms"]) > 0 and float(cells["memory MB"]) > 0
+        numbers = {name: float(cells[name].replace(",", "")) for name in ("p50 ms", "p95 ms", "cold ms", "memory MB")}
+        assert numbers["p50 ms"] <= numbers["p95 ms"] and numbers["cold ms"] > 0 and numbers["memory MB"] > 0
     assert all(name in str(report) for name in SIDE_BY_SIDE)
 
 
@@ -82,6 +95,23 @@ def test_the_page_holds_a_row_and_a_bar_per_target_and_no_script(report, tmp_pat
     for title in ("Latency of one row", "Cold start", "Peak memory", "Size"):
         figure = re.search(rf"<figcaption>{title}.*?</svg>", text, re.DOTALL)
         assert figure and all(target.target in figure[0] for target in report.targets), title
+
+
+def test_figures_of_a_slow_target_are_whole_and_inside_their_plots(report, tmp_path):
+    took = Timings("mixed", "wasm", 1, {1: Samples(((1.06, 1.18, 1.24),))}, memory_mb=1234.6, cold_start_ms=98765.4)
+    slow = replace(report.targets[1], timings=took, size_bytes=1_475_000_000)
+    text = write_page([replace(report, targets=(report.targets[0], slow))], tmp_path / "page.html").read_text()
+    assert "1,180 / 1,234 ms" in text and "98,765 ms" in text and "1,235 MB" in text and "1,475 MB" in text
+    assert not re.search(r"\de\+\d", text)
+    ends = [float(x) + 6.5 * len(label) for x, label in re.findall(r"<text x=([\d.]+) y=\S+ class=soft>([^<]*)</text>", text)]
+    assert ends and max(ends) <= 420
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (1.5e-7, "1.5e-07"), (99.94, "99.9"), (99.96, "100"), (999.7, "1,000"), (-1060.4, "-1,060")]
+)
+def test_figures_have_no_exponent_above_one(value, text):
+    assert figure(value) == text
 
 
 def test_several_packages_share_a_page(report, tmp_path):

@@ -203,7 +203,7 @@ def test_the_page_stands_alone_and_escapes(mixed, tmp_path) -> None:
     assert "http" not in text
     assert "prefers-color-scheme:dark" in text
     assert {"svg", "table"} <= set(tags.seen)
-    for word in ("label", "Worst examples", "Held-out rows", "site=b", "not enough data"):
+    for word in ("label", "Worst examples", "difference", "two-sided", "one-sided", "Held-out rows", "site=b", "not enough data"):
         assert word in text
     assert text.count("<div") == text.count("</div>")
     assert not re.search(r"\bnan\b|\bNone\b", text)
