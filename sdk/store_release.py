@@ -6,13 +6,13 @@ tool can copy a release, and equal files (weights, an engine) are stored once ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .core.canonical import canonical_json, read_object
 from .core.errors import FormatError, IntegrityError
-from .core.folder import check_free, check_path, put
+from .core.folder import check_free, check_path, check_paths, put
 from .core.manifest import FileEntry
 from .core.package import sync_folder, sync_tree
 from .core.release import Release, ReleasePart, ordered, part_notes, part_of
@@ -72,18 +72,20 @@ def read_release(layout: Layout, descriptor: Descriptor) -> Release:
 def write_artifact(layout: Layout, descriptor: Descriptor, part: ReleasePart, out: Path) -> Path:
     """The files of one artifact of a release in a new folder, every byte compared with its digest.
 
-    Raises StoreError where the folder is not empty, IntegrityError for a damaged blob.
+    Raises StoreError where the folder is not empty, IntegrityError for a damaged blob, and for another artifact than the release says.
     """
     entry = next(entry for entry in _artifacts(layout, descriptor) if part_of(entry.annotations) == part)
     manifest = read_artifact(layout, entry)
+    description = read_config(layout, manifest)
+    _check_part(description, part, read_release(layout, descriptor).package)
+    _check_names(manifest.files())
     check_free(out)
     with staging(out) as folder:
         made = folder / "artifact"
         for name, (digest, size) in manifest.files().items():
-            _check_name(name)
             if put(made / name, layout.blob(digest)) != FileEntry(digest.removeprefix("sha256:"), size):
                 layout.audit_blob(digest, size)  # says which blob is damaged, and what to do
-        put(made / DESCRIPTION, read_config(layout, manifest))
+        put(made / DESCRIPTION, description)
         sync_tree(made)
         if out.exists():
             out.rmdir()
@@ -104,11 +106,29 @@ def _artifacts(layout: Layout, descriptor: Descriptor) -> list[Descriptor]:
     return [entry for entry in held.nested if entry.media_type == OCI_MANIFEST and entry.artifact_type == RUNTIME_ARTIFACT]
 
 
-def _check_name(name: str) -> None:
-    """A layer's title is somebody's word: it must stay below the folder."""
+def _check_part(description: bytes, part: ReleasePart, package: str) -> None:
+    """It is the artifact that the release lists, of its package, for its target. Opening it checks that it is what it says."""
+    said = read_object(description, "The description of an artifact")
+    verified = said.get("verified")
+    verdict = verified.get("verdict") if isinstance(verified, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    found = (said.get("digest"), said.get("package"), said.get("target"), verdict)
+    expected = (part.artifact, package, part.target, part.verdict)
+    for name, one, other in zip(("digest", "package", "target", "verdict"), found, expected, strict=True):
+        if one != other:
+            raise IntegrityError(f"The artifact is not the one that the release lists: it has another {name}", got=one, expected=other)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """A layer's title is somebody's word: it must stay below the folder, and no two may be one file."""
+    held = [f"artifact/{name}" for name in names]
+    for name in held:
+        try:
+            check_path(name, ("artifact",))
+        except FormatError as error:
+            raise IntegrityError("A file of an artifact has a path that leaves it", got=name.partition("/")[2]) from error
+    if f"artifact/{DESCRIPTION}" in held:
+        raise IntegrityError("An artifact lists its own description as a file", got=DESCRIPTION)
     try:
-        check_path(f"artifact/{name}", ("artifact",))
+        check_paths([*held, f"artifact/{DESCRIPTION}"])
     except FormatError as error:
-        raise IntegrityError("A file of an artifact has a path that leaves it", got=name) from error
-    if name == DESCRIPTION:
-        raise IntegrityError("An artifact lists its own description as a file", got=name)
+        raise IntegrityError("Two files of an artifact are one, or one is a folder too", got=error.got) from error

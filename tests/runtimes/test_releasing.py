@@ -11,11 +11,13 @@ from portside.runtimes import samples
 from portside.runtimes.compiling import compile as compile_package
 from portside.runtimes.loading import load
 from portside.runtimes.releasing import release
+from portside.sdk.core.canonical import canonical_json
 from portside.sdk.core.contract import Contract
 from portside.sdk.core.errors import ContractError, FormatError, IntegrityError, StoreError
 from portside.sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
 from portside.sdk.core.package import write
 from portside.sdk.store import Store
+from portside.sdk.store_artifact import RELEASE, TITLE, Descriptor
 
 
 @pytest.fixture
@@ -81,6 +83,61 @@ def test_a_damaged_blob_is_found_and_never_handed_out(compiled, store, tmp_path)
     with pytest.raises(IntegrityError, match="damaged"):
         store.pull_artifact(package.name, "onnx-cpu", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def rewritten(store, part, change):
+    """Change one artifact of the only release, as somebody can who may write to the store: every digest on the way fits again."""
+    blobs = store.path / "blobs" / "sha256"
+
+    def held(entry):
+        return json.loads((blobs / entry["digest"].removeprefix("sha256:")).read_bytes())
+
+    def put(entry, data):
+        described = Descriptor.of("", canonical_json(data))
+        (blobs / described.digest.removeprefix("sha256:")).write_bytes(canonical_json(data))
+        entry.update(digest=described.digest, size=described.size)
+
+    index = json.loads((store.path / "index.json").read_bytes())
+    entry = next(entry for entry in index["manifests"] if entry["artifactType"] == RELEASE)
+    listed = held(entry)
+    compiled = next(each for each in listed["manifests"] if each.get("annotations", {}).get("vnd.portside.target") == part)
+    manifest = held(compiled)
+    description = held(manifest["config"])
+    change(manifest, description)
+    put(manifest["config"], description)
+    put(compiled, manifest)
+    put(entry, listed)
+    (store.path / "index.json").write_bytes(canonical_json(index))
+
+
+@pytest.mark.parametrize("field", ["digest", "package", "target", "verdict"])
+def test_another_artifact_in_the_place_of_one_is_not_handed_out(compiled, store, tmp_path, field):
+    package, artifacts = compiled
+    release(artifacts, store)
+
+    def change(_, description):
+        place = description["verified"] if field == "verdict" else description
+        place[field] = "sha256:" + "1" * 64
+
+    rewritten(store, "onnx-cpu", change)
+    with pytest.raises(IntegrityError, match=f"not the one that the release lists: it has another {field}"):
+        store.pull_artifact(package.name, "onnx-cpu", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("title", ["engine", "ENGINE/00-main.onnx", "Artifact.json", "contract/contract.json/x"])
+def test_titles_that_cannot_be_files_side_by_side_are_refused(compiled, store, tmp_path, title):
+    package, artifacts = compiled
+    release(artifacts, store)
+
+    def change(manifest, _):
+        one = json.loads(json.dumps(manifest["layers"][0]))
+        one["annotations"][TITLE] = title
+        manifest["layers"].append(one)
+
+    rewritten(store, "onnx-cpu", change)
+    with pytest.raises(IntegrityError, match="Two files of an artifact are one"):
+        store.pull_artifact(package.name, "onnx-cpu", tmp_path / "out")
 
 
 def test_what_must_not_get_in(compiled, store, tmp_path):
