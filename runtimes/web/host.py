@@ -171,8 +171,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """What a call answers."""
         mount, path = self._mount()
-        frame = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        if mount is None or not mount.answer(path, frame):
+        if mount is None:  # a stranger's bytes are not read
+            self.close_connection = True
+            self._refuse(404)
+            return
+        if not mount.answer(path, self.rfile.read(int(self.headers.get("Content-Length", "0")))):
             self._refuse(404)
             return
         self._send(mount, "text/plain", b"")

@@ -151,3 +151,16 @@ def test_an_answer_to_no_call_is_refused(host, folder):
     mount.offer("calls/1", b"")
     mount.drop("calls/1")
     assert ask(host, f"/{mount.token}/calls/1", "POST", b"x")[0] == 404
+
+
+@pytest.mark.parametrize("name", ["evil.example", None])
+def test_what_a_stranger_sends_is_not_waited_for_nor_kept(host, folder, name):
+    host.mount(folder, NAMES)
+    connection = http.client.HTTPConnection(host.origin.removeprefix("http://"), timeout=10)
+    connection.putrequest("POST", "/no-token/calls/1", skip_host=name is not None)
+    if name is not None:
+        connection.putheader("Host", name)
+    connection.putheader("Content-Length", str(1 << 40))  # and not one byte follows
+    connection.endheaders()
+    assert connection.getresponse().status == 404
+    connection.close()
