@@ -12,7 +12,7 @@ from ...runtimes.artifact import Artifact
 from ...runtimes.base import compile_options
 from ...runtimes.compiling import compile as compile_package
 from ..core.errors import InputError
-from .console import Result, fields, progress, size, table
+from .console import Result, fields, progress, size, terminal_width, wrapped
 from .models import codec_of
 from .places import is_artifact, open_package_at
 from .tables import read
@@ -38,8 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-unproven", action="store_true", help="write a lossy artifact without enough data to judge it")
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
     own = {target: options or {"": "none"} for target, options in compile_options().items()}
-    rows = [[f"  {target}", name, line] for target, options in own.items() for name, line in options.items()]
-    parser.add_argument_group("options of targets", table(rows))
+    rows, width = [[target, name, line] for target, options in own.items() for name, line in options.items()], terminal_width()
+    parser.add_argument_group("options of targets", wrapped(rows, width=width and width - 2))  # argparse indents by two
 
 
 def run(args: argparse.Namespace) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,36 @@ def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
     widths = [max(map(len, column)) for column in columns]
     right = [all(_is_number(text) for text in column[bool(head) :] if text) for column in columns]
     return "\n".join("  ".join(map(_cell, line, widths, right)).rstrip() for line in lines)
+
+
+def wrapped(rows: Iterable[Sequence[object]], head: Sequence[str] = (), width: int | None = None) -> str:
+    """A table whose widest column is wrapped so that a line has at most `width` characters; None: as wide as it is.
+
+    >>> print(wrapped([["torch", "torch, onnxscript, onnx", "pip"]], width=28))
+    torch  torch, onnxscript,  pip
+           onnx
+    """
+    body = [["" if cell is None else shown(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*body, *([head] if head else []), strict=True)]
+    over = sum(widths) + 2 * (len(widths) - 1) - width if width is not None and body else 0
+    if over <= 0:
+        return table(body, head)
+    widest = widths.index(max(widths))
+    room = max(widths[widest] - over, 20)
+    lines: list[list[str]] = []
+    for row in body:
+        parts = textwrap.wrap(row[widest], room, break_long_words=False, break_on_hyphens=False) or [""]
+        lines.append([*row[:widest], parts[0], *row[widest + 1 :]])
+        lines += [["" if place != widest else part for place in range(len(row))] for part in parts[1:]]
+    return table(lines, head)
+
+
+def terminal_width() -> int | None:
+    """Characters per line of the terminal that the answer goes to; None where it goes to a file or pipe."""
+    try:
+        return os.get_terminal_size(1).columns
+    except OSError:
+        return None
 
 
 def fields(values: Mapping[str, object]) -> str:

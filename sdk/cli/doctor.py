@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runtimes.base import GROUP, Runtime, compile_lack, compile_options, lack
-from .console import Exit, Result, fields, table
+from .console import Exit, Result, fields, terminal_width, wrapped
 
 EXAMPLE = """
   portside doctor                       everything
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> Result:
     data = {"machine": here, "targets": [{**found.to_dict(), "options": options.get(found.name, {})} for found in targets],
             "extras": [found.to_dict() for found in parts]}  # fmt: skip
     rows = [[target, name, line] for target, held in options.items() for name, line in held.items()]
-    own = [table(rows, head=["target", "compile option", "what it is"])] if rows else []
+    own = [wrapped(rows, ["target", "compile option", "what it is"], terminal_width())] if rows else []
     listed = [_listed("target", targets), *own]
     sections = listed if args.target else [fields(here), *listed, _listed("extra", parts)]
     return Result(data, "\n\n".join(sections), code)
@@ -161,4 +161,4 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _listed(what: str, findings: list[Finding]) -> str:
     rows = [[found.name, found, found.lacks, found.fix] for found in findings]
-    return table(rows, head=[what, "works", "lacks", "enable with"])
+    return wrapped(rows, [what, "works", "lacks", "enable with"], terminal_width())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from ...runtimes.artifact import Artifact, open_artifact
 from ..core.contract import Contract
 from ..core.manifest import CONTRACT, CONTRACT_TENSORS, FileEntry, Stage
 from ..core.package import Package
 from ..core.signature import Signature, TensorSpec
-from .console import Result, fields, size, table
+from .console import Result, fields, size, table, terminal_width, wrapped
 from .places import is_artifact, open_package_at
 
 EXAMPLE = """
@@ -50,10 +50,23 @@ def _artifact(artifact: Artifact) -> Result:
         "artifact": artifact.name, "target": artifact.target, "digest": artifact.digest, "package": artifact.package_digest,
         "path": artifact.path, "engine": size(artifact.size_bytes), "precision": "lossy" if artifact.lossy else "float",
         "batch invariant": "yes" if artifact.batch_invariant else "no", "verified": artifact.verified.get("verdict"),
-        **{f"built {name}": value for name, value in artifact.built.items()},
+        **{f"built {name}": _plain(value) for name, value in artifact.built.items()},
     }  # fmt: skip
     data = {"kind": "artifact", "digest": artifact.digest, "path": str(artifact.path), **artifact.to_dict()}
-    return Result(data, "\n\n".join([fields(about), _tensors(artifact.signature), _stages(artifact.stages)]))
+    return Result(data, "\n\n".join([_fields(about), _tensors(artifact.signature), _stages(artifact.stages)]))
+
+
+def _plain(value: object) -> str:
+    """What people read of a list or an object of the description."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {held}" for name, held in cast("Mapping[str, object]", value).items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, cast("Sequence[object]", value)))
+    return str(value)
+
+
+def _fields(values: Mapping[str, object]) -> str:
+    return wrapped([[name, value] for name, value in values.items() if value not in (None, "")], width=terminal_width())
 
 
 def _tensors(signature: Signature) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portside.sdk.cli.console import coloured, fields, paint, short, size, table
+from portside.sdk.cli.console import coloured, fields, paint, short, size, table, wrapped
 from portside.sdk.cli.refusal import describe
 from portside.sdk.core.errors import InputError
 
@@ -36,6 +36,17 @@ def test_numbers_stand_to_the_right_and_text_to_the_left() -> None:
 def test_an_empty_table_is_its_head() -> None:
     assert table([], head=["name", "ms"]) == "name  ms"
     assert table([]) == ""
+
+
+def test_a_wide_table_is_wrapped_where_it_is_widest() -> None:
+    rows = [["torch", "torch, onnxscript, onnx, onnxruntime", "pip install 'portside[torch]'"], ["image", "", ""]]
+    head = ["extra", "lacks", "enable with"]
+    lines = wrapped(rows, head, 64).split("\n")
+    assert max(map(len, lines)) <= 64 and len(lines) == 4
+    assert lines[1:3] == ["torch  torch, onnxscript, onnx,  pip install 'portside[torch]'", "       onnxruntime"]
+    assert wrapped(rows, head) == wrapped(rows, head, 200) == table(rows, head)
+    digest = "sha256:" + "0" * 64
+    assert digest in wrapped([["digest", digest]], width=30), "what people copy stays whole"
 
 
 def test_fields_leave_out_what_is_empty() -> None:

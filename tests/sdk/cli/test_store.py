@@ -69,6 +69,12 @@ def test_inspect_a_folder_and_a_name(portside: Run, package: Package) -> None:
     assert portside("inspect", "sums:1", "--json").json["digest"] == package.digest
 
 
+def test_inspect_an_artifact_shows_no_raw_data(portside: Run, package: Package, tmp_path: Path) -> None:
+    assert portside("compile", package.path, "--out", tmp_path / "artifact").code == 0
+    said = portside("inspect", tmp_path / "artifact")
+    assert "built versions   portside " in said.out and not set("{}[]") & set(said.out)
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_action_teaches_by_example(action: str, portside: Run) -> None:
     said = portside("store", action, "--help")
