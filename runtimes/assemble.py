@@ -25,6 +25,8 @@ from .trees_onnx import to_onnx
 
 LowerTrees: TypeAlias = Callable[[Trees, str, str], ModelProto]
 """Ensemble, name of its input, name of its result -> a model; inner names start with the result and a slash."""
+LowerStage: TypeAlias = Callable[[str, ModelProto], ModelProto]
+"""A graph stage's name and float model -> the model in the precision that it is to have."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Part:
     copied: str | None = None
 
 
-def assemble(package: Package, target: str, taps: Sequence[str] = (), trees: LowerTrees = to_onnx) -> list[Part]:
+def assemble(package: Package, target: str, taps: Sequence[str] = (), trees: LowerTrees = to_onnx,
+             precision: LowerStage | None = None) -> list[Part]:  # fmt: skip
     """The package's program as the fewest segments.
 
     Args:
@@ -50,6 +53,7 @@ def assemble(package: Package, target: str, taps: Sequence[str] = (), trees: Low
         target: refuses stages that are restricted to other targets.
         taps: boundaries whose values become outputs of their segment.
         trees: how ensembles are lowered.
+        precision: what becomes of each graph stage before it is merged; None: float as it is.
 
     Raises:
         UnsupportedError: a stage cannot run on the target, or a boundary does not exist.
@@ -58,12 +62,13 @@ def assemble(package: Package, target: str, taps: Sequence[str] = (), trees: Low
     content = package.content
     check_stages(content.stages, target)
     tapped = tap_values(package, taps)
+    lower = Lowering(package, tapped, trees, precision)
     groups = [(alone, list(stages)) for alone, stages in groupby(content.stages, key=lambda stage: stage.kind in ("host", "native"))]
     parts: list[Part] = []
     for index, (alone, stages) in enumerate(groups):
         later = {name for _, rest in groups[index + 1 :] for stage in rest for name in stage.inputs}
         wanted = later | {spec.name for spec in content.signature.outputs} | tapped
-        parts += [_alone(stage) for stage in stages] if alone else [_merged(package, stages, wanted, tapped, len(parts), trees)]
+        parts += [_alone(stage) for stage in stages] if alone else [_merged(lower, stages, wanted, len(parts))]
     return parts
 
 
@@ -108,8 +113,23 @@ def _alone(stage: Stage) -> Part:
     return Part(replace(spec, file=stage.file.replace("program/", "engine/", 1)), copied=stage.file)
 
 
-def _merged(package: Package, stages: Sequence[Stage], wanted: set[str], tapped: set[str], index: int, trees: LowerTrees) -> Part:
-    models = [promote(lowered(package, stage, trees), tapped) for stage in stages]
+@dataclass(frozen=True)
+class Lowering:
+    """How stages become models; see `assemble`."""
+
+    package: Package
+    tapped: set[str]
+    trees: LowerTrees
+    precision: LowerStage | None
+
+    def model(self, stage: Stage) -> ModelProto:
+        """The stage in its precision, tapped values among its outputs."""
+        made = promote(lowered(self.package, stage, self.trees), self.tapped)
+        return made if self.precision is None or stage.kind != "graph" else self.precision(stage.name, made)
+
+
+def _merged(lower: Lowering, stages: Sequence[Stage], wanted: set[str], index: int) -> Part:
+    models = [lower.model(stage) for stage in stages]
     made = [value.name for model in models for value in model.graph.output]
     whole = merge(models, [name for name in dict.fromkeys(made) if name in wanted])
     spec = SegmentSpec(

@@ -36,9 +36,11 @@ class OnnxCpu:
         """
         from .assemble import assemble  # onnx is loaded by compile alone
         from .onnx_files import file_dtypes, write_model  # as above
+        from .precision.onnx_lower import OnnxPrecision  # as above
 
         options.only(self.name, ())
-        parts = assemble(package, self.name, options.taps)
+        precision = OnnxPrecision(package)
+        parts = assemble(package, self.name, options.taps, precision=precision)
         artifact = begin(package, self.name, out)
         for part in parts:
             if part.model is not None:
@@ -48,7 +50,7 @@ class OnnxCpu:
             "taps": {tap: list(package.content.boundaries[tap]) for tap in options.taps},
             "weights_bytes": file_dtypes(out / part.spec.file for part in parts if part.model is not None),
         }
-        return finish(artifact, engine=engine, built=built_on("onnx", "onnxruntime"))
+        return finish(artifact, engine=engine | precision.record(), lossy=precision.lossy, built=built_on("onnx", "onnxruntime"))
 
     def load(self, artifact: Path, options: LoadOptions) -> ProgramSession:
         """Open a compiled artifact, which the caller has audited.

@@ -29,9 +29,10 @@ def magika() -> Entry:
     """magika: which of 214 kinds of file is this? First and last bytes in, probabilities out."""
     rows = [_magika_bytes(text.encode()) for text in (" ".join(sentences()[i : i + 4]) for i in range(3500))]
     x = np.stack(rows)
-    # Against a float64 evaluation of the same graph every float32 engine is up to 2.4e-4 off: a tighter limit would judge noise.
+    # On 3,000 held-out files ONNX Runtime, the reference, is up to 3.9e-4 off a float64 evaluation of the same graph (torch 5e-5), and
+    # other engines are up to 6.1e-4 off ONNX Runtime: a limit below that would judge the reference's own rounding.
     package = ps.pack(packaged("magika", "models/standard_v3_3/model.onnx"), name="magika", examples={"bytes": x[:64]},
-                      tolerances={"target_label": {"atol": 5e-4}}, licence="Apache-2.0", shareable=True,
+                      tolerances={"target_label": {"atol": 1e-3}}, licence="Apache-2.0", shareable=True,
                       out=folder_for("magika"))  # fmt: skip
     return package, held_out({"bytes": x[64:3064]})
 

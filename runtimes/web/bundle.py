@@ -20,6 +20,7 @@ from ..assemble import Part, assemble, check_stages
 from ..base import CompileOptions
 from ..hardware import built_on
 from ..onnx_files import EXTERNAL_BYTES, file_dtypes, weight_bytes, write_model
+from ..precision.onnx_lower import OnnxPrecision
 from .engine_files import BROWSER, PLACE, pinned
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
@@ -39,7 +40,8 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     engine = pinned()
     engine.check()
     sources = source_files()
-    parts = assemble(package, target, options.taps)
+    precision = OnnxPrecision(package)
+    parts = assemble(package, target, options.taps, precision=precision)
     for part in parts:
         _refuse_foreign(part)
     artifact = begin(package, target, out, public=True)
@@ -54,7 +56,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
         "weights_bytes": file_dtypes(files),
         "ort": engine.to_dict(),
     }
-    return finish(artifact, engine=known, built=built_on("onnx"))
+    return finish(artifact, engine=known | precision.record(), lossy=precision.lossy, built=built_on("onnx"))
 
 
 def source_files(source: Path = BROWSER) -> list[str]:

@@ -1,0 +1,177 @@
+"""Calibration: what range does each inner value of a program take on the user's data? Batch by batch, featurize included."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..runtimes.assemble import promote
+from ..runtimes.onnx_engine import OnnxEngine
+from ..runtimes.onnx_weights import read_graph
+from ..runtimes.opening import open_segments
+from ..runtimes.segments import EngineOptions, stage_segment
+from ..runtimes.session import ProgramSession, describe
+from ..runtimes.subjects import rows_at_once
+from ..sdk.core.canonical import digest_of
+from ..sdk.core.codec.codec import Codec
+from ..sdk.core.data import Data
+from ..sdk.core.door import Door
+from ..sdk.core.errors import InputError
+from ..sdk.core.manifest import Stage
+from ..sdk.core.package import Package
+from ..sdk.core.plan import Range
+from ..sdk.core.signature import Array
+from .histogram import Histogram, Method
+
+ROWS = 512
+"""Rows that are looked at unless the caller says how many."""
+FEW_ROWS = 100
+"""Fewer rows than this are reported as few."""
+SEEN_SHARE = 0.01
+"""A class of which calibration saw less than this share of its rows is reported."""
+_TAP = "calibration"
+_ENGINE = EngineOptions(threads=1, optimize="none", deterministic=True)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was seen.
+
+    Attributes:
+        histograms: "stage/value" -> histogram.
+        rows: rows that were run.
+        digest: of those rows, as they were given.
+        warnings: what a user should know about the data: few rows, one class, values that never varied, NaN.
+    """
+
+    histograms: Mapping[str, Histogram]
+    rows: int
+    digest: str
+    warnings: tuple[str, ...] = ()
+
+    def ranges(self, method: Method = "min-max", percentile: float = 99.99) -> dict[str, Range]:
+        """Value -> range by a method. Values that were never finite are left out."""
+        return {name: held.range(method, percentile) for name, held in self.histograms.items() if held.seen}
+
+    def describe(self, method: Method, percentile: float) -> dict[str, Any]:
+        """What a plan keeps of it."""
+        return {"method": method, "rows": self.rows, "data": self.digest} | ({"percentile": percentile} if method == "percentile" else {})
+
+
+@dataclass
+class Probe:
+    """A package's float program with inner values as further outputs.
+
+    Args:
+        package: trusted, where it has host stages.
+        values: stage -> names of values of its graph.
+    """
+
+    package: Package
+    values: Mapping[str, Iterable[str]]
+    session: ProgramSession = field(init=False)
+
+    def __post_init__(self) -> None:
+        package = self.package
+        package.require_trust()
+        self.names = {f"{stage}/{name}": name for stage, names in self.values.items() for name in names}
+        segments = [self._open(stage) for stage in package.content.stages]
+        info = describe(package.signature, "reference", package.digest, batch_invariant=False, host=False, cancellable=False)
+        self.session = ProgramSession(info, segments, door=False, taps={_TAP: tuple(dict.fromkeys(self.names.values()))})
+        self._codec, self._door = Codec.from_steps(package.content.codec, package.read), Door(package.signature)
+
+    def _open(self, stage: Stage) -> Any:
+        wanted = set(self.values.get(stage.name, ()))
+        if stage.kind != "graph" or not wanted:
+            return open_segments([stage_segment(stage, stage.file)], self.package.path, self.package.trusted, _ENGINE)[0]
+        return OnnxEngine(promote(read_graph(self.package, stage), wanted).SerializeToString(), _ENGINE)
+
+    def run(self, wire: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(outputs, "stage/value" -> array) for wire inputs."""
+        typed = self._door.check(self._codec.encode(wire)).arrays
+        outputs, inner = self.session.run_tapped(typed, [_TAP])
+        return outputs, {key: inner[name] for key, name in self.names.items()}
+
+    def close(self) -> None:
+        """Free the engines."""
+        self.session.close()
+
+
+def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]], rows: int = ROWS, seed: int = 0,
+              progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Calibration:  # fmt: skip
+    """Run a sample of the data through the float program and keep a histogram of each value.
+
+    Args:
+        package: its codec and featurize are used, so `data` is what a user has.
+        data: without labels too; with labels, every class is sampled by its share and coverage is looked at.
+        values: stage -> names of values.
+        rows: at most this many rows, chosen at random.
+        seed: of the choice.
+        progress: called with (rows done, rows, what).
+
+    Raises InputError for data without rows or of other fields, TrustError for host stages.
+    """
+    if not len(data):
+        raise InputError("There are no rows to calibrate with", fix="Pass Data with at least 100 rows of what the model will meet.")
+    chosen = _sample(data, rows, seed)
+    sample = data.take(chosen)
+    histograms = {f"{stage}/{name}": Histogram() for stage, names in values.items() for name in names}
+    probe = Probe(package, values)
+    try:
+        for done, batch in _batches(sample, rows_at_once(package.signature)):
+            progress(done, len(sample), "calibration")
+            for name, value in probe.run(batch.inputs)[1].items():
+                histograms[name].add(value)
+    finally:
+        probe.close()
+    return Calibration(histograms, len(sample), data_digest(sample), tuple(_warnings(data, chosen, histograms)))
+
+
+def _batches(data: Data, most: int) -> Iterator[tuple[int, Data]]:
+    done = 0
+    for batch in data.batches(min(most, 32)):
+        yield done, batch
+        done += len(batch)
+
+
+def _sample(data: Data, rows: int, seed: int) -> Array:
+    return np.sort(np.random.default_rng(seed).permutation(len(data))[:rows])
+
+
+def _warnings(data: Data, chosen: Array, histograms: Mapping[str, Histogram]) -> Iterator[str]:
+    if len(chosen) < FEW_ROWS:
+        yield f"calibrated on {len(chosen)} rows: ranges of rare inputs are likely too narrow; {FEW_ROWS} or more are better"
+    if data.labels is not None and np.asarray(data.labels).ndim == 1 and np.asarray(data.labels).dtype.kind in "iubOUS":
+        labels = np.asarray(data.labels).astype(str)
+        absent = sorted(set(np.unique(labels)) - set(labels[chosen]))
+        if absent:
+            yield f"calibration saw no row of the classes {', '.join(absent[:8])}"
+    for what, held in data.slices.items():
+        absent = sorted(set(np.unique(held.astype(str))) - set(held.astype(str)[chosen]))
+        if absent:
+            yield f"calibration saw no row of the slices {', '.join(f'{what}={group}' for group in absent[:8])}"
+    if odd := [name for name, held in histograms.items() if held.odd]:
+        yield f"{len(odd)} values were NaN or infinite on some row, first {odd[0]}: those numbers were left out"
+    if flat := [name for name, held in histograms.items() if held.seen and held.low == held.high]:
+        yield f"{len(flat)} values never varied, first {flat[0]}: the data does not exercise the model"
+
+
+def data_digest(data: Data) -> str:
+    """A digest of the rows as they were given: names, dtypes, shapes and bytes."""
+    parts = {name: _column(held) for name, held in data.inputs.items()}
+    return digest_of({"inputs": parts, "labels": None if data.labels is None else _column(data.labels)})
+
+
+def _column(held: Any) -> list[Any]:
+    if isinstance(held, np.ndarray) and held.dtype.kind != "O":
+        array = np.ascontiguousarray(held)
+        return [array.dtype.str, list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+    digest = hashlib.sha256()
+    for row in held:
+        part = row if isinstance(row, bytes) else row.tobytes() if isinstance(row, np.ndarray) else repr(row).encode()
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return ["rows", [len(held)], digest.hexdigest()]

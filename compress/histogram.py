@@ -1,0 +1,116 @@
+"""Ranges of values seen batch by batch in bounded memory: extremes, and a histogram that widens by joining bins in pairs.
+
+Methods for the range that int8 codes cover:
+
+- "min-max": everything that was seen.
+- "percentile": from the (1 - q) / 2 quantile to the (1 + q) / 2 quantile of what was seen.
+- "entropy": the cut whose 8-bit codes lose the least information about the histogram, as Migacz (2017), "8-bit Inference with
+  TensorRT", for both signs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from ..sdk.core.errors import InputError
+from ..sdk.core.plan import Range
+from ..sdk.core.signature import Array
+
+Method: TypeAlias = Literal["min-max", "percentile", "entropy"]
+METHODS: tuple[Method, ...] = get_args(Method)
+BINS = 4096
+LEVELS = 256
+_STEPS = 64
+"""Cuts that the entropy method compares."""
+
+
+class Histogram:
+    """Counts of one value in `BINS` equal bins over [-reach, reach]; `reach` doubles when something larger is seen.
+
+    Attributes:
+        low, high: extremes of everything finite.
+        seen: finite numbers counted.
+        odd: NaN and infinities, which are counted apart.
+    """
+
+    def __init__(self) -> None:
+        self.low, self.high, self.seen, self.odd = np.inf, -np.inf, 0, 0
+        self._reach, self._counts = 0.0, np.zeros(BINS, np.int64)
+
+    def add(self, values: Array) -> None:
+        """Count a batch, of any shape."""
+        flat = np.asarray(values, np.float32).ravel()
+        finite = flat[np.isfinite(flat)]
+        self.odd += flat.size - finite.size
+        if not finite.size:
+            return
+        low, high = float(finite.min()), float(finite.max())
+        self.low, self.high, self.seen = min(self.low, low), max(self.high, high), self.seen + finite.size
+        self._widen(max(-low, high))
+        places = ((finite + np.float32(self._reach)) * np.float32(BINS / 2 / self._reach)).astype(np.int32)
+        self._counts += np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS)
+
+    def _widen(self, largest: float) -> None:
+        if not self._reach:
+            self._reach = max(largest, 1e-30)
+        while self._reach < largest:
+            joined = self._counts.reshape(-1, 2).sum(axis=1)
+            self._counts = np.concatenate([np.zeros(BINS // 4, np.int64), joined, np.zeros(BINS // 4, np.int64)])
+            self._reach *= 2
+
+    def range(self, method: Method = "min-max", percentile: float = 99.99) -> Range:
+        """The range by a method; (0, 0) where nothing was seen.
+
+        Raises InputError for a method or percentile that does not exist.
+        """
+        if method not in METHODS:
+            raise InputError("There is no such calibration method", got=method, expected=", ".join(METHODS))
+        if not 50 < percentile <= 100:
+            raise InputError("A calibration percentile lies above 50 and at most at 100", got=percentile)
+        if not self.seen:
+            return 0.0, 0.0
+        if method == "min-max":
+            return self.low, self.high
+        low, high = self._quantiles(percentile) if method == "percentile" else self._least_loss()
+        return max(self.low, low), min(self.high, high)
+
+    @property
+    def edges(self) -> Array:
+        """The borders of the bins."""
+        return np.linspace(-self._reach, self._reach, BINS + 1)
+
+    def _quantiles(self, percentile: float) -> Range:
+        share = np.cumsum(self._counts) / self._counts.sum()
+        tail = (100 - percentile) / 200
+        return float(self.edges[int(np.searchsorted(share, tail))]), float(self.edges[int(np.searchsorted(share, 1 - tail)) + 1])
+
+    def _least_loss(self) -> Range:
+        """Both ends drawn in together, as far as the codes lose least."""
+        counts, edges = self._counts.astype(np.float64), self.edges
+        counts[BINS // 2] = min(counts[BINS // 2], counts[BINS // 2 - 1 : BINS // 2 + 2 : 2].max())  # zeros of a Relu say nothing about the cut
+        first, last = (int(place) for place in np.flatnonzero(counts)[[0, -1]])
+        cuts = [(int(first * (1 - t) + BINS // 2 * t), int(last * (1 - t) + BINS // 2 * t)) for t in np.linspace(0, 0.9, _STEPS)]
+        if self.low >= 0 or self.high <= 0:
+            cuts = [(first, upper) if self.low >= 0 else (lower, last) for lower, upper in cuts]
+        losses = [_divergence(counts, lower, upper) for lower, upper in cuts]
+        lower, upper = cuts[int(np.argmin(losses))]
+        return float(edges[lower]), float(edges[upper + 1])
+
+
+def _divergence(counts: Array, first: int, last: int) -> float:
+    """Kullback-Leibler divergence of the counts, cut to these bins, from what `LEVELS` codes tell of them."""
+    held = counts[first : last + 1].copy()
+    if held.size < LEVELS:
+        return np.inf
+    truth = held.copy()
+    truth[0] += counts[:first].sum()
+    truth[-1] += counts[last + 1 :].sum()
+    codes = np.arange(held.size) * LEVELS // held.size
+    sums = np.bincount(codes, held, LEVELS)
+    filled = np.bincount(codes, held > 0, LEVELS)
+    told = np.where(held > 0, (sums / np.maximum(filled, 1))[codes], 0.0)
+    truth, told = truth / truth.sum(), told / max(told.sum(), 1e-12)
+    known = truth > 0
+    return float((truth[known] * np.log(truth[known] / np.maximum(told[known], 1e-12))).sum())

@@ -1,0 +1,92 @@
+"""A stage's PrecisionPlan on ONNX: every class lowered in the scheme that ONNX Runtime runs fast, and what was achieved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnx import ModelProto
+
+from ...sdk.core.package import Package
+from ...sdk.core.plan import PrecisionPlan, plan_of
+from .onnx_nodes import Graph, candidates
+from .onnx_static import lower_static
+from .onnx_weights import lower_weights
+
+
+@dataclass
+class Achieved:
+    """What a compile made of a plan.
+
+    Attributes:
+        asked: class -> nodes that the plan names.
+        nodes: "stage/node" -> class that the file has.
+        kept: "stage/node" -> why it stayed float32.
+    """
+
+    asked: dict[str, int] = field(default_factory=dict[str, int])
+    nodes: dict[str, str] = field(default_factory=dict[str, str])
+    kept: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def lossy(self) -> bool:
+        """Some node computes below float32."""
+        return bool(self.nodes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: what an artifact records."""
+        counts = {name: list(self.nodes.values()).count(name) for name in dict.fromkeys(self.nodes.values())}
+        return {"asked": self.asked, "achieved": counts, "kept": dict(sorted(self.kept.items())), "nodes": dict(sorted(self.nodes.items()))}
+
+
+class OnnxPrecision:
+    """The plan of a package, applied stage by stage while its program is assembled."""
+
+    def __init__(self, package: Package) -> None:
+        self._plan = plan_of(package.content.plan)
+        self._boundaries = package.content.boundaries
+        self.achieved = Achieved(asked=self._plan.counts, kept=dict(self._plan.kept))
+
+    @property
+    def lossy(self) -> bool:
+        """Some node of the stages lowered so far computes below float32."""
+        return self.achieved.lossy
+
+    def record(self) -> dict[str, Any]:
+        """What the artifact keeps under `engine`; nothing for a package without a plan."""
+        return {"precision": self.achieved.to_dict()} if self._plan.nodes else {}
+
+    def __call__(self, stage: str, model: ModelProto) -> ModelProto:
+        """The stage's model in the precision that the plan asks for."""
+        plan = self._plan.stage(stage)
+        if not plan.lossy:
+            return model
+        lowered, kept = lower(model, plan, self._boundaries)
+        self.achieved.nodes |= {f"{stage}/{name}": held for name, held in plan.nodes.items() if name not in kept and held != "float32"}
+        self.achieved.kept |= {f"{stage}/{name}": why for name, why in kept.items()}
+        return lowered
+
+
+def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple[str, ...]]) -> tuple[ModelProto, dict[str, str]]:
+    """One stage in the precision of its plan, and node -> why for those that stayed float32."""
+    graph = graph_of(model, boundaries)
+    able = {precision: set(candidates(graph, precision)) for precision in set(plan.nodes.values()) - {"float32"}}
+    kept = {name: _why(graph, name) for name, precision in plan.nodes.items() if precision != "float32" and name not in able[precision]}
+    held = {name: precision for name, precision in plan.nodes.items() if name not in kept and precision != "float32"}
+    static = {name for name, precision in held.items() if precision == "int8-static" and graph.named[name].op_type != "Gather"}
+    if static:
+        model, missing = lower_static(graph, static, plan.ranges, plan.per_channel)
+        kept |= missing
+    others = {name: precision for name, precision in held.items() if name not in static}
+    return (lower_weights(graph_of(model, boundaries), others, plan.per_channel), kept) if others else (model, kept)
+
+
+def graph_of(model: ModelProto, boundaries: Mapping[str, tuple[str, ...]]) -> Graph:
+    """The graph between the features and the end of the model."""
+    return Graph(model, boundaries.get("features", ()), boundaries.get("model", ()))
+
+
+def _why(graph: Graph, name: str) -> str:
+    node = graph.named.get(name)
+    return "the stage has no such node" if node is None else f"{node.op_type} has no fast form in this class here"

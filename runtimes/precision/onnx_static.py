@@ -1,0 +1,218 @@
+"""int8-static on ONNX: QuantizeLinear/DequantizeLinear pairs around what an engine then fuses into int8 kernels.
+
+Activations are uint8 with a zero point, weights int8 and symmetric (per output channel where the plan says so), biases int32 at the
+product of both scales: what CPUs multiply fastest. A value is quantized once, where it is made; a Relu or Clip behind a
+product is computed with it. A product whose result nobody needs in int8 leaves it in float32.
+
+Scheme: Jacob et al. (2018), "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto
+
+from ...sdk.core.plan import Range
+from ...sdk.core.signature import Array
+from .onnx_nodes import JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, attribute, fresh, node_of, rebuilt, tensor, value_names
+
+LEVELS = 255
+_BIAS_LIMIT = 2**31 - 1
+
+
+def needed_values(graph: Graph, names: set[str]) -> list[str]:
+    """The values that need a range so that these nodes can be int8-static: what they read and what they make."""
+    wanted: dict[str, None] = {}
+    for node in (graph.named[name] for name in names if name in graph.named):
+        if node.op_type in (*WEIGHTED, *JOINING):
+            flows = node.input[:1] if node.op_type in WEIGHTED else node.input
+            wanted |= dict.fromkeys(name for name in flows if graph.free(name))
+            wanted[graph.result(node)] = None
+    return list(wanted)
+
+
+@dataclass
+class _Static:
+    """One lowering under way."""
+
+    graph: Graph
+    names: set[str]
+    ranges: Mapping[str, Range]
+    per_channel: bool
+    taken: set[str]
+    tensors: list[TensorProto] = field(default_factory=list[TensorProto])
+    scales: dict[str, tuple[str, str, float]] = field(default_factory=dict[str, "tuple[str, str, float]"])
+    """Quantized value -> names of its scale and zero point, and the scale."""
+    weights: dict[tuple[str, ...], tuple[str, str, Array]] = field(default_factory=dict[tuple[str, ...], "tuple[str, str, Array]"])
+    zeros: dict[tuple[type, int], str] = field(default_factory=dict[tuple[type, int], str])
+    before: list[NodeProto] = field(default_factory=list[NodeProto])
+
+    def __post_init__(self) -> None:
+        held = [self.graph.named[name] for name in self.names]
+        self.owned = {self.graph.result(node) if node.op_type not in MOVING else node.output[0] for node in held}
+        """Values that int8 nodes make: the pair takes the value's name, so every reader takes what the pair gives."""
+
+    def entry(self, value: str) -> str:
+        """What an int8 node reads for a value: the pair's result, under a name of its own where float nodes make the value."""
+        return value if value in self.owned or value not in self.scales else f"{value}.int8"
+
+
+def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per_channel: bool) -> tuple[ModelProto, dict[str, str]]:
+    """The model with these nodes in int8, and node -> why for those that stayed float.
+
+    Args:
+        graph: of the float model.
+        names: nodes that shall be int8-static.
+        ranges: value -> range; a node without one for what it reads or makes stays float.
+        per_channel: a scale per output channel of a weight.
+    """
+    kept = {name: "its values were not calibrated" for name in names if not _ranged(graph, name, ranges)}
+    work = _Static(graph, set(names) - set(kept), ranges, per_channel, value_names(graph.model))
+    _quantize_values(work)
+    nodes = [pair for value in graph.model.graph.input for pair in _pairs(work, value.name, value.name)]
+    for node in graph.nodes:
+        work.before = []
+        made = _lowered(work, node)
+        pairs = [pair for place, value in enumerate(node.output) for pair in _pairs(work, made.output[place], value)]
+        nodes += [*work.before, made, *pairs]
+    return rebuilt(graph.model, nodes, work.tensors), kept
+
+
+def _ranged(graph: Graph, name: str, ranges: Mapping[str, Range]) -> bool:
+    node = graph.named.get(name)
+    if node is None or node.op_type in MOVING:
+        return node is not None
+    flows = node.input[:1] if node.op_type in WEIGHTED else [held for held in node.input if held]
+    return all(held in ranges for held in flows) and graph.result(node) in ranges
+
+
+def _quantize_values(work: _Static) -> None:
+    """Decide which values are held in int8, and give each its scale."""
+    graph = work.graph
+    for node in graph.nodes:
+        if node.name not in work.names:
+            continue
+        if node.op_type in MOVING:
+            if (source := work.scales.get(node.input[0])) is not None and graph.free(node.output[0]):
+                work.scales[node.output[0]] = source
+            continue
+        for name in node.input[:1] if node.op_type in WEIGHTED else node.input:
+            _scale(work, name)
+        if node.op_type not in PRODUCTS or _wanted_in_int8(work, graph.result(node)):
+            _scale(work, graph.result(node))
+
+
+def _wanted_in_int8(work: _Static, value: str) -> bool:
+    """Whether another int8 node reads the result of a product."""
+    readers = work.graph.readers[value]
+    return bool(readers) and all(node.name in work.names for node in readers) and value not in work.graph.outputs
+
+
+def _scale(work: _Static, value: str) -> None:
+    if value in work.scales or value in work.graph.outputs:
+        return
+    low, high = min(work.ranges[value][0], 0.0), max(work.ranges[value][1], 0.0)
+    scale = np.float32((high - low) / LEVELS) or np.float32(1.0)
+    zero = np.uint8(np.clip(round(-low / float(scale)), 0, LEVELS))
+    names = [fresh(work.taken, f"{value}.{kind}") for kind in ("scale", "zero")]
+    work.tensors += [tensor(names[0], np.asarray(scale)), tensor(names[1], np.asarray(zero))]
+    work.scales[value] = (names[0], names[1], float(scale))
+
+
+def _pairs(work: _Static, source: str, value: str) -> list[NodeProto]:
+    """The pair behind a value that is held in int8."""
+    if value not in work.scales:
+        return []
+    held, result = fresh(work.taken, f"{value}.q"), work.entry(value)
+    scale, zero, _ = work.scales[value]
+    return [
+        node_of("QuantizeLinear", (source, scale, zero), (held,), f"{value}/quantize"),
+        node_of("DequantizeLinear", (held, scale, zero), (result,), f"{value}/dequantize"),
+    ]
+
+
+def _lowered(work: _Static, node: NodeProto) -> NodeProto:
+    """A copy of the node that reads and makes what the pairs want."""
+    made = NodeProto()
+    made.CopyFrom(node)
+    made.output[:] = [fresh(work.taken, f"{name}.float") if name in work.scales and name in work.owned else name for name in node.output]
+    if node.name not in work.names:
+        return made
+    made.input[:] = [work.entry(name) for name in node.input]
+    if node.op_type not in WEIGHTED:
+        return made
+    made.input[1], scale_name, scale = _weight(work, node)
+    if len(node.input) > 2 and node.input[2]:
+        made.input[2] = _bias(work, node, scale_name, scale)
+    return made
+
+
+def _weight(work: _Static, node: NodeProto) -> tuple[str, str, Array]:
+    """Names of the dequantized weight and of its scale (one, or one per channel), and the scale. A weight read twice alike is
+    stored once."""
+    axis, bias = output_axis(node), work.graph.weight(node, 2)
+    least = 0.0 if bias is None else np.abs(bias) / (_BIAS_LIMIT * work.scales[node.input[0]][2])
+    key = (node.input[1], str(axis)) if not np.any(least) else (node.input[1], node.name)
+    if key not in work.weights:
+        weight = work.graph.weight(node)
+        assert weight is not None
+        codes, scale = quantize_weight(weight, axis if work.per_channel else None, least=least)
+        names = [fresh(work.taken, f"{node.input[1]}.{kind}") for kind in ("int8", "scale", "wide")]
+        work.tensors += [tensor(names[0], codes), tensor(names[1], scale)]
+        places = {"axis": axis} if scale.ndim else {}
+        work.weights[key] = (names[2], names[1], scale)
+        work.before.append(node_of("DequantizeLinear", (names[0], names[1], _zeros(work, np.int8, scale)), names[2:], names[2], **places))
+    return work.weights[key]
+
+
+def _bias(work: _Static, node: NodeProto, scale_name: str, scale: Array) -> str:
+    """Name of the dequantized bias: int32 at the product of both scales, which engines fold when they open the file."""
+    bias = work.graph.weight(node, 2)
+    if bias is None or (scale.ndim and scale.shape != bias.shape):
+        return node.input[2]
+    value_scale, _, factor = work.scales[node.input[0]]
+    product = scale * np.float32(factor)
+    codes = np.clip(np.rint(bias / product.astype(np.float64)), -_BIAS_LIMIT, _BIAS_LIMIT).astype(np.int32)
+    names = [fresh(work.taken, f"{node.input[2]}.{kind}") for kind in ("int32", "scale", "wide")]
+    work.tensors.append(tensor(names[0], codes))
+    work.before += [
+        node_of("Mul", (scale_name, value_scale), (names[1],), names[1]),
+        node_of("DequantizeLinear", (names[0], names[1], _zeros(work, np.int32, product)), names[2:], names[2], axis=0),
+    ]
+    return names[2]
+
+
+def _zeros(work: _Static, dtype: type, scale: Array) -> str:
+    """The zero points of a symmetric scale; those of one length are stored once."""
+    key = (dtype, scale.size if scale.ndim else 0)
+    if key not in work.zeros:
+        work.zeros[key] = fresh(work.taken, f"zeros.{np.dtype(dtype).name}.{key[1]}")
+        work.tensors.append(tensor(work.zeros[key], np.zeros(scale.shape, dtype)))
+    return work.zeros[key]
+
+
+def output_axis(node: NodeProto) -> int:
+    """The axis of a weight that counts what a node puts out."""
+    if node.op_type == "Conv":
+        return 0
+    return 0 if node.op_type == "Gemm" and attribute(node, "transB", 0) else 1
+
+
+def quantize_weight(weight: Array, axis: int | None, limit: int = 127, least: Array | float = 0.0) -> tuple[Array, Array]:
+    """Symmetric int8 codes, and their float32 scale: one per index of `axis`, or one.
+
+    Args:
+        weight: float32.
+        axis: that keeps its scales apart.
+        limit: largest code.
+        least: a scale is at least this, so that a bias at the product of scales fits into an int32.
+    """
+    reduced = None if axis is None else tuple(place for place in range(weight.ndim) if place != axis)
+    largest = np.abs(weight).max(axis=reduced)
+    floor = least if axis is not None else np.max(least)
+    scale = np.asarray(np.maximum(np.where(largest > 0, largest / limit, 1.0), floor), np.float32)
+    shaped = scale if axis is None else scale.reshape([-1 if place == axis else 1 for place in range(weight.ndim)])
+    return np.clip(np.rint(weight / shaped), -limit, limit).astype(np.int8), scale
