@@ -55,7 +55,7 @@ bench: $(STAMPS)/installed $(STAMPS)/engine browser  ## Measure Portside beside 
 web: $(STAMPS)/installed $(STAMPS)/engine browser  ## Open demo pages of real models in the browser: draw, type, fill in (WEB=--no-open prints the address only).
 	$(BIN)/python examples/browser/run.py $(WEB)
 
-engine: $(STAMPS)/engine  ## Fetch the browser's engine at its pinned version and compare it with its digests (needs the npm registry).
+engine: $(STAMPS)/engine  ## Install the development environment, fetch the browser's engine, compare it with its digests (needs the npm registry).
 
 wheel: $(STAMPS)/engine  ## Build the wheel into dist/, with the browser's engine inside.
 	$(PIP) setuptools

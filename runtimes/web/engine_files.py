@@ -24,7 +24,10 @@ BROWSER = Path(__file__).resolve().parents[2] / "edge" / "browser"
 PIN = BROWSER / "engine" / "ort.json"
 PLACE = "engine/ort"
 """Where the files lie: below `edge/browser`, and in a bundle."""
-FETCH = "Run: make engine (it fetches onnxruntime-web from the npm registry), or install Portside from a wheel, which has them."
+FETCH = (
+    "Run: make engine (in a clone: it installs the development environment, and fetches onnxruntime-web from the npm registry), "
+    "or install Portside from a wheel, which has them."
+)
 
 
 @dataclass(frozen=True)
