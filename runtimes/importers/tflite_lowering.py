@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import litert_torch
 import onnx
@@ -69,8 +70,18 @@ def lower_all(request: Request, folder: Path) -> Answer:
         FormatError, IntegrityError: the package's traced program is not one.
     """
     told = [lower_one(job, request, folder) for job in request.jobs]
-    versions = {name: version_of(name) for name in ("litert-torch", "litert-converter", "ai-edge-litert", "torch")}
-    return Answer([source for source, _ in told], [note for _, note in told], versions)
+    packages = ["litert-torch", "litert-converter", "ai-edge-litert", "torch", *(["ai-edge-quantizer"] if request.lossy else [])]
+    versions = {name: version_of(name) for name in packages}
+    precision = _lossy(request, folder) if request.lossy else []
+    return Answer([source for source, _ in told], [note for _, note in told], versions, precision=precision)
+
+
+def _lossy(request: Request, folder: Path) -> list[Mapping[str, Any]]:
+    """Every job's file with the precision that the package's plan asks for, beside the float one; what became of the plan in each."""
+    from ..precision.tflite_quantizing import quantize_job  # the quantizer: only where precision is lowered
+
+    package = open_folder(Path(request.package), request.digest)
+    return [quantize_job(job, package, folder).to_dict() for job in request.jobs]
 
 
 def lower_one(job: Job, request: Request, folder: Path) -> tuple[str, str]:

@@ -16,15 +16,17 @@ from ai_edge_quantizer import quantizer, recipe_manager
 
 from ...sdk.core.errors import UnsupportedError
 from ...sdk.core.package import Package
-from ...sdk.core.plan import Precision, PrecisionPlan
+from ...sdk.core.plan import Precision, PrecisionPlan, plan_of
 from ..hardware import cores
 from ..onnx_weights import read_graph
 from ..tflite.plan import Plan
+from ..tflite.request import LOSSY, ROWS, Job
 from .tflite_fingerprints import Fingerprint, onnx_fingerprints
 from .tflite_mapping import Placed, place
 from .tflite_operators import Operator, operators, precisions
-from .tflite_ranges import Feeds, measure, pieces, widest
+from .tflite_ranges import measure, pieces, widest
 from .tflite_recipe import between, config, grouped
+from .tflite_rows import Feeds, read_rows
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,18 @@ class Lowered:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {**asdict(self), "notes": list(self.notes)}
+
+
+def quantize_job(job: Job, package: Package, folder: Path) -> Lowered:
+    """Write a job's lossy file beside its float one in the folder of a request. Raises UnsupportedError."""
+    calls = read_rows(folder / f"{job.stem}{ROWS}")
+    files = (folder / f"{job.stem}{ending}" for ending in (".tflite", LOSSY))
+    try:
+        return quantize(next(files), job.plan, plan_of(package.content.plan), package, job.stages, calls, next(files))
+    except (ValueError, RuntimeError, KeyError, TypeError, IndexError, NotImplementedError) as error:  # what the quantizer raises
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise UnsupportedError(f"The quantizer cannot lower the precision of the segment {job.stem!r}", got=said,
+                               fix="Keep layers in float: plan.keep({id: why}), or take another class for them.") from error  # fmt: skip
 
 
 def quantize(file: Path, rim: Plan, wanted: PrecisionPlan, package: Package, stages: Sequence[str], calls: Sequence[Feeds],

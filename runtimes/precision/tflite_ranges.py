@@ -8,33 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ai_edge_quantizer import calibrator, recipe_manager
 from ai_edge_quantizer.utils import qsv_utils
-from safetensors.numpy import load_file, save_file
 
 from ...sdk.core.errors import InputError
 from ...sdk.core.signature import NUMPY, Array
 from ..tflite.interpreter import fitted
 from ..tflite.plan import Plan
-
-Feeds = Mapping[str, Array]
-
-
-def write_rows(calls: Sequence[Feeds], file: Path) -> None:
-    """Calls of a segment as one file; each is value -> array."""
-    save_file({f"{index:05d}/{name}": array for index, feeds in enumerate(calls) for name, array in feeds.items()}, file)
-
-
-def read_rows(file: Path) -> list[Feeds]:
-    """What `write_rows` wrote; nothing where there is no file."""
-    calls: dict[str, dict[str, Array]] = {}
-    for key, array in sorted(load_file(file).items()) if file.is_file() else ():
-        index, _, name = key.partition("/")
-        calls.setdefault(index, {})[name] = array
-    return list(calls.values())
+from .tflite_rows import Feeds
 
 
 def widest(plan: Plan) -> str:

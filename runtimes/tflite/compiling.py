@@ -1,13 +1,17 @@
 """Package -> artifact of target `tflite`: assemble, choose sizes, lower in a child process, prove every signature, write.
 
+Where the package's PrecisionPlan lowers precision, the float file is proven first, then the lossy one takes its place.
+
 A native `.tflite` file is copied as it is, and a package that holds nothing else needs no converter.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +19,21 @@ from ...sdk.core.contract import Contract
 from ...sdk.core.errors import UnsupportedError
 from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
 from ...sdk.core.package import Package
+from ...sdk.core.plan import PrecisionPlan
+from ...sdk.core.plan import plan_of as precision_plan_of
 from ..artifact import Artifact, begin, finish
 from ..assemble import Part, assemble
 from ..base import CompileOptions
 from ..hardware import built_on
 from ..onnx_files import write_model
+from ..precision.tflite_rows import calibration_calls, write_rows
 from ..segments import SegmentSpec
 from .cost import filled
+from .flow import flow
 from .lowering import TIMEOUT_S, lower, workplace
 from .plan import Plan
 from .proving import prove
-from .request import SOURCES, Answer, Job, Request
+from .request import LOSSY, ROWS, SOURCES, Answer, Job, Request
 from .rim import plan_of
 from .sizes import answerable, contract_of, sizes_of
 from .tree_lowering import lower_trees
@@ -43,7 +51,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
 
     Raises UnsupportedError, MissingExtraError, EngineError; see `TfliteEdge.compile`.
     """
-    extra = options.extra
+    extra, wanted = options.extra, precision_plan_of(package.content.plan)
     source, timeout_s = _source(extra), _timeout_s(extra)
     parts = [_renamed(part) for part in assemble(package, target, options.taps, lower_trees)]
     sizes = sizes_of(package, extra.get("batches"), extra.get("sizes"))
@@ -55,18 +63,51 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
         for part in parts:
             if part.model is not None:
                 write_model(part.model, folder / f"{_stem(part)}.onnx")
-        jobs = tuple(Job(Path(file).stem, plan, whole) for file, plan in plans.items())
-        request = Request(jobs, source, str(package.path), package.digest)
+        stages = graph_stages(package)
+        jobs = tuple(Job(Path(file).stem, plan, whole, held) for (file, plan), held in zip(plans.items(), stages, strict=True))
+        if wanted.lossy:
+            _write_calls(package, wanted, parts, contract, folder)
+        request = Request(jobs, source, str(package.path), package.digest, wanted.lossy)
         answer = lower(request, folder, timeout_s) if jobs else Answer()
         plans = {file: filled(plan, folder / Path(file).name) for file, plan in plans.items()}
         prove(package, parts, plans, folder, contract)
+        if wanted.lossy:
+            for job in jobs:
+                (folder / f"{job.stem}{LOSSY}").replace(folder / f"{job.stem}.tflite")
+            prove(package, parts, plans, folder, contract, lossy=True)
         artifact = begin(package, target, out)
         if contract is not None and sizes.exact:
             _keep(contract, out)
         for file in plans:
             shutil.move(folder / Path(file).name, out / file)
         _copy_native(package, parts, out)
-    return finish(artifact, engine=_engine(package, parts, plans, answer, options.taps, out), built=_built(answer))
+    engine = _engine(package, parts, plans, answer, options.taps, out)
+    engine |= {"precision": _precision(package, wanted, answer)} if wanted.lossy else {}
+    return finish(artifact, engine=engine, built=_built(answer), lossy=wanted.lossy)
+
+
+def graph_stages(package: Package) -> list[tuple[str, ...]]:
+    """Per segment that is lowered, the names of its graph stages, in order: as `assemble` groups them."""
+    groups = groupby(package.content.stages, key=lambda stage: stage.kind in ("host", "native"))
+    return [tuple(stage.name for stage in stages if stage.kind == "graph") for alone, stages in groups if not alone]
+
+
+def _write_calls(package: Package, wanted: PrecisionPlan, parts: Sequence[Part], contract: Contract | None, folder: Path) -> None:
+    """What every segment reads for the calibration rows, where something is static."""
+    if "int8-static" in wanted.counts:
+        calls = calibration_calls(package, wanted, contract)
+        for part, feeds in flow(package, parts, calls):
+            write_rows(feeds, folder / f"{_stem(part)}{ROWS}")
+
+
+def _precision(package: Package, wanted: PrecisionPlan, answer: Answer) -> dict[str, Any]:
+    """What became of the plan in all segments: how often which class was asked and achieved, what stayed in float and why."""
+    lowered = {name for stages in graph_stages(package) for name in stages}
+    outside = {name: "it is in no graph stage that is lowered" for name in wanted.nodes if name.partition("/")[0] not in lowered}
+    sums = {side: sum((Counter(held[side]) for held in answer.precision), Counter[str]()) for side in ("asked", "achieved")}
+    kept = {**wanted.kept, **outside, **{name: why for held in answer.precision for name, why in held["kept"].items()}}
+    notes = [note for held in answer.precision for note in held["notes"]]
+    return {**{side: dict(held) for side, held in sums.items()}, "kept": dict(sorted(kept.items())), "notes": notes}
 
 
 def _copy_native(package: Package, parts: Sequence[Part], out: Path) -> None:
@@ -123,4 +164,3 @@ def _renamed(part: Part) -> Part:
         return part
     spec = part.spec
     return Part(SegmentSpec("tflite", str(Path(spec.file).with_suffix(".tflite")), spec.inputs, spec.outputs), part.model)
-

@@ -18,9 +18,9 @@ from ...sdk.core.package import Package
 from ...sdk.core.signature import NUMPY, Array
 from ..assemble import Part
 from ..canvas import canvases, pad_all
-from ..host_stage import HostStage
 from ..onnx_engine import OnnxEngine
 from ..state import with_initial
+from .flow import flow
 from .interpreter import TfliteEngine
 from .plan import Plan, Slot
 
@@ -28,9 +28,12 @@ FAR = 0.01
 """Floats further apart than this, beside the largest of the reference, are not the same value."""
 FLIPS = 0.25
 """Share of discrete values that may differ: single ones do, on a tie."""
+NEARER = 0.5
+"""An output of lower precision that is this much nearer to another's reference than to its own has changed places with it."""
 
 
-def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], root: Path, contract: Contract | None) -> None:
+def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], root: Path, contract: Contract | None, *,
+          lossy: bool = False) -> None:  # fmt: skip
     """Hold every TFLite segment against its ONNX model; a native file is its own truth, and without a contract nothing is asked.
 
     Args:
@@ -39,6 +42,7 @@ def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], ro
         plans: file of a segment -> its plan.
         root: folder of the `.tflite` files.
         contract: golden rows of sizes that were compiled.
+        lossy: the files compute below float32, and were made from ones that were proven: only what no precision explains is wrong.
 
     Raises UnsupportedError for an operator that the interpreter lacks, EngineError for another answer, or for a model that ONNX
     Runtime refuses.
@@ -47,23 +51,10 @@ def prove(package: Package, parts: Sequence[Part], plans: Mapping[str, Plan], ro
         return
     values: dict[str, Any] = with_initial(package.signature, contract.cases[0].inputs)
     values = pad_all(canvases(package.signature), values)
-    for part in parts:
-        feeds = {name: np.asarray(values[name]) for name in part.spec.inputs}
-        if part.copied is not None:
-            native = TfliteEngine(package.path / part.copied, Plan.from_dict(part.spec.plan or {}))
-            values.update(zip(native.outputs, native.run(list(native.outputs), feeds), strict=True))
-            native.close()
-            continue
-        if part.model is None:
-            if not package.trusted:
-                return
-            host = HostStage(package.path / part.spec.file, part.spec, trust=True)
-            values.update(zip(host.outputs, host.run(list(host.outputs), feeds), strict=True))
-            continue
-        graph = OnnxEngine(part.model.SerializeToString())
-        plan = plans[part.spec.file]
-        _hold(root / Path(part.spec.file).name, plan, graph, feeds)
-        values.update(_answers(graph, feeds))
+    for part, (feeds,) in flow(package, parts, [values]):
+        if part.model is not None:
+            graph = OnnxEngine(part.model.SerializeToString())
+            _hold(root / Path(part.spec.file).name, plans[part.spec.file], graph, feeds, lossy)
 
 
 def _answers(engine: OnnxEngine, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -71,7 +62,7 @@ def _answers(engine: OnnxEngine, feeds: Mapping[str, Array]) -> dict[str, Array]
     return dict(zip(names, engine.run(names, dict(feeds)), strict=True))
 
 
-def _hold(file: Path, plan: Plan, graph: OnnxEngine, feeds: Mapping[str, Array]) -> None:
+def _hold(file: Path, plan: Plan, graph: OnnxEngine, feeds: Mapping[str, Array], lossy: bool) -> None:
     try:
         engine = TfliteEngine(file, plan)
     except EngineError as error:
@@ -83,7 +74,8 @@ def _hold(file: Path, plan: Plan, graph: OnnxEngine, feeds: Mapping[str, Array])
         made = dict(zip(names, engine.run(names, sized), strict=True))
         wanted = _answers(graph, sized)
         for slot in plan.outputs:
-            if (problem := differs(slot, made[slot.name], wanted[slot.name])) is not None:
+            problem = odd(slot, made, wanted) if lossy else differs(slot, made[slot.name], wanted[slot.name])
+            if problem is not None:
                 raise EngineError(f"The TFLite file of the segment {file.stem!r} answers {slot.name!r} otherwise than the program",
                                   got=f"{problem}, at {dict(sizes) or 'its fixed sizes'}",
                                   fix="This is a fault of the lowering: please report it; onnx-cpu can hold the package.")  # fmt: skip
@@ -107,12 +99,27 @@ def stretched(slot: Slot, feed: Array, sizes: Mapping[str, int]) -> Array:
     return np.ascontiguousarray(feed.astype(NUMPY[slot.dtype], copy=False)).reshape(feed.shape)
 
 
+def odd(slot: Slot, made: Mapping[str, Array], wanted: Mapping[str, Array]) -> str | None:
+    """What is wrong with an answer of lower precision, or None: its form, infinities, or that it is another output's answer."""
+    answer, reference = made[slot.name], wanted[slot.name]
+    if (problem := _form(answer, reference)) is not None:
+        return problem
+    if answer.dtype.kind == "f" and not np.isfinite(answer[np.isfinite(reference)]).all():
+        return "NaN or infinities at other places"
+    others = [name for name, held in wanted.items() if name != slot.name and _form(held, reference) is None]
+    near = [name for name in others if _apart(answer, wanted[name]) < NEARER * _apart(answer, reference)]
+    return f"nearer to what {near[0]!r} should be" if near else None
+
+
+def _apart(one: Array, other: Array) -> float:
+    both = [np.nan_to_num(side.astype(np.float64)) for side in (one, other)]
+    return float(np.mean(np.abs(both[0] - both[1])))
+
+
 def differs(slot: Slot, made: Array, wanted: Array) -> str | None:
     """What is wrong with an answer, or None."""
-    if made.shape != wanted.shape:
-        return f"shape {made.shape} instead of {wanted.shape}"
-    if made.dtype != wanted.dtype:
-        return f"dtype {made.dtype} instead of {wanted.dtype}"
+    if (problem := _form(made, wanted)) is not None:
+        return problem
     if not made.size:
         return None
     if made.dtype.kind != "f":
@@ -125,3 +132,9 @@ def differs(slot: Slot, made: Array, wanted: Array) -> str | None:
         return "infinities at other places"
     far = float(np.max(np.abs(made[finite] - wanted[finite]), initial=0.0))
     return f"{far:.3g} apart" if far > FAR * max(1.0, float(np.max(np.abs(wanted[finite]), initial=0.0))) else None
+
+
+def _form(made: Array, wanted: Array) -> str | None:
+    if made.shape != wanted.shape:
+        return f"shape {made.shape} instead of {wanted.shape}"
+    return None if made.dtype == wanted.dtype else f"dtype {made.dtype} instead of {wanted.dtype}"
