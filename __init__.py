@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cloud.service import service
+    from .runtimes.audit import audit
     from .runtimes.bench import bench
     from .runtimes.compiling import compile  # noqa: A004
     from .runtimes.evaluate import evaluate
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from .runtimes.releasing import release
     from .runtimes.verify import verify
     from .sdk.core import errors
+    from .sdk.core.budget import Budget
     from .sdk.core.codec import face as codec
     from .sdk.core.data import Data
+    from .sdk.core.expectations import Direction, Invariance, Perturbation
     from .sdk.core.infer import signature
     from .sdk.core.package import Package
     from .sdk.core.release import Release
@@ -30,17 +33,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Data", "Image", "Package", "Release", "Signature", "Store", "bench", "codec", "compile", "errors", "evaluate", "image",
-    "load", "open", "pack", "release", "service", "signature", "verify",
+    "Budget", "Data", "Direction", "Image", "Invariance", "Package", "Perturbation", "Release", "Signature", "Store", "audit",
+    "bench", "codec", "compile", "errors", "evaluate", "image", "load", "open", "pack", "release", "service", "signature",
+    "verify",
 ]  # fmt: skip
 
 _WHERE = {
+    "Budget": ".sdk.core.budget",
     "Data": ".sdk.core.data",
+    "Direction": ".sdk.core.expectations",
     "Image": ".sdk.pack",
+    "Invariance": ".sdk.core.expectations",
     "Package": ".sdk.core.package",
+    "Perturbation": ".sdk.core.expectations",
     "Release": ".sdk.core.release",
     "Signature": ".sdk.core.signature",
     "Store": ".sdk.store",
+    "audit": ".runtimes.audit",
     "bench": ".runtimes.bench",
     "compile": ".runtimes.compiling",
     "evaluate": ".runtimes.evaluate",

@@ -117,7 +117,7 @@ def evaluate(package: Subject, data: Data, against: Subject | None = None, *, tr
     """
     first = opened(package, trust)
     task = _task(first, data, trust)
-    found = Evaluation(first.name, _digest(first), task.output, task.rows, quality_of(task, data.slices))
+    found = Evaluation(first.name, digest_of(first), task.output, task.rows, quality_of(task, data.slices))
     if against is None:
         return found
     second = opened(against, trust)
@@ -126,7 +126,7 @@ def evaluate(package: Subject, data: Data, against: Subject | None = None, *, tr
         raise InputError("The two packages answer different questions", got=other.kind, expected=task.kind)
     slices = _slice_differences(task, other, data.slices)
     flips = stats.clopper_pearson(int((task.answer != other.answer).sum()), task.rows)
-    return Evaluation(found.name, found.package, found.output, found.rows, found.quality, _digest(second),
+    return Evaluation(found.name, found.package, found.output, found.rows, found.quality, digest_of(second),
                       differences(task, other), slices, flips)  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def _slice_differences(first: Task, second: Task, slices: Mapping[str, Array]) -
 def _task(subject: Package | Artifact, data: Data, trust: bool) -> Task:
     if data.labels is None:
         raise InputError("There are no labels to measure quality with", fix="Pass Data(..., labels=...).")
-    session, rules = _session(subject, trust), _rules(subject)
+    session, rules = session_of(subject, trust), rules_of(subject)
     try:
         task = task_of(data, answers(session, data), rules, session.info.signature)
     finally:
@@ -177,15 +177,18 @@ def _task(subject: Package | Artifact, data: Data, trust: bool) -> Task:
     return task
 
 
-def _session(subject: Package | Artifact, trust: bool) -> Session:
+def session_of(subject: Package | Artifact, trust: bool = False) -> Session:
+    """A session on the subject: a package answers on the reference runtime, an artifact on its own."""
     if isinstance(subject, Artifact):
         return runtime(subject.target).load(subject.path, LoadOptions(trust=trust))
     return Reference().open(subject)
 
 
-def _rules(subject: Package | Artifact) -> Mapping[str, Rule]:
+def rules_of(subject: Package | Artifact) -> Mapping[str, Rule]:
+    """How its outputs are judged. Raises FormatError without a contract."""
     return subject.contract().rules if isinstance(subject, Artifact) else contract_of(subject).rules
 
 
-def _digest(subject: Package | Artifact) -> str:
+def digest_of(subject: Package | Artifact) -> str:
+    """The digest of the package that answers."""
     return subject.package_digest if isinstance(subject, Artifact) else subject.digest

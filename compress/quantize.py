@@ -1,0 +1,123 @@
+"""The pass that lowers precision: Package -> Package with a PrecisionPlan. The program's files stay what they are; runtimes lower."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..runtimes.onnx_weights import read_graph
+from ..runtimes.precision.onnx_lower import graph_of
+from ..runtimes.precision.onnx_nodes import Graph, candidates
+from ..runtimes.precision.onnx_static import needed_values
+from ..sdk.core.data import Data
+from ..sdk.core.errors import UnsupportedError
+from ..sdk.core.package import Package
+from ..sdk.core.plan import PRECISIONS, Precision, PrecisionPlan
+from .base import PassContext
+from .calibration import ROWS, Calibration, calibrate
+from .derive import derive
+from .histogram import Method
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """Lower the precision of a program.
+
+        Quantize("int8-static", calibration="percentile", percentile=99.99)
+
+    Attributes:
+        precision: "float16", "int8-dynamic", "int8-static" or "int4-weights".
+        calibration: how int8-static finds ranges: "min-max", "percentile", "entropy".
+        percentile: of the method of that name.
+        per_channel: int8 weights have a scale per output channel.
+        keep: "stage/node" ids that stay float32.
+        rows: rows of the data that calibration looks at.
+    """
+
+    kind: ClassVar[str] = "quantize"
+    precision: Precision
+    calibration: Method = "min-max"
+    percentile: float = 99.99
+    per_channel: bool = True
+    keep: tuple[str, ...] = ()
+    rows: int = ROWS
+
+    @property
+    def settings(self) -> Settings:
+        """The choices that the ladder and the search share. Raises InputError for values that do not exist."""
+        return Settings(self.precision, self.calibration, self.percentile, self.per_channel, tuple(self.keep))
+
+    def run(self, package: Package, data: Data, context: PassContext) -> Package:
+        """The package with a plan, derived from `package`.
+
+        Raises:
+            InputError: no rows to calibrate with.
+            UnsupportedError: no node of the program can take the class, or one that `keep` names does not exist.
+        """
+        makes = Plans(package)
+        calibration = makes.calibrate(data, self.rows, context.seed, context.progress) if self.settings.calibrated else None
+        return derive(package, self.to_dict(), context.out, plan=makes.plan(self.settings, calibration).to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: what a recipe keeps."""
+        named = {"calibration" if name == "method" else "keep" if name == "kept" else name: held for name, held in self.settings.to_dict().items()}
+        return {"kind": self.kind, **named} | ({"rows": self.rows} if self.settings.calibrated else {})
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Quantize:
+        """Parse a recipe's step."""
+        held = {name: value for name, value in data.items() if name != "kind"}
+        return cls(**{**held, "keep": tuple(held.get("keep", ()))})
+
+
+class Plans:
+    """Makes PrecisionPlans for one package: which nodes can take a class, and the ranges that they need."""
+
+    def __init__(self, package: Package) -> None:
+        self.package = package
+        stages = [stage for stage in package.content.stages if stage.kind == "graph"]
+        self.graphs: dict[str, Graph] = {stage.name: graph_of(read_graph(package, stage), package.content.boundaries) for stage in stages}
+
+    def nodes(self, precision: Precision) -> list[str]:
+        """ "stage/node" ids that can take the class, in the program's order."""
+        if precision == "float32":
+            return []
+        return [f"{stage}/{name}" for stage, graph in self.graphs.items() for name in candidates(graph, precision)]
+
+    def classes(self) -> list[Precision]:
+        """Classes that some node can take, float32 first."""
+        return [precision for precision in PRECISIONS if precision == "float32" or self.nodes(precision)]
+
+    def calibrate(self, data: Data, rows: int = ROWS, seed: int = 0,
+                  progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Calibration:  # fmt: skip
+        """Histograms of every value that int8-static could need."""
+        static = self.nodes("int8-static")
+        values = {stage: needed_values(graph, {name for name in graph.named if f"{stage}/{name}" in static})
+                  for stage, graph in self.graphs.items()}  # fmt: skip
+        return calibrate(self.package, data, values, rows, seed, progress)
+
+    def plan(self, settings: Settings, calibration: Calibration | None = None) -> PrecisionPlan:
+        """The plan of these settings.
+
+        Where a program is computed in int8, the constants that make its features are stored in float16 where they are read by
+        products: they weigh as much as the model, and half of them is exact enough.
+
+        Raises UnsupportedError where no node takes the class, or `kept` names one that does not exist.
+        """
+        able = self.nodes(settings.precision)
+        if settings.precision == "float32":
+            return PrecisionPlan()
+        if not able:
+            raise UnsupportedError(f"No node of {self.package.name!r} can be {settings.precision}",
+                                   expected=", ".join(self.classes()), fix="Choose one of these, or leave it in float32.")  # fmt: skip
+        known = {f"{stage}/{name}" for stage, graph in self.graphs.items() for name in graph.named}
+        if unknown := [name for name in settings.kept if name not in known]:
+            raise UnsupportedError("A node to keep does not exist", got=unknown[0], expected=", ".join(able[:12]))
+        plan = PrecisionPlan(dict.fromkeys(able, settings.precision), per_channel=settings.per_channel)
+        plan = plan.keep({name: "asked for" for name in settings.kept if name in plan.nodes})
+        if not settings.calibrated or calibration is None:
+            return plan
+        ranges = calibration.ranges(settings.method, settings.percentile)
+        return PrecisionPlan(plan.nodes, ranges, plan.per_channel, calibration.describe(settings.method, settings.percentile), plan.kept)

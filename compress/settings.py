@@ -1,0 +1,73 @@
+"""What one attempt at precision tries, as data: the choices of a ladder's rungs and of a search's trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..sdk.core.canonical import digest_of
+from ..sdk.core.errors import InputError
+from ..sdk.core.plan import PRECISIONS, Precision
+from .histogram import METHODS, Method
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One way to lower a program's precision.
+
+    Attributes:
+        precision: class of every node that can take it; "float32" is the program as it is.
+        method: how int8-static finds its ranges.
+        percentile: of the method of that name.
+        per_channel: int8 weights have a scale per output channel.
+        kept: "stage/node" ids that stay float32.
+    """
+
+    precision: Precision = "int8-static"
+    method: Method = "min-max"
+    percentile: float = 99.99
+    per_channel: bool = True
+    kept: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError("There is no such precision", field="precision", got=self.precision, expected=", ".join(PRECISIONS))
+        if self.method not in METHODS:
+            raise InputError("There is no such calibration method", field="calibration", got=self.method, expected=", ".join(METHODS))
+        object.__setattr__(self, "kept", tuple(sorted(self.kept)))
+
+    @property
+    def calibrated(self) -> bool:
+        """Needs data before it can be lowered."""
+        return self.precision == "int8-static"
+
+    @property
+    def key(self) -> str:
+        """The same for settings that make the same file."""
+        return digest_of(self.to_dict()).removeprefix("sha256:")[:20]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; what does not matter to the class is left out."""
+        held = asdict(self) | {"kept": list(self.kept)}
+        unused = [] if self.calibrated else ["method", "percentile"]
+        unused += ["percentile"] if self.method != "percentile" else []
+        unused += ["per_channel"] if not self.precision.startswith("int8") else []
+        unused += ["kept"] if self.precision == "float32" else []
+        return {name: value for name, value in held.items() if name not in unused}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
+        """Parse. Raises InputError for a setting that does not exist."""
+        known = asdict(cls())
+        if unknown := sorted(set(data) - set(known)):
+            raise InputError("There is no such setting of precision", field=unknown[0], expected=", ".join(known))
+        return cls(**{**data, "kept": tuple(data.get("kept", ()))})
+
+    def __str__(self) -> str:
+        parts = [self.precision]
+        if self.calibrated:
+            parts.append(self.method + (f" {self.percentile:g}" if self.method == "percentile" else ""))
+        parts += ["per tensor"] if self.precision.startswith("int8") and not self.per_channel else []
+        parts += [f"{len(self.kept)} kept in float32"] if self.kept and self.precision != "float32" else []
+        return ", ".join(parts)

@@ -1,0 +1,242 @@
+"""One attempt at precision, measured on the target's own runtime: what it costs and what it loses against the float package."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from ..runtimes.artifact import Artifact
+from ..runtimes.base import CompileOptions, LoadOptions, Measurable, Session, runtime
+from ..runtimes.bench import golden, of_rows, one_row, probe
+from ..runtimes.comparison import Comparison, compare
+from ..runtimes.evaluate import session_of
+from ..runtimes.gates import judged
+from ..runtimes.paired import Answers, answered, batch_rows
+from ..runtimes.subjects import contract_of
+from ..runtimes.timing import Samples, interleave, ratio
+from ..sdk.core.budget import Budget
+from ..sdk.core.contract import Rule
+from ..sdk.core.data import Data
+from ..sdk.core.decisions import Verdict, combine
+from ..sdk.core.decisions import judge as judge_output
+from ..sdk.core.errors import InputError, PortsideError
+from ..sdk.core.package import Package
+from .calibration import Calibration
+from .derive import derive
+from .quantize import Plans, Quantize
+from .settings import Settings
+
+REPEATS, SECONDS = 5, 0.2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One attempt and what was found.
+
+    Attributes:
+        settings: what was tried.
+        verdict: of fidelity and gates together; "failed" with `fault` where it could not be compiled or run.
+        figures: size_mb, p50_ms, p95_ms, p99_ms, ratio (to float, interleaved), memory_mb, cost_per_1k where there is a price.
+        loss: one number to order attempts by: drop of the primary metric, else share of flips, else the distance of the kind.
+        reasons: why it did not pass, in words.
+        comparison: what changed against the float package, as an audit shows it.
+        achieved: class -> nodes of the artifact.
+        kept: id -> why it stayed float32.
+        weights_bytes: dtype -> bytes, read from the file.
+        fault: what went wrong instead.
+        seconds: that the attempt took.
+    """
+
+    settings: Settings
+    verdict: Verdict
+    figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    loss: float = float("inf")
+    reasons: tuple[str, ...] = ()
+    comparison: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    achieved: Mapping[str, int] = field(default_factory=dict[str, int])
+    kept: Mapping[str, str] = field(default_factory=dict[str, str])
+    weights_bytes: Mapping[str, int] = field(default_factory=dict[str, int])
+    fault: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """It may be shipped."""
+        return self.verdict == "passed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**vars(self), "settings": self.settings.to_dict(), "reasons": list(self.reasons), "loss": self.loss if self.loss < float("inf") else None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Trial:
+        """Parse what `to_dict` made."""
+        loss = float("inf") if data["loss"] is None else data["loss"]
+        return cls(**{**data, "settings": Settings.from_dict(data["settings"]), "reasons": tuple(data["reasons"]), "loss": loss})
+
+
+class Workbench:
+    """Everything that attempts at one package, target and data share: float answers, the float artifact, calibration, sensitivity.
+
+    Args:
+        package: float.
+        target: name of a runtime.
+        data: held-out rows that attempts are judged on; labels and slices where there are any.
+        calibration: rows for calibration; None: taken from `data`, which a reader should know.
+        limits: gates on quality.
+        price_per_hour: of the machine, for cost_per_1k; None: no such figure.
+        folder: where artifacts of attempts are made and removed again; None: a temporary one.
+        progress: called with (done, of, what).
+
+    Raises what opening and compiling the float package raises.
+    """
+
+    def __init__(self, package: Package, target: str, data: Data, calibration: Data | None = None, *, limits: Budget | None = None,
+                 price_per_hour: float | None = None, seed: int = 0,
+                 progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> None:  # fmt: skip
+        if not len(data):
+            raise InputError("There are no rows to judge attempts on", fix="Pass held-out rows: Data(inputs=..., labels=...).")
+        self.package, self.target, self.data = package, target, data
+        self.calibration_data = data if calibration is None else calibration
+        self.limits, self.price, self.seed, self.progress = (limits or Budget()).gates, price_per_hour, seed, progress
+        self.plans = Plans(package)
+        self.rules = _with_flips(contract_of(package).rules, self.limits)
+        self._folder = TemporaryDirectory(prefix="portside-trials-")
+        self._runtime = runtime(target)
+        self.floats = self._runtime.compile(package, CompileOptions(verify=False), Path(self._folder.name) / "float")
+        self._golden = golden(contract_of(package))
+        self._session = self._open(self.floats)
+        with closing(session_of(package)) as reference:
+            self._rows = batch_rows(reference.info.signature)
+            progress(0, 1, "answers of the float package")
+            self.before: Answers = answered(reference, data, self._rows)
+        self._calibration: Calibration | None = None
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free sessions and folders."""
+        self._session.close()
+        self._folder.cleanup()
+
+    @property
+    def calibration(self) -> Calibration:
+        """Made when it is first needed, once."""
+        if self._calibration is None:
+            self._calibration = self.plans.calibrate(self.calibration_data, seed=self.seed, progress=self.progress)
+        return self._calibration
+
+    def package_of(self, settings: Settings, out: Path | None) -> Package:
+        """The derived package of these settings. Raises UnsupportedError, InputError."""
+        calibration = self.calibration if settings.calibrated else None
+        step = Quantize(settings.precision, settings.method, settings.percentile, settings.per_channel, settings.kept).to_dict()
+        return derive(self.package, step, out, plan=self.plans.plan(settings, calibration).to_dict())
+
+    def attempt(self, settings: Settings) -> Trial:
+        """Compile, run and judge; what goes wrong is the trial's fault, not an exception."""
+        started = time.monotonic()
+        with TemporaryDirectory(dir=self._folder.name) as work:
+            try:
+                trial = self._attempt(settings, Path(work))
+            except PortsideError as error:
+                trial = Trial(settings, "failed", reasons=(str(error),), fault=str(error))
+        return replace(trial, seconds=time.monotonic() - started)
+
+    def _attempt(self, settings: Settings, work: Path) -> Trial:
+        if settings.precision == "float32":
+            package, artifact = self.package, self.floats
+        else:
+            package = self.package_of(settings, work / "package")
+            artifact = self._runtime.compile(package, CompileOptions(verify=False), work / "artifact")
+        with closing(self._open(artifact)) as session:
+            after = answered(session, self.data, self._rows)
+            figures = self._figures(artifact, session)
+        found = compare(artifact, self.package, self.data, self.rules, self.before, after)
+        verdict, reasons = self._verdict(found, after, artifact.lossy)
+        precision = artifact.engine.get("precision", {})
+        return Trial(settings, verdict, figures, self._loss(found, after), reasons, _plain(found), precision.get("achieved", {}),
+                     precision.get("kept", {}), artifact.engine.get("weights_bytes", {}))  # fmt: skip
+
+    def _open(self, artifact: Artifact) -> Session:
+        return self._runtime.load(artifact.path, LoadOptions(trust=self.package.trusted))
+
+    def _figures(self, artifact: Artifact, session: Session) -> dict[str, float]:
+        row = one_row(session.info.signature, of_rows(session.info.signature, self._golden, 1) or self._golden)
+        if isinstance(session, Measurable):
+            taken = session.measure(row, 3, SECONDS)
+            footprint = session.footprint(row, 1)
+            floats = cast("Measurable", self._session).measure(row, 3, SECONDS)
+            memory = footprint.memory_mb or 0.0
+        else:
+            both = interleave({"float": lambda: self._session.run(row), "this": lambda: session.run(row)}, REPEATS, SECONDS)
+            taken, floats, memory = both["this"], both["float"], probe(artifact, trust=self.package.trusted)["memory_mb"]
+        figures = {"size_mb": artifact.size_bytes / 1e6, "memory_mb": memory, **_latency(taken, floats)}
+        figures["size_ratio"] = artifact.size_bytes / self.floats.size_bytes
+        return figures if self.price is None else figures | {"cost_per_1k": figures["p50_ms"] / 3600 * self.price}
+
+    def _verdict(self, found: Comparison, after: Answers, lossy: bool) -> tuple[Verdict, tuple[str, ...]]:
+        """Fidelity by the kind's lossy rule, and the gates."""
+        verdicts: list[Verdict] = []
+        reasons: list[str] = []
+        for name, rule in self.rules.items():
+            reference, got = self.before.joined(name), after.joined(name)
+            if reference is None or got is None:
+                continue
+            said = judge_output(rule, reference, got, None, lossy)
+            verdicts.append(said.verdict)
+            if said.verdict != "passed":
+                reasons.append(f"{name}: {said.note or said.verdict}" if said.note else f"{name} ({rule.kind}): {_measure(said)}")
+        for gate in judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips):
+            verdicts.append(gate.verdict)
+            if gate.verdict != "passed":
+                reasons.append(f"{gate.name}: {gate.verdict}, {gate.measured:.4g} against {gate.limit:g}" + (f"; {gate.note}" if gate.note else ""))
+        return combine(verdicts), tuple(reasons)
+
+    def _loss(self, found: Comparison, after: Answers) -> float:
+        """The primary metric's drop, else the most flips, else the largest distance by kind."""
+        if found.changes:
+            return next(iter(found.changes.values())).drop.value
+        if found.flips:
+            return max(held.rate.value for held in found.flips)
+        distances = [
+            judge_output(rule, reference, got, None, True).mean_abs
+            for name, rule in self.rules.items()
+            if (reference := self.before.joined(name)) is not None and (got := after.joined(name)) is not None
+        ]
+        return max(distances, default=0.0)
+
+
+def _with_flips(rules: Mapping[str, Rule], limits: Budget) -> dict[str, Rule]:
+    """The contract's rules; a limit on flips of the user's own replaces the kind's."""
+    if limits.max_flips is None:
+        return dict(rules)
+    return {name: replace(rule, limits={**rule.limits, "max_flips": limits.max_flips}) for name, rule in rules.items()}
+
+
+def _latency(taken: Samples, floats: Samples) -> dict[str, float]:
+    middle, low, high = ratio(taken, floats)
+    held = {f"p{q}_ms": taken.percentile_ms(q) for q in (50, 95, 99)}
+    return {**held, "ratio": middle, "ratio_low": low, "ratio_high": high}
+
+
+def _measure(said: Any) -> str:
+    return f"{said.flips} of {said.rows} rows differ" if said.flips else f"largest difference {said.max_abs:.4g}, mean {said.mean_abs:.4g}"
+
+
+def _plain(found: Comparison) -> dict[str, Any]:
+    """A comparison as JSON, its flipped rows included."""
+    return {
+        "rows": found.rows, "labelled": found.labelled, "changes": {name: held.to_dict() for name, held in found.changes.items()},
+        "slices": {key: {name: held.to_dict() for name, held in change.items()} if change else None for key, change in found.slices.items()},
+        "counts": dict(found.counts), "flips": [held.to_dict() for held in found.flips], "drifts": [held.to_dict() for held in found.drifts],
+        "notes": list(found.notes),
+    }  # fmt: skip
