@@ -32,6 +32,7 @@ from .core.codec.step import Step
 from .core.contract import Contract
 from .core.data import Data
 from .core.errors import InputError
+from .core.expectations import Expectation, directed
 from .core.infer import columns
 from .core.manifest import CONTRACT, CONTRACT_TENSORS, PROFILE, Annotations, Content
 from .core.package import Package, write
@@ -62,7 +63,8 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
          dynamic: Mapping[str, Mapping[int, str]] | None = None, state: Mapping[str, tuple[str, Any]] | None = None,
          host: Sequence[str] = (), kinds: Mapping[str, Kind] | None = None,
          tolerances: Mapping[str, Mapping[str, float]] | None = None, evidence: Data | None = None,
-         licence: str | None = None, shareable: bool = False, out: Path | str | None = None) -> Package:  # fmt: skip
+         expectations: Sequence[Expectation] = (), licence: str | None = None, shareable: bool = False,
+         out: Path | str | None = None) -> Package:  # fmt: skip
     """Pack a trained model once, for every target.
 
     Args:
@@ -84,6 +86,7 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
         kinds: output -> kind, where the inferred one is wrong: "decision", "score", "value", "embedding", ...
         tolerances: output -> {limit: number}, where the kind's own is wrong, e.g. {"score": {"atol": 1e-3}}.
         evidence: held-out rows (3,000 or more where they exist), kept in the store by digest.
+        expectations: tests of your own that travel along and that `audit` runs: Perturbation, Invariance, Direction.
         licence: of the examples, which travel in the contract.
         shareable: the examples may be shown on pages and in public releases.
         out: a new folder; default: the store ($PORTSIDE_HOME, else ~/.portside).
@@ -103,6 +106,7 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
                           kinds=kinds, tolerances=limits, slices=groups)  # fmt: skip
     arguments.check_parts(codec or {}, image or {}, dynamic or {}, state or {}, limits)
     arguments.check_kinds(kinds, limits)
+    expected = arguments.expectation_files(expectations)
     options = ImportOptions(
         examples={}, featurize=featurize, predict=predict, dynamic=_dynamic(dynamic or {}, codec or {}), state=state or {},
         image=image or {}, host=tuple(host), signature=signature,
@@ -111,20 +115,21 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
     inward, outward = _sides(codec or {}, wire)
     given = Codec.of(inward)
     arguments.check_evidence(evidence, wire)
+    arguments.check_expected(expectations, wire)
     first = given.encode(wire)
     arguments.check_examples(first)
     named = {spec.name: spec for spec in signature.inputs} if signature else None
     held = {**first, **dict(options.state.values())}
     arguments.check_columns(wire, held, dynamic=dynamic, image=image, signature=named)
     program = import_model(model, replace(options, examples=first))
-    arguments.check_outputs(program.signature, kinds=kinds, tolerances=limits, codec=outward)
+    arguments.check_outputs(program.signature, kinds=kinds, tolerances=limits, codec=outward, expectations=directed(expectations))
     whole = _joined(given, program)
     typed = whole.encode(wire)
     described = _described(program.signature, typed, whole, signature, kinds)
     described = arguments.with_names(described, outward)
     arguments.check_rows(golden.rows_of(described, typed), labels, groups)
     content = Content(signature=described, stages=program.stages, files={}, codec=whole.steps, boundaries=program.boundaries)
-    files: dict[str, bytes] = {**program.files, **whole.files}
+    files: dict[str, bytes] = {**program.files, **whole.files, **expected}
     sample = Sample(typed, {key: np.asarray(held) for key, held in groups.items()})
     with _drafted(content, files) as draft:
         contract = build(draft, program.source, sample, limits=limits, licence=licence, shareable=shareable, inner=program.inner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import numpy as np
 from .core.codec.step import is_missing
 from .core.data import Data
 from .core.errors import FormatError, InputError
+from .core.expectations import FILE, Expectation, Perturbation, check, to_bytes
 from .core.folder import check_free
 from .core.measures import LIMITS
 from .core.signature import KINDS, NUMPY, Array, Signature
@@ -125,6 +126,20 @@ def check_evidence(evidence: Data | None, wire: Mapping[str, Any]) -> None:
     if evidence is not None and (wrong := sorted(set(evidence.inputs) ^ set(wire))):
         raise InputError("The evidence does not have the columns of the examples", field=wrong[0], got=", ".join(evidence.inputs),
                          expected=", ".join(wire))  # fmt: skip
+
+
+def expectation_files(expectations: Sequence[Expectation]) -> dict[str, bytes]:
+    """The file that expectations travel in, if there are any. Raises InputError for ones that cannot: functions."""
+    held = check(expectations)
+    return {FILE: to_bytes(held)} if held else {}
+
+
+def check_expected(expectations: Sequence[Expectation], wire: Mapping[str, Any]) -> None:
+    """Raise InputError where an expectation is about a field that the examples do not have."""
+    for held in expectations:
+        for name in held.fields if isinstance(held, Perturbation) else (held.field,):
+            if name not in wire:
+                raise InputError("An expectation names a field that is not there", field=name, got=str(held), expected=", ".join(wire))
 
 
 def _check_cells(name: str, held: Array) -> None:

@@ -203,6 +203,11 @@ def check(expectations: object) -> tuple[Expectation, ...]:
     return tuple(cast("Sequence[Expectation]", expectations))
 
 
+def directed(expectations: Sequence[Expectation]) -> list[str]:
+    """The outputs that expectations name."""
+    return [held.output for held in expectations if isinstance(held, Direction)]
+
+
 def _to_dict(held: Expectation) -> dict[str, Any]:
     """Kind, and the fields that are not left at None."""
     values = {one.name: getattr(held, one.name) for one in fields(held) if getattr(held, one.name) is not None}
