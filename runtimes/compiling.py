@@ -13,13 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..sdk.core.budget import Budget
 from ..sdk.core.codec.codec import Codec
 from ..sdk.core.data import Data
-from ..sdk.core.errors import ContractError, StoreError
+from ..sdk.core.errors import ContractError, InputError, StoreError
 from ..sdk.core.package import Package, sync_folder, sync_tree
 from ..sdk.core.staging import staging
 from .artifact import DESCRIPTION, Artifact, amend
 from .base import CompileOptions, LoadOptions, Runtime, runtime
+from .evaluate import Subject
+from .gating import gates_of, pass_gates
 from .hardware import cpu_class
 from .home import home
 from .invariance import batch_invariant
@@ -30,7 +33,8 @@ _ATTEMPTS = 5
 
 
 def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None = None, *, allow_unproven: bool = False,  # noqa: A001 - the public name
-            taps: Sequence[str] = (), data: Data | None = None, prove: bool = True, **extra: Any) -> Artifact:  # fmt: skip
+            taps: Sequence[str] = (), data: Data | None = None, prove: bool = True, gates: Budget | None = None,
+            ancestor: Subject | None = None, **extra: Any) -> Artifact:  # fmt: skip
     """Compile a package for a target, verified.
 
     Args:
@@ -39,17 +43,22 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
         out: the artifact's folder: new, empty, or an artifact that is replaced. Default: below $PORTSIDE_HOME/artifacts.
         allow_unproven: publish a lossy artifact although there is not enough data to judge it; the artifact says so.
         taps: boundaries that become optional outputs, e.g. ("features",).
-        data: held-out rows, judged beside the contract.
-        prove: False leaves out contract and batch invariance; for benchmarks of the compile itself.
+        data: held-out rows, judged beside the contract; gates are judged on them, or on the package's evidence set.
+        prove: False leaves out contract, batch invariance and the recipe's gates; for benchmarks of the compile itself.
+        gates: `max_drop`, `max_slice_drop`, `max_flips` against the ancestor; those in the package's recipe hold as well.
+        ancestor: a package, folder or name; default: the package's first parent where it is at hand, else the package in float.
         extra: options of the target; unknown ones are errors.
 
     Raises:
-        ContractError: the artifact does not answer like its package, or cannot be judged; nothing is written.
+        ContractError: the artifact does not answer like its package, fails a gate, or cannot be judged; nothing is written.
         UnsupportedError: no such target, or the target cannot hold the package.
         TrustError: host stages would have to run.
         StoreError: `out` is not empty, or cannot be written.
     """
     chosen = runtime(target)
+    limits = gates_of(package, gates)
+    if gates is not None and not prove:
+        raise InputError("A compile that proves nothing cannot pass gates", got="prove=False", expected="prove=True, or no gates")
     if prove:
         package.require_trust()
     options = CompileOptions(taps=tuple(taps), allow_unproven=allow_unproven, verify=prove, extra=extra)
@@ -60,6 +69,9 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
         artifact = chosen.compile(package, options, folder / "artifact")
         if prove:
             artifact = _proven(chosen, artifact, package, options, data)
+            if limits is not None:
+                passed = pass_gates(artifact, package, limits, ancestor, data)
+                artifact = amend(artifact, verified={**artifact.verified, "audit": passed})
         sync_tree(artifact.path)
         _publish(artifact.path, destination)
     return replace(artifact, path=destination.resolve())
