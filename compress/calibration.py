@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..runtimes.assemble import promote
+from ..runtimes.assemble import LowerStage, promote
 from ..runtimes.onnx_engine import OnnxEngine
 from ..runtimes.onnx_weights import read_graph
 from ..runtimes.opening import open_segments
@@ -69,10 +69,14 @@ class Probe:
     Args:
         package: trusted, where it has host stages.
         values: stage -> names of values of its graph.
+        precision: what becomes of a stage's graph beforehand; None: float as it is.
+        engine: of the graphs; the default is the reference's.
     """
 
     package: Package
     values: Mapping[str, Iterable[str]]
+    precision: LowerStage | None = None
+    engine: EngineOptions = _ENGINE
     session: ProgramSession = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,9 +90,10 @@ class Probe:
 
     def _open(self, stage: Stage) -> Any:
         wanted = set(self.values.get(stage.name, ()))
-        if stage.kind != "graph" or not wanted:
-            return open_segments([stage_segment(stage, stage.file)], self.package.path, self.package.trusted, _ENGINE)[0]
-        return OnnxEngine(promote(read_graph(self.package, stage), wanted).SerializeToString(), _ENGINE)
+        if stage.kind != "graph" or not (wanted or self.precision):
+            return open_segments([stage_segment(stage, stage.file)], self.package.path, self.package.trusted, self.engine)[0]
+        model = promote(read_graph(self.package, stage), wanted)
+        return OnnxEngine((model if self.precision is None else self.precision(stage.name, model)).SerializeToString(), self.engine)
 
     def run(self, wire: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Array]]:
         """(outputs, "stage/value" -> array) for wire inputs."""

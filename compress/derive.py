@@ -30,7 +30,9 @@ def derive(package: Package, step: Mapping[str, Any], out: Path | None = None, f
     Raises StoreError where it cannot be written.
     """
     held = {name: package.path / name for name in package.content.files}
-    changed = replace(package.content, recipe=(*package.content.recipe, dict(step)), parents=(*package.content.parents, package.digest), **content)
+    changed = replace(
+        package.content, recipe=(*package.content.recipe, dict(step)), parents=(*package.content.parents, package.digest), **content
+    )
     whole = {**held, **(files or {})}
     annotations = package.manifest.annotations
     notes = {name: package.path / name for name in annotations.files if name == EXPORTED}

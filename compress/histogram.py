@@ -89,7 +89,9 @@ class Histogram:
     def _least_loss(self) -> Range:
         """Both ends drawn in together, as far as the codes lose least."""
         counts, edges = self._counts.astype(np.float64), self.edges
-        counts[BINS // 2] = min(counts[BINS // 2], counts[BINS // 2 - 1 : BINS // 2 + 2 : 2].max())  # zeros of a Relu say nothing about the cut
+        counts[BINS // 2] = min(
+            counts[BINS // 2], counts[BINS // 2 - 1 : BINS // 2 + 2 : 2].max()
+        )  # zeros of a Relu say nothing about the cut
         first, last = (int(place) for place in np.flatnonzero(counts)[[0, -1]])
         cuts = [(int(first * (1 - t) + BINS // 2 * t), int(last * (1 - t) + BINS // 2 * t)) for t in np.linspace(0, 0.9, _STEPS)]
         if self.low >= 0 or self.high <= 0:

@@ -62,7 +62,10 @@ class Quantize:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: what a recipe keeps."""
-        named = {"calibration" if name == "method" else "keep" if name == "kept" else name: held for name, held in self.settings.to_dict().items()}
+        named = {
+            "calibration" if name == "method" else "keep" if name == "kept" else name: held
+            for name, held in self.settings.to_dict().items()
+        }
         return {"kind": self.kind, **named} | ({"rows": self.rows} if self.settings.calibrated else {})
 
     @classmethod
@@ -98,11 +101,13 @@ class Plans:
                   for stage, graph in self.graphs.items()}  # fmt: skip
         return calibrate(self.package, data, values, rows, seed, progress)
 
-    def plan(self, settings: Settings, calibration: Calibration | None = None) -> PrecisionPlan:
+    def plan(self, settings: Settings, calibration: Calibration | None = None, why: Mapping[str, str] | None = None) -> PrecisionPlan:
         """The plan of these settings.
 
-        Where a program is computed in int8, the constants that make its features are stored in float16 where they are read by
-        products: they weigh as much as the model, and half of them is exact enough.
+        Args:
+            settings: class, calibration, nodes to keep.
+            calibration: of int8-static.
+            why: kept node -> the reason that the plan states; "asked for" where there is none.
 
         Raises UnsupportedError where no node takes the class, or `kept` names one that does not exist.
         """
@@ -116,7 +121,7 @@ class Plans:
         if unknown := [name for name in settings.kept if name not in known]:
             raise UnsupportedError("A node to keep does not exist", got=unknown[0], expected=", ".join(able[:12]))
         plan = PrecisionPlan(dict.fromkeys(able, settings.precision), per_channel=settings.per_channel)
-        plan = plan.keep({name: "asked for" for name in settings.kept if name in plan.nodes})
+        plan = plan.keep({name: (why or {}).get(name, "asked for") for name in settings.kept if name in plan.nodes})
         if not settings.calibrated or calibration is None:
             return plan
         ranges = calibration.ranges(settings.method, settings.percentile)

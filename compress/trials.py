@@ -71,7 +71,12 @@ class Trial:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**vars(self), "settings": self.settings.to_dict(), "reasons": list(self.reasons), "loss": self.loss if self.loss < float("inf") else None}
+        return {
+            **vars(self),
+            "settings": self.settings.to_dict(),
+            "reasons": list(self.reasons),
+            "loss": self.loss if self.loss < float("inf") else None,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Trial:
@@ -116,6 +121,8 @@ class Workbench:
             progress(0, 1, "answers of the float package")
             self.before: Answers = answered(reference, data, self._rows)
         self._calibration: Calibration | None = None
+        self.why: dict[str, str] = {}
+        """Node -> why it is kept in float32, which plans state."""
 
     def __enter__(self) -> Workbench:
         return self
@@ -139,7 +146,7 @@ class Workbench:
         """The derived package of these settings. Raises UnsupportedError, InputError."""
         calibration = self.calibration if settings.calibrated else None
         step = Quantize(settings.precision, settings.method, settings.percentile, settings.per_channel, settings.kept).to_dict()
-        return derive(self.package, step, out, plan=self.plans.plan(settings, calibration).to_dict())
+        return derive(self.package, step, out, plan=self.plans.plan(settings, calibration, self.why).to_dict())
 
     def attempt(self, settings: Settings) -> Trial:
         """Compile, run and judge; what goes wrong is the trial's fault, not an exception."""
@@ -198,7 +205,9 @@ class Workbench:
         for gate in judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips):
             verdicts.append(gate.verdict)
             if gate.verdict != "passed":
-                reasons.append(f"{gate.name}: {gate.verdict}, {gate.measured:.4g} against {gate.limit:g}" + (f"; {gate.note}" if gate.note else ""))
+                reasons.append(
+                    f"{gate.name}: {gate.verdict}, {gate.measured:.4g} against {gate.limit:g}" + (f"; {gate.note}" if gate.note else "")
+                )
         return combine(verdicts), tuple(reasons)
 
     def _loss(self, found: Comparison, after: Answers) -> float:

@@ -1,0 +1,174 @@
+"""The ladder: from the class that was asked for down to what holds, one measured rung after the other.
+
+1. The class on every node that can take it, at the cheapest calibration.
+2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half.
+3. Other calibrations, with the same nodes kept.
+4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
+
+A rung ends the climb when its fidelity and the gates hold and it is not slower or larger than float; one that holds but is slower or
+larger is kept as a fallback and said to be so. "Not enough data" is no rung to stand on either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..sdk.core.plan import Precision
+from .sensitivity import sensitivity
+from .settings import Settings
+from .trials import Trial, Workbench
+
+SLOWER, LARGER = 1.0, 1.0
+"""Ratios to float above which an artifact is called slower or larger; a latency counts where even its lowest paired repeat is above."""
+NEXT: dict[Precision, Precision] = {
+    "int8-static": "int8-dynamic",
+    "int8-dynamic": "float16",
+    "int4-weights": "int8-dynamic",
+    "float16": "float32",
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One attempt and why it was made."""
+
+    why: str
+    trial: Trial
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"why": self.why, **self.trial.to_dict()}
+
+    def __str__(self) -> str:
+        held = self.trial
+        figures = f"{held.figures['ratio']:.2f}x latency, {held.figures['size_ratio']:.2f}x bytes" if held.figures else "no figures"
+        return f"{held.settings}: {held.verdict}; {figures}" + (f"; {'; '.join(held.reasons)}" if held.reasons else "")
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What a ladder found.
+
+    Attributes:
+        rungs: in the order of the attempts.
+        chosen: the rung that holds; float32 itself where nothing else does.
+        remarks: what a reader must know: what stayed float and why; slower, larger.
+    """
+
+    rungs: tuple[Rung, ...]
+    chosen: Rung
+    remarks: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "rungs": [rung.to_dict() for rung in self.rungs],
+            "chosen": self.chosen.trial.settings.to_dict(),
+            "remarks": list(self.remarks),
+        }
+
+
+@dataclass
+class Ladder:
+    """One climb on a workbench.
+
+    Args:
+        bench: package, target and data.
+        attempt: makes a trial; a search passes one that remembers.
+        late: asked before every rung; True ends the climb with the best so far.
+    """
+
+    bench: Workbench
+    attempt: Callable[[Settings], Trial] | None = None
+    late: Callable[[], bool] = lambda: False
+    rungs: list[Rung] = field(default_factory=list[Rung])
+
+    def climb(self, first: Settings) -> Climb:
+        """Rungs from `first` on, until one holds. Raises UnsupportedError where no node can take the class at all."""
+        self.bench.plans.plan(first)
+        fallback: Rung | None = None
+        for settings, why in self._steps(first):
+            if self.late():
+                break
+            rung = Rung(why, (self.attempt or self.bench.attempt)(settings))
+            self.rungs.append(rung)
+            if rung.trial.passed and not costs_more(rung.trial):
+                return self._done(rung)
+            if rung.trial.passed and fallback is None and settings.precision != "float32":
+                fallback = rung
+        return self._done(fallback or self._float())
+
+    def _steps(self, first: Settings) -> Iterator[tuple[Settings, str]]:
+        """Settings to try, each after the verdict on the one before."""
+        settings, why = first, "asked for"
+        while settings.precision != "float32":
+            yield settings, why
+            if self._broken():
+                yield from self._kept(settings)
+            following = NEXT[settings.precision]
+            while following != "float32" and not self.bench.plans.nodes(following):
+                following = NEXT[following]
+            why = f"{settings.precision} does not hold, or does not pay" if self.rungs else "nothing can take the class"
+            settings = Settings(following, kept=tuple(first.kept), per_channel=first.per_channel)
+        yield settings, why
+
+    def _broken(self) -> bool:
+        """The last rung lost too much, rather than too much time."""
+        return not self.rungs[-1].trial.passed and self.rungs[-1].trial.fault is None
+
+    def _kept(self, settings: Settings) -> Iterator[tuple[Settings, str]]:
+        """The same class with the nodes that hurt most in float32, then with other calibrations."""
+        plan = self.bench.plans.plan(settings, self.bench.calibration if settings.calibrated else None)
+        hurts = sensitivity(
+            self.bench.package, plan, self.bench.calibration_data, seed=self.bench.seed, progress=self.bench.progress, late=self.late
+        )
+        order = [name for name, held in hurts.items() if held > 0]
+        self.bench.why |= {
+            name: f"alone in {settings.precision} it moves the model by {held:.3g} of its spread" for name, held in hurts.items()
+        }
+        count, tried = 1, settings
+        while count <= max(1, len(order) // 2):
+            kept = tuple(order[:count])
+            tried = Settings(settings.precision, settings.method, settings.percentile, settings.per_channel, (*settings.kept, *kept))
+            yield tried, f"back in float32: the {count} nodes that hurt most, {kept[-1]} last: {self.bench.why[kept[-1]]}"
+            if not self._broken():
+                return
+            count *= 2
+        if settings.calibrated:
+            for method, percentile in (("percentile", 99.99), ("entropy", 99.99)):
+                if (method, percentile) != (settings.method, settings.percentile):
+                    yield Settings(settings.precision, method, percentile, settings.per_channel, tried.kept), f"{method} ranges instead"  # type: ignore[arg-type]
+                    if not self._broken():
+                        return
+
+    def _float(self) -> Rung:
+        for rung in self.rungs:
+            if rung.trial.settings.precision == "float32":
+                return rung
+        rung = Rung("nothing else held", (self.attempt or self.bench.attempt)(Settings("float32")))
+        self.rungs.append(rung)
+        return rung
+
+    def _done(self, chosen: Rung) -> Climb:
+        return Climb(tuple(self.rungs), chosen, tuple(remarks(chosen.trial)))
+
+
+def costs_more(trial: Trial) -> bool:
+    """Slower or larger than float, beyond what repeats differ by."""
+    figures = trial.figures
+    return trial.settings.precision != "float32" and (figures.get("ratio_low", 0) > SLOWER or figures.get("size_ratio", 0) > LARGER)
+
+
+def remarks(trial: Trial) -> Iterator[str]:
+    """What must be said beside an artifact of these settings."""
+    figures = trial.figures
+    if trial.settings.precision == "float32":
+        yield "nothing lower than float32 holds: this is the package as it was"
+    if figures.get("ratio_low", 0) > SLOWER and trial.settings.precision != "float32":
+        yield f"slower than float: {figures['ratio']:.2f}x ({figures['ratio_low']:.2f}-{figures['ratio_high']:.2f}) of its latency"
+    if figures.get("size_ratio", 0) > LARGER:
+        yield f"larger than float: {figures['size_ratio']:.2f}x of its bytes"
+    for name, why in trial.kept.items():
+        yield f"{name} stayed float32: {why}"

@@ -1,0 +1,102 @@
+"""Sensitivity: how much does one node alone, in a lower precision, move what the model says? Measured node by node.
+
+The float program is run with a single node lowered, featurize and all; damage is the relative error of the values at which the
+model ends (its boundary, or its float outputs): the root mean square difference over the spread of the float values. A node's weights
+have a threshold in this that its own rounding error does not show: an outlier that later layers amplify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..runtimes.onnx_extract import value_types
+from ..runtimes.onnx_weights import read_graph
+from ..runtimes.precision.onnx_lower import lower
+from ..runtimes.segments import EngineOptions
+from ..sdk.core.data import Data
+from ..sdk.core.errors import EngineError
+from ..sdk.core.package import Package
+from ..sdk.core.plan import PrecisionPlan
+from ..sdk.core.signature import Array
+from .calibration import Probe
+
+ROWS = 24
+_FLOAT = 1
+_ENGINE = EngineOptions(threads=1)
+
+
+def sensitivity(package: Package, plan: PrecisionPlan, data: Data, rows: int = ROWS, seed: int = 0,
+                progress: Callable[[int, int, str], None] = lambda done, of, what: None,
+                late: Callable[[], bool] = lambda: False) -> dict[str, float]:  # fmt: skip
+    """Damage of each node that the plan lowers, largest first.
+
+    Args:
+        package: float.
+        plan: classes and ranges; each of its nodes is lowered alone.
+        data: what a user has; `rows` of it are run.
+        rows: at random.
+        seed: of the choice.
+        progress: called with (nodes done, nodes, what).
+        late: asked between nodes; True ends early, and nodes not reached are left out.
+
+    Returns:
+        "stage/node" -> damage: 0 none, 1 as large as the spread of the float values, infinite where NaN comes out or the engine fails.
+    """
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:rows])
+    inputs = data.take(chosen).inputs
+    values = _ends(package)
+    truth = _answers(Probe(package, values, engine=_ENGINE), inputs)
+    found: dict[str, float] = {}
+    nodes = [name for name, precision in plan.nodes.items() if precision != "float32"]
+    for done, name in enumerate(nodes):
+        if late():
+            break
+        progress(done, len(nodes), f"sensitivity of {name}")
+        alone = replace(plan, nodes={name: plan.nodes[name]})
+        lowered = lambda stage, model, plan=alone: lower(model, plan.stage(stage), package.content.boundaries)[0]  # noqa: E731
+        try:
+            found[name] = damage(truth, _answers(Probe(package, values, lowered, _ENGINE), inputs))
+        except EngineError:
+            found[name] = float("inf")
+    return dict(sorted(found.items(), key=lambda held: -held[1]))
+
+
+def damage(truth: list[Array], got: list[Array]) -> float:
+    """The largest relative error of the arrays: root mean square difference over the standard deviation of the truth."""
+    found = [0.0]
+    for before, after in zip(truth, got, strict=True):
+        apart = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+        if not np.all(np.isfinite(apart[np.isfinite(before)])):
+            return float("inf")
+        apart = apart[np.isfinite(apart)]
+        spread = float(np.std(before[np.isfinite(before)])) if np.isfinite(before).any() else 0.0
+        found.append(float(np.sqrt(np.mean(apart**2))) / max(spread, 1e-12) if apart.size else 0.0)
+    return max(found)
+
+
+def _ends(package: Package) -> dict[str, list[str]]:
+    """Stage -> float values at which the model ends in it; the program's float outputs where no boundary says."""
+    wanted = package.content.boundaries.get("model", ()) or [spec.name for spec in package.signature.outputs]
+    found: dict[str, list[str]] = {}
+    for stage in package.content.stages:
+        if stage.kind != "graph":
+            continue
+        model = read_graph(package, stage)
+        made = {name for node in model.graph.node for name in node.output}
+        here = [name for name in wanted if name in made]
+        types: Mapping[str, Any] = value_types(model, here) if here else {}
+        found[stage.name] = [name for name in here if types[name].type.tensor_type.elem_type == _FLOAT]
+    if any(found.values()):
+        return found
+    last = [stage for stage in package.content.stages if stage.kind == "graph"][-1:]
+    return {stage.name: [name for name in stage.outputs] for stage in last}
+
+
+def _answers(probe: Probe, inputs: Mapping[str, Any]) -> list[Array]:
+    with closing(probe):
+        return list(probe.run(inputs)[1].values())
