@@ -11,18 +11,22 @@ from typing import Any
 from ...runtimes.artifact import Artifact
 from ...runtimes.base import compile_options
 from ...runtimes.compiling import compile as compile_package
+from ..core.data import Data
 from ..core.errors import InputError
+from ..core.package import Package
+from .audited import budget_of, gate_arguments, row_arguments
 from .console import Result, fields, progress, size, terminal_width, wrapped
 from .models import codec_of
 from .places import is_artifact, open_package_at
-from .tables import read
+from .tables import fitting, read
 
 EXAMPLE = """
   portside compile inspector:3 --target onnx-cpu --out dist/inspector
   portside compile inspector:3 --target tflite --option 'batches=[1, 8, 32]' --option source=onnx
+  portside compile inspector-int8:1 --data held_out.csv --label defect --max-drop 0.005 --max-flips 0.01
 """
 
-OWN = ("allow_unproven", "taps", "data", "prove")
+OWN = ("allow_unproven", "taps", "data", "prove", "gates", "ancestor")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +36,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="the artifact's folder: new, empty, or an artifact, which is replaced once "
                         "the new one is proven; anything else is refused (default: dist/NAME-TARGET)")  # fmt: skip
     parser.add_argument("--tap", action="append", default=[], metavar="BOUNDARY", help="make features or model an optional output")
-    parser.add_argument("--data", help="held-out rows judged beside the contract: FILE.py:OBJECT, .npz or .csv")
+    row_arguments(parser, required=False)
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
                         help="an option of this target, listed below; VALUE is JSON or text")  # fmt: skip
+    gate_arguments(parser)
+    parser.add_argument("--ancestor", metavar="PACKAGE|ARTIFACT", help="what the gates compare with (default: the package's first parent)")
     parser.add_argument("--allow-unproven", action="store_true", help="write a lossy artifact without enough data to judge it")
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
     own = {target: options or {"": "none"} for target, options in compile_options().items()}
@@ -47,9 +53,10 @@ def run(args: argparse.Namespace) -> Result:
     package = open_package_at(args.package, args.trust)
     out = args.out or Path("dist") / f"{package.name.replace('/', '-')}-{args.target}"
     progress(f"compiling {package.name} for {args.target} ...{' it replaces the artifact in ' + str(out) if is_artifact(str(out)) else ''}")
+    gates = budget_of(args)
     artifact = compile_package(
-        package, args.target, out, allow_unproven=args.allow_unproven, taps=args.tap,
-        data=read(args.data) if args.data else None, **dict(map(_option, args.option)),
+        package, args.target, out, allow_unproven=args.allow_unproven, taps=args.tap, ancestor=args.ancestor,
+        gates=gates if gates.limits else None, data=_rows(args, package), **dict(map(_option, args.option)),
     )  # fmt: skip
     data = {"name": artifact.name, "target": artifact.target, "digest": artifact.digest, "package": artifact.package_digest,
             "path": str(artifact.path), "engine_bytes": artifact.size_bytes, "verified": dict(artifact.verified),
@@ -57,6 +64,11 @@ def run(args: argparse.Namespace) -> Result:
     shown = {**data, "engine_bytes": None, "engine": size(artifact.size_bytes), "verified": artifact.verified.get("verdict"),
              "batch_invariant": None, "batch invariant": "yes" if artifact.batch_invariant else "no"}  # fmt: skip
     return Result(data, f"{fields(shown)}\n\n{_next(artifact, out)}")
+
+
+def _rows(args: argparse.Namespace, package: Package) -> Data | None:
+    """Held-out rows, judged beside the contract."""
+    return fitting(read(args.data, args.label, args.slice), package) if args.data else None
 
 
 def _next(artifact: Artifact, out: Path) -> str:

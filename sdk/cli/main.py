@@ -26,6 +26,8 @@ COMMANDS = {
     "card": "print the model card of a package",
     "predict": "ask a package or an artifact one question; answers with a receipt",
     "evaluate": "metrics with intervals on labelled data, per slice",
+    "audit": "what a derived model lost against its ancestor: slices, flipped rows, gates",
+    "diff": "what is different between two packages or artifacts",
     "compile": "compile a package for a target, verified or not at all",
     "verify": "compare artifacts with the reference answers of their packages",
     "release": "put compiled artifacts of one package into the store, for devices and pages",
