@@ -17,7 +17,7 @@ from ..sdk.core.signature import Array
 from .artifact import Artifact
 from .changes import Changes, Labelled, sliced
 from .evaluate import digest_of
-from .flipped import Drift, Flips, comparable, drift, flips
+from .flipped import Drift, Flips, comparable, decides, drift, flips
 from .paired import Answers, newly_nan
 from .quality import groups, task_of
 
@@ -64,7 +64,7 @@ def compare(subject: Package | Artifact, ancestor: Package | Artifact, data: Dat
     broken = np.any([*nan.values(), np.zeros(len(data), bool)], axis=0)
     labels, known = _labels(data)
     scores = next((name for name in names if rules[name].kind == "score"), None)
-    decisions = [name for name in names if rules[name].kind == "decision"]
+    decisions = [name for name in names if decides(name, rules[name], before)]
     found = [flips(name, before, after, broken, data.slices, labels, scores) for name in decisions]
     labelled, why = _labelled(data, labels, known, {name: rules[name] for name in names}, before, after, broken)
     groups_of = {key: np.asarray(held)[known] for key, held in data.slices.items()} if labelled else data.slices
@@ -79,15 +79,17 @@ def compare(subject: Package | Artifact, ancestor: Package | Artifact, data: Dat
 
 
 def _labels(data: Data) -> tuple[Array | None, Array]:
-    """(labels per row with None where one is missing, rows that have one)."""
+    """(labels per row with None where one is missing, rows that have one); codes that a NaN made floats are codes again."""
     if data.labels is None:
         return None, np.zeros(len(data), bool)
     held = np.asarray(data.labels)
-    rows = [row if held.ndim > 1 else row.item() if isinstance(row, np.generic) else row for row in held]
-    known = np.array([not (row is None or (isinstance(row, float) and row != row)) for row in rows])
-    shown = np.empty(len(rows), object)
-    shown[:] = [row if there else None for row, there in zip(rows, known, strict=True)] if held.ndim == 1 else [str(row) for row in rows]
-    return shown, known
+    rows = held.tolist() if held.ndim == 1 else [str(row) for row in held]
+    known = np.array([not (row is None or (isinstance(row, float) and row != row)) for row in rows], bool)
+    if not known.all():
+        rows = [int(row) if isinstance(row, float) and row.is_integer() else row for row in rows]
+    labels = np.empty(len(rows), object)
+    labels[:] = [row if there else None for row, there in zip(rows, known, strict=True)]
+    return labels, known
 
 
 def _labelled(data: Data, labels: Array | None, known: Array, rules: Mapping[str, Rule], before: Answers, after: Answers,
@@ -95,9 +97,7 @@ def _labelled(data: Data, labels: Array | None, known: Array, rules: Mapping[str
     """Both tasks on the rows with a label; None with a note where there are none, or they fit no output."""
     if labels is None or not known.any():
         return None, ("there are no labels: metrics were not compared",)
-    truth = np.asarray(data.labels)[known]
-    if not known.all():
-        truth = np.array([int(row) if isinstance(row, float) and row.is_integer() else row for row in truth.tolist()])
+    truth = np.asarray(data.labels) if known.all() else np.array(labels[known].tolist())
     rows = Data({"row": np.flatnonzero(known)}, labels=truth)
     tasks = [task_of(rows, [_taken(side, rules, known)], rules, side.signature) for side in (before, after)]
     if tasks[0] is None or tasks[1] is None or (tasks[0].kind, tasks[0].output) != (tasks[1].kind, tasks[1].output):

@@ -25,7 +25,7 @@ from ..sdk.core.signature import Array, Signature
 from ..sdk.core.statistics import Estimate, clopper_pearson, lower_bound, upper_bound
 from .artifact import Artifact
 from .base import Session
-from .flipped import comparable
+from .flipped import comparable, decides
 from .paired import Answers, answered, by_row, newly_nan
 
 _SLACK = 1e-6
@@ -103,7 +103,7 @@ def _against(expectation: Expectation, before: Answers, after: Answers, rules: M
     if isinstance(expectation, Direction):
         return _wrong_way(expectation, before, after, rules) | broken
     names = [name for name, why in comparable(before, after, rules).items() if not why]
-    decisions = [name for name in names if rules[name].kind == "decision"]
+    decisions = [name for name in names if decides(name, rules[name], before)]
     if decisions:
         return np.any([by_row(name, before, after, distances.differs) > 0 for name in decisions], axis=0) | broken
     return np.any([_moved(name, before, after, rules[name]) for name in names] or [broken], axis=0) | broken

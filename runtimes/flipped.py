@@ -11,7 +11,7 @@ import numpy as np
 
 from ..sdk.core import distances
 from ..sdk.core.contract import Rule
-from ..sdk.core.measures import measure, misfit
+from ..sdk.core.measures import element_kind, measure, misfit
 from ..sdk.core.signature import Array
 from ..sdk.core.statistics import Estimate, clopper_pearson, lower_bound, upper_bound
 from .fidelity import shown
@@ -99,6 +99,11 @@ def comparable(before: Answers, after: Answers, rules: Mapping[str, Rule]) -> di
     names = [name for name in rules if name in before.names and name in after.names]
     pairs = list(zip(before.batches, after.batches, strict=True))
     return {name: next(filter(None, (misfit(rules[name], one[name], two[name]) for one, two in pairs)), "") for name in names}
+
+
+def decides(name: str, rule: Rule, answers: Answers) -> bool:
+    """The output is a decision, or a sequence of them: it flips rather than drifts."""
+    return rule.kind == "decision" or (rule.kind == "sequence" and element_kind(rule, answers.batches[0][name]) == "decision")
 
 
 def flips(name: str, before: Answers, after: Answers, broken: Array, slices: Mapping[str, Array], labels: Array | None,

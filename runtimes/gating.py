@@ -20,6 +20,7 @@ from ..sdk.store import Store
 from .artifact import Artifact
 from .audit import audit, quality_limits
 from .evaluate import Subject
+from .expectations import stored
 from .subjects import opened
 
 KIND = "gates"
@@ -51,7 +52,8 @@ def ancestor_of(package: Package, named: Subject | None = None) -> Package | Art
 def pass_gates(artifact: Artifact, package: Package, gates: Budget, ancestor: Subject | None, data: Data | None) -> dict[str, Any]:
     """The summary of the audit that let the artifact through. Raises ContractError, with the audit, where it did not."""
     rows = data if data is not None else _evidence(package)
-    found = audit(artifact, ancestor_of(package, ancestor), rows, gates=gates, trust=package.trusted)
+    declared = stored(package)  # an artifact that anybody may see travels without them
+    found = audit(artifact, ancestor_of(package, ancestor), rows, gates=gates, expectations=declared or None, trust=package.trusted)
     if not found:
         asked = [(gate.name, gate) for gate in found.gates] + [(held.name, held.gate) for held in found.expectations]
         said = "; ".join(f"{name}: {gate.verdict}{f', {gate.note}' if gate.note else ''}" for name, gate in asked if not gate)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, isfinite
 from typing import Any
 
 from .decisions import NOT_ENOUGH, Verdict
@@ -48,8 +48,8 @@ class Gate:
         return self.verdict == "passed"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; an infinite loss is "inf"."""
-        measured = str(self.measured) if self.measured in (inf, -inf) else self.measured
+        """JSON-ready; an infinite loss is "inf", one that is no number "nan"."""
+        measured = str(self.measured) if self.measured is not None and not isfinite(self.measured) else self.measured
         return {**self.__dict__, "measured": measured}
 
 

@@ -14,6 +14,9 @@ from sklearn import metrics as sklearn_metrics
 
 from portside.runtimes.audit import audit
 from portside.runtimes.base import CompileOptions, runtime
+from portside.runtimes.changes import Labelled
+from portside.runtimes.gates import judged
+from portside.runtimes.quality import Task
 from portside.runtimes.samples import graph_model, node
 from portside.sdk.core.budget import Budget
 from portside.sdk.core.contract import Case, Rule
@@ -180,6 +183,7 @@ def test_rows_without_a_label_count_for_flips_alone(made, data) -> None:
     assert found.changes["accuracy"].drop.rows == ROWS // 2
     assert found.flips[0].rate.rows == ROWS
     assert all(row.label is not None for row in found.flips[0].examples)
+    assert all(row.label == row.before for row in found.flips[0].examples), "codes again, so that rows that were right come first"
 
 
 def test_labels_that_fit_nothing_are_a_note(made, data) -> None:
@@ -280,8 +284,6 @@ def pair(made) -> Pair:
 
 
 def test_a_looser_limit_never_makes_it_worse(pair, data) -> None:
-    from portside.runtimes.gates import judged
-
     found = audit(pair.worse, pair.better, data)
 
     @settings(max_examples=100)
@@ -293,3 +295,45 @@ def test_a_looser_limit_never_makes_it_worse(pair, data) -> None:
         assert RANK[verdicts[0]] <= RANK[verdicts[1]] or verdicts == ["not enough data", "failed"]
 
     monotone()
+
+
+def test_a_sequence_of_decisions_flips_as_a_whole(make_package) -> None:
+    signature = Signature((TensorSpec("x", "f32", ("batch", 3)),), (TensorSpec("tags", "i64", ("batch", 3), kind="sequence"),))
+
+    def package(name: str, threshold: float):
+        nodes = [node("Greater", ["x", "threshold"], "above"), node("Cast", ["above"], "tags", to=6)]
+        model = graph_model(signature, nodes, {"threshold": np.array(threshold, np.float32)})
+        case = Case({"x": np.zeros((32, 3), np.float32)}, {"tags": np.zeros((32, 3), np.int64)}, why=("random",) * 32)
+        return make_package(signature, [("main", model)], cases=[case], rules={"tags": Rule("sequence", element="decision")}, name=name)
+
+    x = np.random.default_rng(0).random((400, 3)).astype(np.float32)
+    found = audit(package("new", 0.52), package("old", 0.5), Data({"x": x}), gates=Budget(max_flips=0.2))
+    assert found.flips[0].count == ((x > 0.5) & (x <= 0.52)).any(axis=1).sum()
+    assert found
+
+
+def test_embeddings_are_compared_by_cosine_and_neighbours(made, data) -> None:
+    found = audit(made(first=1.5, name="turned"), made(), data)
+    moved = {held.output: held for held in found.drifts}["place"]
+    turned = X + np.array([0, 0.5], np.float32)
+    cosine = (X * turned).sum(1) / np.linalg.norm(X, axis=1) / np.linalg.norm(turned, axis=1)
+    assert moved.figures["cosine_mean"] == pytest.approx(cosine.mean(), abs=1e-5)
+    assert moved.figures["cosine_min"] == pytest.approx(cosine.min(), abs=1e-5)
+    assert 0 < moved.figures["neighbour_overlap"] < 1
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 1))
+def test_flips_and_drops_are_what_counting_says(seed: int, first: float, second: float) -> None:
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 2, 60)
+    answers = [np.where(random.random(60) < share, 1 - truth, truth) for share in (first, second)]
+    scores = [np.where(random.random(60) < 0.05, np.nan, random.random(60)) for _ in answers]
+    before, after = (Task("classification", "y", truth, held, score) for held, score in zip(answers, scores, strict=True))
+    change = Labelled(before, after, np.zeros(60, bool)).changes()["accuracy"]
+    assert change.drop.value == pytest.approx((answers[0] == truth).mean() - (answers[1] == truth).mean())
+    assert change.drop.low <= change.drop.value + 1e-12
+    assert change.drop.value <= change.drop.high + 1e-12
+    assert change.before.value == (answers[0] == truth).mean()
+    swapped = Labelled(after, before, np.zeros(60, bool)).changes()["accuracy"]
+    assert swapped.drop.value == pytest.approx(-change.drop.value)
