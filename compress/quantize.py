@@ -72,7 +72,7 @@ class Quantize:
     def from_dict(cls, data: Mapping[str, Any]) -> Quantize:
         """Parse a recipe's step."""
         held = {name: value for name, value in data.items() if name != "kind"}
-        return cls(**{**held, "keep": tuple(held.get("keep", ()))})
+        return cls(keep=tuple(held.pop("keep", ())), **held)
 
 
 class Plans:

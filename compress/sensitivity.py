@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto
 
 from ..runtimes.onnx_extract import value_types
 from ..runtimes.onnx_weights import read_graph
@@ -58,12 +59,22 @@ def sensitivity(package: Package, plan: PrecisionPlan, data: Data, rows: int = R
             break
         progress(done, len(nodes), f"sensitivity of {name}")
         alone = replace(plan, nodes={name: plan.nodes[name]})
-        lowered = lambda stage, model, plan=alone: lower(model, plan.stage(stage), package.content.boundaries)[0]  # noqa: E731
         try:
-            found[name] = damage(truth, _answers(Probe(package, values, lowered, _ENGINE), inputs))
+            found[name] = damage(truth, _answers(Probe(package, values, _Lowered(package, alone), _ENGINE), inputs))
         except EngineError:
             found[name] = float("inf")
     return dict(sorted(found.items(), key=lambda held: -held[1]))
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """A plan applied to each stage of a probe."""
+
+    package: Package
+    plan: PrecisionPlan
+
+    def __call__(self, stage: str, model: ModelProto) -> ModelProto:
+        return lower(model, self.plan.stage(stage), self.package.content.boundaries)[0]
 
 
 def damage(truth: list[Array], got: list[Array]) -> float:
@@ -94,7 +105,7 @@ def _ends(package: Package) -> dict[str, list[str]]:
     if any(found.values()):
         return found
     last = [stage for stage in package.content.stages if stage.kind == "graph"][-1:]
-    return {stage.name: [name for name in stage.outputs] for stage in last}
+    return {stage.name: list(stage.outputs) for stage in last}
 
 
 def _answers(probe: Probe, inputs: Mapping[str, Any]) -> list[Array]:

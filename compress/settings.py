@@ -62,7 +62,8 @@ class Settings:
         known = asdict(cls())
         if unknown := sorted(set(data) - set(known)):
             raise InputError("There is no such setting of precision", field=unknown[0], expected=", ".join(known))
-        return cls(**{**data, "kept": tuple(data.get("kept", ()))})
+        held = dict(data)
+        return cls(kept=tuple(held.pop("kept", ())), **held)
 
     def __str__(self) -> str:
         parts = [self.precision]

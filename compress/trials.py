@@ -81,8 +81,10 @@ class Trial:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Trial:
         """Parse what `to_dict` made."""
-        loss = float("inf") if data["loss"] is None else data["loss"]
-        return cls(**{**data, "settings": Settings.from_dict(data["settings"]), "reasons": tuple(data["reasons"]), "loss": loss})
+        held: dict[str, Any] = dict(data)
+        settings = Settings.from_dict(held.pop("settings"))
+        loss, reasons = held.pop("loss"), tuple(held.pop("reasons"))
+        return cls(settings, loss=float("inf") if loss is None else loss, reasons=reasons, **held)
 
 
 class Workbench:
@@ -243,9 +245,13 @@ def _measure(said: Any) -> str:
 
 def _plain(found: Comparison) -> dict[str, Any]:
     """A comparison as JSON, its flipped rows included."""
+    slices = {key: _changes(change) if change else None for key, change in found.slices.items()}
+    flips, drifts = ([held.to_dict() for held in side] for side in (found.flips, found.drifts))
     return {
-        "rows": found.rows, "labelled": found.labelled, "changes": {name: held.to_dict() for name, held in found.changes.items()},
-        "slices": {key: {name: held.to_dict() for name, held in change.items()} if change else None for key, change in found.slices.items()},
-        "counts": dict(found.counts), "flips": [held.to_dict() for held in found.flips], "drifts": [held.to_dict() for held in found.drifts],
-        "notes": list(found.notes),
+        "rows": found.rows, "labelled": found.labelled, "changes": _changes(found.changes), "slices": slices,
+        "counts": dict(found.counts), "flips": flips, "drifts": drifts, "notes": list(found.notes),
     }  # fmt: skip
+
+
+def _changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: held.to_dict() for name, held in changes.items()}

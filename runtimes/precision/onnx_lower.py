@@ -9,7 +9,7 @@ from typing import Any
 from onnx import ModelProto
 
 from ...sdk.core.package import Package
-from ...sdk.core.plan import PrecisionPlan, plan_of
+from ...sdk.core.plan import Precision, PrecisionPlan, plan_of
 from .onnx_nodes import Graph, candidates
 from .onnx_static import lower_static
 from .onnx_weights import lower_weights
@@ -73,12 +73,12 @@ def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple
     graph = graph_of(model, boundaries)
     able = {precision: set(candidates(graph, precision)) for precision in set(plan.nodes.values()) - {"float32"}}
     kept = {name: _why(graph, name) for name, precision in plan.nodes.items() if precision != "float32" and name not in able[precision]}
-    held = {name: precision for name, precision in plan.nodes.items() if name not in kept and precision != "float32"}
+    held: dict[str, Precision] = {name: precision for name, precision in plan.nodes.items() if name not in kept and precision != "float32"}
     static = {name for name, precision in held.items() if precision == "int8-static" and graph.named[name].op_type != "Gather"}
     if static:
         model, missing = lower_static(graph, static, plan.ranges, plan.per_channel)
         kept |= missing
-    others = {name: precision for name, precision in held.items() if name not in static}
+    others: dict[str, Precision] = {name: precision for name, precision in held.items() if name not in static}
     return (lower_weights(graph_of(model, boundaries), others, plan.per_channel), kept) if others else (model, kept)
 
 

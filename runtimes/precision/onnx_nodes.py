@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from ...sdk.core.errors import FormatError
 from ...sdk.core.plan import Precision
 from ...sdk.core.signature import Array
 from ..onnx_extract import reads
@@ -76,6 +77,13 @@ class Graph:
         if tensor is None or tensor.data_type != TensorProto.FLOAT:
             return None
         return numpy_helper.to_array(tensor)
+
+    def held(self, node: NodeProto, place: int = 1) -> Array:
+        """The weight of a node that is known to have one. Raises FormatError."""
+        found = self.weight(node, place)
+        if found is None:
+            raise FormatError(f"The node {node.name!r} has no constant weight", got=", ".join(node.input))
+        return found
 
     def activation(self, node: NodeProto) -> NodeProto | None:
         """The Relu or Clip that alone reads a node's output, and is computed with it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
@@ -157,12 +158,10 @@ def _weight(work: _Static, node: NodeProto) -> tuple[str, str, Array]:
     least = 0.0 if bias is None else np.abs(bias) / (_BIAS_LIMIT * work.scales[node.input[0]][2])
     key = (node.input[1], str(axis)) if not np.any(least) else (node.input[1], node.name)
     if key not in work.weights:
-        weight = work.graph.weight(node)
-        assert weight is not None
-        codes, scale = quantize_weight(weight, axis if work.per_channel else None, least=least)
+        codes, scale = quantize_weight(work.graph.held(node), axis if work.per_channel else None, least=least)
         names = [fresh(work.taken, f"{node.input[1]}.{kind}") for kind in ("int8", "scale", "wide")]
         work.tensors += [tensor(names[0], codes), tensor(names[1], scale)]
-        places = {"axis": axis} if scale.ndim else {}
+        places: dict[str, Any] = {"axis": axis} if scale.ndim else {}
         work.weights[key] = (names[2], names[1], scale)
         work.before.append(node_of("DequantizeLinear", (names[0], names[1], _zeros(work, np.int8, scale)), names[2:], names[2], **places))
     return work.weights[key]

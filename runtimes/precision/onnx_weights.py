@@ -69,10 +69,8 @@ def _lowered(work: _Weights, node: NodeProto, precision: Precision) -> list[Node
 
 
 def _half(work: _Weights, node: NodeProto) -> list[NodeProto]:
-    place = stored_place(work.graph, node)
-    assert place is not None
-    name, weight = node.input[place], work.graph.weight(node, place)
-    assert weight is not None
+    place = stored_place(work.graph, node) or 0
+    name, weight = node.input[place], work.graph.held(node, place)
     made, casts = NodeProto(), list[NodeProto]()
     made.CopyFrom(node)
     key = (name, "half")
@@ -87,8 +85,7 @@ def _half(work: _Weights, node: NodeProto) -> list[NodeProto]:
 
 def _embedding(work: _Weights, node: NodeProto) -> list[NodeProto]:
     """Rows of int8 codes, looked up and scaled."""
-    name, table = node.input[0], work.graph.weight(node, 0)
-    assert table is not None
+    name, table = node.input[0], work.graph.held(node, 0)
     if (name, "rows") not in work.made:
         codes, scale = quantize_weight(table, 0)
         work.made[name, "rows"] = (work.keep(codes, f"{name}.int8"), work.keep(scale.reshape(-1, 1), f"{name}.scale"))
@@ -172,6 +169,5 @@ def pack_blocks(weight: Array) -> tuple[Array, Array]:
 
 def _matrix(work: _Weights, node: NodeProto) -> Array:
     """A product's weight as (K, N)."""
-    weight = work.graph.weight(node)
-    assert weight is not None
+    weight = work.graph.held(node)
     return np.ascontiguousarray(weight.T) if node.op_type == "Gemm" and attribute(node, "transB", 0) else weight
