@@ -33,6 +33,7 @@ class Fingerprint:
         size: (output channels, weights of each).
         spread: (channels, 2) float32: L1 and L4 norm of each channel over its L2 norm. No scale of a channel changes it.
         across: (weights of each, 2): the same of each input, sorted, as inputs change places. No scale of an input changes it.
+        norm: of all weights together, L2.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Fingerprint:
     size: tuple[int, int]
     spread: Array
     across: Array
+    norm: float
 
     def same(self, other: Fingerprint) -> bool:
         """Whether these are the same weights in another layout or scale."""
@@ -52,7 +54,7 @@ def fingerprint(name: str, kind: str, weights: Array, channels: int) -> Fingerpr
     """Of weights whose output channels lie along the axis `channels`."""
     count = weights.shape[channels]
     rows = np.abs(np.moveaxis(weights, channels, 0).reshape(count, -1).astype(np.float32))
-    return Fingerprint(name, kind, (count, rows.shape[1]), _spread(rows), np.sort(_spread(rows.T), axis=0))
+    return Fingerprint(name, kind, (count, rows.shape[1]), _spread(rows), np.sort(_spread(rows.T), axis=0), float(np.linalg.norm(rows)))
 
 
 def _spread(rows: Array) -> Array:

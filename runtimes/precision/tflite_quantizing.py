@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ai_edge_quantizer import quantizer, recipe_manager
 
 from ...sdk.core.errors import UnsupportedError
 from ...sdk.core.package import Package
-from ...sdk.core.plan import Precision, PrecisionPlan, plan_of
+from ...sdk.core.plan import Precision, PrecisionPlan, Range, plan_of
 from ..hardware import cores
 from ..onnx_weights import read_graph
 from ..tflite.plan import Plan
@@ -24,8 +24,9 @@ from ..tflite.request import LOSSY, ROWS, Job
 from .tflite_fingerprints import Fingerprint, onnx_fingerprints
 from .tflite_mapping import Placed, place
 from .tflite_operators import Operator, operators, precisions
+from .tflite_planned import in_file, planned
 from .tflite_ranges import measure, pieces, widest
-from .tflite_recipe import between, config, grouped
+from .tflite_recipe import Told, between, config, recipe
 from .tflite_rows import Feeds, read_rows
 
 
@@ -79,45 +80,53 @@ def quantize(file: Path, rim: Plan, wanted: PrecisionPlan, package: Package, sta
     nodes: dict[str, Precision] = {
         name: held for name, held in wanted.nodes.items() if held != "float32" and name.partition("/")[0] in stages
     }
-    prints, known = _program(package, stages)
-    graphs = operators(file)
-    bare = [name for name in nodes if name in known and name not in prints]
-    lost = {name: "the program has no such node" for name in nodes if name not in known}
+    program, graphs = _program(package, stages, wanted), operators(file)
+    prints = program.prints
+    bare = [name for name in nodes if name in program.known and name not in prints]
+    lost = {name: "the program has no such node" for name in nodes if name not in program.known}
     weighted: dict[str, Precision] = {name: held for name, held in nodes.items() if name in prints}
     placed = place(weighted, list(prints.values()), graphs)
     chosen, refused = _chosen(weighted, placed, wanted.per_channel)
     chosen |= _following(graphs, weighted, placed, chosen, wanted.per_channel)
     model, names = _named(file)
-    recipe = [{"regex": pattern, "operation": "*", "algorithm_key": algorithm, "op_config": held.to_dict()}
-              for pattern, algorithm, held in grouped({names[key]: held for key, held in chosen.items()})]  # fmt: skip
-    out.write_bytes(_quantized(model, recipe, rim, graphs, names, calls) if recipe else file.read_bytes())
+    told = recipe({names[key]: held for key, held in chosen.items()})
+    fixed = in_file(placed, prints, program.ranges)
+    out.write_bytes(_quantized(model, told, rim, graphs, fixed, calls) if told else file.read_bytes())
     kept = {**wanted.kept, **lost, **placed.missing, **refused}
     done = _read(out, placed, names)
     kept |= {name: "the quantizer left it as it was" for name in placed.operators if done[name] == "float32" and name not in kept}
     return Lowered(dict(Counter(weighted.values())), dict(Counter(done.values())), kept, _notes(bare, placed))
 
 
-def _program(package: Package, stages: Sequence[str]) -> tuple[dict[str, Fingerprint], set[str]]:
-    """(id -> fingerprint of every node with weights, ids of all nodes)."""
+@dataclass(frozen=True)
+class _Program:
+    """What the plan's ids refer to: fingerprint of every node with weights, ids of all nodes, ranges that the plan has for a node."""
+
+    prints: Mapping[str, Fingerprint]
+    known: frozenset[str]
+    ranges: Mapping[str, tuple[Range | None, Range | None]]
+
+
+def _program(package: Package, stages: Sequence[str], wanted: PrecisionPlan) -> _Program:
     prints: dict[str, Fingerprint] = {}
     known: set[str] = set()
+    ranges: dict[str, tuple[Range | None, Range | None]] = {}
     for stage in package.content.stages:
         if stage.kind == "graph" and stage.name in stages:
             graph = read_graph(package, stage).graph
             known.update(f"{stage.name}/{node.name}" for node in graph.node)
-            found = onnx_fingerprints(graph)
-            prints |= {f"{stage.name}/{one.name}": Fingerprint(f"{stage.name}/{one.name}", one.kind, one.size, one.spread, one.across)
-                       for one in found}  # fmt: skip
-    return prints, known
+            prints |= {f"{stage.name}/{one.name}": replace(one, name=f"{stage.name}/{one.name}") for one in onnx_fingerprints(graph)}
+            ranges |= planned(graph, stage.name, wanted.ranges)
+    return _Program(prints, frozenset(known), ranges)
 
 
 Key = tuple[int, int]
 """Graph and place of an operator."""
 
 
-def _chosen(weighted: Mapping[str, Precision], placed: Placed, per_channel: bool) -> tuple[dict[Key, tuple[str, Any]], dict[str, str]]:
+def _chosen(weighted: Mapping[str, Precision], placed: Placed, per_channel: bool) -> tuple[dict[Key, Told], dict[str, str]]:
     """(operator -> what it is told, node -> why the quantizer has nothing for it)."""
-    chosen: dict[Key, tuple[str, Any]] = {}
+    chosen: dict[Key, Told] = {}
     refused: dict[str, str] = {}
     for name, found in placed.operators.items():
         try:
@@ -130,10 +139,10 @@ def _chosen(weighted: Mapping[str, Precision], placed: Placed, per_channel: bool
 
 
 def _following(graphs: Sequence[Sequence[Operator]], weighted: Mapping[str, Precision], placed: Placed, chosen: Mapping[Key, Any],
-               per_channel: bool) -> dict[Key, tuple[str, Any]]:  # fmt: skip
+               per_channel: bool) -> dict[Key, Told]:  # fmt: skip
     """Operators between static ones, told to be static too."""
     static = {(one.graph, one.place) for name, found in placed.operators.items() if weighted[name] == "int8-static" for one in found}
-    followers: dict[Key, tuple[str, Any]] = {}
+    followers: dict[Key, Told] = {}
     for index, graph in enumerate(graphs):
         kinds = {one.place: one.kind for one in graph}
         for at in between(graph, [where for held, where in static & set(chosen) if held == index]):
@@ -155,20 +164,21 @@ def _named(file: Path) -> tuple[bytes, dict[Key, str]]:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model)), names
 
 
-def _quantized(model: bytes, recipe: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]], names: Mapping[Key, str],
+def _quantized(model: bytes, told: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]], fixed: Mapping[str, Any],
                calls: Sequence[Feeds]) -> bytes:  # fmt: skip
-    """The quantizer's file."""
+    """The quantizer's file; `fixed` are ranges that the plan has already."""
     manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(recipe)
-    ranges = _ranges(model, recipe, rim, graphs, calls) if manager.need_calibration() else None
-    job = quantizer.Quantizer(model, recipe)
+    manager.load_quantization_recipe(told)
+    ranges = {**_ranges(model, told, rim, graphs, calls), **fixed} if manager.need_calibration() else None
+    job = quantizer.Quantizer(model, told)
     made = job.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
     if made is None:
-        raise UnsupportedError("The quantizer made no file", got=f"{len(names)} operators")
+        raise UnsupportedError("The quantizer made no file", got=f"a recipe of {len(told)} entries")
     return bytes(made)
 
 
-def _ranges(model: bytes, recipe: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]], calls: Sequence[Feeds]) -> Any:
+def _ranges(model: bytes, told: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]],
+            calls: Sequence[Feeds]) -> dict[str, Any]:  # fmt: skip
     """Tensor -> its range. Signatures of the same operators share what one of them measures; others are measured each."""
     keys = _graphs_of(model)
     alike = len({tuple((one.kind, one.reads, one.makes) for one in graph) for graph in graphs}) == 1
@@ -178,7 +188,7 @@ def _ranges(model: bytes, recipe: list[dict[str, Any]], rim: Plan, graphs: Seque
         if not asked:
             raise UnsupportedError("Static int8 needs calibration rows, and the package has none that this file can answer",
                                    got=f"signature {key!r}", fix="Give the plan samples, or take int8-dynamic.")  # fmt: skip
-        found = measure(model, key, asked, recipe, cores())
+        found = measure(model, key, asked, told, cores())
         ranges |= found
         if alike:
             start = f"{keys[key]}/"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ai_edge_quantizer import algorithm_manager, qtyping
@@ -25,8 +26,23 @@ BLOCK = 32
 """Weights that share a scale in int4, along the axis that is summed over."""
 
 
-def config(precision: Precision, kind: str, size: tuple[int, int] | None, per_channel: bool) -> tuple[str, Any]:
-    """(algorithm, its configuration) of one operator. Raises ValueError where the quantizer has none, saying why.
+@dataclass(frozen=True)
+class Told:
+    """What the quantizer is told about an operator.
+
+    Attributes:
+        operation: its own name for the kind. The file's rim is an operation too, of the name of what it reads: "all" would reach it.
+        algorithm: how weights are rounded.
+        config: bits, scales and where it computes in integers.
+    """
+
+    operation: str
+    algorithm: str
+    config: Any
+
+
+def config(precision: Precision, kind: str, size: tuple[int, int] | None, per_channel: bool) -> Told:
+    """What one operator is told. Raises ValueError where the quantizer has none, saying why.
 
     Args:
         precision: not float32.
@@ -42,7 +58,7 @@ def config(precision: Precision, kind: str, size: tuple[int, int] | None, per_ch
             algorithm_manager.check_op_quantization_config(algorithm, name, held)
         except ValueError:
             continue
-        return algorithm, held
+        return Told(name.value, algorithm, held)
     raise ValueError(f"TFLite has no {precision} for {kind}")
 
 
@@ -103,9 +119,10 @@ def scope(names: Iterable[str]) -> str:
     return f"^(?:{'|'.join(re.escape(name) for name in names)});"
 
 
-def grouped(chosen: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, Any]]:
-    """Output name -> (algorithm, configuration), as few (pattern, algorithm, configuration) as say the same."""
-    groups: dict[str, tuple[str, Any, list[str]]] = {}
-    for name, (algorithm, held) in chosen.items():
-        groups.setdefault(f"{algorithm}{held}", (algorithm, held, []))[2].append(name)
-    return [(scope(names), algorithm, held) for algorithm, held, names in groups.values()]
+def recipe(chosen: Mapping[str, Told]) -> list[dict[str, Any]]:
+    """Output name -> what its operator is told, in the quantizer's form and as few entries as say the same."""
+    groups: dict[str, tuple[Told, list[str]]] = {}
+    for name, told in chosen.items():
+        groups.setdefault(repr(told), (told, []))[1].append(name)
+    return [{"regex": scope(names), "operation": told.operation, "algorithm_key": told.algorithm, "op_config": told.config.to_dict()}
+            for told, names in groups.values()]  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from portside.runtimes.assemble import assemble
 from portside.runtimes.tflite.plan import Plan, Slot
-from portside.runtimes.tflite.proving import asked, differs, prove, stretched
+from portside.runtimes.tflite.proving import asked, differs, odd, prove, stretched
 from portside.runtimes.tflite.sizes import contract_of
 from portside.sdk.core.errors import EngineError
 from portside.sdk.core.package import open_folder
@@ -28,6 +28,17 @@ def test_an_answer_is_compared_by_shape_dtype_and_value():
     assert "50%" in differs(FLAG, np.array([True, False]), np.ones(2, bool))
 
 
+def test_an_answer_of_lower_precision_is_compared_by_its_form_and_with_the_other_answers():
+    other = Slot("z", "z", "f32", ("batch",))
+    wanted = {"y": np.linspace(0, 1, 8, dtype=np.float32), "z": np.linspace(5, 3, 8, dtype=np.float32)}
+    rough = {name: held + np.float32(0.3) for name, held in wanted.items()}
+    assert odd(FLOAT, rough, wanted) is None
+    assert "nearer to what 'z' should be" in odd(FLOAT, {"y": rough["z"], "z": rough["y"]}, wanted)
+    assert "nearer to what 'y'" in odd(other, {"y": rough["z"], "z": rough["y"]}, wanted)
+    assert "dtype int8" in odd(FLOAT, {"y": rough["y"].astype(np.int8)}, wanted)
+    assert "NaN or infinities" in odd(FLOAT, {"y": np.full(8, np.inf, np.float32)}, wanted)
+
+
 def test_padded_dimensions_are_asked_one_short_and_exact_ones_are_not():
     slot = Slot("x", "x", "f32", ("batch", "length", "width"))
     plan = Plan((slot,), (), {"one": {"batch": 8, "length": 4, "width": 3}}, "batch", ("width",))
@@ -45,7 +56,7 @@ def proven(mixed_artifact):
     _, artifact = mixed_artifact
     package = open_folder(artifact.path.parent / "package")
     (part,) = assemble(package, "tflite")
-    (file, plan), = artifact.engine["plans"].items()
+    ((file, plan),) = artifact.engine["plans"].items()
     return package, replace(part, spec=replace(part.spec, file=file)), Plan.from_dict(plan), artifact.path / "engine"
 
 
@@ -58,7 +69,6 @@ def test_two_outputs_that_change_places_are_caught(proven):
     wrong = replace(plan, outputs=tuple(replace(slot, key=swapped[slot.name]) for slot in plan.outputs))
     with pytest.raises(EngineError, match=r"segment '00-main' answers 'label' otherwise.*dtype bool instead of int32, at \{'batch': 1\}"):
         prove(package, [part], {part.spec.file: wrong}, root, contract_of(package))
-
 
 
 def test_a_model_that_onnx_runtime_refuses_is_an_engine_error(proven):
