@@ -73,7 +73,7 @@ class TargetReport:
             "target": self.target, "verdict": self.verdict, "outcome": self.outcome, "refused": self.refused, "lossy": self.lossy,
             "artifact": self.artifact, "parity": self.parity.to_dict(), "size_bytes": self.size_bytes,
             "weights_bytes": dict(self.weights_bytes), "timings": self.timings.to_dict() if self.timings else None,
-            "golden": self.golden.to_dict(), "held_out": self.held_out.to_dict() if self.held_out else None,
+            "golden": self.golden.to_dict(), "held_out": self.held_out.to_dict() if self.held_out is not None else None,
             "quality": self.quality.to_dict() if self.quality else None, "notes": list(self.notes),
         }  # fmt: skip
 
@@ -161,7 +161,7 @@ def side_by_side(target: TargetReport) -> tuple[str, ...]:
 def _target_lines(target: TargetReport) -> list[str]:
     if target.refused:
         return [f"  {target.refused}"]
-    parts = [("golden", target.golden)] + ([("held out", target.held_out)] if target.held_out else [])
+    parts = [("golden", target.golden)] + ([("held out", target.held_out)] if target.held_out is not None else [])
     rows = [_row(where, check) for where, found in parts for check in found.checks]
     lines = table(("rows of", "output", "kind", "rows", "flips [95%]", "firm", "fragile", "worst", "limit", "verdict"), rows)
     lines += [f"  fault on {where} rows: {found.fault}" for where, found in parts if found.fault]

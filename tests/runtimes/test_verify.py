@@ -94,6 +94,8 @@ def test_a_wrong_artifact_fails_and_says_where(mixed, tmp_path) -> None:
     assert label.judgement.firm_flips > 100
     assert label.worst.reference != label.worst.got
     assert "firm rows are off (worst: case" in str(report)
+    assert "held out" in str(report), "what failed is what a reader looks for"
+    assert report.to_dict()["targets"][0]["held_out"]["verdict"] == "failed"
 
 
 def test_data_without_the_package_gives_metrics_only(mixed, artifact) -> None:
