@@ -14,7 +14,7 @@ Source: Ribeiro, Wu, Guestrin and Singh (2020), "Beyond Accuracy: Behavioral Tes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any, ClassVar, TypeAlias, cast
@@ -95,6 +95,11 @@ class Invariance:
                 raise InputError("A swap exchanges two values", got=len(self.swap))
         if self.change is not None and not callable(self.change):  # type: ignore[reportUnnecessaryIsInstance]
             raise InputError("change= of an invariance is not a function", got=repr(self.change)[:80])
+        if self.replace is not None and not isinstance(self.replace, Mapping):  # type: ignore[reportUnnecessaryIsInstance]
+            raise InputError("replace= of an invariance is not a mapping", got=repr(self.replace)[:80], expected="{old value: new value}")
+        if not isinstance(self.swap, Hashable) or not all(isinstance(held, Hashable) for held in self.swap or ()):
+            raise InputError("A swap exchanges two single values", got=repr(self.swap)[:80])
+        _whole("flip", self.flip)
         for name in ("add", "scale", "noise", "at_most"):
             _number(name, getattr(self, name), low=0 if name in ("noise", "at_most") else None)
 
@@ -144,6 +149,7 @@ class Direction:
 
     def __post_init__(self) -> None:
         _number("by", self.by)
+        _whole("column", self.column)
         _number("at_most", self.at_most, low=0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -212,6 +218,11 @@ def _to_dict(held: Expectation) -> dict[str, Any]:
     """Kind, and the fields that are not left at None."""
     values = {one.name: getattr(held, one.name) for one in fields(held) if getattr(held, one.name) is not None}
     return {"kind": held.kind, **{name: list(cast("Any", value)) if isinstance(value, tuple) else value for name, value in values.items()}}
+
+
+def _whole(name: str, held: object) -> None:
+    if held is not None and (type(held) is not int or held < 0):
+        raise InputError("An expectation has a place that is none", field=name, got=repr(held), expected="0, 1, 2, ...")
 
 
 def _number(name: str, held: object, low: float | None = None) -> None:

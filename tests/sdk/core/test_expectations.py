@@ -42,6 +42,7 @@ def test_a_function_is_run_and_not_stored() -> None:
     [
         lambda: Invariance("x"), lambda: Invariance("x", add=1, scale=2), lambda: Invariance(add=1),
         lambda: Invariance("x", change=lambda held: held), lambda: Invariance("x", swap=("a",)), lambda: Invariance(change="name"),
+        lambda: Invariance("x", swap=([1], [2])),
         lambda: Perturbation(-1), lambda: Perturbation(float("nan")), lambda: Direction("x", "y", by=float("inf")),
         lambda: Perturbation(1, at_most=True), lambda: check("x"), lambda: check([{"kind": "direction"}]),
     ],
@@ -56,6 +57,8 @@ def test_what_is_no_expectation_is_refused(wrong) -> None:
     [
         {}, {"kind": "hope"}, {"kind": "direction"}, {"kind": "direction", "field": "x", "output": "y", "wind": 1},
         {"kind": "invariance", "field": "x", "replace": 5}, {"kind": "invariance", "change": "os.system"},
+        {"kind": "invariance", "field": "x", "flip": "a"}, {"kind": "invariance", "field": "x", "swap": [[1], [2]]},
+        {"kind": "invariance", "field": "x", "replace": [[[1], 2]]}, {"kind": "direction", "field": "x", "output": "y", "column": "a"},
         {"kind": "perturbation", "size": "big"}, {"kind": "perturbation", "size": 1, "fields": 5},
     ],
 )  # fmt: skip
@@ -74,7 +77,7 @@ def test_a_malformed_file_is_a_format_error(text: bytes) -> None:
 def test_any_field_is_parsed_or_refused(value) -> None:
     for name in ("field", "swap", "replace", "flip", "add", "at_most"):
         try:
-            held = from_dict({"kind": "invariance", "field": "x", "scale": 1, name: value})
+            held = from_dict({"kind": "invariance", "field": "x", **({"scale": 1} if name in ("field", "at_most") else {}), name: value})
         except FormatError:
             continue
         assert str(held)
