@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cloud.service import service
+    from .compress.compressing import compress
+    from .compress.quantize import Quantize
+    from .compress.recipe import Recipe
     from .runtimes.audit import audit
     from .runtimes.bench import bench
     from .runtimes.compiling import compile  # noqa: A004
@@ -33,9 +36,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Budget", "Data", "Direction", "Image", "Invariance", "Package", "Perturbation", "Release", "Signature", "Store", "audit",
-    "bench", "codec", "compile", "errors", "evaluate", "image", "load", "open", "pack", "release", "service", "signature",
-    "verify",
+    "Budget", "Data", "Direction", "Image", "Invariance", "Package", "Perturbation", "Quantize", "Recipe", "Release",
+    "Signature", "Store", "audit", "bench", "codec", "compile", "compress", "errors", "evaluate", "image", "load", "open",
+    "pack", "release", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -46,6 +49,8 @@ _WHERE = {
     "Invariance": ".sdk.core.expectations",
     "Package": ".sdk.core.package",
     "Perturbation": ".sdk.core.expectations",
+    "Quantize": ".compress.quantize",
+    "Recipe": ".compress.recipe",
     "Release": ".sdk.core.release",
     "Signature": ".sdk.core.signature",
     "Store": ".sdk.store",
@@ -61,7 +66,10 @@ _WHERE = {
     "signature": ".sdk.core.infer",
     "verify": ".runtimes.verify",
 }
-_MODULES = {"codec": ".sdk.core.codec.face", "errors": ".sdk.core.errors", "image": ".runtimes.importers.image_ops"}
+_MODULES = {
+    "codec": ".sdk.core.codec.face", "compress": ".compress", "errors": ".sdk.core.errors",
+    "image": ".runtimes.importers.image_ops",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

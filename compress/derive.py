@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..sdk.core.package import Package, write
+from ..sdk.core.manifest import Annotations, Content
+from ..sdk.core.package import Package, Source, write
 from ..sdk.store import Store
 
 EXPORTED = "annotations/program.pt2"
@@ -30,16 +31,36 @@ def derive(package: Package, step: Mapping[str, Any], out: Path | None = None, f
     Raises StoreError where it cannot be written.
     """
     held = {name: package.path / name for name in package.content.files}
-    changed = replace(
-        package.content, recipe=(*package.content.recipe, dict(step)), parents=(*package.content.parents, package.digest), **content
-    )
-    whole = {**held, **(files or {})}
+    parent = package.content
+    changed = replace(parent, recipe=(*parent.recipe, dict(step)), parents=(*parent.parents, package.digest), **content)
     annotations = package.manifest.annotations
     notes = {name: package.path / name for name in annotations.files if name == EXPORTED}
-    kept = replace(annotations, files={})
+    return _published(changed, {**held, **(files or {})}, out, replace(annotations, files={}), notes, package.trusted)
+
+
+def finished(made: Package, parent: Package, out: Path | None, notes: Mapping[str, bytes] | None = None) -> Package:
+    """What several passes made of `parent`, published as its child: packages between the two were never anybody's.
+
+    Args:
+        made: the last of them.
+        parent: where they began.
+        out: folder that does not exist yet; None: the store.
+        notes: annotation files to add, e.g. a report.
+
+    Raises StoreError where it cannot be written.
+    """
+    held = {name: made.path / name for name in made.content.files}
+    content = replace(made.content, parents=(*parent.content.parents, parent.digest))
+    annotations = made.manifest.annotations
+    noted: dict[str, Source] = {name: made.path / name for name in annotations.files}
+    return _published(content, held, out, replace(annotations, files={}), {**noted, **(notes or {})}, parent.trusted)
+
+
+def _published(content: Content, files: Mapping[str, Source], out: Path | None, annotations: Annotations, notes: Mapping[str, Source],
+               trusted: bool) -> Package:  # fmt: skip
     if out is not None:
-        return write(changed, whole, out, kept, notes, trusted=package.trusted)
+        return write(content, files, out, annotations, notes, trusted=trusted)
     store = Store()
     with store.workspace() as folder:
-        made = write(changed, whole, folder / "derived", kept, notes)
-        return store.pull(store.push(made, annotations.name), trust=package.trusted)
+        made = write(content, files, folder / "derived", annotations, notes)
+        return store.pull(store.push(made, annotations.name), trust=trusted)

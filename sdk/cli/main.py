@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "metrics with intervals on labelled data, per slice",
     "audit": "what a derived model lost against its ancestor: slices, flipped rows, gates",
     "diff": "what is different between two packages or artifacts",
+    "compress": "lower the precision of a package, measured, with what stayed float and why",
     "compile": "compile a package for a target, verified or not at all",
     "verify": "compare artifacts with the reference answers of their packages",
     "release": "put compiled artifacts of one package into the store, for devices and pages",

@@ -1,0 +1,116 @@
+"""`compress`: a recipe run on a package; with a target and held-out rows, precision climbs the ladder until what comes out holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..runtimes.gating import KIND
+from ..sdk.core.contract import Contract
+from ..sdk.core.data import Data
+from ..sdk.core.errors import InputError
+from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
+from ..sdk.core.package import Package
+from .base import Pass, PassContext
+from .derive import derive, finished
+from .ladder import Climb, Ladder
+from .quantize import Quantize
+from .recipe import Recipe, recipe_of
+from .settings import Settings
+from .trials import Workbench
+
+LADDER = "annotations/ladder.json"
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What came out, and the climb that led there.
+
+    Attributes:
+        package: derived; the parent itself where nothing lower than float32 held.
+        climb: None without a target: then nothing was measured.
+    """
+
+    package: Package
+    climb: Climb | None = None
+
+
+def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *, target: str | None = None, held_out: Data | None = None,
+             out: Path | str | None = None, seed: int = 0, progress: Progress = lambda done, of, what: None) -> Package:  # fmt: skip
+    """Run a recipe.
+
+    Args:
+        package: float, opened; with trust, where it has host stages.
+        recipe: a `Recipe`, one pass, a TOML file, or a class of precision ("int8-static").
+        data: rows that passes learn from: calibration.
+        target: the runtime to measure on. With it, precision climbs the ladder: layers that hurt go back to float, other
+            calibrations and classes are tried, until fidelity and the recipe's gates hold on `held_out`, not slower or larger than float.
+        held_out: rows to judge on, with labels where there are any; needed with `target`.
+        out: a new folder; default: the store, under the package's name.
+        seed: of everything random.
+        progress: called with (done, of, what).
+
+    Returns:
+        Package: derived, with lineage and recipe. `package` itself where the ladder ended at float32.
+
+    Raises:
+        InputError: a recipe that means nothing, too little data, `target` without `held_out`.
+        UnsupportedError: no node can take the class.
+        StoreError: `out` is not empty, or cannot be written.
+    """
+    return compressed(package, recipe, data, target=target, held_out=held_out, out=out, seed=seed, progress=progress).package
+
+
+def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *, target: str | None = None, held_out: Data | None = None,
+               out: Path | str | None = None, seed: int = 0, progress: Progress = lambda done, of, what: None) -> Compressed:  # fmt: skip
+    """As `compress`, with the climb beside the package."""
+    if target is not None and held_out is None:
+        raise InputError("Measuring on a target needs rows that calibration did not see", field="held_out",
+                         fix="Pass held_out=Data(...), or leave target out and verify afterwards.")  # fmt: skip
+    steps = recipe_of(recipe)
+    climb: Climb | None = None
+    with TemporaryDirectory(prefix="portside-compress-") as work:
+        made = package
+        for number, step in enumerate(steps.passes):
+            context = PassContext(Path(work) / f"{number}", seed, progress=progress)
+            if isinstance(step, Quantize) and target is not None and held_out is not None:
+                made, climb = _climbed(made, step, steps, data, held_out, target, context)
+            else:
+                made = step.run(made, data, context)
+        if made.digest == package.digest:
+            return Compressed(package, climb)
+        made = _gated(made, steps, Path(work) / "gated")
+        notes = {} if climb is None else {LADDER: json.dumps(climb.to_dict(), indent=1, allow_nan=False).encode()}
+        return Compressed(finished(made, package, None if out is None else Path(out), notes), climb)
+
+
+def _climbed(package: Package, step: Quantize, recipe: Recipe, data: Data, held_out: Data, target: str,
+             context: PassContext) -> tuple[Package, Climb]:  # fmt: skip
+    bench = Workbench(package, target, held_out, data, limits=recipe.gates, seed=context.seed, progress=context.progress)
+    with closing(bench):
+        climb = Ladder(bench).climb(step.settings)
+        chosen: Settings = climb.chosen.trial.settings
+        if chosen.precision == "float32":
+            return package, climb
+        return bench.package_of(chosen, context.out), climb
+
+
+def _gated(package: Package, recipe: Recipe, out: Path) -> Package:
+    """The package with the recipe's gates; a limit on flips is the contract's as well, which every verification reads."""
+    limits = recipe.gates.limits
+    if not limits:
+        return package
+    files = _contract(package, limits["max_flips"]) if "max_flips" in limits else {}
+    return derive(package, {"kind": KIND, **limits}, out, files=files)
+
+
+def _contract(package: Package, max_flips: float) -> dict[str, bytes]:
+    held = Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS))
+    rules = {name: replace(rule, limits={**rule.limits, "max_flips": max_flips}) if rule.kind in ("decision", "sequence") else rule
+             for name, rule in held.rules.items()}  # fmt: skip
+    return dict(zip((CONTRACT, CONTRACT_TENSORS), replace(held, rules=rules).to_bytes(), strict=True))

@@ -1,0 +1,80 @@
+"""`portside compress`: lower a package's precision, measured on a target, with what stayed float and why."""
+
+from __future__ import annotations
+
+import argparse
+
+from ...compress.compressing import Compressed, compressed
+from ...compress.recipe import Recipe, recipe_of
+from ..core.budget import Budget
+from .audited import budget_of, gate_arguments
+from .console import Exit, Result, progress
+from .places import open_package_at
+from .tables import arguments as data_arguments
+from .tables import fitting, read
+
+EXAMPLE = """
+  portside compress inspector:4 int8-static train.npz --target onnx-cpu --held-out test.npz --max-drop 0.005
+  portside compress inspector:4 recipe.toml train.py:rows --out small/
+
+  A recipe is a class of precision (float16, int8-dynamic, int8-static, int4-weights) or a TOML file with [[pass]] and [gates].
+  With --target every step is measured there: layers that hurt most go back to float, other calibrations and classes are tried,
+  until the held-out rows hold. Exit code 1: nothing lower than float32 holds, and nothing was written.
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Package, recipe, calibration rows; where to measure and what may be lost."""
+    parser.add_argument("package", metavar="PACKAGE", help="a folder, or a name in the store")
+    parser.add_argument("recipe", metavar="RECIPE", help="a class of precision, or a .toml file")
+    parser.add_argument("data", metavar="DATA", help="rows for calibration: FILE.py:OBJECT, .npz or .csv")
+    parser.add_argument("--target", help="measure on this runtime and climb the ladder; see `portside doctor`")
+    parser.add_argument("--held-out", metavar="DATA", help="rows to judge on, with --target; not those of the calibration")
+    gate_arguments(parser)
+    parser.add_argument("--out", metavar="DIR", help="a new folder; default: the store")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
+    data_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Compress, and say what was tried."""
+    package = open_package_at(args.package, args.trust)
+    held_out = None if args.held_out is None else fitting(read(args.held_out, args.label, args.slice), package)
+    found = compressed(package, _recipe(args), fitting(read(args.data, args.label, args.slice), package), target=args.target,
+                       held_out=held_out, out=args.out, seed=args.seed, progress=_Told())  # fmt: skip
+    written = found.package.digest != package.digest
+    data = {"package": found.package.digest if written else None, "path": str(found.package.path) if written else None,
+            "name": found.package.name, "ladder": found.climb.to_dict() if found.climb else None}  # fmt: skip
+    return Result(data, _text(found, written), Exit.DONE if written else Exit.NO)
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    recipe = recipe_of(args.recipe)
+    return Recipe(recipe.passes, Budget(**{**recipe.gates.limits, **budget_of(args).limits}))
+
+
+class _Told:
+    """Progress on stderr, a line when what is done changes."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def __call__(self, done: int, of: int, what: str) -> None:
+        """One step of `of`."""
+        head = what.split(" of ")[0]
+        if head != self.last or done % 10 == 0:
+            progress(f"{what} ({done}/{of}) ...")
+        self.last = head
+
+
+def _text(found: Compressed, written: bool) -> str:
+    lines: list[str] = []
+    if found.climb is not None:
+        lines += [f"{number}. {rung}\n     {rung.why}" for number, rung in enumerate(found.climb.rungs, 1)]
+        lines += ["", f"chosen: {found.climb.chosen.trial.settings}", *found.climb.remarks]
+    if not written:
+        return "\n".join([*lines, "", "nothing was written"])
+    package = found.package
+    lines += ["", f"{package.name}  {package.digest}", f"at {package.path}"]
+    return "\n".join([*lines, f"next: portside compile {package.path} --target ..."])
