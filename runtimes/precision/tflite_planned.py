@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from onnx import GraphProto
 
 from ...sdk.core.plan import Range
 from .tflite_fingerprints import Fingerprint
 from .tflite_mapping import Placed
+from .tflite_ranges import as_range
 
 _ACTIVATIONS = ("Relu", "Clip")
 SAME_NORM = 1e-3
@@ -57,5 +57,5 @@ def in_file(placed: Placed, prints: Mapping[str, Fingerprint], ranges: Mapping[s
                 continue
             for tensors, held in zip((one.reads, one.makes), ranges.get(name, (None, None)), strict=True):
                 if held is not None and len(tensors) == 1:
-                    found[f"{one.graph}/{tensors[0]}"] = {"min": np.array([held[0]], np.float32), "max": np.array([held[1]], np.float32)}
+                    found[f"{one.graph}/{tensors[0]}"] = as_range(*held)
     return found

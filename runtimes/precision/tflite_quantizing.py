@@ -169,7 +169,7 @@ def _quantized(model: bytes, told: list[dict[str, Any]], rim: Plan, graphs: Sequ
     """The quantizer's file; `fixed` are ranges that the plan has already."""
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(told)
-    ranges = {**_ranges(model, told, rim, graphs, calls), **fixed} if manager.need_calibration() else None
+    ranges = {**_ranges(model, rim, graphs, calls), **fixed} if manager.need_calibration() else None
     job = quantizer.Quantizer(model, told)
     made = job.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
     if made is None:
@@ -177,22 +177,20 @@ def _quantized(model: bytes, told: list[dict[str, Any]], rim: Plan, graphs: Sequ
     return bytes(made)
 
 
-def _ranges(model: bytes, told: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]],
+def _ranges(model: bytes, rim: Plan, graphs: Sequence[Sequence[Operator]],
             calls: Sequence[Feeds]) -> dict[str, Any]:  # fmt: skip
     """Tensor -> its range. Signatures of the same operators share what one of them measures; others are measured each."""
     keys = _graphs_of(model)
     alike = len({tuple((one.kind, one.reads, one.makes) for one in graph) for graph in graphs}) == 1
     ranges: dict[str, Any] = {}
     for key in [widest(rim)] if alike else list(rim.signatures):
-        asked = list(pieces(rim, key, calls))
-        if not asked:
+        found = measure(model, key, keys[key], pieces(rim, key, calls), cores())
+        if not found:
             raise UnsupportedError("Static int8 needs calibration rows, and the package has none that this file can answer",
                                    got=f"signature {key!r}", fix="Give the plan samples, or take int8-dynamic.")  # fmt: skip
-        found = measure(model, key, asked, told, cores())
         ranges |= found
         if alike:
-            start = f"{keys[key]}/"
-            shared = {name.removeprefix(start): held for name, held in found.items() if name.startswith(start)}
+            shared = {name.partition("/")[2]: held for name, held in found.items()}
             ranges |= {f"{index}/{name}": held for index in range(len(graphs)) for name, held in shared.items()}
     return ranges
 

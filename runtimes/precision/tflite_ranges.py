@@ -6,12 +6,12 @@ does not depend on the signature that gives it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ai_edge_quantizer import calibrator, recipe_manager
-from ai_edge_quantizer.utils import qsv_utils
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 from ...sdk.core.errors import InputError
 from ...sdk.core.signature import NUMPY, Array
@@ -38,18 +38,39 @@ def pieces(plan: Plan, key: str, calls: Sequence[Feeds]) -> Iterator[dict[str, A
                    for slot in plan.inputs}  # fmt: skip
 
 
-def measure(model: bytes, key: str, calls: Sequence[dict[str, Array]], recipe: Sequence[Mapping[str, Any]], threads: int) -> dict[str, Any]:
-    """Tensor -> its range over the calls, in the quantizer's own words.
+def measure(model: bytes, key: str, graph: int, calls: Iterable[Mapping[str, Array]], threads: int) -> dict[str, Any]:
+    """Tensor -> its lowest and highest value over the calls, constants included, in the quantizer's own words.
 
     Args:
-        model: the float file.
+        model: the float file, every tensor's name its own.
         key: the signature to run.
-        calls: by the names of the file, in the signature's shapes.
-        recipe: what is going to be quantized: values of other operators are not looked at.
+        graph: of that signature.
+        calls: by the names of the file, in the signature's shapes; read one by one.
         threads: of the interpreter.
     """
-    manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe([dict(entry) for entry in recipe])
-    asked = calibrator.Calibrator(model, num_threads=threads, qsv_update_func=qsv_utils.min_max_update)
-    asked.calibrate({key: calls}, manager)
-    return asked.get_model_qsvs()
+    interpreter = Interpreter(model_content=model, num_threads=threads, experimental_preserve_all_tensors=True)
+    runner = interpreter.get_signature_runner(key)
+    tensors = {held["name"]: held["index"] for held in interpreter.get_tensor_details(graph) if held["dtype"] == np.float32}
+    ranges: dict[str, tuple[float, float]] = {}
+    for feeds in calls:
+        runner(**feeds)
+        for name, place in tensors.items():
+            value = _value(interpreter, place, graph)
+            if value is not None:
+                low, high = ranges.get(name, (np.inf, -np.inf))
+                ranges[name] = min(low, float(value.min())), max(high, float(value.max()))
+    return {name: as_range(low, high) for name, (low, high) in ranges.items()}
+
+
+def as_range(low: float, high: float) -> dict[str, Array]:
+    """A range as the quantizer takes it."""
+    return {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
+
+
+def _value(interpreter: Any, place: int, graph: int) -> Array | None:
+    """A tensor's value after a call; None for one that the delegate computed away, and for one without elements."""
+    try:
+        value = interpreter.get_tensor(place, graph)
+    except ValueError:
+        return None
+    return value if value.size and np.isfinite(value).all() else None
