@@ -11,6 +11,7 @@ from onnx import ModelProto
 from ...sdk.core.package import Package
 from ...sdk.core.plan import Precision, PrecisionPlan, plan_of
 from .onnx_nodes import Graph, candidates
+from .onnx_outer import split_differences
 from .onnx_static import lower_static
 from .onnx_weights import lower_weights
 
@@ -65,7 +66,7 @@ class OnnxPrecision:
         lowered, kept = lower(model, plan, self._boundaries)
         self.achieved.nodes |= {f"{stage}/{name}": held for name, held in plan.nodes.items() if name not in kept and held != "float32"}
         self.achieved.kept |= {f"{stage}/{name}": why for name, why in kept.items()}
-        return lowered
+        return split_differences(lowered)
 
 
 def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple[str, ...]]) -> tuple[ModelProto, dict[str, str]]:

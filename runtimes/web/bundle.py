@@ -37,6 +37,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     options.only(target, ())
     check_stages(package.content.stages, target)
     _refuse_host(package)
+    _refuse_names(package)
     engine = pinned()
     engine.check()
     sources = source_files()
@@ -74,6 +75,13 @@ def _refuse_host(package: Package) -> None:
                 f"The stage {stage.name!r} is Python, which a page does not run", got=stage.file,
                 expected="graph and trees stages", fix="Write it with operations that trace into a graph, or serve the package instead.",
             )  # fmt: skip
+
+
+def _refuse_names(package: Package) -> None:
+    """JavaScript takes one name for something else, the engine's own code included."""
+    signature = package.signature
+    if any(spec.name == "__proto__" for spec in (*signature.inputs, *signature.outputs)):
+        raise UnsupportedError("A page cannot hold a value of this name", got="__proto__", fix="Rename it when you pack.")
 
 
 def _refuse_foreign(part: Part) -> None:

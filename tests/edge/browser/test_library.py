@@ -351,6 +351,20 @@ def test_a_signal_that_was_aborted_beforehand_ends_the_call_and_no_other(ask, pa
     assert after["receipt"]["attempts"] == []
 
 
+NO_OBJECT = """const model = await library.load(undefined, sent.options); const kinds = [];
+  for (let call = 0; call < 8; call += 1) for (const odd of [null, undefined, 5, "x", [1], new Float32Array(2)])
+    kinds.push(await model.predict(odd).then(() => "answered", (error) => error.kind));
+  return [[...new Set(kinds)], await model.predict(sent.wire)];"""
+
+
+def test_what_is_no_object_of_fields_is_refused_and_no_breaker_counts_it(ask, package):
+    options = {"failover": {"deadline_ms": 5000, "chain": [{"default": BACKUP}]}}
+    kinds, after = ask(NO_OBJECT, {"options": options, "wire": WIRE})["value"]
+    assert kinds == ["InputError"]
+    assert after["receipt"]["attempts"] == []
+    same(after["outputs"], package.predict(WIRE))
+
+
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """URL of such a server."""

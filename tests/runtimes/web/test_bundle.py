@@ -135,3 +135,14 @@ def test_compiling_needs_no_browser_and_says_that_proving_does(monkeypatch, make
     with pytest.raises(errors.MissingExtraError, match="Chromium to prove bundles in"):
         ps.compile(samples.SAMPLES["mixed"]().write(tmp_path / "package"), "wasm", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_javascript_takes_for_something_else_is_refused(tmp_path):
+    signature = Signature((TensorSpec("x", "f32", ("batch", 2)),), (TensorSpec("__proto__", "f32", ("batch", 2), kind="value"),))
+    sides = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2])] for name in ("x", "__proto__")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["__proto__"], name="relu")], "main", *sides)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    rows = lambda count: {"x": np.ones((count, 2), np.float32)}  # noqa: E731
+    package = samples.Sample("odd", signature, model, lambda given: {"__proto__": given["x"]}, rows, {}).write(tmp_path / "package")
+    with pytest.raises(errors.UnsupportedError, match="__proto__"):
+        WasmWeb().compile(package, CompileOptions(), tmp_path / "bundle")
