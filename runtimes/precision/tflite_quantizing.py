@@ -184,7 +184,7 @@ def _ranges(model: bytes, rim: Plan, graphs: Sequence[Sequence[Operator]],
     alike = len({tuple((one.kind, one.reads, one.makes) for one in graph) for graph in graphs}) == 1
     ranges: dict[str, Any] = {}
     for key in [widest(rim)] if alike else list(rim.signatures):
-        found = measure(model, key, keys[key], pieces(rim, key, calls), cores())
+        found = measure(model, key, graphs[keys[key]], pieces(rim, key, calls), cores())
         if not found:
             raise UnsupportedError("Static int8 needs calibration rows, and the package has none that this file can answer",
                                    got=f"signature {key!r}", fix="Give the plan samples, or take int8-dynamic.")  # fmt: skip

@@ -17,6 +17,7 @@ from ...sdk.core.errors import InputError
 from ...sdk.core.signature import NUMPY, Array
 from ..tflite.interpreter import fitted
 from ..tflite.plan import Plan
+from .tflite_operators import Operator
 from .tflite_rows import Feeds
 
 
@@ -38,27 +39,30 @@ def pieces(plan: Plan, key: str, calls: Sequence[Feeds]) -> Iterator[dict[str, A
                    for slot in plan.inputs}  # fmt: skip
 
 
-def measure(model: bytes, key: str, graph: int, calls: Iterable[Mapping[str, Array]], threads: int) -> dict[str, Any]:
-    """Tensor -> its lowest and highest value over the calls, constants included, in the quantizer's own words.
+def measure(model: bytes, key: str, operators: Sequence[Operator], calls: Iterable[Mapping[str, Array]], threads: int) -> dict[str, Any]:
+    """Tensor -> its lowest and highest value over the calls, in the quantizer's own words.
+
+    Constants are left out: a range of weights would be taken for one scale of all their channels.
 
     Args:
         model: the float file, every tensor's name its own.
         key: the signature to run.
-        graph: of that signature.
+        operators: of that signature's graph; tensors are called "graph/number".
         calls: by the names of the file, in the signature's shapes; read one by one.
         threads: of the interpreter.
     """
     interpreter = Interpreter(model_content=model, num_threads=threads, experimental_preserve_all_tensors=True)
     runner = interpreter.get_signature_runner(key)
-    tensors = {held["name"]: held["index"] for held in interpreter.get_tensor_details(graph) if held["dtype"] == np.float32}
+    graph = operators[0].graph
+    places = sorted({place for one in operators for place in (*one.reads, *one.makes)})
     ranges: dict[str, tuple[float, float]] = {}
     for feeds in calls:
         runner(**feeds)
-        for name, place in tensors.items():
+        for place in places:
             value = _value(interpreter, place, graph)
             if value is not None:
-                low, high = ranges.get(name, (np.inf, -np.inf))
-                ranges[name] = min(low, float(value.min())), max(high, float(value.max()))
+                low, high = ranges.get(f"{graph}/{place}", (np.inf, -np.inf))
+                ranges[f"{graph}/{place}"] = min(low, float(value.min())), max(high, float(value.max()))
     return {name: as_range(low, high) for name, (low, high) in ranges.items()}
 
 

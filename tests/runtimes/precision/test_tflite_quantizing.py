@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto
 
 from portside.runtimes.artifact import read_artifact
@@ -116,6 +117,16 @@ def test_every_class_is_achieved_in_all_signatures_on_the_same_weights(quantized
     assert held[dtype] / whole == pytest.approx(share, rel=0.05)  # once, not once per signature
     assert made.dtype == np.float32
     assert 0 < apart(made, truth) < near
+
+
+@pytest.mark.parametrize("precision", ["int8-dynamic", "int8-static"])
+def test_weights_have_a_scale_per_channel_where_the_plan_says_so(quantized, precision):
+    def scales(file):
+        held = Interpreter(model_path=str(file)).get_tensor_details()
+        return {len(one["quantization_parameters"]["scales"]) for one in held if one["dtype"] == np.int8}
+
+    assert {8, 16, 5} <= scales(quantized(all_of(precision))[1])
+    assert scales(quantized(all_of(precision, per_channel=False))[1]) == {1}
 
 
 def test_what_stands_between_static_layers_is_static(quantized):
