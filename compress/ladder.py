@@ -5,23 +5,25 @@
 3. Other calibrations, with the same nodes kept.
 4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
 
-A rung ends the climb when its fidelity and the gates hold and it is not slower or larger than float; one that holds but is slower or
-larger is kept as a fallback and said to be so. "Not enough data" is no rung to stand on either.
+A rung ends the climb when its fidelity and the gates hold and it pays: smaller or faster than float, and neither slower nor larger. One
+that holds but is slower or larger is kept as a fallback and said to be so. "Not enough data" is no rung to stand on either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..sdk.core.plan import Precision
+from ..sdk.core.plan import Precision, PrecisionPlan
 from .sensitivity import sensitivity
 from .settings import Settings
 from .trials import Trial, Workbench
 
 SLOWER, LARGER = 1.05, 1.0
 """Ratios to float above which an artifact is called slower or larger; medians of interleaved repeats differ by a few per cent anyway."""
+SMALLER, FASTER = 0.98, 0.95
+"""Ratios below which there is a gain."""
 NEXT: dict[Precision, Precision] = {
     "int8-static": "int8-dynamic",
     "int8-dynamic": "float16",
@@ -78,11 +80,13 @@ class Ladder:
         bench: package, target and data.
         attempt: makes a trial; a search passes one that remembers.
         late: asked before every rung; True ends the climb with the best so far.
+        hurts: plan -> damage of each of its nodes, largest first; a search passes one that remembers.
     """
 
     bench: Workbench
     attempt: Callable[[Settings], Trial] | None = None
     late: Callable[[], bool] = lambda: False
+    hurts: Callable[[PrecisionPlan], Mapping[str, float]] | None = None
     rungs: list[Rung] = field(default_factory=list[Rung])
 
     def climb(self, first: Settings) -> Climb:
@@ -94,9 +98,9 @@ class Ladder:
                 break
             rung = Rung(why, (self.attempt or self.bench.attempt)(settings))
             self.rungs.append(rung)
-            if rung.trial.passed and not costs_more(rung.trial):
+            if rung.trial.passed and (pays(rung.trial) or settings.precision == "float32"):
                 return self._done(rung)
-            if rung.trial.passed and fallback is None and settings.precision != "float32":
+            if rung.trial.passed and fallback is None and costs_more(rung.trial) and rung.trial.achieved:
                 fallback = rung
         return self._done(fallback or self._float())
 
@@ -121,15 +125,13 @@ class Ladder:
     def _kept(self, settings: Settings) -> Iterator[tuple[Settings, str]]:
         """The same class with the nodes that hurt most in float32, then with other calibrations."""
         plan = self.bench.plans.plan(settings, self.bench.calibration if settings.calibrated else None)
-        hurts = sensitivity(
-            self.bench.package, plan, self.bench.calibration_data, seed=self.bench.seed, progress=self.bench.progress, late=self.late
-        )
+        hurts = (self.hurts or self._measured)(plan)
         order = [name for name, held in hurts.items() if held > 0]
         self.bench.why |= {
             name: f"alone in {settings.precision} it moves the model by {held:.3g} of its spread" for name, held in hurts.items()
         }
         count, tried = 1, settings
-        while count <= max(1, len(order) // 2):
+        while count <= max(1, len(order) // 2) and count < len(plan.nodes):
             kept = tuple(order[:count])
             tried = Settings(settings.precision, settings.method, settings.percentile, settings.per_channel, (*settings.kept, *kept))
             yield tried, f"back in float32: the {count} nodes that hurt most, {kept[-1]} last: {self.bench.why[kept[-1]]}"
@@ -143,6 +145,10 @@ class Ladder:
                     if not self._broken():
                         return
 
+    def _measured(self, plan: PrecisionPlan) -> Mapping[str, float]:
+        bench = self.bench
+        return sensitivity(bench.package, plan, bench.calibration_data, seed=bench.seed, progress=bench.progress, late=self.late)
+
     def _float(self) -> Rung:
         for rung in self.rungs:
             if rung.trial.settings.precision == "float32":
@@ -153,6 +159,13 @@ class Ladder:
 
     def _done(self, chosen: Rung) -> Climb:
         return Climb(tuple(self.rungs), chosen, tuple(remarks(chosen.trial)))
+
+
+def pays(trial: Trial) -> bool:
+    """Smaller or faster than float, and neither larger nor slower."""
+    figures = trial.figures
+    gains = figures.get("size_ratio", 1.0) < SMALLER or figures.get("ratio", 1.0) < FASTER
+    return gains and not costs_more(trial)
 
 
 def costs_more(trial: Trial) -> bool:

@@ -101,6 +101,12 @@ class Plans:
                   for stage, graph in self.graphs.items()}  # fmt: skip
         return calibrate(self.package, data, values, rows, seed, progress)
 
+    def _class(self, name: str, precision: Precision) -> Precision:
+        """A lookup has no activations to calibrate: its rows are int8 with a scale each, whatever the products around it are."""
+        stage, _, node = name.partition("/")
+        lookup = self.graphs[stage].named[node].op_type == "Gather"
+        return "int8-dynamic" if lookup and precision == "int8-static" else precision
+
     def plan(self, settings: Settings, calibration: Calibration | None = None, why: Mapping[str, str] | None = None) -> PrecisionPlan:
         """The plan of these settings.
 
@@ -120,7 +126,7 @@ class Plans:
         known = {f"{stage}/{name}" for stage, graph in self.graphs.items() for name in graph.named}
         if unknown := [name for name in settings.kept if name not in known]:
             raise UnsupportedError("A node to keep does not exist", got=unknown[0], expected=", ".join(able[:12]))
-        plan = PrecisionPlan(dict.fromkeys(able, settings.precision), per_channel=settings.per_channel)
+        plan = PrecisionPlan({name: self._class(name, settings.precision) for name in able}, per_channel=settings.per_channel)
         plan = plan.keep({name: (why or {}).get(name, "asked for") for name in settings.kept if name in plan.nodes})
         if not settings.calibrated or calibration is None:
             return plan
