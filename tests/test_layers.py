@@ -119,7 +119,7 @@ def test_sub_packages_have_empty_inits() -> None:
 
 def test_compress_is_a_function_and_a_folder_whichever_is_imported_first() -> None:
     for first in ("import portside.compress.settings", "portside.compress"):
-        code = f"import portside; {first}; import portside.compress.settings; assert callable(portside.compress); print(portside.compress.settings)"
+        code = f"import portside; {first}; import portside.compress.settings as held; assert callable(portside.compress); print(held)"
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
