@@ -54,7 +54,10 @@ class Recipe:
         """Parse. Raises InputError for a pass, option or gate that does not exist."""
         if unknown := sorted(set(data) - {"pass", "gates"}):
             raise InputError("A recipe has no such part", field=unknown[0], expected="[[pass]] and [gates]")
-        return cls([_pass(held) for held in data.get("pass", ())], Budget.from_dict(data.get("gates", {})))
+        passes = data.get("pass", [])
+        if not isinstance(passes, list) or not all(isinstance(held, Mapping) for held in cast("list[object]", passes)):
+            raise InputError("A recipe's passes are tables", field="pass", got=str(passes)[:60], expected="[[pass]]")
+        return cls([_pass(held) for held in cast("list[Mapping[str, Any]]", passes)], Budget.from_dict(data.get("gates", {})))
 
     @classmethod
     def from_file(cls, path: Path | str) -> Recipe:
