@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .compress.compressing import compress
     from .compress.quantize import Quantize
     from .compress.recipe import Recipe
+    from .compress.search import search
     from .runtimes.audit import audit
     from .runtimes.bench import bench
     from .runtimes.compiling import compile  # noqa: A004
@@ -38,7 +39,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Budget", "Data", "Direction", "Image", "Invariance", "Package", "Perturbation", "Quantize", "Recipe", "Release",
     "Signature", "Store", "audit", "bench", "codec", "compile", "compress", "errors", "evaluate", "image", "load", "open",
-    "pack", "release", "service", "signature", "verify",
+    "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -62,6 +63,7 @@ _WHERE = {
     "open": ".sdk.opening",
     "pack": ".sdk.pack",
     "release": ".runtimes.releasing",
+    "search": ".compress.search",
     "service": ".cloud.service",
     "signature": ".sdk.core.infer",
     "verify": ".runtimes.verify",

@@ -207,9 +207,8 @@ class Workbench:
         for gate in judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips):
             verdicts.append(gate.verdict)
             if gate.verdict != "passed":
-                reasons.append(
-                    f"{gate.name}: {gate.verdict}, {gate.measured:.4g} against {gate.limit:g}" + (f"; {gate.note}" if gate.note else "")
-                )
+                measured = "nothing measured" if gate.measured is None else f"{gate.measured:.4g}"
+                reasons.append(f"{gate.name}: {gate.verdict}, {measured} against {gate.limit:g}" + (f"; {gate.note}" if gate.note else ""))
         return combine(verdicts), tuple(reasons)
 
     def _loss(self, found: Comparison, after: Answers) -> float:

@@ -29,6 +29,7 @@ COMMANDS = {
     "audit": "what a derived model lost against its ancestor: slices, flipped rows, gates",
     "diff": "what is different between two packages or artifacts",
     "compress": "lower the precision of a package, measured, with what stayed float and why",
+    "search": "find the package that fits a budget on a target: front, best, or the limit that binds",
     "compile": "compile a package for a target, verified or not at all",
     "verify": "compare artifacts with the reference answers of their packages",
     "release": "put compiled artifacts of one package into the store, for devices and pages",

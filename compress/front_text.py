@@ -1,0 +1,25 @@
+"""A front as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from ..runtimes.report import table
+from .trials import Trial
+
+HEAD = ("", "precision", "p50 ms", "p95 ms", "of float", "size MB", "loss", "")
+
+
+def lines(trials: Sequence[Trial], unbeaten: Sequence[Trial], chosen: Trial | None) -> list[str]:
+    """One line per trial; what no other beats and what was chosen is marked."""
+    front = {id(trial) for trial in unbeaten}
+    rows = [(">" if trial is chosen else "", *cells(trial), "front" if id(trial) in front else trial.verdict) for trial in trials]
+    return table(HEAD, rows)
+
+
+def cells(trial: Trial) -> tuple[str, ...]:
+    """Settings, latencies, ratio to float, size and loss, as text."""
+    figures, loss = trial.figures, "-" if trial.loss == inf else f"{trial.loss:.4g}"
+    found = [f"{figures[name]:.3g}" if name in figures else "-" for name in ("p50_ms", "p95_ms", "ratio", "size_mb")]
+    return (str(trial.settings), *found[:2], f"{found[2]}x" if figures else "-", found[3], loss)

@@ -1,0 +1,27 @@
+"""Which trials no other beats: latency, size and loss together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from .trials import Trial
+
+OBJECTIVES = ("p50_ms", "size_mb")
+"""Figures that a front is over, beside the loss."""
+
+
+def objectives(trial: Trial) -> tuple[float, ...]:
+    """What the front is over: latency, size, loss; infinite where there is no figure."""
+    return (*(trial.figures.get(name, inf) for name in OBJECTIVES), trial.loss)
+
+
+def non_dominated(rows: Sequence[tuple[float, ...]]) -> list[int]:
+    """Places of the rows that no other row beats: at most as large everywhere, and smaller somewhere. Of equal rows, the first."""
+    found: list[int] = []
+    for place, row in enumerate(rows):
+        beaten = (all(a <= b for a, b in zip(other, row, strict=True)) and (other != row or before < place)
+                  for before, other in enumerate(rows) if before != place)  # fmt: skip
+        if not any(beaten):
+            found.append(place)
+    return found

@@ -1,0 +1,168 @@
+"""The run of a search: which trial next, whether there is time for it, and what was found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from ..sdk.core.budget import Budget
+from ..sdk.core.plan import Precision, PrecisionPlan
+from .clock import Clock
+from .front import Front
+from .ladder import Ladder, remarks
+from .made import reasons
+from .sensitivity import sensitivity
+from .settings import Settings
+from .space import Space
+from .trial_store import TrialStore
+from .trials import Trial, Workbench
+
+FIRST: tuple[Precision, ...] = ("int8-static", "int8-dynamic", "int4-weights", "float16")
+"""Where a ladder begins: the class that saves most and can be taken."""
+SENSITIVITY_SHARE, LADDER_SHARE = 0.15, 0.6
+"""Of the whole time, what a class's sensitivity and the ladder may take."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run leaves behind."""
+
+    trials: tuple[Trial, ...]
+    rungs: tuple[tuple[int, str], ...]
+    remarks: tuple[str, ...]
+    ended: str
+    orders: Mapping[Precision, Mapping[str, float]]
+
+
+@dataclass
+class Searching:
+    """One run: attempts on a workbench until the time is over."""
+
+    bench: Workbench
+    store: TrialStore
+    clock: Clock
+    budget: Budget
+    price: float | None
+    progress: Callable[[int, int, str], None]
+    orders: dict[Precision, dict[str, float]] = field(default_factory=dict[Precision, dict[str, float]])
+    rungs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    notes: list[str] = field(default_factory=list[str])
+
+    def run(self) -> Found:
+        """Everything there is time for. Ctrl-C ends it early; before the first trial it is the caller's."""
+        self.notes += [f"could not be read and was tried again: {file}" for file in self.store.broken]
+        try:
+            ended = self._run()
+        except KeyboardInterrupt:
+            if not self.store.trials:
+                raise
+            ended = "interrupted"
+        places = {key: place for place, key in enumerate(self.store.trials)}
+        rungs = tuple((places[key], why) for key, why in self.rungs if key in places)
+        trials = tuple(map(self._priced, self.store.trials.values()))
+        unsure = sum(trial.verdict == "not enough data" for trial in trials)
+        notes = [*self.notes, *(_few(unsure, len(self.bench.data)) if unsure else [])]
+        return Found(trials, rungs, (*notes, *self._remarks(trials)), ended, self.orders)
+
+    def _run(self) -> str:
+        self._attempt(Settings("float32"))
+        taken = self.bench.plans.classes()
+        classes: tuple[Precision, ...] = tuple(held for held in FIRST if held in taken)
+        for precision in classes:
+            if self._late():
+                return "time"
+            self._attempt(Settings(precision))
+        able: tuple[Precision, ...] = tuple(held for held in classes if self._trial(Settings(held)).fault is None)
+        if not able:
+            return "everything tried"
+        self._climb(able)
+        return self._propose(Space(able, lambda precision: [name for name, held in self._damages(precision).items() if held > 0]))
+
+    def _climb(self, classes: tuple[Precision, ...]) -> None:
+        first = Settings(next(held for held in FIRST if held in classes))
+        ladder = Ladder(self.bench, self._attempt, lambda: self._late() or self.clock.over(LADDER_SHARE), self._hurts)
+        climb = ladder.climb(first)
+        self.rungs = [(self.store.key(rung.trial.settings), rung.why) for rung in climb.rungs]
+
+    def _propose(self, space: Space) -> str:
+        from .proposals import Proposals  # imports Optuna, which `search` made sure of
+
+        proposals = Proposals(space, self.bench.seed, lambda settings: self.store.key(settings) in self.store.trials)
+        for trial in list(self.store.trials.values()):
+            if self._late():
+                return "time"
+            proposals.tell(trial)
+        while not self._late():
+            settings = proposals.next()
+            if settings is None:
+                return "everything tried"
+            proposals.tell(self._attempt(settings))
+        return "time"
+
+    def _attempt(self, settings: Settings) -> Trial:
+        """The trial of these settings: the one that was made before, or a new one, kept."""
+        if (key := self.store.key(settings)) in self.store.trials:
+            return self.store.trials[key]
+        share = min(100, round(100 * self.clock.spent / self.clock.seconds))
+        self.progress(len(self.store.trials), share, self._said(settings))
+        if settings.kept:
+            self.bench.why |= reasons(settings.precision, self._damages(settings.precision))
+        return self.store.add(self._run_one(settings))
+
+    def _run_one(self, settings: Settings) -> Trial:
+        try:
+            return self.bench.attempt(settings)
+        except Exception as error:  # an engine that raises what it never did is this trial's end, not the search's: recorded
+            said = f"{type(error).__name__}: {error}"
+            return Trial(settings, "failed", reasons=(said,), fault=said)
+
+    def _trial(self, settings: Settings) -> Trial:
+        return self.store.trials[self.store.key(settings)]
+
+    def _late(self) -> bool:
+        """The next trial would likely end more than half of its time beyond the deadline."""
+        taken = [trial.seconds for trial in self.store.trials.values() if trial.seconds]
+        return self.clock.left <= (median(taken) / 2 if taken else 0)
+
+    def _hurts(self, plan: PrecisionPlan) -> dict[str, float]:
+        return self._damages(next(held for held in plan.nodes.values() if held != "float32"))
+
+    def _damages(self, precision: Precision) -> dict[str, float]:
+        """Sensitivity of a class's nodes, measured once, in the time that it may take."""
+        if precision in self.orders:
+            return self.orders[precision]
+        if (known := self.store.damages(precision)) is None:
+            settings, until = Settings(precision), self.clock.spent + SENSITIVITY_SHARE * self.clock.seconds
+            plan = self.bench.plans.plan(settings, self.bench.calibration if settings.calibrated else None)
+            known = sensitivity(self.bench.package, plan, self.bench.calibration_data, seed=self.bench.seed, progress=self.bench.progress,
+                                late=lambda: self.clock.spent >= min(until, self.clock.seconds))  # fmt: skip
+            if len(known) == len(plan.nodes):
+                self.store.keep_damages(precision, known)
+            else:
+                self.notes.append(f"sensitivity of {precision}: {len(known)} of {len(plan.nodes)} nodes in the time there was")
+        self.orders[precision] = known
+        return known
+
+    def _priced(self, trial: Trial) -> Trial:
+        if self.price is None or "p50_ms" not in trial.figures:
+            return trial
+        return replace(trial, figures={**trial.figures, "cost_per_1k": trial.figures["p50_ms"] / 3600 * self.price})
+
+    def _so_far(self) -> Front:
+        return Front(self.bench.package.name, self.bench.target, self.budget, tuple(map(self._priced, self.store.trials.values())))
+
+    def _said(self, settings: Settings) -> str:
+        best = self._so_far().best_trial
+        so_far = (
+            f"{best.settings}, p95 {best.figures['p95_ms']:.3g} ms, {best.figures['size_mb']:.3g} MB" if best else "none within the budget"
+        )
+        return f"trial {len(self.store.trials) + 1}: {settings}; {max(0, self.clock.left):.0f} s left; best so far: {so_far}"
+
+    def _remarks(self, trials: tuple[Trial, ...]) -> list[str]:
+        best = replace(self._so_far(), trials=trials).best_trial
+        return [] if best is None else list(remarks(best))
+
+
+def _few(trials: int, rows: int) -> list[str]:
+    return [f"{trials} trials could not be judged on {rows} rows: with more rows they may pass"]

@@ -1,0 +1,140 @@
+"""Finished trials on disk: one file each, whole or not there, so that a search killed at any moment loses at most the one in flight.
+
+A trial is found again by a digest of everything that its figures depend on; whatever of that changes, it is another trial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, cast
+
+from ..sdk.core.canonical import digest_of
+from ..sdk.core.errors import FormatError, StoreError
+from ..sdk.core.folder import sync_folder
+from .settings import Settings
+from .trials import Trial
+
+if sys.platform != "win32":
+    import fcntl
+
+FORMAT = 1
+
+
+@dataclass
+class TrialStore:
+    """The trials of one search.
+
+    Args:
+        folder: where they are kept, with `trials/` and `sensitivity/`; None: in memory.
+        identity: everything but the settings that figures depend on, JSON-ready.
+    """
+
+    folder: Path | None
+    identity: Mapping[str, Any]
+    trials: dict[str, Trial] = field(default_factory=dict[str, Trial])
+    """Key -> trial, in the order in which they were made."""
+    broken: list[str] = field(default_factory=list[str])
+    """Files that could not be read; their trials are made again."""
+
+    @contextmanager
+    def locked(self) -> Generator[None]:
+        """Nobody else searches in the folder meanwhile; finished trials are read. Raises StoreError where somebody does."""
+        if self.folder is None:
+            yield
+            return
+        try:
+            for part in ("trials", "sensitivity"):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder / "search.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StoreError("The folder of a search cannot be written", got=f"{self.folder}: {error.strerror}") from error
+        try:
+            _take(handle, self.folder)
+            self._read(self.folder / "trials")
+            yield
+        finally:
+            os.close(handle)
+
+    def key(self, settings: Settings) -> str:
+        """The same for trials whose figures are interchangeable."""
+        return digest_of({**self.identity, "settings": settings.to_dict()}).removeprefix("sha256:")[:32]
+
+    def add(self, trial: Trial) -> Trial:
+        """Keep a finished trial; it is on the disk when this returns."""
+        key = self.key(trial.settings)
+        held = {"format": FORMAT, "number": len(self.trials), "identity": dict(self.identity), "trial": plain(trial.to_dict())}
+        self.trials[key] = trial
+        if self.folder is not None:
+            _write(self.folder / "trials" / f"{key}.json", held)
+        return trial
+
+    def damages(self, name: str) -> dict[str, float] | None:
+        """Sensitivity that was measured before, by node."""
+        if self.folder is None or not (file := self._damages(name)).is_file():
+            return None
+        try:
+            return {node: float("inf") if held is None else float(held) for node, held in json.loads(file.read_text()).items()}
+        except (ValueError, AttributeError, TypeError):
+            self.broken.append(str(file))
+            return None
+
+    def keep_damages(self, name: str, found: Mapping[str, float]) -> None:
+        """Keep the sensitivity of a class's nodes."""
+        if self.folder is not None:
+            _write(self._damages(name), plain(found))
+
+    def _damages(self, name: str) -> Path:
+        key = digest_of({**self.identity, "class": name}).removeprefix("sha256:")[:20]
+        return cast("Path", self.folder) / "sensitivity" / f"{name}-{key}.json"
+
+    def _read(self, folder: Path) -> None:
+        found: list[tuple[int, str, Trial]] = []
+        for file in sorted(folder.glob("*.json")):
+            try:
+                held = json.loads(file.read_text(encoding="utf-8"))
+                figures = {name: value for name, value in held["trial"]["figures"].items() if value is not None}
+                trial = Trial.from_dict({**held["trial"], "figures": figures})
+                if held["format"] == FORMAT and file.stem == self.key(trial.settings):
+                    found.append((held["number"], file.stem, trial))
+            except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
+                self.broken.append(f"{file.name}: {error}")
+        self.trials |= {key: trial for _, key, trial in sorted(found, key=lambda held: held[:2])}
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready: numbers that are not finite become None, which is "no figure" wherever trials are read."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(held) for held in cast("list[Any]", value)]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _take(handle: int, folder: Path) -> None:
+    if sys.platform == "win32":  # there is no flock: one search at a time is the user's to keep
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreError("Another search runs in this folder", got=str(folder), fix="Wait for it, or name another folder.") from error
+
+
+def _write(path: Path, held: Any) -> None:
+    """Whole or not at all: through a file beside it that is synced first."""
+    try:
+        with NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".part", delete=False, encoding="utf-8") as file:
+            json.dump(held, file, indent=1, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError("A trial cannot be kept", got=f"{path}: {error.strerror}", fix="Free space, or name another folder.") from error

@@ -1,0 +1,105 @@
+"""`portside search`: the package that fits a budget on one target, measured there; time-boxed, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from dataclasses import replace
+
+from ...compress.front import Front
+from ...compress.search import search
+from ..core.budget import Budget
+from .audited import gate_arguments
+from .console import Exit, Result, progress
+from .places import open_package_at
+from .tables import arguments as data_arguments
+from .tables import fitting, read
+
+EXAMPLE = """
+  portside search inspector:4 --target onnx-cpu --size-mb 2 --p95-ms 5 --max-drop 0.005 \\
+      --data test.npz --calibration train.npz --minutes 10 --out search/ --html front.html
+
+  What stands in --out is kept: run the same line again after Ctrl-C, a crash or a reboot, and it goes on; no trial is made twice.
+  Without a limit it shows the front: what latency, size and loss can be had together. Ctrl-C ends with what there is.
+  Exit codes: 0 something is within the budget, 1 nothing is (the nearest miss and the limit that binds are named),
+  4 the rows are too few to tell.
+"""
+COSTS = {
+    "size_mb": "10^6 bytes that have to be shipped", "p95_ms": "latency of one row, 95th percentile", "p99_ms": "the same, 99th percentile",
+    "memory_mb": "peak memory of the runtime, 10^6 bytes", "cost_per_1k": "of a thousand predictions; needs --price-per-hour",
+}  # fmt: skip
+OUTCOMES = {"within the budget": Exit.DONE, "nothing within the budget": Exit.NO, "not enough data": Exit.NOT_ENOUGH_DATA}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The package, the target, the limits, the rows and the time."""
+    parser.add_argument("package", metavar="PACKAGE", help="a folder, or a name in the store")
+    parser.add_argument("--target", default="onnx-cpu", help="where to measure; portside doctor lists them (default: onnx-cpu)")
+    for name, line in COSTS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="LIMIT", help=line)
+    gate_arguments(parser)
+    parser.add_argument("--price-per-hour", type=float, metavar="PRICE", help="of the machine; adds a cost per thousand predictions")
+    parser.add_argument("--minutes", type=float, default=10, help="time for the search (default: 10)")
+    parser.add_argument("--data", help="rows to judge on: FILE.py:OBJECT, .npz or .csv (default: the package's evidence set)")
+    parser.add_argument("--calibration", metavar="DATA", help="rows for calibration, others than --data")
+    parser.add_argument("--out", metavar="FOLDER", help="keep finished trials here, and go on from those that are")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--html", metavar="FILE", help="also write a page for people: front, trials, ladder, audit of the best")
+    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
+    data_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Search, keep the best in the store, and say what was found."""
+    package = open_package_at(args.package, args.trust)
+    data, calibration = (None if word is None else fitting(read(word, args.label, args.slice), package)
+                         for word in (args.data, args.calibration))  # fmt: skip
+    found = search(package, args.target, budget_of(args), data, args.minutes, calibration=calibration, prices=args.price_per_hour,
+                   seed=args.seed, resume=args.out, trust=args.trust, progress=_Told())  # fmt: skip
+    found = replace(found, command=shlex.join(["portside", "search", *_words(args)]))
+    best = found.best
+    if args.html:
+        progress(f"page: {found.report(args.html)}")
+    data_out = {**found.to_dict(), "package": None if best is None else best.digest, "path": None if best is None else str(best.path)}
+    return Result(data_out, _text(found), OUTCOMES[found.outcome])
+
+
+def budget_of(args: argparse.Namespace) -> Budget:
+    """The limits that were given. Raises InputError for one that is none."""
+    return Budget(**{name: getattr(args, name) for name in (*COSTS, "max_drop", "max_slice_drop", "max_flips")})
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    """The command line that was given, without what does not change the answer."""
+    words = [args.package]
+    for name, held in vars(args).items():
+        if name in ("package", "json", "html") or held in (None, False, []):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        for one in held if isinstance(held, list) else [held]:
+            words += [flag] if one is True else [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+    return words
+
+
+def _text(found: Front) -> str:
+    best = found.best
+    if best is None:
+        return f"{found}\n\nnothing was written"
+    what = "the package as it was" if found.best_trial and found.best_trial.settings.precision == "float32" else "kept in the store"
+    place = f"{best.name}  {best.digest}\nat {best.path} ({what})"
+    return f"{found}\n\n{place}\nnext: portside compile {shlex.quote(str(best.path))} --target {found.target}"
+
+
+class _Told:
+    """Progress on stderr: every trial, and of long work inside one a line now and then."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def __call__(self, done: int, of: int, what: str) -> None:
+        """One step."""
+        head = what.split(" of ")[0]
+        if what.startswith("trial ") or head != self.last:
+            print(what if what.startswith("trial ") else f"  {what} ...", file=sys.stderr, flush=True)
+        self.last = head
