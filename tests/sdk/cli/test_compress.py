@@ -1,0 +1,86 @@
+"""`portside compress`: what it prints, writes and answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from portside.compress import ladder, trials
+from portside.sdk.core.plan import plan_of
+from portside.sdk.opening import open as open_package
+from portside.sdk.pack import pack
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Latency is measured briefly: tests do not look at it."""
+    monkeypatch.setattr(trials, "REPEATS", 2)
+    monkeypatch.setattr(trials, "SECONDS", 0.005)
+    monkeypatch.setattr(ladder, "SLOWER", 1000.0)
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Calibration and held-out rows of the package `sums`."""
+    for name, seed, count in (("train", 0, 200), ("test", 1, 1200)):
+        x = np.random.default_rng(seed).random((count, 2)).astype(np.float32)
+        np.savez(tmp_path / f"{name}.npz", x=x, label=(x.sum(1) > 1).astype(np.int64))
+    return tmp_path
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A package with a layer that takes every class: (batch, 2) -> 96 -> 96 -> 2."""
+    random = np.random.default_rng(0)
+    shapes = {"w0": (2, 96), "b0": (96,), "w1": (96, 96), "w2": (96, 2)}
+    tensors = {name: (random.normal(size=shape) / 8).astype(np.float32) for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w0", "b0"], ["h"], name="Gemm_0"), helper.make_node("Relu", ["h"], ["r"], name="Relu_1"),
+        helper.make_node("MatMul", ["r", "w1"], ["s"], name="MatMul_2"),
+        helper.make_node("MatMul", ["s", "w2"], ["logits"], name="MatMul_3"),
+        helper.make_node("ArgMax", ["logits"], ["label"], name="ArgMax_4", axis=1, keepdims=0),
+    ]  # fmt: skip
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])
+    label = helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"])
+    graph = helper.make_graph(nodes, "main", [x], [label], [numpy_helper.from_array(value, name) for name, value in tensors.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path = tmp_path / "network.onnx"
+    path.write_bytes(model.SerializeToString())
+    return pack(path, name="network", examples={"x": random.random((64, 2)).astype(np.float32)}, out=tmp_path / "network")
+
+
+def test_with_a_target_every_rung_is_shown_and_the_result_compiles(portside, network, rows):
+    words = ("compress", network.path, "int8-static", rows / "train.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
+    said = portside(*words, "--max-flips", 0.05, "--out", rows / "small")
+    assert said.code == 0, said.err
+    assert "1. int8-static, min-max" in said.out
+    made = open_package(rows / "small")
+    assert plan_of(made.content.plan).lossy
+    assert made.content.recipe[-1] == {"kind": "gates", "max_flips": 0.05}
+    compiled = portside("compile", rows / "small", "--data", rows / "test.npz", "--out", rows / "artifact")
+    assert compiled.code == 0, compiled.err
+
+
+def test_without_a_target_json_names_the_package(portside, network, rows):
+    found = portside("compress", network.path, "float16", rows / "train.npz", "--out", rows / "small", "--json").json
+    assert found["package"] == open_package(rows / "small").digest
+    assert found["ladder"] is None
+
+
+def test_help_teaches(portside):
+    said = portside("compress", "--help")
+    assert said.code == 0
+    assert all(word in said.out for word in ("int8-static", "--held-out", "recipe.toml", "--max-drop"))
+
+
+def test_what_no_class_can_lower_is_refused_by_name(portside, package, rows):
+    said = portside("compress", package.path, "int8-static", rows / "train.npz", "--out", rows / "small")
+    assert said.code != 0
+    assert "int8-static" in said.err
+    assert not (rows / "small").exists()
+
+
+def test_an_unknown_recipe_says_what_there_is(portside, package, rows):
+    said = portside("compress", package.path, "int3", rows / "train.npz")
+    assert (said.code, "int4-weights" in said.err) != (0, False)
