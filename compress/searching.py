@@ -161,7 +161,11 @@ class Searching:
 
     def _remarks(self, trials: tuple[Trial, ...]) -> list[str]:
         best = replace(self._so_far(), trials=trials).best_trial
-        return [] if best is None else list(remarks(best))
+        if best is None:
+            return []
+        if best.settings.precision == "float32":
+            return ["nothing below float32 is within the budget and smaller or faster: the best is the package as it was"]
+        return list(remarks(best))
 
 
 def _few(trials: int, rows: int) -> list[str]:

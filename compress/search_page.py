@@ -1,0 +1,113 @@
+"""The page of a search: verdict, front, trials, ladder, audit of the chosen trial, lineage, the command. One file, no scripts."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from math import inf
+
+from ..runtimes.parity import figure
+from ..runtimes.report_page import document, verdict
+from .excess import excesses
+from .front import Front
+from .pictures import shown
+from .search_audit import Row, audit, grid
+from .search_plot import losses, plot
+from .trials import Trial
+
+_STYLE = """<style>
+.w380,.w780{display:block;width:100%;height:auto}.w380{max-width:440px}.w780{max-width:820px;display:none}
+@media(min-width:700px){.w380{display:none}.w780{display:block}}
+.front{fill:var(--bar);opacity:.9}.beaten{fill:var(--bar);opacity:.3}.miss{stroke:var(--bad);stroke-width:1.5;fill:none}
+.ring{fill:none;stroke:var(--good);stroke-width:2}.key{display:inline-block;width:.7em;height:.7em;border-radius:50%;background:var(--bar)}
+.key.beaten{opacity:.3}.key.ring{background:none;border:2px solid var(--good)}
+.key.cross{background:none;color:var(--bad);width:auto;height:auto}
+tr.chosen td{font-weight:600}.trials td:last-child,.ladder td:nth-child(3),.lineage td{white-space:normal;min-width:14rem}
+.lineage td:first-child{min-width:6rem}.examples img{width:72px;image-rendering:pixelated;display:block}
+pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem;font-size:13px}
+</style>"""
+_KEYS = ("<p class=note><span class=key></span> front &ensp; <span class='key beaten'></span> beaten by another &ensp; "
+         "<span class='key cross'>&times;</span> may not be shipped &ensp; <span class='key ring'></span> chosen &ensp; "
+         "area: size of the file; dashed: limits of the budget.</p>")  # fmt: skip
+_HEAD = ("", "tried", "p50 ms", "p95 ms", "of float", "size MB", "memory MB", "loss", "verdict", "why not")
+
+
+def page(front: Front) -> str:
+    """The whole page."""
+    chosen = front.best_trial or front.nearest
+    state = {"within the budget": "passed", "not enough data": "not"}.get(front.outcome, "failed")
+    body = [
+        _STYLE, f"<h1>{escape(front.name)} on {escape(front.target)}: <span class='verdict {state}'>{escape(front.verdict)}</span></h1>",
+        f"<p>{_summary(front)}</p>", *(f"<p class=note>{escape(remark)}.</p>" for remark in front.remarks),
+        "<h2>Front</h2>", *(plot(front, width) for width in (380, 780)), _KEYS, f"<h2>Trials: {len(front.trials)}</h2>", _trials(front),
+    ]  # fmt: skip
+    if front.rungs:
+        body += [
+            "<h2>Ladder</h2>",
+            "<p class=note>Attempts in order; each is made because of the verdict on the one before.</p>",
+            _ladder(front),
+        ]
+    if chosen is not None and chosen.comparison:
+        mark = "best" if chosen is front.best_trial else "nearest miss"
+        body += [f"<h2>Audit of the {mark}: {escape(str(chosen.settings))}</h2>", _nodes(chosen), *audit(chosen, _rows(front))]
+    body += ["<h2>Lineage</h2>", _lineage(front), "<h2>Again</h2>", f"<pre>{escape(front.command)}</pre>"]
+    return document(f"Search of {front.name}", body)
+
+
+def _summary(front: Front) -> str:
+    limits = ", ".join(f"{escape(name)} &le; {held:g}" for name, held in front.budget.limits.items()) or "no limits"
+    chosen, mark = (front.best_trial, "Best") if front.best_trial is not None else (front.nearest, "Nearest miss")
+    lines = [f"Asked: {limits}. {len(front.trials)} trials, ended by {escape(front.ended)} after {front.seconds:.0f} s."]
+    if chosen is not None:
+        held = chosen.figures
+        lines.append(
+            f"<br>{mark}: <b>{chosen.settings}</b>, p95 {figure(held['p95_ms'])} ms, {held['ratio']:.2f}x of float, "
+            f"{figure(held['size_mb'])} MB, {held['size_ratio']:.2f}x; {escape(losses(front))}: {_loss(chosen)}."
+        )
+    return "".join(lines)
+
+
+def _trials(front: Front) -> str:
+    rows = [_trial(front, trial) for trial in front.trials]
+    return grid(_HEAD, rows, "trials")
+
+
+def _trial(front: Front, trial: Trial) -> tuple[str, ...]:
+    mark = "&#9654; best" if trial is front.best_trial else "&#9654; nearest" if trial is front.nearest else ""
+    mark = mark or ("front" if any(trial is held for held in front.points) else "")
+    held = [figure(trial.figures[name]) if name in trial.figures else "-" for name in ("p50_ms", "p95_ms", "ratio", "size_mb", "memory_mb")]
+    why = trial.fault or "; ".join(str(held) for held in excesses(trial, front.budget))
+    return (mark, escape(str(trial.settings)), *held, _loss(trial), verdict(trial.verdict), escape(why))
+
+
+def _ladder(front: Front) -> str:
+    rows = [(str(number), escape(str(front.trials[place].settings)), escape(why), verdict(front.trials[place].verdict),
+             escape("; ".join(front.trials[place].reasons))) for number, (place, why) in enumerate(front.rungs, 1)]  # fmt: skip
+    return grid(("", "rung", "why", "verdict", "found"), rows, "trials ladder")
+
+
+def _nodes(trial: Trial) -> str:
+    made = ", ".join(f"{count} nodes {escape(name)}" for name, count in trial.achieved.items())
+    weights = ", ".join(f"{escape(name)} {figure(size / 1e6)} MB" for name, size in trial.weights_bytes.items())
+    lines = [f"<p>{'; '.join(filter(None, (made, f'weights: {weights}' if weights else '')))}</p>"] if made or weights else []
+    if trial.kept:
+        kept = grid(("node", "why it stayed float32"), [(escape(name), escape(why)) for name, why in trial.kept.items()])
+        lines.append(f"<details><summary>{len(trial.kept)} nodes stayed float32</summary>{kept}</details>")
+    return "".join(lines)
+
+
+def _rows(front: Front) -> Row | None:
+    maker = front.maker
+    return None if maker is None else lambda row: shown(maker.package, maker.data, row)
+
+
+def _lineage(front: Front) -> str:
+    best = vars(front).get("best")  # made when it was asked for; a page makes none
+    known = {**front.lineage, **({"best": best.digest} if best is not None else {})}
+    rows = [(escape(name), f"<code>{escape(held if isinstance(held, str) else json.dumps(held))}</code>")
+            for name, held in known.items() if held not in (None, {}, [])]  # fmt: skip
+    return grid(("", ""), rows, "lineage")
+
+
+def _loss(trial: Trial) -> str:
+    return "-" if trial.loss == inf else f"{trial.loss:.4g}"

@@ -1,0 +1,144 @@
+"""The front as an SVG: latency against loss, size as the area of a dot, limits as lines, labels that do not cover each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from math import ceil, floor, inf, isfinite, log10, sqrt
+
+from ..runtimes.parity import figure
+from .front import Front
+from .search_labels import Room
+from .trials import Trial
+
+HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 62, 16, 14, 44
+LEAST, MOST = 4.0, 15.0
+"""Radii of the smallest and the largest file."""
+NARROW, LABELS = 500, 6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers to pixels, linear; what is beyond the ends stands at the ends."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """The pixel of a number."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Round numbers from low to high."""
+        raw = (self.high - self.low) / count
+        power = 10.0 ** floor(log10(raw))
+        step = next(part * power for part in (1, 2, 5, 10) if part * power >= raw * 0.999)
+        return [place * step for place in range(ceil(self.low / step), floor(self.high / step) + 1)]
+
+
+def plot(front: Front, width: int) -> str:
+    """The whole figure for a page of this width in pixels."""
+    trials = [trial for trial in front.trials if trial.figures and isfinite(_x(front, trial))]
+    if not trials:
+        return ""
+    x, y = _scales(front, trials, width)
+    marked = [held for held in (front.best_trial, front.nearest) if held is not None]
+    points = {id(trial) for trial in front.points}
+    order = sorted(trials, key=lambda trial: (any(trial is held for held in marked), id(trial) in points, trial.passed))
+    largest = max(trial.figures["size_mb"] for trial in trials) or 1.0
+    spots = {id(trial): (x.at(_x(front, trial)), y.at(trial.loss), _radius(trial, largest)) for trial in trials}
+    lines = [*_axes(front, x, y, width), *_limits(front, x, y)]
+    lines += [_dot(trial, spots[id(trial)], id(trial) in points, any(trial is held for held in marked)) for trial in order]
+    room = Room(LEFT, width - 4, HEIGHT - BOTTOM, [(x - r, y - r, x + r, y + r) for x, y, r in spots.values()])
+    lines += room.labels(_names(front, list(reversed(order)), points, width), spots)
+    said = escape(f"{axis(front)[1]} against {losses(front)}, size as area", quote=True)
+    return f"<svg class=w{width} viewBox='0 0 {width} {HEIGHT}' role=img aria-label='{said}'>{''.join(lines)}</svg>"
+
+
+def axis(front: Front) -> tuple[str, str]:
+    """(figure, its words) of the horizontal axis: the latency that the budget limits, else the median."""
+    name = next((name for name in ("p95_ms", "p99_ms") if name in front.budget.limits), "p50_ms")
+    return name, f"{name.removesuffix('_ms')} latency of one row, ms"
+
+
+def losses(front: Front) -> str:
+    """What the loss of a trial is."""
+    held = next((trial.comparison for trial in front.trials if trial.comparison), {})
+    if held.get("changes"):
+        return f"{next(iter(held['changes']))} lost"
+    return "share of decisions that differ" if held.get("flips") else "mean distance of the answers"
+
+
+def _x(front: Front, trial: Trial) -> float:
+    return trial.figures.get(axis(front)[0], inf)
+
+
+def _scales(front: Front, trials: Sequence[Trial], width: int) -> tuple[Scale, Scale]:
+    limit = front.budget.limits.get(axis(front)[0])
+    across = [_x(front, trial) for trial in trials]
+    most = max(across)
+    reach = max(most, limit) if limit is not None and limit < 3 * most else most
+    kept = [trial.loss for trial in trials if isfinite(trial.loss) and trial.passed] or [0.0]
+    allowed = _allowed(front)
+    top: float = max([*kept, *([1.6 * allowed] if allowed else []), 1e-6])
+    bottom: float = min([*kept, 0.0])
+    room = (top - bottom) * 0.15
+    return Scale(0, reach * 1.12, LEFT, width - RIGHT), Scale(bottom - room, top + room, HEIGHT - BOTTOM, TOP)
+
+
+def _allowed(front: Front) -> float | None:
+    """The limit on the loss that the vertical axis shows."""
+    held = next((trial.comparison for trial in front.trials if trial.comparison), {})
+    return front.budget.max_drop if held.get("changes") else front.budget.max_flips if held.get("flips") else None
+
+
+def _radius(trial: Trial, largest: float) -> float:
+    return max(LEAST, MOST * sqrt(trial.figures["size_mb"] / largest))
+
+
+def _axes(front: Front, x: Scale, y: Scale, width: int) -> list[str]:
+    base = HEIGHT - BOTTOM
+    lines = [f"<path d='M{LEFT} {y.at(held):.1f}H{width - RIGHT}' class=grid /><text x={LEFT - 8} y={y.at(held) + 4:.1f} class=soft "
+             f"text-anchor=end>{held:.3g}</text>" for held in y.ticks()]  # fmt: skip
+    lines += [f"<path d='M{x.at(held):.1f} {TOP}V{base}' class=grid /><text x={x.at(held):.1f} y={base + 16} class=soft "
+              f"text-anchor=middle>{held:.3g}</text>" for held in x.ticks(4 if width < NARROW else 7)]  # fmt: skip
+    lines.append(f"<text x={(LEFT + width - RIGHT) / 2} y={HEIGHT - 8} text-anchor=middle>{escape(axis(front)[1])}</text>")
+    middle = (TOP + base) / 2
+    return [*lines, f"<text x=12 y={middle} text-anchor=middle transform='rotate(-90 12 {middle})'>{escape(losses(front))}</text>"]
+
+
+def _limits(front: Front, x: Scale, y: Scale) -> list[str]:
+    """Lines of the budget, where they are on the plot."""
+    lines: list[str] = []
+    latency, loss = front.budget.limits.get(axis(front)[0]), _allowed(front)
+    if latency is not None and latency < x.high:
+        lines.append(f"<path d='M{x.at(latency):.1f} {TOP}V{HEIGHT - BOTTOM}' class=limit stroke-dasharray='5 4' />")
+    if loss is not None:
+        lines.append(f"<path d='M{LEFT} {y.at(loss):.1f}H{x.end}' class=limit stroke-dasharray='5 4' />")
+    return lines
+
+
+def _dot(trial: Trial, spot: tuple[float, float, float], unbeaten: bool, marked: bool) -> str:
+    x, y, radius = spot
+    title = f"<title>{escape(str(trial.settings))}: {trial.verdict}; {figure(trial.figures['size_mb'])} MB</title>"
+    if not trial.passed:
+        return f"<path d='M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8' class=miss>{title}</path>"
+    ring = f"<circle cx={x:.1f} cy={y:.1f} r={radius + 4:.1f} class=ring />" if marked else ""
+    return f"{ring}<circle cx={x:.1f} cy={y:.1f} r={radius:.1f} class={'front' if unbeaten else 'beaten'}>{title}</circle>"
+
+
+def _names(front: Front, trials: Sequence[Trial], points: set[int], width: int) -> list[tuple[int, str]]:
+    """(trial, label): what was chosen first, then float32, then the front where the page is wide."""
+    marks = {id(front.best_trial): "best", id(front.nearest): "nearest"}
+    found: list[tuple[int, str]] = []
+    for trial in sorted(trials, key=lambda trial: id(trial) not in marks):
+        mark, settings = marks.get(id(trial)), str(trial.settings)
+        text = settings if mark is None else f"{mark}: {settings}"
+        short = len(text) < width / 11
+        if mark or trial.settings.precision == "float32" or (id(trial) in points and width > NARROW):
+            found.append((id(trial), text if short else mark or trial.settings.precision))
+    return found[:LABELS]

@@ -1,0 +1,111 @@
+"""A front: what no other beats, the best within the budget, the nearest miss and what binds, as values alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portside.compress.excess import CONTRACT, excesses
+from portside.compress.front import Front
+from portside.compress.ranking import non_dominated, objectives
+from portside.compress.settings import Settings
+from portside.compress.trials import Trial
+from portside.sdk.core.budget import Budget
+from portside.sdk.core.errors import InputError
+
+FLOAT = Settings("float32")
+INT8 = Settings("int8-static")
+HALF = Settings("float16")
+
+
+def trial(settings: Settings = INT8, p95: float = 1.0, size: float = 1.0, loss: float = 0.0, verdict: str = "passed", **rest) -> Trial:
+    figures = {"p50_ms": p95 * 0.9, "p95_ms": p95, "p99_ms": p95 * 1.2, "size_mb": size, "memory_mb": 20.0, "ratio": 0.5,
+               "ratio_low": 0.4, "ratio_high": 0.6, "size_ratio": 0.5}  # fmt: skip
+    return Trial(settings, verdict, figures, loss, **rest)
+
+
+def front(*trials: Trial, **limits: float) -> Front:
+    return Front("made", "onnx-cpu", Budget(**limits), trials)
+
+
+rows = st.lists(st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 2.0, float("inf")])] * 3), max_size=12)
+
+
+@given(rows)
+def test_no_point_of_the_front_is_beaten_and_every_other_row_is(held) -> None:
+    places = non_dominated(held)
+    beats = lambda a, b: all(x <= y for x, y in zip(a, b, strict=True)) and a != b  # noqa: E731
+    for place, row in enumerate(held):
+        beaten = any(beats(other, row) for other in held) or row in held[:place]
+        assert (place in places) == (not beaten)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(0.1, 5), st.sampled_from(["passed", "failed", "not enough data"])), max_size=8),
+       st.floats(0.1, 5), st.floats(0.1, 5))  # fmt: skip
+def test_the_best_is_within_the_budget_or_the_nearest_is_named(made, size, p95) -> None:
+    found = front(*(trial(p95=a, size=b, verdict=verdict) for a, b, verdict in made), size_mb=size, p95_ms=p95)
+    if (best := found.best_trial) is not None:
+        assert best.passed and best.figures["size_mb"] <= size and best.figures["p95_ms"] <= p95
+        assert found.nearest is None and found.binding is None and found.outcome == "within the budget"
+    elif made:
+        assert found.nearest is not None and found.binding is not None and found.outcome != "within the budget"
+    assert all(point.passed for point in found.points)
+
+
+def test_the_lowest_latency_wins_and_size_breaks_ties() -> None:
+    fast, same, slow = trial(p95=1.0, size=2.0), trial(HALF, p95=1.01, size=1.0), trial(FLOAT, p95=2.0, size=0.5)
+    assert front(slow, fast, same).best_trial is same
+    assert front(slow, fast, same, size_mb=0.7).best_trial is slow
+
+
+def test_what_is_larger_than_float_is_chosen_only_where_nothing_else_is_within() -> None:
+    larger = replace(trial(p95=0.5), figures={**trial(p95=0.5).figures, "size_ratio": 1.3})
+    assert front(trial(FLOAT, p95=1.0), larger).best_trial.settings == FLOAT
+    assert front(trial(FLOAT, p95=1.0), larger, p95_ms=0.7).best_trial is larger
+
+
+def test_an_impossible_budget_names_the_limit_that_binds() -> None:
+    found = front(trial(FLOAT, size=3.9), trial(HALF, size=9.0), size_mb=2, p95_ms=5)
+    assert found.verdict == "nothing within the budget: size_mb 3.9 against 2"
+    assert found.nearest.settings == FLOAT and (found.binding.measured, found.binding.allowed) == (3.9, 2)
+    assert found.best is None
+
+
+def test_gates_and_the_contract_count_as_excess() -> None:
+    reason = "max_drop: failed, 0.02 against 0.01; at least 0.015, allowed 0.01"
+    (held,) = excesses(trial(verdict="failed", reasons=(reason,)), Budget(max_drop=0.01))
+    assert (held.limit, held.measured, held.allowed) == ("max_drop", 0.02, 0.01) and held.relative == pytest.approx(1)
+    (unmeasured,) = excesses(trial(verdict="not enough data", reasons=("max_drop: not enough data, nothing measured against 0.01; no",)),
+                             Budget(max_drop=0.01))  # fmt: skip
+    assert unmeasured.measured is None and str(unmeasured) == "max_drop not measured against 0.01"
+    (contract,) = excesses(trial(verdict="failed", reasons=("label: 40 of 100 rows differ",)), Budget())
+    assert contract.limit == CONTRACT and "40 of 100" in str(contract)
+
+
+def test_too_few_rows_are_not_a_no() -> None:
+    unsure = trial(verdict="not enough data", reasons=("max_flips: not enough data, 0.1 against 0.01; 30 rows, 300 are needed",))
+    found = front(trial(FLOAT, size=4), unsure, size_mb=2, max_flips=0.01)
+    assert found.outcome == "not enough data" and "300 are needed" in found.verdict
+
+
+def test_trials_that_failed_have_no_figures_and_do_no_harm() -> None:
+    broken = Trial(INT8, "failed", reasons=("boom",), fault="boom")
+    found = front(broken)
+    assert found.nearest is None and found.points == () and found.verdict == "nothing within the budget: boom"
+    assert front().verdict == "nothing within the budget: no trial was finished"
+    assert objectives(broken) == (float("inf"),) * 3 and "boom" not in str(found.points)
+
+
+def test_a_front_is_data() -> None:
+    made = replace(
+        front(trial(FLOAT, size=4), trial(), Trial(HALF, "failed", fault="no"), size_mb=2), rungs=((1, "asked for"),), remarks=("x",)
+    )
+    back = Front.from_dict(json.loads(json.dumps(made.to_dict())))
+    assert back == made and back.to_dict() == made.to_dict() and str(back) == str(made)
+    assert made.to_dict()["best"] == 1 and "> best" in str(made)
+    with pytest.raises(InputError, match="read from a file"):
+        _ = back.best

@@ -1,0 +1,197 @@
+"""search: the front, resuming, being killed, and verdicts where the data or the budget are no good."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import portside as ps
+from portside.compress import trials
+from portside.compress.searching import Searching
+from portside.compress.trials import Workbench
+from portside.runtimes import samples
+from portside.sdk.core.errors import InputError, MissingExtraError, StoreError
+
+SCRIPT = Path(__file__).with_name("searched.py")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latencies are not what is tested here."""
+    monkeypatch.setattr(trials, "REPEATS", 1)
+    monkeypatch.setattr(trials, "SECONDS", 0.002)
+    monkeypatch.setattr(trials, "probe", lambda artifact, trust: {"memory_mb": 20.0})
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> ps.Package:
+    return samples.mixed().write(tmp_path / "mixed")
+
+
+def rows(count: int, seed: int = 3) -> ps.Data:
+    sample, made = samples.mixed(), np.random.default_rng(seed)
+    inputs = {"x": made.normal(size=(count, 4)).astype(np.float32), "ids": made.integers(0, 100, count), "on": made.random(count) < 0.5}
+    return ps.Data(inputs=inputs, labels=sample.truth(inputs)["label"], slices={"on": inputs["on"]})
+
+
+def test_everything_is_tried_and_the_best_compiles(package, tmp_path) -> None:
+    said: list[str] = []
+    found = ps.search(package, budget=ps.Budget(p95_ms=500), data=rows(1200), calibration=rows(200, 4), minutes=1,
+                      progress=lambda done, of, what: said.append(what))  # fmt: skip
+    assert found.ended == "everything tried" and found.verdict == "within the budget"
+    assert found.trials[0].settings.precision == "float32" and found.rungs
+    assert len({trial.settings.key for trial in found.trials}) == len(found.trials) > 8
+    assert found.best_trial.passed and found.best_trial.figures["p95_ms"] <= 500
+    assert ps.compile(found.best, "onnx-cpu", tmp_path / "artifact", data=rows(1200)).package_digest == found.best.digest
+    lossy = next(trial for trial in found.trials if trial.passed and trial.settings.precision == "int8-static")
+    derived = found.package_of(lossy, tmp_path / "derived")
+    assert derived.content.parents == (package.digest,) and derived.content.plan is not None
+    assert any(text.startswith("trial 2:") and "s left; best so far: float32" in text for text in said)
+
+
+def test_finished_trials_are_not_made_again(package, tmp_path, monkeypatch) -> None:
+    first = ps.search(package, data=rows(400), minutes=0.02, resume=tmp_path / "kept")
+    monkeypatch.setattr(Workbench, "attempt", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= len(first.trials))
+    again = ps.search(package, data=rows(400), minutes=0.02, resume=tmp_path / "kept")
+    assert again.trials == first.trials and len(list((tmp_path / "kept" / "trials").iterdir())) == len(first.trials)
+
+
+def test_other_rows_are_other_trials(package, tmp_path) -> None:
+    for data in (rows(100), rows(100, 9), rows(100)):
+        found = ps.search(package, data=data, minutes=1e-4, resume=tmp_path)
+        assert [trial.settings.precision for trial in found.trials] == ["float32"]
+    assert len(list((tmp_path / "trials").iterdir())) == 2
+
+
+def test_a_broken_file_is_tried_again_and_said(package, tmp_path) -> None:
+    ps.search(package, data=rows(100), minutes=1e-4, resume=tmp_path)
+    (file,) = (tmp_path / "trials").iterdir()
+    file.write_text("{")
+    found = ps.search(package, data=rows(100), minutes=1e-4, resume=tmp_path)
+    assert json.loads(file.read_text())["trial"]["verdict"] == "passed" and "tried again" in found.remarks[0]
+
+
+def test_two_searches_in_one_folder(package, tmp_path) -> None:
+    def second(done: int, of: int, what: str) -> None:
+        if what.startswith("trial 1:"):
+            with pytest.raises(StoreError, match="Another search runs"):
+                ps.search(package, data=rows(50), minutes=1e-4, resume=tmp_path)
+
+    ps.search(package, data=rows(50), minutes=1e-4, resume=tmp_path, progress=second)
+
+
+def test_an_interrupt_keeps_what_there_is(package) -> None:
+    def stop(done: int, of: int, what: str) -> None:
+        if what.startswith("trial 3:"):
+            raise KeyboardInterrupt
+
+    found = ps.search(package, data=rows(400), minutes=1, progress=stop)
+    assert found.ended == "interrupted" and len(found.trials) == 2
+
+
+def test_trials_that_raise_are_recorded(package, monkeypatch) -> None:
+    real = Workbench.attempt
+
+    def attempt(self, settings):
+        if settings.precision == "int8-static":
+            raise RuntimeError("the engine is gone")
+        return real(self, settings)
+
+    monkeypatch.setattr(Workbench, "attempt", attempt)
+    found = ps.search(package, data=rows(400), minutes=0.05)
+    (failed,) = [trial for trial in found.trials if trial.fault]
+    assert failed.fault == "RuntimeError: the engine is gone" and found.best_trial.passed
+
+
+def test_answers_that_are_no_numbers_do_not_pass(package, monkeypatch) -> None:
+    real = trials.answered
+
+    def answered(session, data, count):
+        found = real(session, data, count)
+        if session.info.target != "reference":
+            for batch in found.batches:
+                batch["scores"][:] = np.nan
+        return found
+
+    monkeypatch.setattr(trials, "answered", answered)
+    found = ps.search(package, budget=ps.Budget(max_drop=0.01), data=rows(400), minutes=0.03)
+    assert found.best_trial is None and found.best is None and found.outcome == "nothing within the budget"
+    json.dumps(found.to_dict())
+    assert "nothing within the budget" in str(found)
+
+
+@pytest.mark.parametrize(("limits", "data", "outcome", "said"), [
+    ({"size_mb": 1e-6}, rows(400), "nothing within the budget", "size_mb"),
+    ({"max_flips": 0.001}, rows(30), "not enough data", "max_flips"),
+    ({"max_drop": 0.01}, ps.Data(rows(400).inputs), "not enough data", "labels are needed"),
+    ({"max_slice_drop": 0.01}, ps.Data(rows(3).inputs, rows(3).labels, {"site": ["a"] * 3}), "not enough data", "site=a (3 rows)"),
+])  # fmt: skip
+def test_verdicts_are_clear(package, tmp_path, limits, data, outcome, said) -> None:
+    found = ps.search(package, budget=ps.Budget(**limits), data=data, minutes=0.01)
+    assert found.outcome == outcome and said in found.verdict and found.best is None
+    assert said in found.report(tmp_path / "page.html").read_text()
+
+
+def test_a_price_is_one_more_axis(package) -> None:
+    found = ps.search(package, budget=ps.Budget(cost_per_1k=1e-12), data=rows(100), minutes=1e-4, prices={"onnx-cpu": 3.6})
+    assert found.trials[0].figures["cost_per_1k"] == pytest.approx(found.trials[0].figures["p50_ms"] / 1000)
+    assert found.binding.limit == "cost_per_1k"
+    with pytest.raises(InputError, match="price of an hour"):
+        ps.search(package, budget=ps.Budget(cost_per_1k=1), data=rows(100))
+
+
+def test_what_is_missing_is_said(package, monkeypatch) -> None:
+    with pytest.raises(InputError, match="no evidence set"):
+        ps.search(package)
+    with pytest.raises(InputError, match="needs time"):
+        ps.search(package, data=rows(10), minutes=0)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "portside.compress.proposals", raising=False)
+    with pytest.raises(MissingExtraError, match=r"portside\[compress\]"):
+        ps.search(package, data=rows(10))
+
+
+def killed(package: Path, folder: Path, trial: int, after: float) -> int:
+    """Run the script until it logs this trial, wait a moment, kill it; trials that were begun by then."""
+    process = subprocess.Popen([sys.executable, SCRIPT, package, "300", folder, "1"], stdout=subprocess.PIPE, text=True)
+    begun = 0
+    assert process.stdout is not None
+    for line in process.stdout:
+        begun = int(line.removeprefix("trial ").partition(":")[0]) if line.startswith("trial ") else begun
+        if begun >= trial:
+            break
+    time.sleep(after)
+    process.send_signal(signal.SIGKILL)
+    begun = max([begun, *(int(line[6:].partition(":")[0]) for line in process.stdout if line.startswith("trial "))])
+    process.wait()
+    process.stdout.close()
+    return begun
+
+
+def kill_at(package: ps.Package, folder: Path, points: int, seed: int) -> None:
+    random_ = random.Random(seed)
+    for point in range(points):
+        before = len(list(folder.glob("trials/*.json")))
+        begun = killed(package.path, folder, before + random_.randint(1, 3), random_.random() * 0.2)
+        kept = list(folder.glob("trials/*.json"))
+        assert len(kept) >= begun - 1, f"point {point}: {begun} begun, {len(kept)} kept"
+        assert all(json.loads(file.read_text())["trial"]["verdict"] for file in kept)
+
+
+def test_killed_at_any_moment_it_loses_at_most_the_trial_in_flight(package, tmp_path) -> None:
+    kill_at(package, tmp_path / "kept", points=2, seed=1)
+
+
+@pytest.mark.chaos
+@pytest.mark.slow
+def test_killed_at_twenty_moments(package, tmp_path) -> None:
+    kill_at(package, tmp_path / "kept", points=20, seed=2)
