@@ -9,7 +9,7 @@ from math import inf
 from ..runtimes.parity import figure
 from ..runtimes.report_page import document, verdict
 from .excess import excesses
-from .front import Front
+from .findings import Findings
 from .pictures import shown
 from .search_audit import Row, audit, grid
 from .search_plot import losses, plot
@@ -22,7 +22,8 @@ _STYLE = """<style>
 .ring{fill:none;stroke:var(--good);stroke-width:2}.key{display:inline-block;width:.7em;height:.7em;border-radius:50%;background:var(--bar)}
 .key.beaten{opacity:.3}.key.ring{background:none;border:2px solid var(--good)}
 .key.cross{background:none;color:var(--bad);width:auto;height:auto}
-tr.chosen td{font-weight:600}.trials td:last-child,.ladder td:nth-child(3),.lineage td{white-space:normal;min-width:14rem}
+.trials td:nth-child(2){white-space:normal;min-width:12rem}
+.trials td:last-child,.ladder td:nth-child(3),.lineage td{white-space:normal;min-width:14rem}
 .lineage td:first-child{min-width:6rem}.examples img{width:72px;image-rendering:pixelated;display:block}
 pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem;font-size:13px}
 </style>"""
@@ -32,7 +33,7 @@ _KEYS = ("<p class=note><span class=key></span> front &ensp; <span class='key be
 _HEAD = ("", "tried", "p50 ms", "p95 ms", "of float", "size MB", "memory MB", "loss", "verdict", "why not")
 
 
-def page(front: Front) -> str:
+def page(front: Findings) -> str:
     """The whole page."""
     chosen = front.best_trial or front.nearest
     state = {"within the budget": "passed", "not enough data": "not"}.get(front.outcome, "failed")
@@ -54,7 +55,7 @@ def page(front: Front) -> str:
     return document(f"Search of {front.name}", body)
 
 
-def _summary(front: Front) -> str:
+def _summary(front: Findings) -> str:
     limits = ", ".join(f"{escape(name)} &le; {held:g}" for name, held in front.budget.limits.items()) or "no limits"
     chosen, mark = (front.best_trial, "Best") if front.best_trial is not None else (front.nearest, "Nearest miss")
     lines = [f"Asked: {limits}. {len(front.trials)} trials, ended by {escape(front.ended)} after {front.seconds:.0f} s."]
@@ -67,12 +68,12 @@ def _summary(front: Front) -> str:
     return "".join(lines)
 
 
-def _trials(front: Front) -> str:
+def _trials(front: Findings) -> str:
     rows = [_trial(front, trial) for trial in front.trials]
     return grid(_HEAD, rows, "trials")
 
 
-def _trial(front: Front, trial: Trial) -> tuple[str, ...]:
+def _trial(front: Findings, trial: Trial) -> tuple[str, ...]:
     mark = "&#9654; best" if trial is front.best_trial else "&#9654; nearest" if trial is front.nearest else ""
     mark = mark or ("front" if any(trial is held for held in front.points) else "")
     held = [figure(trial.figures[name]) if name in trial.figures else "-" for name in ("p50_ms", "p95_ms", "ratio", "size_mb", "memory_mb")]
@@ -80,7 +81,7 @@ def _trial(front: Front, trial: Trial) -> tuple[str, ...]:
     return (mark, escape(str(trial.settings)), *held, _loss(trial), verdict(trial.verdict), escape(why))
 
 
-def _ladder(front: Front) -> str:
+def _ladder(front: Findings) -> str:
     rows = [(str(number), escape(str(front.trials[place].settings)), escape(why), verdict(front.trials[place].verdict),
              escape("; ".join(front.trials[place].reasons))) for number, (place, why) in enumerate(front.rungs, 1)]  # fmt: skip
     return grid(("", "rung", "why", "verdict", "found"), rows, "trials ladder")
@@ -88,7 +89,7 @@ def _ladder(front: Front) -> str:
 
 def _nodes(trial: Trial) -> str:
     made = ", ".join(f"{count} nodes {escape(name)}" for name, count in trial.achieved.items())
-    weights = ", ".join(f"{escape(name)} {figure(size / 1e6)} MB" for name, size in trial.weights_bytes.items())
+    weights = ", ".join(f"{escape(name)} {_size(size)}" for name, size in trial.weights_bytes.items())
     lines = [f"<p>{'; '.join(filter(None, (made, f'weights: {weights}' if weights else '')))}</p>"] if made or weights else []
     if trial.kept:
         kept = grid(("node", "why it stayed float32"), [(escape(name), escape(why)) for name, why in trial.kept.items()])
@@ -96,12 +97,12 @@ def _nodes(trial: Trial) -> str:
     return "".join(lines)
 
 
-def _rows(front: Front) -> Row | None:
+def _rows(front: Findings) -> Row | None:
     maker = front.maker
     return None if maker is None else lambda row: shown(maker.package, maker.data, row)
 
 
-def _lineage(front: Front) -> str:
+def _lineage(front: Findings) -> str:
     best = vars(front).get("best")  # made when it was asked for; a page makes none
     known = {**front.lineage, **({"best": best.digest} if best is not None else {})}
     rows = [(escape(name), f"<code>{escape(held if isinstance(held, str) else json.dumps(held))}</code>")
@@ -111,3 +112,7 @@ def _lineage(front: Front) -> str:
 
 def _loss(trial: Trial) -> str:
     return "-" if trial.loss == inf else f"{trial.loss:.4g}"
+
+
+def _size(count: int) -> str:
+    return f"{figure(count / 1e6)} MB" if count >= 1e5 else f"{count / 1e3:.3g} kB"

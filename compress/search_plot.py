@@ -8,8 +8,8 @@ from html import escape
 from math import ceil, floor, inf, isfinite, log10, sqrt
 
 from ..runtimes.parity import figure
-from .front import Front
-from .search_labels import Room
+from .findings import Findings
+from .search_labels import Box, Room
 from .trials import Trial
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 62, 16, 14, 44
@@ -40,7 +40,7 @@ class Scale:
         return [place * step for place in range(ceil(self.low / step), floor(self.high / step) + 1)]
 
 
-def plot(front: Front, width: int) -> str:
+def plot(front: Findings, width: int) -> str:
     """The whole figure for a page of this width in pixels."""
     trials = [trial for trial in front.trials if trial.figures and isfinite(_x(front, trial))]
     if not trials:
@@ -53,19 +53,19 @@ def plot(front: Front, width: int) -> str:
     spots = {id(trial): (x.at(_x(front, trial)), y.at(trial.loss), _radius(trial, largest)) for trial in trials}
     lines = [*_axes(front, x, y, width), *_limits(front, x, y)]
     lines += [_dot(trial, spots[id(trial)], id(trial) in points, any(trial is held for held in marked)) for trial in order]
-    room = Room(LEFT, width - 4, HEIGHT - BOTTOM, [(x - r, y - r, x + r, y + r) for x, y, r in spots.values()])
+    room = Room(LEFT, width - 4, HEIGHT - BOTTOM, [*((a - r, b - r, a + r, b + r) for a, b, r in spots.values()), *_covered(front, x, y)])
     lines += room.labels(_names(front, list(reversed(order)), points, width), spots)
     said = escape(f"{axis(front)[1]} against {losses(front)}, size as area", quote=True)
     return f"<svg class=w{width} viewBox='0 0 {width} {HEIGHT}' role=img aria-label='{said}'>{''.join(lines)}</svg>"
 
 
-def axis(front: Front) -> tuple[str, str]:
+def axis(front: Findings) -> tuple[str, str]:
     """(figure, its words) of the horizontal axis: the latency that the budget limits, else the median."""
     name = next((name for name in ("p95_ms", "p99_ms") if name in front.budget.limits), "p50_ms")
     return name, f"{name.removesuffix('_ms')} latency of one row, ms"
 
 
-def losses(front: Front) -> str:
+def losses(front: Findings) -> str:
     """What the loss of a trial is."""
     held = next((trial.comparison for trial in front.trials if trial.comparison), {})
     if held.get("changes"):
@@ -73,24 +73,24 @@ def losses(front: Front) -> str:
     return "share of decisions that differ" if held.get("flips") else "mean distance of the answers"
 
 
-def _x(front: Front, trial: Trial) -> float:
+def _x(front: Findings, trial: Trial) -> float:
     return trial.figures.get(axis(front)[0], inf)
 
 
-def _scales(front: Front, trials: Sequence[Trial], width: int) -> tuple[Scale, Scale]:
+def _scales(front: Findings, trials: Sequence[Trial], width: int) -> tuple[Scale, Scale]:
     limit = front.budget.limits.get(axis(front)[0])
     across = [_x(front, trial) for trial in trials]
     most = max(across)
     reach = max(most, limit) if limit is not None and limit < 3 * most else most
     kept = [trial.loss for trial in trials if isfinite(trial.loss) and trial.passed] or [0.0]
     allowed = _allowed(front)
-    top: float = max([*kept, *([1.6 * allowed] if allowed else []), 1e-6])
+    top: float = max([*kept, *([1.1 * allowed] if allowed else []), 1e-6])
     bottom: float = min([*kept, 0.0])
     room = (top - bottom) * 0.15
     return Scale(0, reach * 1.12, LEFT, width - RIGHT), Scale(bottom - room, top + room, HEIGHT - BOTTOM, TOP)
 
 
-def _allowed(front: Front) -> float | None:
+def _allowed(front: Findings) -> float | None:
     """The limit on the loss that the vertical axis shows."""
     held = next((trial.comparison for trial in front.trials if trial.comparison), {})
     return front.budget.max_drop if held.get("changes") else front.budget.max_flips if held.get("flips") else None
@@ -100,7 +100,7 @@ def _radius(trial: Trial, largest: float) -> float:
     return max(LEAST, MOST * sqrt(trial.figures["size_mb"] / largest))
 
 
-def _axes(front: Front, x: Scale, y: Scale, width: int) -> list[str]:
+def _axes(front: Findings, x: Scale, y: Scale, width: int) -> list[str]:
     base = HEIGHT - BOTTOM
     lines = [f"<path d='M{LEFT} {y.at(held):.1f}H{width - RIGHT}' class=grid /><text x={LEFT - 8} y={y.at(held) + 4:.1f} class=soft "
              f"text-anchor=end>{held:.3g}</text>" for held in y.ticks()]  # fmt: skip
@@ -111,7 +111,7 @@ def _axes(front: Front, x: Scale, y: Scale, width: int) -> list[str]:
     return [*lines, f"<text x=12 y={middle} text-anchor=middle transform='rotate(-90 12 {middle})'>{escape(losses(front))}</text>"]
 
 
-def _limits(front: Front, x: Scale, y: Scale) -> list[str]:
+def _limits(front: Findings, x: Scale, y: Scale) -> list[str]:
     """Lines of the budget, where they are on the plot."""
     lines: list[str] = []
     latency, loss = front.budget.limits.get(axis(front)[0]), _allowed(front)
@@ -120,6 +120,13 @@ def _limits(front: Front, x: Scale, y: Scale) -> list[str]:
     if loss is not None:
         lines.append(f"<path d='M{LEFT} {y.at(loss):.1f}H{x.end}' class=limit stroke-dasharray='5 4' />")
     return lines
+
+
+def _covered(front: Findings, x: Scale, y: Scale) -> list[Box]:
+    """Where the lines of limits are: no label stands there."""
+    latency, loss = front.budget.limits.get(axis(front)[0]), _allowed(front)
+    across = [] if latency is None or latency >= x.high else [(x.at(latency) - 3, 0.0, x.at(latency) + 3, float(HEIGHT))]
+    return across if loss is None else [*across, (0.0, y.at(loss) - 3, x.end, y.at(loss) + 3)]
 
 
 def _dot(trial: Trial, spot: tuple[float, float, float], unbeaten: bool, marked: bool) -> str:
@@ -131,7 +138,7 @@ def _dot(trial: Trial, spot: tuple[float, float, float], unbeaten: bool, marked:
     return f"{ring}<circle cx={x:.1f} cy={y:.1f} r={radius:.1f} class={'front' if unbeaten else 'beaten'}>{title}</circle>"
 
 
-def _names(front: Front, trials: Sequence[Trial], points: set[int], width: int) -> list[tuple[int, str]]:
+def _names(front: Findings, trials: Sequence[Trial], points: set[int], width: int) -> list[tuple[int, str]]:
     """(trial, label): what was chosen first, then float32, then the front where the page is wide."""
     marks = {id(front.best_trial): "best", id(front.nearest): "nearest"}
     found: list[tuple[int, str]] = []

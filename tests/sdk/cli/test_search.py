@@ -1,0 +1,61 @@
+"""`portside search`: exit codes, what is kept, what is printed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from portside.compress import trials
+from portside.runtimes import samples
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Latency is measured briefly: tests do not look at it."""
+    monkeypatch.setattr(trials, "REPEATS", 1)
+    monkeypatch.setattr(trials, "SECONDS", 0.002)
+    monkeypatch.setattr(trials, "probe", lambda artifact, trust: {"memory_mb": 20.0})
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """The words that every search here starts with: package and 400 rows with labels."""
+    sample, random = samples.mixed(), np.random.default_rng(0)
+    inputs = {"x": random.normal(size=(400, 4)).astype(np.float32), "ids": random.integers(0, 100, 400), "on": random.random(400) < 0.5}
+    np.savez(tmp_path / "rows.npz", label=sample.truth(inputs)["label"], **inputs)
+    return ("search", sample.write(tmp_path / "mixed").path, "--data", tmp_path / "rows.npz", "--minutes", 0.02)
+
+
+def test_within_the_budget_it_names_the_best_and_what_to_do_next(portside, asked, tmp_path):
+    said = portside(*asked, "--p95-ms", 500, "--out", tmp_path / "kept", "--html", tmp_path / "front.html")
+    assert said.code == 0, said.err
+    assert "within the budget" in said.out and "next: portside compile" in said.out
+    assert "trial 1: float32" in said.err and "s left; best so far" in said.err
+    page = (tmp_path / "front.html").read_text()
+    assert "<script" not in page and "http" not in page.replace("http://www.w3.org", "")
+    assert "--p95-ms 500" in page and "search" in page
+    assert list((tmp_path / "kept" / "trials").glob("*.json"))
+
+
+def test_an_impossible_budget_is_a_no_that_names_the_limit(portside, asked):
+    said = portside(*asked, "--size-mb", 1e-6, "--json")
+    assert said.code == 1
+    assert said.json["binding"]["limit"] == "size_mb" and said.json["package"] is None
+
+
+def test_too_few_rows_have_a_code_of_their_own(portside, asked):
+    said = portside(*asked, "--max-flips", 1e-5)
+    assert said.code == 4
+    assert "not enough data: max_flips" in said.out
+
+
+def test_a_limit_that_is_none_and_rows_that_are_missing_are_usage(portside, asked):
+    assert portside(*asked, "--p95-ms", -1).code == 2
+    said = portside(*asked[:2])
+    assert said.code == 2 and "evidence" in said.err
+
+
+def test_help_teaches(portside):
+    said = portside("search", "--help")
+    assert said.code == 0
+    assert all(word in said.out for word in ("--p95-ms 5", "--out", "Exit codes: 0", "Ctrl-C"))
