@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from ..sdk.core.budget import Budget
-from ..sdk.core.plan import Precision, PrecisionPlan
+from ..sdk.core.plan import Precision
 from .clock import Clock
-from .front import Front
+from .damages import Damages
+from .findings import Findings
 from .ladder import Ladder, remarks
 from .made import reasons
-from .sensitivity import sensitivity
 from .settings import Settings
 from .space import Space
 from .trial_store import TrialStore
@@ -20,8 +20,8 @@ from .trials import Trial, Workbench
 
 FIRST: tuple[Precision, ...] = ("int8-static", "int8-dynamic", "int4-weights", "float16")
 """Where a ladder begins: the class that saves most and can be taken."""
-SENSITIVITY_SHARE, LADDER_SHARE = 0.15, 0.6
-"""Of the whole time, what a class's sensitivity and the ladder may take."""
+LADDER_SHARE = 0.6
+"""Of the whole time, what the ladder may take."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,11 @@ class Searching:
     budget: Budget
     price: float | None
     progress: Callable[[int, int, str], None]
-    orders: dict[Precision, dict[str, float]] = field(default_factory=dict[Precision, dict[str, float]])
     rungs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     notes: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self._damages = Damages(self.bench, self.store, self.clock, self.notes)
 
     def run(self) -> Found:
         """Everything there is time for. Ctrl-C ends it early; before the first trial it is the caller's."""
@@ -63,7 +65,7 @@ class Searching:
         trials = tuple(map(self._priced, self.store.trials.values()))
         unsure = sum(trial.verdict == "not enough data" for trial in trials)
         notes = [*self.notes, *(_few(unsure, len(self.bench.data)) if unsure else [])]
-        return Found(trials, rungs, (*notes, *self._remarks(trials)), ended, self.orders)
+        return Found(trials, rungs, (*notes, *self._remarks(trials)), ended, self._damages.known)
 
     def _run(self) -> str:
         self._attempt(Settings("float32"))
@@ -77,11 +79,11 @@ class Searching:
         if not able:
             return "everything tried"
         self._climb(able)
-        return self._propose(Space(able, lambda precision: [name for name, held in self._damages(precision).items() if held > 0]))
+        return self._propose(Space(able, self._damages.order))
 
     def _climb(self, classes: tuple[Precision, ...]) -> None:
         first = Settings(next(held for held in FIRST if held in classes))
-        ladder = Ladder(self.bench, self._attempt, lambda: self._late() or self.clock.over(LADDER_SHARE), self._hurts)
+        ladder = Ladder(self.bench, self._attempt, lambda: self._late() or self.clock.over(LADDER_SHARE), self._damages.of_plan)
         climb = ladder.climb(first)
         self.rungs = [(self.store.key(rung.trial.settings), rung.why) for rung in climb.rungs]
 
@@ -107,7 +109,7 @@ class Searching:
         share = min(100, round(100 * self.clock.spent / self.clock.seconds))
         self.progress(len(self.store.trials), share, self._said(settings))
         if settings.kept:
-            self.bench.why |= reasons(settings.precision, self._damages(settings.precision))
+            self.bench.why |= reasons(settings.precision, self._damages.of(settings.precision))
         return self.store.add(self._run_one(settings))
 
     def _run_one(self, settings: Settings) -> Trial:
@@ -125,32 +127,13 @@ class Searching:
         taken = [trial.seconds for trial in self.store.trials.values() if trial.seconds]
         return self.clock.left <= (median(taken) / 2 if taken else 0)
 
-    def _hurts(self, plan: PrecisionPlan) -> dict[str, float]:
-        return self._damages(next(held for held in plan.nodes.values() if held != "float32"))
-
-    def _damages(self, precision: Precision) -> dict[str, float]:
-        """Sensitivity of a class's nodes, measured once, in the time that it may take."""
-        if precision in self.orders:
-            return self.orders[precision]
-        if (known := self.store.damages(precision)) is None:
-            settings, until = Settings(precision), self.clock.spent + SENSITIVITY_SHARE * self.clock.seconds
-            plan = self.bench.plans.plan(settings, self.bench.calibration if settings.calibrated else None)
-            known = sensitivity(self.bench.package, plan, self.bench.calibration_data, seed=self.bench.seed, progress=self.bench.progress,
-                                late=lambda: self.clock.spent >= min(until, self.clock.seconds))  # fmt: skip
-            if len(known) == len(plan.nodes):
-                self.store.keep_damages(precision, known)
-            else:
-                self.notes.append(f"sensitivity of {precision}: {len(known)} of {len(plan.nodes)} nodes in the time there was")
-        self.orders[precision] = known
-        return known
-
     def _priced(self, trial: Trial) -> Trial:
         if self.price is None or "p50_ms" not in trial.figures:
             return trial
         return replace(trial, figures={**trial.figures, "cost_per_1k": trial.figures["p50_ms"] / 3600 * self.price})
 
-    def _so_far(self) -> Front:
-        return Front(self.bench.package.name, self.bench.target, self.budget, tuple(map(self._priced, self.store.trials.values())))
+    def _so_far(self) -> Findings:
+        return Findings(self.bench.package.name, self.bench.target, self.budget, tuple(map(self._priced, self.store.trials.values())))
 
     def _said(self, settings: Settings) -> str:
         best = self._so_far().best_trial
