@@ -39,20 +39,22 @@ export class Chain {
    * @returns {Promise<{outputs: Record<string, any>, flags: any[], receipt: Receipt}>}
    */
   async predict(wire, signal) {
-    let request = arrive(performance.now());
+    let now = performance.now();
+    let request = arrive(now);
     const asked = { wire, signal, key: this.cache ? await keyOf(wire) : null };
+    if (this.cache) now = performance.now();
     for (;;) {
-      const [action, breakers, taken] = decide(this.policy, this.breakers, request, performance.now(), this.#down());
+      const [action, breakers, taken] = decide(this.policy, this.breakers, request, now, this.#down());
       this.breakers = breakers;
-      if (action.do === "give-up") throw nobody(this.#receipt(taken, {}, performance.now(), performance.now()));
-      const began = performance.now();
+      if (action.do === "give-up") throw nobody(this.#receipt(taken, {}, now, now));
+      const began = now; // a clock is asked once between two steps: it costs as much as a step
       const { outcome, answer, refused } = await this.#outcome(action, asked);
-      const ended = performance.now();
-      [this.breakers, request] = observe(this.policy, this.breakers, taken, outcome, ended);
+      now = performance.now();
+      [this.breakers, request] = observe(this.policy, this.breakers, taken, outcome, now);
       if (refused) throw refused;
       if (outcome !== "answered") continue;
       if (request.answered_by === 0) this.cache?.put(asked.key, answer.outputs);
-      return { outputs: answer.outputs, flags: answer.flags ?? [], receipt: this.#receipt(request, answer, began, ended) };
+      return { outputs: answer.outputs, flags: answer.flags ?? [], receipt: this.#receipt(request, answer, began, now) };
     }
   }
 
