@@ -49,7 +49,7 @@ class Histogram:
         low, high = float(finite.min()), float(finite.max())
         self.low, self.high, self.seen = min(self.low, low), max(self.high, high), self.seen + finite.size
         self._widen(max(-low, high))
-        places = ((finite + np.float32(self._reach)) * np.float32(BINS / 2 / self._reach)).astype(np.int32)
+        places = (finite * np.float32(BINS / 2 / self._reach) + np.float32(BINS / 2)).astype(np.int32)  # zero begins a bin, always
         self._counts += np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS)
 
     def _widen(self, largest: float) -> None:
@@ -87,17 +87,17 @@ class Histogram:
         return float(self.edges[int(np.searchsorted(share, tail))]), float(self.edges[int(np.searchsorted(share, 1 - tail)) + 1])
 
     def _least_loss(self) -> Range:
-        """Both ends drawn in together, as far as the codes lose least."""
-        counts, edges = self._counts.astype(np.float64), self.edges
-        counts[BINS // 2] = min(
-            counts[BINS // 2], counts[BINS // 2 - 1 : BINS // 2 + 2 : 2].max()
-        )  # zeros of a Relu say nothing about the cut
-        first, last = (int(place) for place in np.flatnonzero(counts)[[0, -1]])
-        cuts = [(int(first * (1 - t) + BINS // 2 * t), int(last * (1 - t) + BINS // 2 * t)) for t in np.linspace(0, 0.9, _STEPS)]
-        if self.low >= 0 or self.high <= 0:
-            cuts = [(first, upper) if self.low >= 0 else (lower, last) for lower, upper in cuts]
-        losses = [_divergence(counts, lower, upper) for lower, upper in cuts]
-        lower, upper = cuts[int(np.argmin(losses))]
+        """Everything beyond a size, of either sign, is cut off: as far as the codes lose least."""
+        counts, edges, middle = self._counts.astype(np.float64), self.edges, BINS // 2
+        counts[middle] = min(counts[middle], counts[middle - 1 : middle + 2 : 2].max())  # zeros of a Relu say nothing about the cut
+        held = np.flatnonzero(counts)
+        if not held.size:
+            return self.low, self.high
+        first, last = int(held[0]), int(held[-1])
+        furthest = max(middle - first, last - middle)
+        sizes = np.linspace(furthest, min(furthest, LEVELS // 2), _STEPS).astype(int)
+        cuts = [(max(first, middle - int(size)), min(last, middle + int(size))) for size in sizes]
+        lower, upper = min(cuts, key=lambda cut: _divergence(counts, *cut))
         return float(edges[lower]), float(edges[upper + 1])
 
 

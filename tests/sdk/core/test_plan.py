@@ -1,0 +1,80 @@
+"""PrecisionPlan: pure data that survives a round trip, is cut by stage, and refuses what is no plan."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portside.sdk.core.errors import FormatError
+from portside.sdk.core.plan import PRECISIONS, PrecisionPlan, plan_of
+
+NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8).map(lambda name: f"main/{name}")
+NUMBERS = st.floats(-1e30, 1e30, allow_nan=False)
+PLANS = st.builds(
+    PrecisionPlan,
+    nodes=st.dictionaries(NAMES, st.sampled_from(PRECISIONS), max_size=5),
+    ranges=st.dictionaries(NAMES, st.tuples(NUMBERS, NUMBERS).map(lambda pair: (min(pair), max(pair))), max_size=5),
+    per_channel=st.booleans(),
+    calibration=st.dictionaries(st.sampled_from(["method", "data"]), st.text(max_size=4)),
+    kept=st.dictionaries(NAMES, st.text(max_size=4), max_size=3),
+    extra=st.dictionaries(st.just("later"), st.integers()),
+)
+
+
+@given(PLANS)
+def test_a_plan_survives_a_file(plan):
+    assert PrecisionPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_the_order_of_nodes_is_no_part_of_the_data():
+    one = PrecisionPlan({"main/a": "float16", "main/b": "int8-static"})
+    other = PrecisionPlan({"main/b": "int8-static", "main/a": "float16"})
+    assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
+
+
+def test_a_package_without_a_plan_is_float32():
+    plan = plan_of(None)
+    assert not plan.lossy
+    assert plan.counts == {}
+    assert not PrecisionPlan({"main/a": "float32"}).lossy
+    assert plan_of({"nodes": {"main/a": "float16"}}).lossy
+
+
+def test_counts_name_the_most_frequent_first():
+    plan = PrecisionPlan({"main/a": "float16", "main/b": "int8-static", "main/c": "int8-static"})
+    assert list(plan.counts.items()) == [("int8-static", 2), ("float16", 1)]
+
+
+def test_a_stage_gets_its_own_ids_and_not_those_of_a_stage_whose_name_begins_alike():
+    plan = PrecisionPlan(
+        {"main/a": "int8-static", "main2/a": "float16", "main/deep/b": "float16"}, {"main/x": (0.0, 1.0), "main2/x": (0.0, 2.0)}
+    )
+    assert dict(plan.stage("main").nodes) == {"a": "int8-static", "deep/b": "float16"}
+    assert dict(plan.stage("main").ranges) == {"x": (0.0, 1.0)}
+    assert dict(plan.stage("main2").nodes) == {"a": "float16"}
+    assert not plan.stage("other").lossy
+
+
+def test_nodes_that_are_kept_leave_the_plan_with_a_reason():
+    plan = PrecisionPlan({"main/a": "int8-static", "main/b": "int8-static"}, kept={"main/z": "before"})
+    kept = plan.keep({"main/a": "asked for"})
+    assert dict(kept.nodes) == {"main/b": "int8-static"}
+    assert dict(kept.kept) == {"main/z": "before", "main/a": "asked for"}
+    assert "main/a" in plan.nodes
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"nodes": {"a": "int3"}}, {"nodes": ["a"]}, {"nodes": {"a": None}}, {"nodes": {"a": ["int8-static"]}}, {"ranges": {"a": [1, 0]}},
+        {"ranges": {"a": [float("nan"), 1]}}, {"ranges": {"a": [0, float("inf")]}}, {"ranges": {"a": [0]}}, {"ranges": {"a": ["x", "y"]}},
+        {"ranges": {"a": 5}}, {"calibration": 5}, {"kept": 5}, [],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_plan_is_refused_by_name(data):
+    with pytest.raises(FormatError, match="precision plan"):
+        PrecisionPlan.from_dict(data)
