@@ -21,7 +21,8 @@ from ...sdk.core.signature import Array
 from .onnx_nodes import JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, attribute, fresh, node_of, rebuilt, tensor, value_names
 
 LEVELS = 255
-_BIAS_LIMIT = 2**31 - 1
+_BIAS_LIMIT = 2**30
+"""Largest code of a bias: the products that are added to it in an int32 need room too."""
 
 
 def needed_values(graph: Graph, names: set[str]) -> list[str]:
@@ -50,6 +51,7 @@ class _Static:
     weights: dict[tuple[str, ...], tuple[str, str, Array]] = field(default_factory=dict[tuple[str, ...], "tuple[str, str, Array]"])
     zeros: dict[tuple[type, int], str] = field(default_factory=dict[tuple[type, int], str])
     before: list[NodeProto] = field(default_factory=list[NodeProto])
+    entries: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         held = [self.graph.named[name] for name in self.names]
@@ -58,7 +60,11 @@ class _Static:
 
     def entry(self, value: str) -> str:
         """What an int8 node reads for a value: the pair's result, under a name of its own where float nodes make the value."""
-        return value if value in self.owned or value not in self.scales else f"{value}.int8"
+        if value in self.owned or value not in self.scales:
+            return value
+        if value not in self.entries:
+            self.entries[value] = fresh(self.taken, f"{value}.int8")
+        return self.entries[value]
 
 
 def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per_channel: bool) -> tuple[ModelProto, dict[str, str]]:
@@ -102,18 +108,21 @@ def _quantize_values(work: _Static) -> None:
             continue
         for name in node.input[:1] if node.op_type in WEIGHTED else node.input:
             _scale(work, name)
-        if node.op_type not in PRODUCTS or _wanted_in_int8(work, graph.result(node)):
+        if _leaves_in_int8(work, node):
             _scale(work, graph.result(node))
 
 
-def _wanted_in_int8(work: _Static, value: str) -> bool:
-    """Whether another int8 node reads the result of a product."""
+def _leaves_in_int8(work: _Static, node: NodeProto) -> bool:
+    """Whether a node's result is held in int8. A convolution has no other fast form; a product has, and what is put out is better."""
+    value = work.graph.result(node)
+    if node.op_type == "Conv" or value in work.graph.outputs:
+        return node.op_type == "Conv"
     readers = work.graph.readers[value]
-    return bool(readers) and all(node.name in work.names for node in readers) and value not in work.graph.outputs
+    return node.op_type not in PRODUCTS or (bool(readers) and all(held.name in work.names for held in readers))
 
 
 def _scale(work: _Static, value: str) -> None:
-    if value in work.scales or value in work.graph.outputs:
+    if value in work.scales:
         return
     low, high = min(work.ranges[value][0], 0.0), max(work.ranges[value][1], 0.0)
     scale = np.float32((high - low) / LEVELS) or np.float32(1.0)
