@@ -1,6 +1,6 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
-    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web]
+    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                              [--json FILE]
 """
 
@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "startup": "bench_startup", "session": "bench_session", "binding": "bench_binding", "pipeline": "bench_pipeline",
     "failover": "bench_failover", "tflite": "bench_tflite", "sources": "bench_sources",
-    "web": "bench_web",
+    "web": "bench_web", "precision": "bench_precision",
 }  # fmt: skip
 
 
