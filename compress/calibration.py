@@ -16,6 +16,7 @@ from ..runtimes.opening import open_segments
 from ..runtimes.segments import EngineOptions, stage_segment
 from ..runtimes.session import ProgramSession, describe
 from ..runtimes.subjects import rows_at_once
+from ..sdk.core import golden
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.codec.codec import Codec
 from ..sdk.core.data import Data
@@ -24,15 +25,15 @@ from ..sdk.core.errors import InputError
 from ..sdk.core.manifest import Stage
 from ..sdk.core.package import Package
 from ..sdk.core.plan import Range
-from ..sdk.core.signature import Array
+from ..sdk.core.signature import Array, Signature
 from .histogram import Histogram, Method
 
 ROWS = 512
 """Rows that are looked at unless the caller says how many."""
 FEW_ROWS = 100
 """Fewer rows than this are reported as few."""
-SEEN_SHARE = 0.01
-"""A class of which calibration saw less than this share of its rows is reported."""
+AT_ONCE = 32
+"""Most rows of one call: inner values of more would not fit into caches."""
 _TAP = "calibration"
 _ENGINE = EngineOptions(threads=1, optimize="none", deterministic=True)
 
@@ -122,13 +123,14 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
     """
     if not len(data):
         raise InputError("There are no rows to calibrate with", fix="Pass Data with at least 100 rows of what the model will meet.")
-    chosen = _sample(data, rows, seed)
+    at_once = rows_of_call(package.signature)
+    chosen = _sample(data, whole_calls(package.signature, min(rows, len(data))), seed)
     sample = data.take(chosen)
     histograms = {f"{stage}/{name}": Histogram() for stage, names in values.items() for name in names}
     probe = Probe(package, values)
     try:
-        for done, batch in _batches(sample, rows_at_once(package.signature)):
-            progress(done, len(sample), "calibration")
+        for place, batch in enumerate(sample.batches(at_once)):
+            progress(place * at_once, len(sample), "calibration")
             for name, value in probe.run(batch.inputs)[1].items():
                 histograms[name].add(value)
     finally:
@@ -136,11 +138,21 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
     return Calibration(histograms, len(sample), data_digest(sample), tuple(_warnings(data, chosen, histograms)))
 
 
-def _batches(data: Data, most: int) -> Iterator[tuple[int, Data]]:
-    done = 0
-    for batch in data.batches(min(most, 32)):
-        yield done, batch
-        done += len(batch)
+def rows_of_call(signature: Signature) -> int:
+    """Rows of one call of the program: as many as it takes where that number is fixed, and few otherwise."""
+    return _fixed(signature) or min(rows_at_once(signature), AT_ONCE)
+
+
+def whole_calls(signature: Signature, rows: int) -> int:
+    """Of so many rows, those that fill whole calls of a program that takes a fixed number. Raises InputError where there is none."""
+    fixed = _fixed(signature) or 1
+    if rows < fixed:
+        raise InputError("The program takes more rows at once than there are", got=rows, expected=f"at least {fixed}")
+    return rows - rows % fixed
+
+
+def _fixed(signature: Signature) -> int | None:
+    return golden.fixed_rows(signature) if golden.batched(signature) else None
 
 
 def _sample(data: Data, rows: int, seed: int) -> Array:

@@ -7,7 +7,7 @@ have a threshold in this that its own rounding error does not show: an outlier t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +24,7 @@ from ..sdk.core.errors import EngineError
 from ..sdk.core.package import Package
 from ..sdk.core.plan import PrecisionPlan
 from ..sdk.core.signature import Array
-from .calibration import Probe
+from .calibration import Probe, rows_of_call, whole_calls
 
 ROWS = 24
 _FLOAT = 1
@@ -48,10 +48,11 @@ def sensitivity(package: Package, plan: PrecisionPlan, data: Data, rows: int = R
     Returns:
         "stage/node" -> damage: 0 none, 1 as large as the spread of the float values, infinite where NaN comes out or the engine fails.
     """
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:rows])
-    inputs = data.take(chosen).inputs
+    most = whole_calls(package.signature, min(rows, len(data)))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:most])
+    calls = [batch.inputs for batch in data.take(chosen).batches(rows_of_call(package.signature))]
     values = _ends(package)
-    truth = _answers(Probe(package, values, engine=_ENGINE), inputs)
+    truth = _answers(Probe(package, values, engine=_ENGINE), calls)
     found: dict[str, float] = {}
     nodes = [name for name, precision in plan.nodes.items() if precision != "float32"]
     for done, name in enumerate(nodes):
@@ -60,7 +61,7 @@ def sensitivity(package: Package, plan: PrecisionPlan, data: Data, rows: int = R
         progress(done, len(nodes), f"sensitivity of {name}")
         alone = replace(plan, nodes={name: plan.nodes[name]})
         try:
-            found[name] = damage(truth, _answers(Probe(package, values, _Lowered(package, alone), _ENGINE), inputs))
+            found[name] = damage(truth, _answers(Probe(package, values, _Lowered(package, alone), _ENGINE), calls))
         except EngineError:
             found[name] = float("inf")
     return dict(sorted(found.items(), key=lambda held: -held[1]))
@@ -108,6 +109,13 @@ def _ends(package: Package) -> dict[str, list[str]]:
     return {stage.name: list(stage.outputs) for stage in last}
 
 
-def _answers(probe: Probe, inputs: Mapping[str, Any]) -> list[Array]:
+def _answers(probe: Probe, calls: Sequence[Mapping[str, Any]]) -> list[Array]:
+    """Each value over all calls; calls whose values differ in shape stay apart."""
     with closing(probe):
-        return list(probe.run(inputs)[1].values())
+        columns = zip(*(probe.run(inputs)[1].values() for inputs in calls), strict=True)
+        return [array for column in columns for array in _joined(column)]
+
+
+def _joined(parts: Sequence[Array]) -> list[Array]:
+    alike = all(part.ndim and part.shape[1:] == parts[0].shape[1:] for part in parts)
+    return [np.concatenate(parts)] if alike else list(parts)
