@@ -12,6 +12,7 @@ import sys
 import tempfile
 from contextlib import closing
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,17 @@ from portside.runtimes.base import CompileOptions, runtime
 from portside.runtimes.timing import interleave, ratio, table
 from portside.sdk.core import statistics as stats
 from portside.sdk.core.package import Package
+from portside.sdk.core.plan import Precision
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent / "examples"
 sys.path[:0] = [str(EXAMPLES / "zoo"), str(EXAMPLES / "visual_inspection")]
 SEEDS = (0, 1, 2)
-CLASSES = ("float16", "int8-dynamic", "int8-static", "int4-weights")
+CLASSES: tuple[Precision, ...] = ("float16", "int8-dynamic", "int8-static", "int4-weights")
 TARGETS = ("onnx-cpu", "tflite", "wasm")
+OPTIONS: dict[str, Any] = {
+    "quant_format": QuantFormat.QDQ, "per_channel": True, "activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8,
+}  # fmt: skip
 WORK = tempfile.TemporaryDirectory()
 BROKEN = (RuntimeError, ValueError, KeyError)
 
@@ -67,8 +72,7 @@ def show(rows: list[dict[str, Any]]) -> str:
 @cache
 def inspector() -> tuple[Package, Any, Any]:
     """The example's model at full length, trained on one half of the modules: (package, train, test)."""
-    import cells
-    import inspector as example
+    cells, example = import_module("cells"), import_module("inspector")
 
     train, test = cells.split(cells.load())
     model = example.train(train.images, train.labels)
@@ -90,9 +94,7 @@ def _inspector() -> list[dict[str, Any]]:
 
 
 def _minilm() -> list[dict[str, Any]]:
-    from datasets import sentences
-
-    texts = sentences()
+    texts = import_module("datasets").sentences()
     package = ps.open(EXAMPLES / "zoo" / "packages" / "minilm")
     held, learn = ps.Data({"text": texts[1000:1400]}), ps.Data({"text": texts[:200]})
     return [
@@ -102,10 +104,8 @@ def _minilm() -> list[dict[str, Any]]:
 
 def _classes() -> list[dict[str, Any]]:
     """Every class on every target, as it is, without a ladder."""
-    from datasets import clothes, weather
-
-    (x, y), (tx, ty) = clothes("t10k"), clothes("train")
-    wx, wy = weather()
+    datasets = import_module("datasets")
+    (x, y), (tx, ty), (wx, wy) = datasets.clothes("t10k"), datasets.clothes("train"), datasets.weather()
     cases = {
         "cnn": (ps.Data({"picture": x[:4000]}, labels=y[:4000]), ps.Data({"picture": tx[30000:30512]}, labels=ty[30000:30512])),
         "mlp": (ps.Data({"x": wx[8000:12000]}, labels=wy[8000:12000]), ps.Data({"x": wx[:512]}, labels=wy[:512])),
@@ -115,7 +115,7 @@ def _classes() -> list[dict[str, Any]]:
         package = ps.open(EXAMPLES / "zoo" / "packages" / name)
         for target in TARGETS:
             with closing(Workbench(package, target, held, learn)) as bench:
-                able = [held for held in CLASSES if held in bench.plans.classes()]
+                able = [each for each in CLASSES if each in bench.plans.classes()]
                 rows += [_row(name, target, bench.attempt(Settings(precision)), 0) for precision in able]
     return rows
 
@@ -136,7 +136,8 @@ def _row(name: str, target: str, trial: Trial, seed: int) -> dict[str, Any]:
     metric = "auc" if "auc" in changes else next(iter(changes), None)
     flips = trial.comparison.get("flips", [])
     return {
-        "model": name, "target": target, "settings": str(trial.settings), "seed": seed, "verdict": trial.verdict, "reasons": list(trial.reasons),
+        "model": name, "target": target, "settings": str(trial.settings), "seed": seed, "verdict": trial.verdict,
+        "reasons": list(trial.reasons),
         "figures": dict(trial.figures), "metric": metric, "change": changes.get(metric) if metric else None,
         "flips": flips[0]["count"] / trial.comparison["rows"] if flips else None, "drifts": trial.comparison.get("drifts", []),
     }  # fmt: skip
@@ -167,8 +168,7 @@ def _by_hand() -> list[dict[str, Any]]:
             made = folder / f"{method}{len(kept)}.onnx"
             few = learn if method == "MinMax" else learn[:64]  # its histograms keep every activation in memory
             try:
-                quantize_static(floats, made, Rows("image", few), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
-                                weight_type=QuantType.QInt8, calibrate_method=kind, nodes_to_exclude=list(kept))  # fmt: skip
+                quantize_static(floats, made, Rows("image", few), calibrate_method=kind, nodes_to_exclude=list(kept), **OPTIONS)
                 rows.append(_file_row(said, floats, made, test))
             except (*BROKEN, MemoryError) as error:
                 print(f"{said}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
@@ -184,14 +184,14 @@ def _file_row(said: str, floats: Path, made: Path, test: Any) -> dict[str, Any]:
     both = interleave({"float": lambda: one.run(None, {"image": row}), "int8": lambda: other.run(None, {"image": row})}, 5, 0.3)
     middle, low, high = ratio(both["int8"], both["float"])
     before, after = (_answers(session, test.images) for session in (one, other))
-    drop = stats.bootstrap(
-        lambda at: _auc(test.labels[at], before[1][at]) - _auc(test.labels[at], after[1][at]), len(test.labels), draws=400
-    )
-    ends = [{"value": _auc(test.labels, scores)} for scores in (before[1], after[1])]
+    labels = test.labels
+    drop = stats.bootstrap(lambda at: _auc(labels[at], before[1][at]) - _auc(labels[at], after[1][at]), len(labels), draws=400)
+    ends = [{"value": _auc(labels, scores)} for scores in (before[1], after[1])]
+    figures = {"ratio": middle, "ratio_low": low, "ratio_high": high, "size_ratio": made.stat().st_size / floats.stat().st_size}
     return {
         "model": "inspector", "target": "onnx-cpu", "settings": said, "seed": 0, "verdict": "-", "reasons": [], "metric": "auc",
-        "figures": {"ratio": middle, "ratio_low": low, "ratio_high": high, "size_ratio": made.stat().st_size / floats.stat().st_size},
-        "change": {"before": ends[0], "after": ends[1], "drop": drop.to_dict()}, "flips": float((before[0] != after[0]).mean()), "drifts": [],
+        "figures": figures, "change": {"before": ends[0], "after": ends[1], "drop": drop.to_dict()},
+        "flips": float((before[0] != after[0]).mean()), "drifts": [],
     }  # fmt: skip
 
 
@@ -206,8 +206,9 @@ def _auc(labels: Any, scores: Any) -> float:
 
 def _line(row: dict[str, Any]) -> list[str]:
     figures, change = row["figures"], row["change"]
-    latency = [f"{figures['ratio']:.2f}x", f"({figures['ratio_low']:.2f}-{figures['ratio_high']:.2f})", f"{figures['size_ratio']:.3f}x"]
-    latency = latency if figures else ["", "", ""]
+    latency = ["", "", ""]
+    if figures:
+        latency = [f"{figures['ratio']:.2f}x", f"({figures['ratio_low']:.2f}-{figures['ratio_high']:.2f})", f"{figures['size_ratio']:.3f}x"]
     if change is not None:
         quality = [row["metric"], f"{change['before']['value']:.4f}", f"{change['after']['value']:.4f}", f"{change['drop']['value']:+.4f}",
                    f"({change['drop']['low']:+.4f} to {change['drop']['high']:+.4f})"]  # fmt: skip
