@@ -1,0 +1,64 @@
+"""Settings: equal where they make the same file, readable by people, strict about what does not exist."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portside.compress.histogram import METHODS
+from portside.compress.settings import Settings
+from portside.sdk.core.errors import InputError
+from portside.sdk.core.plan import PRECISIONS
+
+ANY = st.builds(Settings, st.sampled_from(PRECISIONS), st.sampled_from(METHODS), st.floats(51, 100), st.booleans(),
+                st.lists(st.sampled_from(["main/a", "main/b", "main/c"]), unique=True).map(tuple))  # fmt: skip
+
+
+@given(ANY)
+def test_settings_survive_a_file_and_keep_their_key(settings):
+    back = Settings.from_dict(json.loads(json.dumps(settings.to_dict())))
+    assert back.key == settings.key
+    assert back.to_dict() == settings.to_dict()
+    assert back.precision == settings.precision
+    assert str(settings).startswith(settings.precision)
+
+
+def test_what_does_not_matter_to_a_class_is_no_part_of_its_key():
+    assert Settings("int8-dynamic", "entropy", 99).key == Settings("int8-dynamic").key
+    assert Settings("float16", per_channel=False).key == Settings("float16").key
+    assert Settings("int8-static", "min-max", 99).key == Settings("int8-static").key
+    assert Settings("float32", kept=("main/a",)).key == Settings("float32").key
+    assert Settings("int8-static", kept=("b", "a")).key == Settings("int8-static", kept=("a", "b")).key
+
+
+def test_what_matters_is():
+    keys = [Settings(), Settings("int8-dynamic"), Settings(method="percentile"), Settings(method="percentile", percentile=99.9),
+            Settings(per_channel=False), Settings(kept=("main/a",))]  # fmt: skip
+    assert len({held.key for held in keys}) == len(keys)
+
+
+def test_only_static_int8_is_calibrated():
+    assert [precision for precision in PRECISIONS if Settings(precision).calibrated] == ["int8-static"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (Settings("int8-static", "percentile", 99.9, False, ("a", "b")), "int8-static, percentile 99.9, per tensor, 2 kept in float32"),
+        (Settings("int8-dynamic"), "int8-dynamic"), (Settings("float32", kept=("a",)), "float32"),
+    ],
+)  # fmt: skip
+def test_people_read(settings, text):
+    assert str(settings) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "field"), [({"precision": "int3"}, "precision"), ({"method": "best"}, "calibration"), ({"bits": 8}, "bits")]
+)
+def test_what_does_not_exist_is_refused_by_name(data, field):
+    with pytest.raises(InputError) as caught:
+        Settings.from_dict(data)
+    assert caught.value.field == field
