@@ -5,8 +5,9 @@
 3. Other calibrations, with the same nodes kept.
 4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
 
-A rung ends the climb when its fidelity and the gates hold and it pays: smaller or faster than float, and neither slower nor larger. One
-that holds but is slower or larger is kept as a fallback and said to be so. "Not enough data" is no rung to stand on either.
+A rung ends the climb when its fidelity and the gates hold and it pays: smaller or faster than float, and neither slower nor larger. The
+first that holds and gains one of the two at the price of the other is what is left above float32, and said to be slower or larger. "Not
+enough data" is no rung to stand on either.
 """
 
 from __future__ import annotations
@@ -94,13 +95,13 @@ class Ladder:
         self.bench.plans.plan(first)
         fallback: Rung | None = None
         for settings, why in self._steps(first):
-            if self.late():
+            if self.late() or (fallback is not None and settings.precision == "float32"):
                 break
             rung = Rung(why, (self.attempt or self.bench.attempt)(settings))
             self.rungs.append(rung)
             if rung.trial.passed and (pays(rung.trial) or settings.precision == "float32"):
                 return self._done(rung)
-            if rung.trial.passed and fallback is None and costs_more(rung.trial) and rung.trial.achieved:
+            if rung.trial.passed and fallback is None and gains(rung.trial):
                 fallback = rung
         return self._done(fallback or self._float())
 
@@ -163,9 +164,13 @@ class Ladder:
 
 def pays(trial: Trial) -> bool:
     """Smaller or faster than float, and neither larger nor slower."""
+    return gains(trial) and not costs_more(trial)
+
+
+def gains(trial: Trial) -> bool:
+    """Smaller or faster than float, whatever it costs of the other."""
     figures = trial.figures
-    gains = figures.get("size_ratio", 1.0) < SMALLER or figures.get("ratio", 1.0) < FASTER
-    return gains and not costs_more(trial)
+    return figures.get("size_ratio", 1.0) < SMALLER or figures.get("ratio", 1.0) < FASTER
 
 
 def costs_more(trial: Trial) -> bool:
