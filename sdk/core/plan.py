@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from .canonical import with_extra
 from .errors import FormatError
@@ -80,7 +80,7 @@ class PrecisionPlan:
     def from_dict(cls, data: Mapping[str, Any]) -> PrecisionPlan:
         """Parse; unknown fields are kept. Raises FormatError."""
         try:
-            nodes = {str(key): _precision(held) for key, held in data.get("nodes", {}).items()}
+            nodes: dict[str, Precision] = {str(key): _precision(held) for key, held in data.get("nodes", {}).items()}
             ranges = {str(key): _range(key, held) for key, held in data.get("ranges", {}).items()}
             extra = {key: held for key, held in data.items() if key not in _FIELDS}
             kept = {str(key): str(why) for key, why in data.get("kept", {}).items()}
@@ -97,7 +97,7 @@ def plan_of(data: Mapping[str, Any] | None) -> PrecisionPlan:
 def _precision(held: object) -> Precision:
     if held not in PRECISIONS:
         raise FormatError("The precision plan names an unknown class", got=held, expected=", ".join(PRECISIONS))
-    return cast("Precision", held)
+    return held
 
 
 def _range(name: object, held: Any) -> Range:
