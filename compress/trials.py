@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -113,15 +113,16 @@ class Workbench:
         self.limits, self.price, self.seed, self.progress = (limits or Budget()).gates, price_per_hour, seed, progress
         self.plans = Plans(package)
         self.rules = _with_flips(contract_of(package).rules, self.limits)
-        self._folder = TemporaryDirectory(prefix="portside-trials-")
-        self._runtime = runtime(target)
-        self.floats = self._runtime.compile(package, CompileOptions(verify=False), Path(self._folder.name) / "float")
-        self._golden = golden(contract_of(package))
-        self._session = self._open(self.floats)
-        with closing(session_of(package)) as reference:
-            self._rows = batch_rows(reference.info.signature)
-            progress(0, 1, "answers of the float package")
-            self.before: Answers = answered(reference, data, self._rows)
+        self._runtime, self._golden = runtime(target), golden(contract_of(package))
+        with ExitStack() as held:
+            self._folder = held.enter_context(TemporaryDirectory(prefix="portside-trials-"))
+            self.floats = self._runtime.compile(package, CompileOptions(verify=False), Path(self._folder) / "float")
+            self._session = held.enter_context(closing(self._open(self.floats)))
+            with closing(session_of(package)) as reference:
+                self._rows = batch_rows(reference.info.signature)
+                progress(0, 1, "answers of the float package")
+                self.before: Answers = answered(reference, data, self._rows)
+            self._held = held.pop_all()
         self._calibration: Calibration | None = None
         self.why: dict[str, str] = {}
         """Node -> why it is kept in float32, which plans state."""
@@ -134,8 +135,7 @@ class Workbench:
 
     def close(self) -> None:
         """Free sessions and folders."""
-        self._session.close()
-        self._folder.cleanup()
+        self._held.close()
 
     @property
     def calibration(self) -> Calibration:
@@ -153,7 +153,7 @@ class Workbench:
     def attempt(self, settings: Settings) -> Trial:
         """Compile, run and judge; what goes wrong is the trial's fault, not an exception."""
         started = time.monotonic()
-        with TemporaryDirectory(dir=self._folder.name) as work:
+        with TemporaryDirectory(dir=self._folder) as work:
             try:
                 trial = self._attempt(settings, Path(work))
             except PortsideError as error:
