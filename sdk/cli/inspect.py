@@ -10,6 +10,7 @@ from ...runtimes.artifact import Artifact, open_artifact
 from ..core.contract import Contract
 from ..core.manifest import CONTRACT, CONTRACT_TENSORS, FileEntry, Stage
 from ..core.package import Package
+from ..core.plan import plan_of
 from ..core.signature import Signature, TensorSpec
 from .console import Result, fields, size, table, terminal_width, wrapped
 from .places import is_artifact, open_package_at
@@ -33,27 +34,47 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _package(package: Package) -> Result:
-    content, notes = package.content, package.manifest.annotations
+    content, notes, plan = package.content, package.manifest.annotations, plan_of(package.content.plan)
     contract = Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS)) if CONTRACT in content.files else None
     about = {
         "package": package.name, "digest": package.digest, "program": content.program_digest, "path": package.path,
         "size": size(_total(content.files)), "parents": ", ".join(package.lineage), "evidence": content.evidence,
         "contract": _contract(contract), "runs code": ", ".join(package.trust_needed()),
+        "precision": _precision(plan.counts, plan.kept) if plan.lossy or plan.kept else None,
+        "calibrated": _plain(plan.calibration),
         **{name: value for name, value in notes.fields.items() if isinstance(value, str | int | float)},
     }  # fmt: skip
     data = {"kind": "package", "digest": package.digest, "path": str(package.path), **content.to_dict(), "annotations": notes.to_dict()}
-    return Result(data, "\n\n".join([fields(about), _tensors(content.signature), _stages(content.stages)]))
+    parts = [fields(about), _tensors(content.signature), _stages(content.stages), _kept(plan.kept)]
+    return Result(data, "\n\n".join(filter(None, parts)))
 
 
 def _artifact(artifact: Artifact) -> Result:
+    said = artifact.engine.get("precision", {})
+    kept = said.get("kept", {})
     about = {
         "artifact": artifact.name, "target": artifact.target, "digest": artifact.digest, "package": artifact.package_digest,
-        "path": artifact.path, "engine": size(artifact.size_bytes), "precision": "lossy" if artifact.lossy else "float",
+        "path": artifact.path, "engine": size(artifact.size_bytes),
+        "precision": _precision(said.get("achieved", {}), kept) if artifact.lossy else "float",
+        "weights": _plain({name: size(held) for name, held in artifact.engine.get("weights_bytes", {}).items()}),
         "batch invariant": "yes" if artifact.batch_invariant else "no", "verified": artifact.verified.get("verdict"),
         **{f"built {name}": _plain(value) for name, value in artifact.built.items()},
     }  # fmt: skip
     data = {"kind": "artifact", "digest": artifact.digest, "path": str(artifact.path), **artifact.to_dict()}
-    return Result(data, "\n\n".join([_fields(about), _tensors(artifact.signature), _stages(artifact.stages)]))
+    parts = [_fields(about), _tensors(artifact.signature), _stages(artifact.stages), _kept(kept)]
+    return Result(data, "\n\n".join(filter(None, parts)))
+
+
+def _precision(counts: Mapping[str, int], kept: Mapping[str, str]) -> str:
+    """Classes with their numbers of nodes: "lossy: int8-static 51 nodes, 2 kept in float32"."""
+    held = [f"{name} {number} nodes" for name, number in counts.items() if name != "float32"]
+    held += [f"{len(kept)} kept in float32"] if kept else []
+    return f"lossy: {', '.join(held)}" if held else "lossy"
+
+
+def _kept(kept: Mapping[str, str]) -> str:
+    """Nodes that stayed float32, and why."""
+    return table([[name, why] for name, why in sorted(kept.items())], head=["kept in float32", "why"]) if kept else ""
 
 
 def _plain(value: object) -> str:
