@@ -115,8 +115,9 @@ def _classes() -> list[dict[str, Any]]:
         package = ps.open(EXAMPLES / "zoo" / "packages" / name)
         for target in TARGETS:
             with closing(Workbench(package, target, held, learn)) as bench:
-                able = [each for each in CLASSES if each in bench.plans.classes()]
-                rows += [_row(name, target, bench.attempt(Settings(precision)), 0) for precision in able]
+                for precision in CLASSES:
+                    if precision in bench.plans.classes():
+                        rows.append(_row(name, target, bench.attempt(Settings(precision)), 0))
     return rows
 
 
