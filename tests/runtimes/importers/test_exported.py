@@ -303,7 +303,7 @@ def test_trees_lowered_from_either_program_answer_alike(kind: Any, tmp_path: Pat
 def test_lowered_from_either_program_tflite_answers_alike(name: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")
     package, rows = proven(name, tmp_path / "package"), MODELS[name][1]
-    sizes = {"sizes": {"length": 6}} if name == "attention" else {}
+    sizes = {"sizes": {"length": [6]}} if name == "attention" else {}
     artifacts = {source: ps.compile(package, target="tflite", out=tmp_path / source, source=source, **sizes)
                  for source in ("pt2", "onnx", "auto")}  # fmt: skip
     told = {source: list(artifact.engine["source"].values()) for source, artifact in artifacts.items()}
