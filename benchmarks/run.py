@@ -1,7 +1,7 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
-    python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
-                             [--json FILE]
+python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
+                         [fronts] [--short] [--json FILE]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import json
 import sys
 from datetime import UTC, datetime
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "startup": "bench_startup", "session": "bench_session", "binding": "bench_binding", "pipeline": "bench_pipeline",
     "failover": "bench_failover", "tflite": "bench_tflite", "sources": "bench_sources",
-    "web": "bench_web", "precision": "bench_precision",
+    "web": "bench_web", "precision": "bench_precision", "fronts": "bench_fronts",
 }  # fmt: skip
 
 
@@ -30,19 +31,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--json", type=Path, help="where the figures go; default: benchmarks/results/DATE.json")
+    parser.add_argument("--short", action="store_true", help="few rows and one seed, where a benchmark has such a form")
     chosen = parser.parse_args()
     if unknown := sorted(set(chosen.names) - set(BENCHMARKS)):
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    results = {name: run(name) for name in chosen.names or BENCHMARKS}
+    results = {name: run(name, chosen.short) for name in chosen.names or BENCHMARKS}
     path = chosen.json or HERE / "results" / f"{datetime.now(UTC):%Y-%m-%d-%H%M}.json"
     print(f"\nwritten to {save(results, path)}")
 
 
-def run(name: str) -> list[dict[str, Any]]:
-    """Measure and print one benchmark."""
+def run(name: str, short: bool = False) -> list[dict[str, Any]]:
+    """Measure and print one benchmark, in its short form where it has one."""
     module = importlib.import_module(BENCHMARKS[name])
     print(f"\n{(module.__doc__ or name).splitlines()[0]}", file=sys.stderr)
-    rows = module.measure()
+    rows = module.measure(short=True) if short and "short" in signature(module.measure).parameters else module.measure()
     print(f"\n{name}\n{module.show(rows)}")
     return rows
 

@@ -1,0 +1,268 @@
+"""Fronts of the inspector on one CPU thread: `ps.search`, onnxruntime.quantization by hand, and Olive, given the same minutes.
+
+All three start from one float ONNX file and calibrate on the same rows; every file that a side makes is then measured here, alike: latency
+interleaved with the float file, bytes, and the AUC lost on rows that no side has seen, with a paired 95% interval. The hypervolume is the
+share of the box below (1x latency, 5 points of AUC) that a side's front covers, 0 to 1; the second one has bytes in place of latency.
+
+    python benchmarks/bench_fronts.py [--short] [--minutes M] [--olive /tmp/olive-venv/bin/python] [--json FILE]
+
+Olive runs in an environment of its own, see olive_runner.py; without one its row says where it stops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from bench_precision import OPTIONS, Rows, inspector
+from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+import portside as ps
+from portside.runtimes.base import CompileOptions, runtime
+from portside.runtimes.timing import interleave, ratio, table
+from portside.sdk.core import statistics as stats
+
+HERE = Path(__file__).resolve().parent
+OLIVE = Path(tempfile.gettempdir()) / "olive-venv" / "bin" / "python"
+PLOT = HERE.parent / "docs" / "precision-fronts.svg"
+SEEDS, MINUTES = (0, 1, 2), 4.0
+WORST = 0.05
+"""AUC lost at which the box of the hypervolume ends."""
+WIDEST = 1.5
+"""Ratio of latencies at which the plot ends."""
+HISTOGRAM_ROWS = 64
+"""ONNX Runtime's histograms keep every activation of every row in memory."""
+BROKEN = (RuntimeError, ValueError, KeyError, AttributeError, TypeError, MemoryError)
+Attempt = tuple[str, Callable[[Path], object]]
+
+
+def measure(short: bool = False, minutes: float | None = None, olive: Path = OLIVE) -> list[dict[str, Any]]:
+    """One row per file; rows with "error" say where a side stops. `short`: one seed, few rows, two minutes."""
+    package, train, rest = inspector()
+    cells = import_module("cells")
+    select, test = cells.split(rest, 0.5, seed=1)
+    sizes = (64, 96, 160) if short else (512, 400, 600)
+    learn, select, test = (cells.thin(held, size) for held, size in zip((train, select, test), sizes, strict=True))
+    given = minutes if minutes is not None else 2.0 if short else MINUTES
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="portside-fronts-") as work:
+        floats = runtime("onnx-cpu").compile(package, CompileOptions(verify=False), Path(work) / "float").path / "engine" / "00-main.onnx"
+        judge = Judge(floats, test)
+        for seed in SEEDS[: 1 if short else None]:
+            rows = learn.images[np.random.default_rng(seed).permutation(len(learn))]
+            folder = Path(work) / str(seed)
+            folder.mkdir()
+            sides = [_portside(package, folder, rows, select, given, seed), _by_hand(floats, folder, rows, given)]
+            made = [row for side in (*sides, _olive(olive, floats, folder, rows, given)) for row in side]  # before any is judged
+            found += [{**row, "seed": seed, "minutes": given, **(judge(Path(row["file"])) if "file" in row else {})} for row in made]
+    return found
+
+
+class Judge:
+    """Measures files against the float one on rows that no side has seen."""
+
+    def __init__(self, floats: Path, test: Any) -> None:
+        self._floats, self._test = floats, test
+        self._session = _opened(floats)
+        self._before = _scores(self._session, test.images)
+
+    def __call__(self, file: Path) -> dict[str, Any]:
+        """Figures of one file."""
+        other, row = _opened(file), {"image": self._test.images[:1]}
+        both = interleave({"float": lambda: self._session.run(None, row), "this": lambda: other.run(None, row)}, 5, 0.2)
+        middle, low, high = ratio(both["this"], both["float"])
+        after, labels, before = _scores(other, self._test.images), self._test.labels, self._before
+        drop = stats.bootstrap(lambda at: _auc(labels[at], before[at]) - _auc(labels[at], after[at]), len(labels), draws=400)
+        flips = float(((before > 0.5) != (after > 0.5)).mean())
+        return {"ratio": middle, "ratio_low": low, "ratio_high": high, "size_ratio": file.stat().st_size / self._floats.stat().st_size,
+                "loss": drop.value, "loss_low": drop.low, "loss_high": drop.high, "flips": flips}  # fmt: skip
+
+
+def _portside(package: ps.Package, folder: Path, rows: Any, select: Any, minutes: float, seed: int) -> Iterator[dict[str, Any]]:
+    data, learn = ps.Data({"image": select.images}, labels=select.labels), ps.Data({"image": rows})
+    front = ps.search(package, data=data, calibration=learn, minutes=minutes, seed=seed)
+    for place, trial in enumerate(held for held in front.trials if held.figures and held.settings.precision != "float32"):
+        made = front.package_of(trial, folder / f"package{place}")
+        artifact = runtime("onnx-cpu").compile(made, CompileOptions(verify=False), folder / f"artifact{place}")
+        file = artifact.path / "engine" / "00-main.onnx"
+        yield {"side": "portside", "settings": str(trial.settings), "file": str(file), "seconds": trial.seconds}
+
+
+def _by_hand(floats: Path, folder: Path, rows: Any, minutes: float) -> Iterator[dict[str, Any]]:
+    """What its documentation names, the likeliest first, as far as the minutes go."""
+    ready, deadline = folder / "prepared.onnx", time.monotonic() + 60 * minutes
+    try:
+        quant_pre_process(str(floats), str(ready), skip_symbolic_shape=True)
+    except BROKEN as error:
+        yield {"side": "by hand", "settings": "quant_pre_process", "error": f"{type(error).__name__}: {error}"[:300]}
+        ready = floats
+    for place, (name, make) in enumerate(_options(ready, rows)):
+        began, made = time.monotonic(), folder / f"hand{place}.onnx"
+        if began >= deadline:
+            return
+        try:
+            make(made)
+            yield {"side": "by hand", "settings": name, "file": str(made), "seconds": time.monotonic() - began}
+        except BROKEN as error:
+            yield {"side": "by hand", "settings": name, "error": f"{type(error).__name__}: {error}"[:300]}
+
+
+def _options(ready: Path, rows: Any) -> list[Attempt]:
+    def static(method: str, channel: bool, kinds: Sequence[str] | None) -> Attempt:
+        few = rows if method == "MinMax" else rows[:HISTOGRAM_ROWS]
+        options = {**OPTIONS, "per_channel": channel, "calibrate_method": getattr(CalibrationMethod, method)}
+        said = f"static {method}{'' if channel else ', per tensor'}{f', {kinds[0]} only' if kinds else ''}"
+        return said, lambda made: quantize_static(ready, made, Rows("image", few), op_types_to_quantize=kinds, **options)
+
+    def dynamic(channel: bool) -> Attempt:
+        kinds = ["MatMul", "Gemm"]
+        return f"dynamic{'' if channel else ', per tensor'}", lambda made: quantize_dynamic(
+            ready, made, op_types_to_quantize=kinds, per_channel=channel, weight_type=QuantType.QInt8
+        )
+
+    every = [static(method, True, None) for method in ("MinMax", "Percentile", "Entropy")]
+    return [*every, static("MinMax", True, ["Conv"]), dynamic(True), static("MinMax", False, None), static("Entropy", True, ["Conv"]),
+            static("Percentile", True, ["Conv"]), dynamic(False)]  # fmt: skip
+
+
+def _olive(python: Path, floats: Path, folder: Path, rows: Any, minutes: float) -> Iterator[dict[str, Any]]:
+    out, job = folder / "olive", folder / "job.json"
+    if not python.is_file():
+        yield {"side": "olive", "settings": "-", "error": f"no environment at {python}: see benchmarks/olive_runner.py"}
+        return
+    out.mkdir()
+    np.savez(folder / "rows.npz", image=rows)
+    job.write_text(json.dumps({"model": str(floats), "rows": str(folder / "rows.npz"), "out": str(out), "minutes": minutes}))
+    try:
+        done = subprocess.run([python, HERE / "olive_runner.py", job], capture_output=True, text=True, timeout=60 * minutes + 300)
+        said = done.stderr[-300:]
+    except subprocess.TimeoutExpired:
+        said = f"it did not end within {minutes + 5:g} minutes"
+    if not (out / "olive.json").is_file():
+        yield {"side": "olive", "settings": "-", "error": said}
+        return
+    for row in json.loads((out / "olive.json").read_text()):
+        yield {"side": "olive", **row}
+
+
+def front(rows: Sequence[dict[str, Any]], across: str = "ratio") -> list[dict[str, Any]]:
+    """Rows that no other beats in both, in the order of the first."""
+    found: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda held: (held[across], held["loss"])):
+        if not found or row["loss"] < found[-1]["loss"]:
+            found.append(row)
+    return found
+
+
+def hypervolume(rows: Sequence[dict[str, Any]], across: str = "ratio") -> float:
+    """Share of the box from nothing to (1x, `WORST`) that is worse than some row; a gain of AUC counts as no loss."""
+    area, floor = 0.0, WORST
+    for row in front([held for held in rows if held[across] < 1 and held["loss"] < WORST], across):
+        loss = max(row["loss"], 0.0)
+        area, floor = area + (1 - row[across]) * max(floor - loss, 0.0), min(floor, loss)
+    return area / WORST
+
+
+def show(rows: list[dict[str, Any]]) -> str:
+    """Files and hypervolumes, and the plot."""
+    files = [row for row in rows if "ratio" in row]
+    lines = [["side", "seed", "settings", "latency", "(spread)", "bytes", "AUC lost", "(95%)", "flips", "made in s"], *map(_line, files)]
+    sums = [["side", "hypervolume by latency, per seed", "by bytes, per seed"]]
+    for side in dict.fromkeys(row["side"] for row in rows):
+        own = [[row for row in files if row["side"] == side and row["seed"] == seed] for seed in sorted({row["seed"] for row in rows})]
+        sums.append([side, *("  ".join(f"{hypervolume(held, across):.3f}" for held in own) for across in ("ratio", "size_ratio"))])
+    stops = [f"{row['side']}, {row['settings']}: stops at {row['error']}" for row in rows if "error" in row]
+    return "\n\n".join([table(lines), table(sums), *stops])
+
+
+def _line(row: dict[str, Any]) -> list[str]:
+    latency = [f"{row['ratio']:.2f}x", f"({row['ratio_low']:.2f}-{row['ratio_high']:.2f})", f"{row['size_ratio']:.3f}x"]
+    loss = [f"{row['loss']:+.4f}", f"({row['loss_low']:+.4f} to {row['loss_high']:+.4f})", f"{row['flips']:.1%}"]
+    return [row["side"], str(row["seed"]), row["settings"], *latency, *loss, f"{row['seconds']:.0f}"]
+
+
+COLOURS = {"portside": "#0072b2", "by hand": "#e69f00", "olive": "#009e73"}
+
+
+def plot(rows: Sequence[dict[str, Any]], width: int = 760, height: int = 420) -> str:
+    """All files as an SVG that reads on light and dark: latency across, AUC lost upwards, bytes as area; fronts as steps."""
+    files = [row for row in rows if "ratio" in row]
+    least = min([0.0, *(row["loss"] for row in files)])
+
+    def x(value: float) -> float:
+        return 60 + min(value, WIDEST) / WIDEST * (width - 90)
+
+    def y(value: float) -> float:
+        return height - 50 - (min(value, WORST) - least) / (WORST - least) * (height - 80)
+
+    text = [_text(width / 2, height - 12, "latency of one row, float = 1"), _text(60, 16, f"AUC lost, at most {WORST:g} shown", "start")]
+    text += [_text(x(at), height - 32, f"{at:g}") for at in np.arange(0, WIDEST + 0.1, 0.25)]
+    text += [_text(54, y(at) + 4, f"{at:g}", "end") for at in np.arange(0, WORST + 0.001, 0.01)]
+    marks = [f"<path d='M{x(1):.0f} 24V{height - 50}M60 {y(0):.0f}H{width - 20}' stroke='#888' stroke-dasharray='3 3' fill='none'/>"]
+    for place, side in enumerate(dict.fromkeys(row["side"] for row in files)):
+        own, colour = [row for row in files if row["side"] == side], COLOURS.get(side, "#888")
+        marks += [_dot(row, x(row["ratio"]), y(row["loss"]), colour) for row in own]
+        steps = front([row for row in own if row["loss"] < WORST])
+        corners = [f"H{x(row['ratio']):.1f}V{y(row['loss']):.1f}" for row in steps]
+        path = "".join(corners).replace("H", "M", 1).replace("V", " 24V", 1)
+        marks += [f"<path d='{path}H{width - 20}' stroke='{colour}' fill='none' stroke-width='1.5'/>"] if path else []
+        text.append(_text(width - 24, 40 + 18 * place, side, "end", colour))
+    head = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' role='img' aria-label='latency against AUC lost'>"
+    return f"{head}<style>text{{font:13px sans-serif}}</style>{''.join(marks + text)}</svg>\n"
+
+
+def _dot(row: dict[str, Any], x: float, y: float, colour: str) -> str:
+    title = escape(f"{row['side']}: {row['settings']}, {row['ratio']:.2f}x, {row['size_ratio']:.2f}x bytes, {row['loss']:+.4f}")
+    radius = 3 + 9 * row["size_ratio"] ** 0.5
+    return f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{radius:.1f}' fill='{colour}' fill-opacity='.4'><title>{title}</title></circle>"
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = "#777") -> str:
+    return f"<text x='{x:.0f}' y='{y:.0f}' text-anchor='{anchor}' fill='{colour}'>{escape(text)}</text>"
+
+
+def _opened(file: Path) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def _scores(session: Any, images: Any) -> Any:
+    return np.concatenate([session.run(["defect"], {"image": images[start : start + 8]})[0] for start in range(0, len(images), 8)])
+
+
+def _auc(labels: Any, scores: Any) -> float:
+    return stats.auc(labels, scores).value
+
+
+def main() -> None:
+    """By itself, with a choice of how long."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="one seed, few rows, two minutes each")
+    parser.add_argument("--minutes", type=float, help=f"of each side and seed; default: {MINUTES:g}, short 2")
+    parser.add_argument("--olive", type=Path, default=OLIVE, help="Python of Olive's environment")
+    parser.add_argument("--plot", type=Path, help=f"where the plot goes; {PLOT} is the one of the docs")
+    parser.add_argument("--json", type=Path, help="where the rows go")
+    asked = parser.parse_args()
+    rows = measure(asked.short, asked.minutes, asked.olive)
+    print(show(rows))
+    if asked.plot:
+        asked.plot.write_text(plot(rows))
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
