@@ -74,7 +74,8 @@ class Histogram:
         if method == "min-max":
             return self.low, self.high
         low, high = self._quantiles(percentile) if method == "percentile" else self._least_loss()
-        return max(self.low, low), min(self.high, high)
+        low = min(max(self.low, low), self.high)  # a bin is wider than what was seen where that is next to nothing
+        return low, max(min(self.high, high), low)
 
     @property
     def edges(self) -> Array:

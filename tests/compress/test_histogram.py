@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -59,6 +59,7 @@ def test_widened_bins_are_the_bins_of_what_was_seen_from_the_start(doublings, se
 
 
 @given(st.lists(ANY, min_size=1, max_size=4), st.sampled_from(METHODS), st.floats(50, 100, exclude_min=True))
+@example([np.array([-1.1754944e-38], np.float32)], "percentile", 99.0)
 def test_ranges_lie_inside_the_extremes(batches, method, percentile):
     held = filled(*batches)
     low, high = held.range(method, percentile)
