@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -13,8 +12,6 @@ from .trials import Trial
 
 CONTRACT = "contract"
 """The excess of a trial whose answers break the contract: no limit of the budget, and counted as twice what is allowed."""
-_GATE = re.compile(r"(max_\w+): [\w ]+, (.+?) against ([^\s;]+)")
-"""A gate's reason, as `Workbench` words it."""
 _NOTHING = 1e-9
 
 
@@ -42,13 +39,16 @@ class Excess:
         return (self.measured - self.allowed) / max(self.allowed, _NOTHING)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return dict(vars(self))
+        """JSON-ready; an infinite loss is "inf"."""
+        measured = str(self.measured) if self.measured is not None and not isfinite(self.measured) else self.measured
+        return {**vars(self), "measured": measured}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Excess:
         """Parse what `to_dict` made."""
-        return cls(**data)
+        held = dict(data)
+        measured = held.pop("measured")
+        return cls(measured=None if measured is None else float(measured), **held)
 
     def __str__(self) -> str:
         if self.allowed is None:
@@ -78,14 +78,6 @@ def total(trial: Trial, budget: Budget) -> float:
 def _quality(trial: Trial) -> list[Excess]:
     if trial.passed:
         return []
-    gates = [(match, reason) for reason in trial.reasons if (match := _GATE.match(reason))]
-    found = [Excess(match[1], _number(match[2]), _number(match[3]), reason) for match, reason in gates]
-    others = [reason for reason in trial.reasons if not _GATE.match(reason)]
-    return found + ([Excess(CONTRACT, None, None, "; ".join(others) or trial.verdict)] if others or not found else [])
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    found = [Excess(gate.name, gate.measured, gate.limit, str(gate)) for gate in trial.gates if not gate]
+    others = "; ".join(filter(None, (trial.fault, *trial.broken)))
+    return found + ([Excess(CONTRACT, None, None, others or trial.verdict)] if others or not found else [])

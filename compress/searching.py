@@ -117,7 +117,7 @@ class Searching:
             return self.bench.attempt(settings)
         except Exception as error:  # an engine that raises what it never did is this trial's end, not the search's: recorded
             said = f"{type(error).__name__}: {error}"
-            return Trial(settings, "failed", reasons=(said,), fault=said)
+            return Trial(settings, "failed", fault=said)
 
     def _trial(self, settings: Settings) -> Trial:
         return self.store.trials[self.store.key(settings)]

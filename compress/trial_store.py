@@ -25,7 +25,8 @@ from .trials import Trial
 if sys.platform != "win32":
     import fcntl
 
-FORMAT = 1
+FORMAT = 2
+"""Of a trial's file. 2: gates are data. A file of another format is said, and its trial made again."""
 
 
 @dataclass
@@ -100,13 +101,19 @@ class TrialStore:
         for file in sorted(folder.glob("*.json")):
             try:
                 held = json.loads(file.read_text(encoding="utf-8"))
-                figures = {name: value for name, value in held["trial"]["figures"].items() if value is not None}
-                trial = Trial.from_dict({**held["trial"], "figures": figures})
-                if held["format"] == FORMAT and file.stem == self.key(trial.settings):
-                    found.append((held["number"], file.stem, trial))
+                if file.stem == self.key(Settings.from_dict(held["trial"]["settings"])):  # else of another package, rows or gates
+                    found.append((int(held["number"]), file.stem, _trial(held)))
             except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
                 self.broken.append(f"{file.name}: {error}")
         self.trials |= {key: trial for _, key, trial in sorted(found, key=lambda held: held[:2])}
+
+
+def _trial(held: Mapping[str, Any]) -> Trial:
+    """The trial of a file. Raises FormatError for one of another format."""
+    if held["format"] != FORMAT:
+        raise FormatError("The file has another format", got=held["format"], expected=FORMAT)
+    figures = {name: value for name, value in held["trial"]["figures"].items() if value is not None}
+    return Trial.from_dict({**held["trial"], "figures": figures})
 
 
 def plain(value: Any) -> Any:

@@ -24,7 +24,8 @@ from ..sdk.core.contract import Rule
 from ..sdk.core.data import Data
 from ..sdk.core.decisions import Verdict, combine
 from ..sdk.core.decisions import judge as judge_output
-from ..sdk.core.errors import InputError, PortsideError
+from ..sdk.core.errors import FormatError, InputError, PortsideError
+from ..sdk.core.gates import Gate
 from ..sdk.core.package import Package
 from .calibration import Calibration
 from .derive import derive
@@ -43,7 +44,8 @@ class Trial:
         verdict: of fidelity and gates together; "failed" with `fault` where it could not be compiled or run.
         figures: size_mb, p50_ms, p95_ms, p99_ms, ratio (to float, interleaved), memory_mb, cost_per_1k where there is a price.
         loss: one number to order attempts by: drop of the primary metric, else share of flips, else the distance of the kind.
-        reasons: why it did not pass, in words.
+        gates: limits on quality that were given, judged on the held-out rows.
+        broken: what of the contract does not hold, in words.
         comparison: what changed against the float package, as an audit shows it.
         achieved: class -> nodes of the artifact.
         kept: id -> why it stayed float32.
@@ -56,7 +58,8 @@ class Trial:
     verdict: Verdict
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
     loss: float = float("inf")
-    reasons: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    broken: tuple[str, ...] = ()
     comparison: Mapping[str, Any] = field(default_factory=dict[str, Any])
     achieved: Mapping[str, int] = field(default_factory=dict[str, int])
     kept: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -69,22 +72,27 @@ class Trial:
         """It may be shipped."""
         return self.verdict == "passed"
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it did not pass, in words for people."""
+        return (*([self.fault] if self.fault else []), *self.broken, *(str(gate) for gate in self.gates if not gate))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
-            **vars(self),
-            "settings": self.settings.to_dict(),
-            "reasons": list(self.reasons),
-            "loss": self.loss if self.loss < float("inf") else None,
-        }
+            **vars(self), "settings": self.settings.to_dict(), "gates": [gate.to_dict() for gate in self.gates],
+            "broken": list(self.broken), "reasons": list(self.reasons), "loss": self.loss if self.loss < float("inf") else None,
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Trial:
-        """Parse what `to_dict` made."""
-        held: dict[str, Any] = dict(data)
-        settings = Settings.from_dict(held.pop("settings"))
-        loss, reasons = held.pop("loss"), tuple(held.pop("reasons"))
-        return cls(settings, loss=float("inf") if loss is None else loss, reasons=reasons, **held)
+        """Parse what `to_dict` made. Raises FormatError for a trial without gates as data: it knew them as text alone."""
+        held: dict[str, Any] = {name: value for name, value in data.items() if name != "reasons"}
+        if "gates" not in held:
+            raise FormatError("The trial was kept by an earlier version, without what its gates measured", fix="Make it again.")
+        settings, loss = Settings.from_dict(held.pop("settings")), held.pop("loss")
+        gates, broken = tuple(map(Gate.from_dict, held.pop("gates"))), tuple(held.pop("broken"))
+        return cls(settings, loss=float("inf") if loss is None else loss, gates=gates, broken=broken, **held)
 
 
 class Workbench:
@@ -157,7 +165,7 @@ class Workbench:
             try:
                 trial = self._attempt(settings, Path(work))
             except PortsideError as error:
-                trial = Trial(settings, "failed", reasons=(str(error),), fault=str(error))
+                trial = Trial(settings, "failed", fault=str(error))
         return replace(trial, seconds=time.monotonic() - started)
 
     def _attempt(self, settings: Settings, work: Path) -> Trial:
@@ -170,9 +178,11 @@ class Workbench:
             after = answered(session, self.data, self._rows)
             figures = self._figures(artifact, session)
         found = compare(artifact, self.package, self.data, self.rules, self.before, after)
-        verdict, reasons = self._verdict(found, after, artifact.lossy)
+        verdicts, broken = self._fidelity(after, artifact.lossy)
+        gates = judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips)
+        verdict = combine([*verdicts, *(gate.verdict for gate in gates)])
         precision = artifact.engine.get("precision", {})
-        return Trial(settings, verdict, figures, self._loss(found, after), reasons, _plain(found), precision.get("achieved", {}),
+        return Trial(settings, verdict, figures, self._loss(found, after), gates, broken, _plain(found), precision.get("achieved", {}),
                      precision.get("kept", {}), artifact.engine.get("weights_bytes", {}))  # fmt: skip
 
     def _open(self, artifact: Artifact) -> Session:
@@ -192,10 +202,10 @@ class Workbench:
         figures["size_ratio"] = artifact.size_bytes / self.floats.size_bytes
         return figures if self.price is None else figures | {"cost_per_1k": figures["p50_ms"] / 3600 * self.price}
 
-    def _verdict(self, found: Comparison, after: Answers, lossy: bool) -> tuple[Verdict, tuple[str, ...]]:
-        """Fidelity by the kind's lossy rule, and the gates."""
+    def _fidelity(self, after: Answers, lossy: bool) -> tuple[list[Verdict], tuple[str, ...]]:
+        """The contract by the kind's lossy rule: verdicts, and in words what does not hold."""
         verdicts: list[Verdict] = []
-        reasons: list[str] = []
+        broken: list[str] = []
         for name, rule in self.rules.items():
             reference, got = self.before.joined(name), after.joined(name)
             if reference is None or got is None:
@@ -203,13 +213,8 @@ class Workbench:
             said = judge_output(rule, reference, got, None, lossy)
             verdicts.append(said.verdict)
             if said.verdict != "passed":
-                reasons.append(f"{name}: {said.note or said.verdict}" if said.note else f"{name} ({rule.kind}): {_measure(said)}")
-        for gate in judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips):
-            verdicts.append(gate.verdict)
-            if gate.verdict != "passed":
-                measured = "nothing measured" if gate.measured is None else f"{gate.measured:.4g}"
-                reasons.append(f"{gate.name}: {gate.verdict}, {measured} against {gate.limit:g}" + (f"; {gate.note}" if gate.note else ""))
-        return combine(verdicts), tuple(reasons)
+                broken.append(f"{name}: {said.note or said.verdict}" if said.note else f"{name} ({rule.kind}): {_measure(said)}")
+        return verdicts, tuple(broken)
 
     def _loss(self, found: Comparison, after: Answers) -> float:
         """The primary metric's drop, else the most flips, else the largest distance by kind."""

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Any
@@ -51,6 +52,17 @@ class Gate:
         """JSON-ready; an infinite loss is "inf", one that is no number "nan"."""
         measured = str(self.measured) if self.measured is not None and not isfinite(self.measured) else self.measured
         return {**self.__dict__, "measured": measured}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Gate:
+        """Parse what `to_dict` made. Raises TypeError, ValueError for what it did not."""
+        held = dict(data)
+        measured = held.pop("measured", None)
+        return cls(measured=None if measured is None else float(measured), **held)
+
+    def __str__(self) -> str:
+        measured = "nothing measured" if self.measured is None else f"{self.measured:.4g}"
+        return f"{self.name}: {self.verdict}, {measured} against {self.limit:g}" + (f"; {self.note}" if self.note else "")
 
 
 def rows_needed(limit: float, rate: bool = True) -> int | None:

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portside.compress.excess import CONTRACT, excesses
+from portside.compress.excess import CONTRACT, Excess, excesses
 from portside.compress.front import Front
 from portside.compress.ranking import non_dominated, objectives
 from portside.compress.settings import Settings
 from portside.compress.trials import Trial
 from portside.sdk.core.budget import Budget
-from portside.sdk.core.errors import InputError
+from portside.sdk.core.errors import FormatError, InputError
+from portside.sdk.core.gates import Gate, judge, unjudged
 
 FLOAT = Settings("float32")
 INT8 = Settings("int8-static")
@@ -76,24 +77,33 @@ def test_an_impossible_budget_names_the_limit_that_binds() -> None:
 
 
 def test_gates_and_the_contract_count_as_excess() -> None:
-    reason = "max_drop: failed, 0.02 against 0.01; at least 0.015, allowed 0.01"
-    (held,) = excesses(trial(verdict="failed", reasons=(reason,)), Budget(max_drop=0.01))
+    gate = Gate("max_drop", 0.01, "failed", 0.02, 900, "accuracy", "at least 0.015, allowed 0.01")
+    (held,) = excesses(trial(verdict="failed", gates=(gate, Gate("max_flips", 0.1, "passed", 0.05))), Budget(max_drop=0.01, max_flips=0.1))
     assert (held.limit, held.measured, held.allowed) == ("max_drop", 0.02, 0.01) and held.relative == pytest.approx(1)
-    (unmeasured,) = excesses(trial(verdict="not enough data", reasons=("max_drop: not enough data, nothing measured against 0.01; no",)),
-                             Budget(max_drop=0.01))  # fmt: skip
+    (unmeasured,) = excesses(trial(verdict="not enough data", gates=(unjudged("max_drop", 0.01, "no labels"),)), Budget(max_drop=0.01))
     assert unmeasured.measured is None and str(unmeasured) == "max_drop not measured against 0.01"
-    (contract,) = excesses(trial(verdict="failed", reasons=("label: 40 of 100 rows differ",)), Budget())
+    (contract,) = excesses(trial(verdict="failed", broken=("label: 40 of 100 rows differ",)), Budget())
     assert contract.limit == CONTRACT and "40 of 100" in str(contract)
+    both = excesses(trial(verdict="failed", gates=(gate,), broken=("label: no",)), Budget(max_drop=0.01))
+    assert [held.limit for held in both] == ["max_drop", CONTRACT]
+
+
+@given(st.floats(0, 1e3), st.none() | st.floats(0, allow_infinity=True), st.text("abc:;, ", max_size=9))
+def test_which_gate_binds_does_not_hang_on_its_words(limit, measured, note) -> None:
+    gate = Gate("max_slice_drop", limit, "failed", measured, 40, note, note)
+    (held,) = excesses(trial(verdict="failed", gates=(gate,)), Budget(max_slice_drop=limit))
+    assert (held.limit, held.measured, held.allowed) == ("max_slice_drop", measured, limit)
+    assert Excess.from_dict(json.loads(json.dumps(held.to_dict(), allow_nan=False))) == held
 
 
 def test_too_few_rows_are_not_a_no() -> None:
-    unsure = trial(verdict="not enough data", reasons=("max_flips: not enough data, 0.1 against 0.01; 30 rows, 300 are needed",))
+    unsure = trial(verdict="not enough data", gates=(judge("max_flips", 0.01, 0.0, 0.1, 30),))
     found = front(trial(FLOAT, size=4), unsure, size_mb=2, max_flips=0.01)
     assert found.outcome == "not enough data" and "300 are needed" in found.verdict
 
 
 def test_trials_that_failed_have_no_figures_and_do_no_harm() -> None:
-    broken = Trial(INT8, "failed", reasons=("boom",), fault="boom")
+    broken = Trial(INT8, "failed", fault="boom")
     found = front(broken)
     assert found.nearest is None and found.points == () and found.verdict == "nothing within the budget: boom"
     assert front().verdict == "nothing within the budget: no trial was finished"
@@ -109,3 +119,10 @@ def test_a_front_is_data() -> None:
     assert made.to_dict()["best"] == 1 and "> best" in str(made)
     with pytest.raises(InputError, match="read from a file"):
         _ = back.best
+
+
+def test_a_front_whose_trials_know_their_gates_as_words_alone_is_refused() -> None:
+    old = front(trial()).to_dict()
+    old["trials"] = [{name: held for name, held in one.items() if name not in ("gates", "broken")} for one in old["trials"]]
+    with pytest.raises(FormatError, match="earlier version"):
+        Front.from_dict(old)

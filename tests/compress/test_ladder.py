@@ -214,10 +214,10 @@ def test_limits_of_slower_and_larger():
 
 
 def test_a_rung_reads_well():
-    trial = Trial(Settings(), "failed", {"ratio": 0.5, "size_ratio": 0.25}, reasons=("label (decision): 7 of 40 rows differ",))
+    trial = Trial(Settings(), "failed", {"ratio": 0.5, "size_ratio": 0.25}, broken=("label (decision): 7 of 40 rows differ",))
     rung = module.Rung("asked for", trial)
     assert str(rung) == "int8-static, min-max: failed; 0.50x latency, 0.25x bytes; label (decision): 7 of 40 rows differ"
-    assert "no figures" in str(module.Rung("asked for", Trial(Settings(), "failed", fault="cannot", reasons=("cannot",))))
+    assert "no figures" in str(module.Rung("asked for", Trial(Settings(), "failed", fault="cannot")))
     assert rung.to_dict()["why"] == "asked for"
 
 

@@ -80,6 +80,25 @@ def test_a_broken_file_is_tried_again_and_said(package, tmp_path) -> None:
     assert json.loads(file.read_text())["trial"]["verdict"] == "passed" and "tried again" in found.remarks[0]
 
 
+def test_a_trial_that_knows_its_gates_as_words_alone_is_tried_again_and_said(package, tmp_path) -> None:
+    budget = ps.Budget(max_flips=0.05)
+    ps.search(package, budget=budget, data=rows(100), minutes=1e-4, resume=tmp_path)
+    (file,) = (tmp_path / "trials").iterdir()
+    held = json.loads(file.read_text())
+    del held["trial"]["gates"], held["trial"]["broken"]
+    file.write_text(json.dumps({**held, "format": 1}))
+    found = ps.search(package, budget=budget, data=rows(100), minutes=1e-4, resume=tmp_path)
+    assert "another format" in found.remarks[0] and "tried again" in found.remarks[0]
+    assert [gate.name for gate in found.trials[0].gates] == ["max_flips"]
+    assert json.loads(file.read_text())["trial"]["gates"]
+    again = ps.search(package, budget=budget, data=rows(100), minutes=1e-4, resume=tmp_path)
+    assert again.trials == found.trials and "format" not in str(again.remarks)
+    ps.search(package, data=rows(100), minutes=1e-4, resume=tmp_path)
+    other = next(path for path in (tmp_path / "trials").iterdir() if path != file)
+    other.write_text(json.dumps({**json.loads(other.read_text()), "format": 1}))
+    assert "format" not in str(ps.search(package, budget=budget, data=rows(100), minutes=1e-4, resume=tmp_path).remarks), "of other gates"
+
+
 def test_two_searches_in_one_folder(package, tmp_path) -> None:
     def second(done: int, of: int, what: str) -> None:
         if what.startswith("trial 1:"):

@@ -45,8 +45,11 @@ def test_every_class_is_measured_and_judged(bench, precision):
 
 def test_a_trial_survives_a_file(bench):
     trial = bench.attempt(Settings("int8-static", kept=("main/Gemm_1",)))
-    back = Trial.from_dict(json.loads(json.dumps(trial.to_dict())))
+    back = Trial.from_dict(json.loads(json.dumps(trial.to_dict(), allow_nan=False)))
     assert back.to_dict() == trial.to_dict()
+    assert [(gate.name, gate.limit, gate.verdict) for gate in back.gates] == [("max_drop", 0.05, "passed"), ("max_flips", 0.05, "passed")]
+    assert all(0 <= gate.measured <= gate.limit and gate.rows == 1200 for gate in back.gates)
+    assert back.gates == trial.gates
     assert back.settings == trial.settings
     assert back.kept == {"main/Gemm_1": "asked for"}
 
@@ -95,6 +98,10 @@ def test_a_gate_that_breaks_is_said_with_its_measure_and_limit(fragile, rows, ca
     assert trial.verdict == "failed"
     assert any(held.startswith("max_flips: failed") and "against 0.05" in held for held in trial.reasons)
     assert any("of 1200 rows flip" in held for held in trial.reasons)
+    (gate,) = trial.gates
+    assert (gate.name, gate.verdict) == ("max_flips", "failed")
+    assert gate.measured > 0.05
+    assert not any(held.startswith("max_") for held in trial.broken)
 
 
 def test_a_limit_on_flips_is_the_users_own(network, rows, calibration):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portside.sdk.core.gates import judge, rows_needed, unjudged
+from portside.sdk.core.gates import Gate, judge, rows_needed, unjudged
 from portside.sdk.core.statistics import lower_bound, upper_bound
 
 RANK = {"failed": 0, "not enough data": 1, "passed": 2}
@@ -68,3 +68,15 @@ def test_passing_means_bounded(count: int, rows: int, limit: float) -> None:
     if flips(min(count, rows), rows, limit):
         assert upper_bound(min(count, rows), rows) <= limit
         assert rows >= 3 / limit - 1e-6
+
+
+@given(st.floats(0, 1), st.none() | st.floats(allow_nan=False), st.integers(0, 9), st.text(max_size=5))
+def test_a_gate_survives_a_file(limit: float, measured: float | None, rows: int, text: str) -> None:
+    gate = Gate("max_drop", limit, "failed", measured, rows, text, text)
+    assert Gate.from_dict(json.loads(json.dumps(gate.to_dict(), allow_nan=False))) == gate
+
+
+def test_a_gate_says_its_measure_beside_its_limit() -> None:
+    said = "max_flips: not enough data, 0.03 against 0.01; 100 rows, 300 are needed to prove 0.01"
+    assert str(judge("max_flips", 0.01, 0.0, 0.03, 100)) == said
+    assert str(unjudged("max_drop", 0.1, "no labels")) == "max_drop: not enough data, nothing measured against 0.1; no labels"
