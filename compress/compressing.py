@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..runtimes.gating import KIND
-from ..sdk.core.contract import Contract
 from ..sdk.core.data import Data
 from ..sdk.core.errors import InputError
-from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
 from ..sdk.core.package import Package
 from .base import Pass, PassContext
-from .derive import derive, finished
+from .derive import finished
+from .gated import gated
 from .ladder import Climb, Ladder
 from .quantize import Quantize
 from .recipe import Recipe, recipe_of
@@ -84,7 +82,7 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
                 made = step.run(made, data, context)
         if made.digest == package.digest:
             return Compressed(package, climb)
-        made = _gated(made, steps, Path(work) / "gated")
+        made = gated(made, steps.gates, Path(work) / "gated")
         notes = {} if climb is None else {LADDER: json.dumps(climb.to_dict(), indent=1, allow_nan=False).encode()}
         return Compressed(finished(made, package, None if out is None else Path(out), notes), climb)
 
@@ -98,19 +96,3 @@ def _climbed(package: Package, step: Quantize, recipe: Recipe, data: Data, held_
         if chosen.precision == "float32":
             return package, climb
         return bench.package_of(chosen, context.out), climb
-
-
-def _gated(package: Package, recipe: Recipe, out: Path) -> Package:
-    """The package with the recipe's gates; a limit on flips is the contract's as well, which every verification reads."""
-    limits = recipe.gates.limits
-    if not limits:
-        return package
-    files = _contract(package, limits["max_flips"]) if "max_flips" in limits else {}
-    return derive(package, {"kind": KIND, **limits}, out, files=files)
-
-
-def _contract(package: Package, max_flips: float) -> dict[str, bytes]:
-    held = Contract.from_bytes(package.read(CONTRACT), package.read(CONTRACT_TENSORS))
-    rules = {name: replace(rule, limits={**rule.limits, "max_flips": max_flips}) if rule.kind in ("decision", "sequence") else rule
-             for name, rule in held.rules.items()}  # fmt: skip
-    return dict(zip((CONTRACT, CONTRACT_TENSORS), replace(held, rules=rules).to_bytes(), strict=True))

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..runtimes.audit_text import gate_lines
 from ..sdk.core.budget import Budget
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
@@ -25,6 +26,7 @@ class Front(Findings):
     def best(self) -> Package | None:
         """The package of `best_trial`, made when it is first asked for and kept in the store; None: nothing is within the budget.
 
+        The budget's gates travel in its recipe: every compile of it asks them again, against the package that was searched.
         Raises InputError for a front that was read from a file, StoreError where the store cannot be written.
         """
         return None if self.best_trial is None else self.package_of(self.best_trial)
@@ -53,7 +55,7 @@ class Front(Findings):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Front:
-        """Parse; what follows from the trials is found again."""
+        """Parse; what follows from the trials is found again. Raises FormatError for trials of an earlier version."""
         own = ("name", "target", "ended", "seconds", "lineage", "command")
         return cls(budget=Budget.from_dict(data["budget"]), trials=tuple(Trial.from_dict(held) for held in data["trials"]),
                    rungs=tuple((int(place), str(why)) for place, why in data["rungs"]), remarks=tuple(data["remarks"]),
@@ -70,4 +72,5 @@ class Front(Findings):
         chosen, mark = self.best_trial or self.nearest, "best" if self.best_trial is not None else "nearest miss"
         text = [f"{self.name} on {self.target}, {len(self.trials)} trials: {self.verdict}", "", *lines(self.trials, self.points, chosen)]
         text += ["", f"  > {mark}: {chosen.settings}"] if chosen is not None else []
+        text += ["", *gate_lines([gate.to_dict() for gate in chosen.gates])] if chosen is not None and chosen.gates else []
         return "\n".join([*text, *(f"  note: {remark}" for remark in self.remarks)])

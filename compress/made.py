@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..sdk.core.data import Data
 from ..sdk.core.package import Package
 from ..sdk.core.plan import Precision
+from .derive import finished
+from .gated import gated
 from .settings import Settings
 from .trials import Workbench
 
@@ -31,9 +34,11 @@ class Made:
         return self.bench.data
 
     def package_of(self, settings: Settings, out: Path | None = None) -> Package:
-        """The derived package, in a new folder or the store; why nodes are kept stands in its plan."""
+        """The derived package, in a new folder or the store; why nodes are kept stands in its plan, the budget's gates in its recipe."""
         self.bench.why = reasons(settings.precision, self.orders.get(settings.precision, {}))
-        return self.bench.package_of(settings, out)
+        with TemporaryDirectory(prefix="portside-search-") as work:
+            made = self.bench.package_of(settings, Path(work) / "derived")
+            return finished(gated(made, self.bench.limits, Path(work) / "gated"), self.package, out)
 
 
 def reasons(precision: Precision, damages: Mapping[str, float]) -> dict[str, str]:

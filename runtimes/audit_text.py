@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .report import table
@@ -16,7 +16,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     asked = found["gates"] or found["expectations"]
     text = [title + (found["verdict"] if asked else "nothing was asked to hold")]
     if found["gates"]:
-        text += ["", *table(("gate", "limit", "95% bound", "verdict", ""), [_gate(gate) for gate in found["gates"]])]
+        text += ["", *gate_lines(found["gates"])]
     if found["changes"]:
         rows = [("all", str(found["labelled"]), name, *_change(held)) for name, held in found["changes"].items()]
         rows += [row for key, held in list(found["slices"].items())[:_SLICES] for row in _slice(key, found["counts"][key], held)]
@@ -32,6 +32,11 @@ def lines(found: Mapping[str, Any]) -> list[str]:
                  held["gate"]["verdict"], held["gate"]["note"]) for held in found["expectations"]]  # fmt: skip
         text += ["", *table(("expectation", "against it here", "in the ancestor", "limit", "verdict", ""), rows)]
     return [*text, *([""] if found["notes"] else []), *(f"  note: {note}" for note in found["notes"])]
+
+
+def gate_lines(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Gates (`Gate.to_dict()` each) with what was held against their limits."""
+    return table(("gate", "limit", "95% bound", "verdict", ""), [_gate(gate) for gate in gates])
 
 
 def _gate(gate: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Sequence
 
 from ...compress.compressing import Compressed, compressed
 from ...compress.recipe import Recipe, recipe_of
+from ...runtimes.audit_text import gate_lines
 from ..core.budget import Budget
 from .audited import budget_of, gate_arguments
 from .console import Exit, Result, progress
 from .places import open_package_at
 from .tables import arguments as data_arguments
-from .tables import fitting, read
+from .tables import data_words, fitting, read
 
 EXAMPLE = """
   portside compress inspector:4 int8-static train.npz --target onnx-cpu --held-out test.npz --max-drop 0.005
@@ -46,7 +49,8 @@ def run(args: argparse.Namespace) -> Result:
     written = found.package.digest != package.digest
     data = {"package": found.package.digest if written else None, "path": str(found.package.path) if written else None,
             "name": found.package.name, "ladder": found.climb.to_dict() if found.climb else None}  # fmt: skip
-    return Result(data, _text(found, written), Exit.DONE if written else Exit.NO)
+    words = ["--target", args.target or "...", *([] if args.held_out is None else data_words(args.held_out, args))]
+    return Result(data, _text(found, written, words), Exit.DONE if written else Exit.NO)
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
@@ -68,13 +72,15 @@ class _Told:
         self.last = head
 
 
-def _text(found: Compressed, written: bool) -> str:
+def _text(found: Compressed, written: bool, words: Sequence[str]) -> str:
     lines: list[str] = []
     if found.climb is not None:
+        chosen = found.climb.chosen.trial
         lines += [f"{number}. {rung}\n     {rung.why}" for number, rung in enumerate(found.climb.rungs, 1)]
-        lines += ["", f"chosen: {found.climb.chosen.trial.settings}", *found.climb.remarks]
+        lines += ["", f"chosen: {chosen.settings}", *found.climb.remarks]
+        lines += ["", *gate_lines([gate.to_dict() for gate in chosen.gates])] if chosen.gates else []
     if not written:
         return "\n".join([*lines, "", "nothing was written"])
     package = found.package
     lines += ["", f"{package.name}  {package.digest}", f"at {package.path}"]
-    return "\n".join([*lines, f"next: portside compile {package.path} --target ..."])
+    return "\n".join([*lines, f"next: portside compile {shlex.join([str(package.path), *words])}"])

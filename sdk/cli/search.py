@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...compress.front import Front
@@ -14,7 +15,7 @@ from .audited import gate_arguments
 from .console import Exit, Result, progress
 from .places import open_package_at
 from .tables import arguments as data_arguments
-from .tables import fitting, read
+from .tables import data_words, fitting, read
 
 EXAMPLE = """
   portside search inspector:4 --target onnx-cpu --size-mb 2 --p95-ms 5 --max-drop 0.005 \\
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> Result:
     if args.html:
         progress(f"page: {found.report(args.html)}")
     data_out = {**found.to_dict(), "package": None if best is None else best.digest, "path": None if best is None else str(best.path)}
-    return Result(data_out, _text(found), OUTCOMES[found.outcome])
+    rows = [] if args.data is None else data_words(args.data, args)
+    return Result(data_out, _text(found, rows), OUTCOMES[found.outcome])
 
 
 def budget_of(args: argparse.Namespace) -> Budget:
@@ -82,13 +84,14 @@ def _words(args: argparse.Namespace) -> list[str]:
     return words
 
 
-def _text(found: Front) -> str:
+def _text(found: Front, rows: Sequence[str]) -> str:
     best = found.best
     if best is None:
         return f"{found}\n\nnothing was written"
-    what = "the package as it was" if found.best_trial and found.best_trial.settings.precision == "float32" else "kept in the store"
-    place = f"{best.name}  {best.digest}\nat {best.path} ({what})"
-    return f"{found}\n\n{place}\nnext: portside compile {shlex.quote(str(best.path))} --target {found.target}"
+    same = found.best_trial is not None and found.best_trial.settings.precision == "float32"
+    gates = "; its gates travel with it, and every compile asks them again" if found.budget.gates.limits else ""
+    place = f"{best.name}  {best.digest}\nat {best.path} ({'the package as it was' if same else f'kept in the store{gates}'})"
+    return f"{found}\n\n{place}\nnext: portside compile {shlex.join([str(best.path), '--target', found.target, *rows])}"
 
 
 class _Told:

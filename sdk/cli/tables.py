@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +18,23 @@ from ..core.signature import Array
 from .models import Model, codec_of
 from .objects import load_object
 
+LABEL = "label"
+"""The column of labels where nobody names another."""
+
 
 def arguments(parser: ArgumentParser) -> None:
     """The options that say which columns are labels and slices."""
-    parser.add_argument("--label", default="label", help="the column of a .csv or .npz file that holds the truth (default: label)")
+    parser.add_argument("--label", default=LABEL, help=f"the column of a .csv or .npz file that holds the truth (default: {LABEL})")
     parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="a column to report apart; may be repeated")
 
 
-def read(word: str, label: str = "label", slices: Sequence[str] = ()) -> Data:
+def data_words(word: str, args: Namespace) -> list[str]:
+    """`--data WORD` with the label and slices that were given: what another command has to be told to read the same rows."""
+    label = [] if args.label == LABEL else ["--label", args.label]
+    return ["--data", word, *label, *(part for column in args.slice for part in ("--slice", column))]
+
+
+def read(word: str, label: str = LABEL, slices: Sequence[str] = ()) -> Data:
     """The data that a word names; columns to slice by are among the inputs too (see `fitting`). Raises InputError."""
     path = Path(word)
     if path.suffix == ".npz" and path.is_file():

@@ -36,7 +36,7 @@ class Budget:
     def __post_init__(self) -> None:
         for name, held in self.limits.items():
             if isinstance(held, bool) or not isinstance(held, int | float) or not isfinite(held) or held < 0:  # type: ignore[reportUnnecessaryIsInstance]
-                raise InputError("A limit of a budget is a finite number, 0 or more", field=name, got=held)
+                raise InputError(f"{name} is a limit of a budget, and so a finite number, 0 or more", field=name, got=repr(held))
 
     @property
     def limits(self) -> dict[str, float]:
@@ -57,5 +57,5 @@ class Budget:
         """Parse. Raises InputError for a limit that does not exist."""
         known = [held.name for held in fields(cls)]
         if unknown := sorted(set(data) - set(known)):
-            raise InputError("A budget has no such limit", field=unknown[0], expected=", ".join(known))
+            raise InputError(f"A budget has no limit {unknown[0]!r}", field=unknown[0], expected=", ".join(known))
         return cls(**data)

@@ -40,7 +40,7 @@ def test_a_class_or_one_pass_is_a_recipe():
         ({"pass": [{"kind": "quantize"}]}, "option"), ({"pass": [{"kind": "quantize", "precision": "int3"}]}, "precision"),
         ({"pass": [{"kind": "quantize", "precision": "float16", "colour": 1}]}, "colour"),
         ({"pass": [{"kind": "quantize", "precision": "int8-static", "calibration": "guess"}]}, "calibration"),
-        ({"pass": [{"kind": "quantize", "precision": "float16"}], "gates": {"max_loss": 1}}, "no such limit"),
+        ({"pass": [{"kind": "quantize", "precision": "float16"}], "gates": {"max_loss": 1}}, "no limit 'max_loss'"),
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused_where_it_is_read(data, message):

@@ -18,7 +18,8 @@ from portside.compress import trials
 from portside.compress.searching import Searching
 from portside.compress.trials import Workbench
 from portside.runtimes import samples
-from portside.sdk.core.errors import InputError, MissingExtraError, StoreError
+from portside.runtimes.subjects import contract_of
+from portside.sdk.core.errors import ContractError, InputError, MissingExtraError, StoreError
 
 SCRIPT = Path(__file__).with_name("searched.py")
 
@@ -55,6 +56,23 @@ def test_everything_is_tried_and_the_best_compiles(package, tmp_path) -> None:
     derived = found.package_of(lossy, tmp_path / "derived")
     assert derived.content.parents == (package.digest,) and derived.content.plan is not None
     assert any(text.startswith("trial 2:") and "s left; best so far: float32" in text for text in said)
+
+
+def test_packages_of_a_search_keep_its_gates_and_a_compile_asks_them(package, tmp_path) -> None:
+    found = ps.search(package, budget=ps.Budget(max_flips=0.3, size_mb=500), data=rows(1200), calibration=rows(200, 4), minutes=0.05)
+    lossy = next(trial for trial in found.trials if trial.settings.precision == "int8-static")
+    made = found.package_of(lossy, tmp_path / "made")
+    assert made.content.recipe[-1] == {"kind": "gates", "max_flips": 0.3}, "a compile cannot judge a size"
+    assert made.content.parents == (package.digest,) and made.content.plan is not None
+    assert contract_of(made).rules["label"].limits["max_flips"] == 0.3
+    audit = ps.compile(made, "onnx-cpu", tmp_path / "artifact", data=rows(1200)).verified["audit"]
+    assert audit["ancestor"] == package.digest and [gate["name"] for gate in audit["gates"]] == ["max_flips"]
+    with pytest.raises(ContractError, match="no rows to judge"):
+        ps.compile(made, "onnx-cpu", tmp_path / "none", allow_unproven=True)
+    assert not (tmp_path / "none").exists()
+    held = found.to_dict()["trials"][found.to_dict()["best"]]["gates"]
+    assert [(gate["name"], gate["verdict"]) for gate in held] == [("max_flips", "passed")] and held[0]["measured"] <= 0.3
+    assert "max_flips  0.3" in str(found)
 
 
 def test_finished_trials_are_not_made_again(package, tmp_path, monkeypatch) -> None:

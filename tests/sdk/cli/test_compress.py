@@ -58,6 +58,7 @@ def test_with_a_target_every_rung_is_shown_and_the_result_compiles(portside, net
     made = open_package(rows / "small")
     assert plan_of(made.content.plan).lossy
     assert made.content.recipe[-1] == {"kind": "gates", "max_flips": 0.05}
+    assert "gate       limit" in said.out and f"compile {rows / 'small'} --target onnx-cpu --data {rows / 'test.npz'}" in said.out
     compiled = portside("compile", rows / "small", "--data", rows / "test.npz", "--out", rows / "artifact")
     assert compiled.code == 0, compiled.err
 

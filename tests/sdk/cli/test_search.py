@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 
 from portside.compress import trials
 from portside.runtimes import samples
+from portside.sdk.opening import open as open_package
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +38,20 @@ def test_within_the_budget_it_names_the_best_and_what_to_do_next(portside, asked
     assert "<script" not in page and "http" not in page.replace("http://www.w3.org", "")
     assert "--p95-ms 500" in page and "search" in page
     assert list((tmp_path / "kept" / "trials").glob("*.json"))
+
+
+def test_the_gates_of_the_best_are_shown_kept_and_asked_by_the_command_it_names(portside, asked, tmp_path):
+    said = portside(*asked, "--max-flips", 0.3, "--size-mb", 500, "--minutes", 0.05, "--slice", "on")
+    assert said.code == 0, said.err
+    assert "gate       limit" in said.out and "max_flips  0.3" in said.out
+    words = shlex.split(next(line for line in said.out.splitlines() if line.startswith("next: ")))[2:]
+    assert words[-4:] == ["--data", str(tmp_path / "rows.npz"), "--slice", "on"]
+    recipe = open_package(words[1]).content.recipe
+    if recipe:  # else float32 itself won
+        assert recipe[-1] == {"kind": "gates", "max_flips": 0.3} and "its gates travel with it" in said.out
+    compiled = portside(*words, "--out", tmp_path / "artifact", "--json")
+    assert compiled.code == 0, compiled.err
+    assert bool(recipe) == ("audit" in compiled.json["verified"])
 
 
 def test_an_impossible_budget_is_a_no_that_names_the_limit(portside, asked):
