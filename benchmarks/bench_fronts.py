@@ -18,14 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
-from bench_precision import OPTIONS, Rows, inspector
+import subjects
+from bench_precision import OPTIONS, SEEDS, Rows, opened
+from marks import dot, steps, text
 from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -37,7 +36,7 @@ from portside.sdk.core import statistics as stats
 HERE = Path(__file__).resolve().parent
 OLIVE = Path(tempfile.gettempdir()) / "olive-venv" / "bin" / "python"
 PLOT = HERE.parent / "docs" / "precision-fronts.svg"
-SEEDS, MINUTES = (0, 1, 2), 4.0
+MINUTES = 4.0
 WORST = 0.05
 """AUC lost at which the box of the hypervolume ends."""
 WIDEST = 1.5
@@ -50,49 +49,53 @@ Attempt = tuple[str, Callable[[Path], object]]
 
 def measure(short: bool = False, minutes: float | None = None, olive: Path = OLIVE) -> list[dict[str, Any]]:
     """One row per file; rows with "error" say where a side stops. `short`: one seed, few rows, two minutes."""
-    package, train, rest = inspector()
-    cells = import_module("cells")
-    select, test = cells.split(rest, 0.5, seed=1)
-    sizes = (64, 96, 160) if short else (512, 400, 600)
-    learn, select, test = (cells.thin(held, size) for held, size in zip((train, select, test), sizes, strict=True))
     given = minutes if minutes is not None else 2.0 if short else MINUTES
     found: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="portside-fronts-") as work:
-        floats = runtime("onnx-cpu").compile(package, CompileOptions(verify=False), Path(work) / "float").path / "engine" / "00-main.onnx"
-        judge = Judge(floats, test)
-        for seed in SEEDS[: 1 if short else None]:
-            rows = learn.images[np.random.default_rng(seed).permutation(len(learn))]
-            folder = Path(work) / str(seed)
-            folder.mkdir()
-            sides = [_portside(package, folder, rows, select, given, seed), _by_hand(floats, folder, rows, given)]
-            made = [row for side in (*sides, _olive(olive, floats, folder, rows, given)) for row in side]  # before any is judged
-            found += [{**row, "seed": seed, "minutes": given, **(judge(Path(row["file"])) if "file" in row else {})} for row in made]
+    for seed in SEEDS[: 1 if short else None]:
+        subject = _thin(subjects.inspector(seed), (64, 96, 160)) if short else subjects.inspector(seed)
+        with tempfile.TemporaryDirectory(prefix="portside-fronts-") as work:
+            found += [{**row, "seed": seed, "minutes": given} for row in _sides(subject, Path(work), given, olive, seed)]
     return found
+
+
+def _sides(subject: subjects.Subject, folder: Path, minutes: float, olive: Path, seed: int) -> Iterator[dict[str, Any]]:
+    """What every side makes of one float file; nothing is judged before all of it is made."""
+    compiled = runtime("onnx-cpu").compile(subject.package, CompileOptions(verify=False), folder / "float")
+    floats, rows = compiled.path / "engine" / "00-main.onnx", subject.learn.inputs["image"]
+    made = [*_portside(subject, folder, minutes, seed), *_by_hand(floats, folder, rows, minutes),
+            *_olive(olive, floats, folder, rows, minutes)]  # fmt: skip
+    judge = Judge(floats, subject.held)
+    for row in made:
+        yield {**row, **(judge(Path(row.pop("file"))) if "file" in row else {})}
+
+
+def _thin(subject: subjects.Subject, sizes: tuple[int, int, int]) -> subjects.Subject:
+    parts = (subject.learn, subject.choose, subject.held)
+    return subjects.Subject(subject.package, *(part.take(np.arange(size)) for part, size in zip(parts, sizes, strict=True)))
 
 
 class Judge:
     """Measures files against the float one on rows that no side has seen."""
 
-    def __init__(self, floats: Path, test: Any) -> None:
-        self._floats, self._test = floats, test
-        self._session = _opened(floats)
-        self._before = _scores(self._session, test.images)
+    def __init__(self, floats: Path, test: ps.Data) -> None:
+        self._floats, self._images, self._labels = floats, test.inputs["image"], np.asarray(test.labels)
+        self._session = opened(floats)
+        self._before = _scores(self._session, self._images)
 
     def __call__(self, file: Path) -> dict[str, Any]:
         """Figures of one file."""
-        other, row = _opened(file), {"image": self._test.images[:1]}
+        other, row = opened(file), {"image": self._images[:1]}
         both = interleave({"float": lambda: self._session.run(None, row), "this": lambda: other.run(None, row)}, 5, 0.2)
         middle, low, high = ratio(both["this"], both["float"])
-        after, labels, before = _scores(other, self._test.images), self._test.labels, self._before
+        after, labels, before = _scores(other, self._images), self._labels, self._before
         drop = stats.bootstrap(lambda at: _auc(labels[at], before[at]) - _auc(labels[at], after[at]), len(labels), draws=400)
         flips = float(((before > 0.5) != (after > 0.5)).mean())
         return {"ratio": middle, "ratio_low": low, "ratio_high": high, "size_ratio": file.stat().st_size / self._floats.stat().st_size,
                 "loss": drop.value, "loss_low": drop.low, "loss_high": drop.high, "flips": flips}  # fmt: skip
 
 
-def _portside(package: ps.Package, folder: Path, rows: Any, select: Any, minutes: float, seed: int) -> Iterator[dict[str, Any]]:
-    data, learn = ps.Data({"image": select.images}, labels=select.labels), ps.Data({"image": rows})
-    front = ps.search(package, data=data, calibration=learn, minutes=minutes, seed=seed)
+def _portside(subject: subjects.Subject, folder: Path, minutes: float, seed: int) -> Iterator[dict[str, Any]]:
+    front = ps.search(subject.package, data=subject.choose, calibration=subject.learn, minutes=minutes, seed=seed)
     for place, trial in enumerate(held for held in front.trials if held.figures and held.settings.precision != "float32"):
         made = front.package_of(trial, folder / f"package{place}")
         artifact = runtime("onnx-cpu").compile(made, CompileOptions(verify=False), folder / f"artifact{place}")
@@ -124,7 +127,7 @@ def _options(ready: Path, rows: Any) -> list[Attempt]:
         few = rows if method == "MinMax" else rows[:HISTOGRAM_ROWS]
         options = {**OPTIONS, "per_channel": channel, "calibrate_method": getattr(CalibrationMethod, method)}
         said = f"static {method}{'' if channel else ', per tensor'}{f', {kinds[0]} only' if kinds else ''}"
-        return said, lambda made: quantize_static(ready, made, Rows("image", few), op_types_to_quantize=kinds, **options)
+        return said, lambda made: quantize_static(ready, made, Rows({"image": few}), op_types_to_quantize=kinds, **options)
 
     def dynamic(channel: bool) -> Attempt:
         kinds = ["MatMul", "Gemm"]
@@ -207,36 +210,23 @@ def plot(rows: Sequence[dict[str, Any]], width: int = 760, height: int = 420) ->
     def y(value: float) -> float:
         return height - 50 - (min(value, WORST) - least) / (WORST - least) * (height - 80)
 
-    text = [_text(width / 2, height - 12, "latency of one row, float = 1"), _text(60, 16, f"AUC lost, at most {WORST:g} shown", "start")]
-    text += [_text(x(at), height - 32, f"{at:g}") for at in np.arange(0, WIDEST + 0.1, 0.25)]
-    text += [_text(54, y(at) + 4, f"{at:g}", "end") for at in np.arange(0, WORST + 0.001, 0.01)]
+    words = [text(width / 2, height - 12, "latency of one row, float = 1"), text(60, 16, f"AUC lost, at most {WORST:g} shown", "start")]
+    words += [text(x(at), height - 32, f"{at:g}") for at in np.arange(0, WIDEST + 0.1, 0.25)]
+    words += [text(54, y(at) + 4, f"{at:g}", "end") for at in np.arange(0, WORST + 0.001, 0.01)]
     marks = [f"<path d='M{x(1):.0f} 24V{height - 50}M60 {y(0):.0f}H{width - 20}' stroke='#888' stroke-dasharray='3 3' fill='none'/>"]
     for place, side in enumerate(dict.fromkeys(row["side"] for row in files)):
         own, colour = [row for row in files if row["side"] == side], COLOURS.get(side, "#888")
-        marks += [_dot(row, x(row["ratio"]), y(row["loss"]), colour) for row in own]
-        steps = front([row for row in own if row["loss"] < WORST])
-        corners = [f"H{x(row['ratio']):.1f}V{y(row['loss']):.1f}" for row in steps]
-        path = "".join(corners).replace("H", "M", 1).replace("V", " 24V", 1)
-        marks += [f"<path d='{path}H{width - 20}' stroke='{colour}' fill='none' stroke-width='1.5'/>"] if path else []
-        text.append(_text(width - 24, 40 + 18 * place, side, "end", colour))
+        marks += [_file(row, x(row["ratio"]), y(row["loss"]), colour) for row in own]
+        corners = [(x(row["ratio"]), y(row["loss"])) for row in front([held for held in own if held["loss"] < WORST])]
+        marks.append(steps(corners, colour, 24, width - 20))
+        words.append(text(width - 24, 40 + 18 * place, side, "end", colour))
     head = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' role='img' aria-label='latency against AUC lost'>"
-    return f"{head}<style>text{{font:13px sans-serif}}</style>{''.join(marks + text)}</svg>\n"
+    return f"{head}<style>text{{font:13px sans-serif}}</style>{''.join(marks + words)}</svg>\n"
 
 
-def _dot(row: dict[str, Any], x: float, y: float, colour: str) -> str:
-    title = escape(f"{row['side']}: {row['settings']}, {row['ratio']:.2f}x, {row['size_ratio']:.2f}x bytes, {row['loss']:+.4f}")
-    radius = 3 + 9 * row["size_ratio"] ** 0.5
-    return f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{radius:.1f}' fill='{colour}' fill-opacity='.4'><title>{title}</title></circle>"
-
-
-def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = "#777") -> str:
-    return f"<text x='{x:.0f}' y='{y:.0f}' text-anchor='{anchor}' fill='{colour}'>{escape(text)}</text>"
-
-
-def _opened(file: Path) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+def _file(row: dict[str, Any], x: float, y: float, colour: str) -> str:
+    title = f"{row['side']}: {row['settings']}, {row['ratio']:.2f}x, {row['size_ratio']:.2f}x bytes, {row['loss']:+.4f}"
+    return dot(x, y, 3 + 9 * row["size_ratio"] ** 0.5, colour, title)
 
 
 def _scores(session: Any, images: Any) -> Any:

@@ -43,10 +43,16 @@ def load() -> Cells:
 
 def split(cells: Cells, test_share: float = 0.4, seed: int = 0) -> tuple[Cells, Cells]:
     """(train, test), no block of 32 neighbouring files in both."""
-    blocks = np.arange(len(cells)) // BLOCK
+    train, test = divide(len(cells), test_share, seed)
+    return cells.take(train), cells.take(test)
+
+
+def divide(rows: int, test_share: float = 0.4, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of (train, test) among `rows` files, in file order."""
+    blocks = np.arange(rows) // BLOCK
     order = np.random.default_rng(seed).permutation(blocks.max() + 1)
     test = np.isin(blocks, order[: round(test_share * len(order))])
-    return cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test))
+    return np.flatnonzero(~test), np.flatnonzero(test)
 
 
 def thin(cells: Cells, rows: int, seed: int = 0) -> Cells:

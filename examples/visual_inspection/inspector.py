@@ -55,9 +55,13 @@ def backbone() -> nn.Module:
 
 
 def train(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Inspector:
-    """Fit the head: standardised features and an L2 logistic regression, folded into one linear layer."""
+    """Fit the head to images (rows, 300, 300)."""
     net = backbone()
-    features = embed(net, images)
+    return fit(net, embed(net, images), labels)
+
+
+def fit(net: nn.Module, features: NDArray[np.float64], labels: NDArray[np.int64]) -> Inspector:
+    """A head on backbone features (rows, 1280): standardised, L2 logistic regression, folded into one linear layer."""
     scaler = StandardScaler().fit(features)
     regression = LogisticRegression(C=0.003, class_weight="balanced", max_iter=2000).fit(scaler.transform(features), labels)
     weight = regression.coef_[0] / scaler.scale_
