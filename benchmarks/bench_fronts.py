@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import subjects
 from bench_precision import OPTIONS, SEEDS, Rows, opened
 from marks import dot, steps, text
@@ -123,11 +124,14 @@ def _by_hand(floats: Path, folder: Path, rows: Any, minutes: float) -> Iterator[
 
 
 def _options(ready: Path, rows: Any) -> list[Attempt]:
-    def static(method: str, channel: bool, kinds: Sequence[str] | None) -> Attempt:
+    def static(method: str, channel: bool, kinds: Sequence[str] | None, without: Sequence[str] = ()) -> Attempt:
         few = rows if method == "MinMax" else rows[:HISTOGRAM_ROWS]
         options = {**OPTIONS, "per_channel": channel, "calibrate_method": getattr(CalibrationMethod, method)}
-        said = f"static {method}{'' if channel else ', per tensor'}{f', {kinds[0]} only' if kinds else ''}"
-        return said, lambda made: quantize_static(ready, made, Rows({"image": few}), op_types_to_quantize=kinds, **options)
+        about = ["" if channel else "per tensor", f"{kinds[0]} only" if kinds else "", "without the head" if without else ""]
+        options["nodes_to_exclude"] = [*without]
+        return ", ".join(filter(None, [f"static {method}", *about])), lambda made: quantize_static(
+            ready, made, Rows({"image": few}), op_types_to_quantize=kinds, **options
+        )
 
     def dynamic(channel: bool) -> Attempt:
         kinds = ["MatMul", "Gemm"]
@@ -135,7 +139,9 @@ def _options(ready: Path, rows: Any) -> list[Attempt]:
             ready, made, op_types_to_quantize=kinds, per_channel=channel, weight_type=QuantType.QInt8
         )
 
-    every = [static(method, True, None) for method in ("MinMax", "Percentile", "Entropy")]
+    head = [node.name for node in onnx.load(ready).graph.node if node.op_type in {"Gemm", "MatMul"}][-1:]
+    every = [static("MinMax", True, None), static("MinMax", True, None, head),
+             *(static(method, True, None, head) for method in ("Percentile", "Entropy"))]  # fmt: skip
     return [*every, static("MinMax", True, ["Conv"]), dynamic(True), static("MinMax", False, None), static("Entropy", True, ["Conv"]),
             static("Percentile", True, ["Conv"]), dynamic(False)]  # fmt: skip
 
