@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +16,9 @@ from ..runtimes.segments import EngineOptions, stage_segment
 from ..runtimes.session import ProgramSession, describe
 from ..runtimes.subjects import rows_at_once
 from ..sdk.core import golden
-from ..sdk.core.canonical import digest_of
 from ..sdk.core.codec.codec import Codec
 from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest
 from ..sdk.core.door import Door
 from ..sdk.core.errors import InputError
 from ..sdk.core.manifest import Stage
@@ -175,20 +174,3 @@ def _warnings(data: Data, chosen: Array, histograms: Mapping[str, Histogram]) ->
         yield f"{len(odd)} values were NaN or infinite on some row, first {odd[0]}: those numbers were left out"
     if flat := [name for name, held in histograms.items() if held.seen and held.low == held.high]:
         yield f"{len(flat)} values never varied, first {flat[0]}: the data does not exercise the model"
-
-
-def data_digest(data: Data) -> str:
-    """A digest of the rows as they were given: names, dtypes, shapes and bytes."""
-    parts = {name: _column(held) for name, held in data.inputs.items()}
-    return digest_of({"inputs": parts, "labels": None if data.labels is None else _column(data.labels)})
-
-
-def _column(held: Any) -> list[Any]:
-    if isinstance(held, np.ndarray) and held.dtype.kind != "O":
-        array = np.ascontiguousarray(held)
-        return [array.dtype.str, list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
-    digest = hashlib.sha256()
-    for row in held:
-        part = row if isinstance(row, bytes) else row.tobytes() if isinstance(row, np.ndarray) else repr(row).encode()
-        digest.update(len(part).to_bytes(8, "little") + part)
-    return ["rows", [len(held)], digest.hexdigest()]

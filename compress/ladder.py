@@ -154,7 +154,8 @@ class Ladder:
         for rung in self.rungs:
             if rung.trial.settings.precision == "float32":
                 return rung
-        rung = Rung("nothing else held", (self.attempt or self.bench.attempt)(Settings("float32")))
+        why = "nothing else held" if self.rungs else "there was no time for another rung"
+        rung = Rung(why, (self.attempt or self.bench.attempt)(Settings("float32")))
         self.rungs.append(rung)
         return rung
 

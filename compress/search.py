@@ -18,11 +18,11 @@ from typing import Any
 from ..runtimes.hardware import built_on
 from ..sdk.core.budget import Budget
 from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest, slices_digest
 from ..sdk.core.errors import InputError, MissingExtraError, StoreError
 from ..sdk.core.package import Package
 from ..sdk.opening import open as open_package
 from ..sdk.store import Store
-from .calibration import data_digest
 from .clock import Clock
 from .front import Front
 from .made import Made
@@ -115,10 +115,9 @@ def _require_optuna() -> None:
 
 def _lineage(bench: Workbench, budget: Budget, calibration: Data | None) -> dict[str, Any]:
     """Everything but its settings that the figures of a trial depend on."""
-    slices = data_digest(Data(inputs=bench.data.slices)) if bench.data.slices else None
     versions = {**bench.floats.built.get("versions", {}), **built_on()["versions"]}
     return {
-        "package": bench.package.digest, "target": bench.target, "data": data_digest(bench.data), "slices": slices,
+        "package": bench.package.digest, "target": bench.target, "data": data_digest(bench.data), "slices": slices_digest(bench.data),
         "calibration": None if calibration is None else data_digest(calibration), "limits": budget.gates.to_dict(), "seed": bench.seed,
         "versions": versions, "cpu": built_on()["cpu"],
     }  # fmt: skip

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from math import inf
+from typing import Any
 
+from ..runtimes.audit_sections import STYLE, Row, compared, gate_table, lineage
 from ..runtimes.parity import figure
-from ..runtimes.report_page import document, verdict
+from ..runtimes.pictures import shown
+from ..runtimes.report_page import document, grid, verdict
 from .excess import excesses
 from .findings import Findings
-from .pictures import shown
-from .search_audit import Row, audit, grid
 from .search_plot import losses, plot
 from .trials import Trial
 
-_STYLE = """<style>
-.w380,.w780{display:block;width:100%;height:auto}.w380{max-width:440px}.w780{max-width:820px;display:none}
-@media(min-width:700px){.w380{display:none}.w780{display:block}}
+_STYLE = """
 .front{fill:var(--bar);opacity:.9}.beaten{fill:var(--bar);opacity:.3}.miss{stroke:var(--bad);stroke-width:1.5;fill:none}
 .ring{fill:none;stroke:var(--good);stroke-width:2}.key{display:inline-block;width:.7em;height:.7em;border-radius:50%;background:var(--bar)}
 .key.beaten{opacity:.3}.key.ring{background:none;border:2px solid var(--good)}
 .key.cross{background:none;color:var(--bad);width:auto;height:auto}
 .trials td:nth-child(2){white-space:normal;min-width:12rem}
-.trials td:last-child,.ladder td:nth-child(3),.lineage td{white-space:normal;min-width:14rem}
-.lineage td:first-child{min-width:6rem}.examples img{width:72px;image-rendering:pixelated;display:block}
-pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem;font-size:13px}
-</style>"""
+.trials td:last-child,.ladder td:nth-child(3){white-space:normal;min-width:14rem}
+"""
 _KEYS = ("<p class=note><span class=key></span> front &ensp; <span class='key beaten'></span> beaten by another &ensp; "
          "<span class='key cross'>&times;</span> may not be shipped &ensp; <span class='key ring'></span> chosen &ensp; "
          "area: size of the file; dashed: limits of the budget.</p>")  # fmt: skip
@@ -38,7 +34,8 @@ def page(front: Findings) -> str:
     chosen = front.best_trial or front.nearest
     state = {"within the budget": "passed", "not enough data": "not"}.get(front.outcome, "failed")
     body = [
-        _STYLE, f"<h1>{escape(front.name)} on {escape(front.target)}: <span class='verdict {state}'>{escape(front.verdict)}</span></h1>",
+        f"<style>{STYLE}{_STYLE}</style>",
+        f"<h1>{escape(front.name)} on {escape(front.target)}: <span class='verdict {state}'>{escape(front.verdict)}</span></h1>",
         f"<p>{_summary(front)}</p>", *(f"<p class=note>{escape(remark)}.</p>" for remark in front.remarks),
         "<h2>Front</h2>", *(plot(front, width) for width in (380, 780)), _KEYS, f"<h2>Trials: {len(front.trials)}</h2>", _trials(front),
     ]  # fmt: skip
@@ -50,8 +47,11 @@ def page(front: Findings) -> str:
         ]
     if chosen is not None and chosen.comparison:
         mark = "best" if chosen is front.best_trial else "nearest miss"
-        body += [f"<h2>Audit of the {mark}: {escape(str(chosen.settings))}</h2>", _nodes(chosen), *audit(chosen, _rows(front))]
-    body += ["<h2>Lineage</h2>", _lineage(front), "<h2>Again</h2>", f"<pre>{escape(front.command)}</pre>"]
+        gates = [gate.to_dict() for gate in chosen.gates]
+        body += [f"<h2>Audit of the {mark}: {escape(str(chosen.settings))}</h2>", _nodes(chosen)]
+        body += ["<h3>Gates</h3>", gate_table(gates)] if gates else []
+        body += compared(chosen.comparison, _rows(front), gates)
+    body += lineage(_known(front), front.command)
     return document(f"Search of {front.name}", body)
 
 
@@ -102,12 +102,9 @@ def _rows(front: Findings) -> Row | None:
     return None if maker is None else lambda row: shown(maker.package, maker.data, row)
 
 
-def _lineage(front: Findings) -> str:
+def _known(front: Findings) -> dict[str, Any]:
     best = vars(front).get("best")  # made when it was asked for; a page makes none
-    known = {**front.lineage, **({"best": best.digest} if best is not None else {})}
-    rows = [(escape(name), f"<code>{escape(held if isinstance(held, str) else json.dumps(held))}</code>")
-            for name, held in known.items() if held not in (None, {}, [])]  # fmt: skip
-    return grid(("", ""), rows, "lineage")
+    return {**front.lineage, **({"best": best.digest} if best is not None else {})}
 
 
 def _loss(trial: Trial) -> str:

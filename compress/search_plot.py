@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, inf, isfinite, log10, sqrt
+from math import inf, isfinite, sqrt
 
 from ..runtimes.parity import figure
+from ..runtimes.scale import Scale
 from .findings import Findings
 from .search_labels import Box, Room
 from .trials import Trial
@@ -16,28 +16,6 @@ HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 62, 16, 14, 44
 LEAST, MOST = 4.0, 15.0
 """Radii of the smallest and the largest file."""
 NARROW, LABELS = 500, 6
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Numbers to pixels, linear; what is beyond the ends stands at the ends."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        """The pixel of a number."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
-
-    def ticks(self, count: int = 5) -> list[float]:
-        """Round numbers from low to high."""
-        raw = (self.high - self.low) / count
-        power = 10.0 ** floor(log10(raw))
-        step = next(part * power for part in (1, 2, 5, 10) if part * power >= raw * 0.999)
-        return [place * step for place in range(ceil(self.low / step), floor(self.high / step) + 1)]
 
 
 def plot(front: Findings, width: int) -> str:

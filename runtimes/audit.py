@@ -12,24 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..sdk.core.budget import Budget
 from ..sdk.core.contract import Rule
 from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest, slices_digest
 from ..sdk.core.decisions import Verdict, combine
 from ..sdk.core.errors import FormatError, InputError
 from ..sdk.core.expectations import Expectation
 from ..sdk.core.gates import Gate
 from ..sdk.core.package import Package
 from .artifact import Artifact
+from .audit_page import page
+from .audit_sections import Row
 from .audit_text import lines
 from .comparison import Comparison, compare
-from .evaluate import Subject, rules_of, session_of
+from .evaluate import Subject, digest_of, rules_of, session_of
 from .expectations import Outcome, run, stored
 from .gates import judged
+from .hardware import built_on, cpu_class
 from .paired import answered, batch_rows
+from .pictures import shown
 from .subjects import opened
 
 
@@ -40,10 +46,16 @@ class Audit(Comparison):
     Attributes:
         gates: limits that were given, judged.
         expectations: the user's own, run on both, judged on the subject.
+        lineage: digests and versions of what went in.
+        command: the call or command line that makes it again.
+        row: shows a row of the audited data as HTML; None where they are not at hand.
     """
 
     gates: tuple[Gate, ...] = ()
     expectations: tuple[Outcome, ...] = ()
+    lineage: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    command: str = field(default="", compare=False)
+    row: Row | None = field(default=None, repr=False, compare=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -75,8 +87,15 @@ class Audit(Comparison):
         return {
             "name": self.name, **self.summary(), "slices": slices, "counts": dict(self.counts),
             "flips": [held.to_dict() for held in self.flips], "drifts": [held.to_dict() for held in self.drifts],
-            "expectations": [held.to_dict() for held in self.expectations],
+            "expectations": [held.to_dict() for held in self.expectations], "lineage": dict(self.lineage), "command": self.command,
         }  # fmt: skip
+
+    def to_html(self, path: Path | str) -> Path:
+        """Write a page that stands alone: gates, paired intervals, slices, flipped rows, lineage; no scripts, light and dark."""
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page(self.to_dict(), self.row), encoding="utf-8")
+        return file
 
     def __str__(self) -> str:
         return "\n".join(lines(self.to_dict()))
@@ -111,7 +130,8 @@ def audit(subject: Subject, ancestor: Subject, data: Data, *, gates: Budget | No
         outcomes = tuple(run(held, (old, new), (before, after), data, rules, rows) for held in declared)
     found = compare(second, first, data, rules, before, after)
     gates_judged = judged(limits, found.changes, found.slices, found.counts, found.flips)
-    return Audit(**vars(found), gates=gates_judged, expectations=outcomes)
+    return Audit(**vars(found), gates=gates_judged, expectations=outcomes, lineage=_lineage(second, first, data),
+                 command=_command(second, first, limits), row=lambda row: shown(second, data, row))  # fmt: skip
 
 
 def quality_limits(gates: Budget | None) -> dict[str, float]:
@@ -122,6 +142,25 @@ def quality_limits(gates: Budget | None) -> dict[str, float]:
         raise InputError("An audit judges answers, not cost", got=", ".join(others), expected="max_drop, max_slice_drop, max_flips",
                          fix="Pass budget.gates; size, latency and memory are limits of search.")  # fmt: skip
     return gates.limits
+
+
+def _lineage(subject: Package | Artifact, ancestor: Package | Artifact, data: Data) -> dict[str, Any]:
+    """Everything that the figures depend on."""
+    sides = {"subject": subject, "ancestor": ancestor}
+    held: dict[str, Any] = {}
+    for name, side in sides.items():
+        held[name] = f"{side.name}, {digest_of(side)}"
+        held |= {f"{name}'s artifact": f"{side.target}, {side.digest}"} if isinstance(side, Artifact) else {}
+    parents = {} if isinstance(subject, Artifact) else {"subject's parents": list(subject.content.parents)}
+    engine = subject.built.get("versions", {}) if isinstance(subject, Artifact) else {}
+    return {**held, **parents, "data": data_digest(data), "slices": slices_digest(data),
+            "versions": {**engine, **built_on()["versions"]}, "cpu": cpu_class()}  # fmt: skip
+
+
+def _command(subject: Package | Artifact, ancestor: Package | Artifact, limits: Mapping[str, float]) -> str:
+    """A call that makes the audit again; the command line puts its own words in its place."""
+    asked = f", gates=ps.Budget({', '.join(f'{name}={held:g}' for name, held in limits.items())})" if limits else ""
+    return f"ps.audit({str(subject.path)!r}, {str(ancestor.path)!r}, data{asked})"
 
 
 def _rules(subject: Package | Artifact, ancestor: Package | Artifact) -> Mapping[str, Rule]:

@@ -26,7 +26,10 @@ _NEIGHBOUR_ROWS = 1000
 
 @dataclass(frozen=True)
 class FlippedRow:
-    """One row whose decision changed: where it is, its label, and both answers with their scores, as text."""
+    """One row whose decision changed: where it is, its label, and both answers with their scores, as text.
+
+    Of a score per class the largest is kept: how sure the model was.
+    """
 
     row: int
     slices: Mapping[str, str]
@@ -169,8 +172,14 @@ def _example(row: int, name: str, before: Answers, after: Answers, slices: Mappi
     label = None if labels is None or labels[row] is None else shown(labels[row])
     where = {key: str(np.asarray(held)[row]) for key, held in slices.items()}
     pair = [shown(_row(held, name, row)) for held in (before, after)]
-    beside = [shown(_row(held, scores, row)) if scores else None for held in (before, after)]
+    beside = [_sure(_row(held, scores, row)) if scores else None for held in (before, after)]
     return FlippedRow(row, where, label, pair[0], pair[1], beside[0], beside[1])
+
+
+def _sure(score: Array) -> str:
+    """A score as text; of one per class the largest."""
+    numbers = np.asarray(score)
+    return f"{float(numbers.max()):.4g}" if numbers.ndim == 1 and numbers.dtype.kind == "f" and numbers.size else shown(score)
 
 
 def _row(answers: Answers, name: str, row: int) -> Array:

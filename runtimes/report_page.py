@@ -47,7 +47,7 @@ def pages(reports: Sequence[Mapping[str, Any]]) -> str:
     """One page for several packages: an overview, then each package folded."""
     passed = sum(report["verdict"] == "passed" for report in reports)
     rows = [_overview(report) for report in reports]
-    body = [f"<h1>{passed} of {len(reports)} packages passed</h1>", _table(("package", "verdict", "targets"), rows)]
+    body = [f"<h1>{passed} of {len(reports)} packages passed</h1>", grid(("package", "verdict", "targets"), rows)]
     for report in reports:
         body += [f"<details><summary>{_text(report['name'])}: {verdict(report['verdict'])}</summary>", *_report(report), "</details>"]
     return document("Verification", [*body, f"<p class=note>{_LEGEND}</p>"])
@@ -94,11 +94,11 @@ def _fidelity(title: str, found: Mapping[str, Any]) -> str:
     parts = [f"<h3>{title}: {found['rows']}</h3>"]
     if found["fault"]:
         parts.append(f"<p class=failed>{_text(found['fault'])}</p>")
-    parts.append(_table(_HEAD, [_output(check) for check in found["outputs"]]))
+    parts.append(grid(_HEAD, [_output(check) for check in found["outputs"]]))
     worst = [(check["output"], check["worst"]) for check in found["outputs"] if check["worst"]]
     if worst:
         rows = [_example(name, held) for name, held in worst]
-        parts.append("<h3>Worst examples</h3>" + _table(("output", "where", "chosen for", "reference", "got", "difference"), rows))
+        parts.append("<h3>Worst examples</h3>" + grid(("output", "where", "chosen for", "reference", "got", "difference"), rows))
     bars = {f"{check['output']} · {key}": held for check in found["outputs"] for key, held in check["judgement"]["slices"].items()}
     return "\n".join(parts) + (_slices(bars) if bars else "")
 
@@ -129,7 +129,7 @@ def quality(found: Mapping[str, Any]) -> str:
         rows.append((f"{_text(key)} ({found['rows'][key]})", *_metric_cells(metrics, names)))
     bars = {key: held[found["primary"]] for key, held in found["slices"].items() if not isinstance(held, str)}
     plot = _bars(f"{found['primary']} per slice, worst first", {"all": found["metrics"][found["primary"]], **bars}) if bars else ""
-    return "<h3>Quality</h3>" + _table(("slice", *names), rows) + plot
+    return "<h3>Quality</h3>" + grid(("slice", *names), rows) + plot
 
 
 def comparison(found: Mapping[str, Any]) -> str:
@@ -138,7 +138,7 @@ def comparison(found: Mapping[str, Any]) -> str:
     rows = [(_text(key), _estimate(held)) for key, held in found["difference"].items()]
     rows += [(f"{_text(primary)}, {_text(key)}", held if isinstance(held, str) else _estimate(held)) for key, held in small.items()]
     rows.append(("answers that differ", _estimate(found["flips"])))
-    return f"<h3>Difference to <code>{_text(found['against'])}</code></h3>" + _table(("metric", "this minus the other, paired"), rows)
+    return f"<h3>Difference to <code>{_text(found['against'])}</code></h3>" + grid(("metric", "this minus the other, paired"), rows)
 
 
 def _metric_cells(metrics: Any, names: Sequence[str]) -> list[str]:
@@ -166,11 +166,11 @@ def _bars(title: str, estimates: Mapping[str, Mapping[str, Any]]) -> str:
     return f"<h3>{_text(title)}</h3><svg viewBox='0 0 860 {height}' width=100% role=img aria-label='{_text(title)}'>{''.join(lines)}</svg>"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells are HTML already; heads are text."""
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+    """A table that scrolls where it is too wide. Cells are HTML already; heads are text; `kind` is its class."""
     top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
     lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=wide><table><tr>{top}</tr>{lines}</table></div>"
+    return f"<div class=wide><table class='{kind}'><tr>{top}</tr>{lines}</table></div>"
 
 
 def _estimate(held: Mapping[str, Any]) -> str:

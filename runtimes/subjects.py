@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 
 from ..sdk.core import golden
+from ..sdk.core.codec.codec import Codec
 from ..sdk.core.contract import Contract
 from ..sdk.core.errors import FormatError
 from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
@@ -25,6 +26,11 @@ def opened(subject: Artifact | Package | Path | str, trust: bool = False) -> Art
     if (Path(subject).expanduser() / DESCRIPTION).is_file():
         return open_artifact(Path(subject).expanduser())
     return open_package(subject, trust=trust)
+
+
+def codec_of(model: Package | Artifact) -> Codec:
+    """What stands between wire fields and typed tensors. Raises FormatError."""
+    return Codec.from_steps(model.content.codec if isinstance(model, Package) else model.codec, model.read)
 
 
 def rows_at_once(signature: Signature) -> int:

@@ -11,12 +11,12 @@ from typing import Any
 from ...runtimes.artifact import Artifact
 from ...runtimes.base import compile_options
 from ...runtimes.compiling import compile as compile_package
+from ...runtimes.subjects import codec_of
 from ..core.data import Data
 from ..core.errors import InputError
 from ..core.package import Package
 from .audited import budget_of, gate_arguments, row_arguments
 from .console import Result, fields, progress, size, terminal_width, wrapped
-from .models import codec_of
 from .places import is_artifact, open_package_at
 from .tables import fitting, read
 

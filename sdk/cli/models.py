@@ -12,7 +12,6 @@ from ...runtimes.artifact import Artifact, open_artifact
 from ...runtimes.base import Session
 from ...runtimes.compiling import compile as compile_package
 from ...runtimes.loading import load
-from ..core.codec.codec import Codec
 from ..core.package import Package
 from .console import progress
 from .places import is_artifact, open_package_at
@@ -23,13 +22,6 @@ Model: TypeAlias = Package | Artifact
 def open_model(word: str, trust: bool = False) -> Model:
     """The artifact or package behind a word of the command line. Raises what opening it raises."""
     return open_artifact(Path(word).expanduser()) if is_artifact(word) else open_package_at(word, trust)
-
-
-def codec_of(model: Model) -> Codec:
-    """What stands between wire fields and typed tensors. Raises FormatError."""
-    if isinstance(model, Package):
-        return Codec.from_steps(model.content.codec, model.read)
-    return Codec.from_steps(model.codec, lambda name: (model.path / name).read_bytes())
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...runtimes.artifact import Artifact
+from ...runtimes.subjects import codec_of
 from ..core.codec.codec import Codec
 from ..core.door import Door
 from ..core.door_gate import Why
@@ -20,7 +21,7 @@ from ..core.records import plain
 from ..core.signature import Array, Signature
 from .console import Result, fields, short, table
 from .inputs import read_inputs
-from .models import codec_of, open_model, session
+from .models import open_model, session
 
 EXAMPLE = """
   portside predict inspector photo.jpg                 an image file, where the package has one image field

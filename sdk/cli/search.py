@@ -11,6 +11,7 @@ from dataclasses import replace
 from ...compress.front import Front
 from ...compress.search import search
 from ..core.budget import Budget
+from .again import command_line
 from .audited import gate_arguments
 from .console import Exit, Result, progress
 from .places import open_package_at
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> Result:
                          for word in (args.data, args.calibration))  # fmt: skip
     found = search(package, args.target, budget_of(args), data, args.minutes, calibration=calibration, prices=args.price_per_hour,
                    seed=args.seed, resume=args.out, trust=args.trust, progress=_Told())  # fmt: skip
-    found = replace(found, command=shlex.join(["portside", "search", *_words(args)]))
+    found = replace(found, command=command_line("search", args, ("package",)))
     best = found.best
     if args.html:
         progress(f"page: {found.report(args.html)}")
@@ -70,18 +71,6 @@ def run(args: argparse.Namespace) -> Result:
 def budget_of(args: argparse.Namespace) -> Budget:
     """The limits that were given. Raises InputError for one that is none."""
     return Budget(**{name: getattr(args, name) for name in (*COSTS, "max_drop", "max_slice_drop", "max_flips")})
-
-
-def _words(args: argparse.Namespace) -> list[str]:
-    """The command line that was given, without what does not change the answer."""
-    words = [args.package]
-    for name, held in vars(args).items():
-        if name in ("package", "json", "html") or held in (None, False, []):
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        for one in held if isinstance(held, list) else [held]:
-            words += [flag] if one is True else [flag, f"{one:g}" if isinstance(one, float) else str(one)]
-    return words
 
 
 def _text(found: Front, rows: Sequence[str]) -> str:

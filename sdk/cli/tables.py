@@ -12,10 +12,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from ...runtimes.subjects import codec_of
 from ..core.data import Data
 from ..core.errors import InputError
 from ..core.signature import Array
-from .models import Model, codec_of
+from .models import Model
 from .objects import load_object
 
 LABEL = "label"

@@ -9,7 +9,7 @@ import pytest
 
 import portside as ps
 from portside.compress import calibration as module
-from portside.compress.calibration import AT_ONCE, Probe, calibrate, data_digest
+from portside.compress.calibration import AT_ONCE, Probe, calibrate
 from portside.compress.histogram import BINS
 from portside.compress.quantize import Plans
 from portside.compress.sensitivity import sensitivity
@@ -85,19 +85,6 @@ def test_the_sample_is_drawn_by_its_seed_and_has_a_digest(network):
     assert one.digest == again.digest != other.digest
     assert one.ranges() == again.ranges() != other.ranges()
 
-
-def test_the_digest_is_of_names_dtypes_shapes_and_bytes():
-    base = {"x": np.arange(12, dtype=np.float32).reshape(4, 3)}
-    digests = [
-        data_digest(ps.Data(inputs, labels=labels))
-        for inputs, labels in [
-            (base, None), ({"y": base["x"]}, None), ({"x": base["x"].astype(np.float64)}, None), ({"x": base["x"].reshape(4, 3, 1)}, None),
-            ({"x": base["x"][::-1]}, None), (base, [0, 1, 0, 1]), ({"x": ["a", "b"]}, None), ({"x": ["ab", ""]}, None),
-            ({"x": [b"a", b"b"]}, None),
-        ]
-    ]  # fmt: skip
-    assert len(set(digests)) == len(digests)
-    assert data_digest(ps.Data({"x": np.asfortranarray(base["x"])})) == digests[0]
 
 
 def test_progress_is_told(network):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,20 @@ def test_the_answer_is_a_table_and_json(portside: Run, package: Package, worse: 
     assert set(found["slices"]) == {"site=north", "site=south"}
     assert found["changes"]["accuracy"]["drop"]["low"] > 0
     assert len(found["flips"][0]["examples"]) == 20
+
+
+def test_a_page_for_people_ends_with_the_line_that_makes_it_again(
+    portside: Run, package: Package, worse: Package, rows: Path, tmp_path: Path
+) -> None:
+    words = ("audit", worse.path, package.path, "--data", rows.with_stem("site"), "--slice", "site", "--max-drop", 0.01)
+    said = portside(*words, "--html", tmp_path / "new" / "audit.html")
+    assert said.code == 1, said.err
+    page = (tmp_path / "new" / "audit.html").read_text()
+    again = f"portside audit {worse.path} {package.path} --data {rows.with_stem('site')} --slice site --max-drop 0.01"
+    assert escape(again) in page and "audit.html" not in page
+    found = portside(*words, "--json").json
+    assert found["command"] == again
+    assert all(found["lineage"][name] in page for name in ("data", "slices", "cpu", "subject", "ancestor"))
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..sdk.core.codec.codec import Codec
 from ..sdk.core.data import Data
 from ..sdk.core.errors import PortsideError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array, TensorSpec
+from .artifact import Artifact
+from .subjects import codec_of
 
 SIDE = 96
 """Pixels of the longer side of a picture."""
@@ -23,15 +24,15 @@ _LEAST = 8
 _WORDS = 160
 
 
-def shown(package: Package, data: Data, row: int) -> str:
-    """One row of the data as HTML: its pictures, else its values. Images are decoded by the package's own codec."""
+def shown(model: Package | Artifact, data: Data, row: int) -> str:
+    """One row of the data as HTML: its pictures, else its values. Images are decoded by the model's own codec."""
     wire = data.take([row]).inputs
     try:
-        typed: Mapping[str, Any] = Codec.from_steps(package.content.codec, package.read).encode(wire)
+        typed: Mapping[str, Any] = codec_of(model).encode(wire)
     except PortsideError as error:
         return escape(str(error)[:_WORDS])
     pictures = [
-        _image(np.asarray(typed[spec.name])[0], spec) for spec in package.signature.inputs if spec.name in typed and _pictured(spec)
+        _image(np.asarray(typed[spec.name])[0], spec) for spec in model.signature.inputs if spec.name in typed and _pictured(spec)
     ]
     return "".join(pictures) or "<br>".join(f"{escape(name)}: {_words(held)}" for name, held in wire.items())
 

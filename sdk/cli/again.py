@@ -1,0 +1,24 @@
+"""The command line that was given, in words that make the same answer again: what pages and reports end with."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Collection
+
+from .tables import LABEL
+
+_HOW = ("json", "html")
+"""Options that do not change the answer."""
+
+
+def command_line(command: str, args: argparse.Namespace, positional: Collection[str]) -> str:
+    """`portside COMMAND ...`: the positional arguments by name, then every option that was given."""
+    words = ["portside", command, *(str(getattr(args, name)) for name in positional)]
+    for name, held in vars(args).items():
+        if name in positional or name in _HOW or held in (None, False, []) or (name, held) == ("label", LABEL):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        for one in held if isinstance(held, list) else [held]:
+            words += [flag] if one is True else [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+    return shlex.join(words)

@@ -1,0 +1,30 @@
+"""A digest of rows: what tells them apart, and what does not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import portside as ps
+from portside.sdk.core.data_digest import data_digest, slices_digest
+
+
+def test_the_digest_is_of_names_dtypes_shapes_and_bytes():
+    base = {"x": np.arange(12, dtype=np.float32).reshape(4, 3)}
+    digests = [
+        data_digest(ps.Data(inputs, labels=labels))
+        for inputs, labels in [
+            (base, None), ({"y": base["x"]}, None), ({"x": base["x"].astype(np.float64)}, None), ({"x": base["x"].reshape(4, 3, 1)}, None),
+            ({"x": base["x"][::-1]}, None), (base, [0, 1, 0, 1]), ({"x": ["a", "b"]}, None), ({"x": ["ab", ""]}, None),
+            ({"x": [b"a", b"b"]}, None),
+        ]
+    ]  # fmt: skip
+    assert len(set(digests)) == len(digests)
+    assert data_digest(ps.Data({"x": np.asfortranarray(base["x"])})) == digests[0]
+
+
+def test_slices_have_a_digest_of_their_own() -> None:
+    x = {"x": np.zeros((4, 1), np.float32)}
+    plain, one, other = ps.Data(x), ps.Data(x, slices={"site": ["a", "a", "b", "b"]}), ps.Data(x, slices={"site": ["a", "b", "b", "b"]})
+    assert slices_digest(plain) is None
+    assert slices_digest(one) != slices_digest(other)
+    assert data_digest(plain) == data_digest(one)
