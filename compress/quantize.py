@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ..runtimes.onnx_weights import read_graph
 from ..runtimes.precision.onnx_lower import graph_of
 from ..runtimes.precision.onnx_nodes import Graph, candidates
-from ..runtimes.precision.onnx_static import needed_values
+from ..runtimes.precision.onnx_static import watched_values
 from ..sdk.core.data import Data
 from ..sdk.core.errors import UnsupportedError
 from ..sdk.core.package import Package
@@ -95,9 +95,9 @@ class Plans:
 
     def calibrate(self, data: Data, rows: int = ROWS, seed: int = 0,
                   progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Calibration:  # fmt: skip
-        """Histograms of every value that int8-static could need."""
+        """Histograms of every value that int8-static could need, on whatever target."""
         static = self.nodes("int8-static")
-        values = {stage: needed_values(graph, {name for name in graph.named if f"{stage}/{name}" in static})
+        values = {stage: watched_values(graph, {name for name in graph.named if f"{stage}/{name}" in static})
                   for stage, graph in self.graphs.items()}  # fmt: skip
         return calibrate(self.package, data, values, rows, seed, progress)
 

@@ -24,6 +24,9 @@ JOINING = ("Add", "GlobalAveragePool", "AveragePool")
 """Operators without weights that engines compute in int8 where their inputs are int8."""
 MOVING = ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")
 """Operators that change no value: int8 passes through with the same scale."""
+ELSEWHERE = ("AveragePool", "Concat", "GlobalAveragePool", "HardSwish", "MaxPool", "Mul", "Pad", "ReduceMean", "Relu", "Resize", "Sigmoid",
+             "Slice", "Split")  # fmt: skip
+"""Operators that other engines compute in int8 between int8 nodes, whatever ONNX Runtime does: calibration looks at what they make."""
 SMALL = 1024
 """Elements; smaller weights are not worth a class of their own."""
 

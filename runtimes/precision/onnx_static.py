@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto, shape_inference
 
 from ...sdk.core.plan import Range
 from ...sdk.core.signature import Array
-from .onnx_nodes import JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, attribute, fresh, node_of, rebuilt, tensor, value_names
+from .onnx_nodes import ELSEWHERE, JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, attribute, fresh, node_of, rebuilt, tensor, value_names
 
 LEVELS = 255
 _BIAS_LIMIT = 2**30
@@ -34,6 +34,17 @@ def needed_values(graph: Graph, names: set[str]) -> list[str]:
             wanted |= dict.fromkeys(name for name in flows if graph.free(name))
             wanted[graph.result(node)] = None
     return list(wanted)
+
+
+def watched_values(graph: Graph, names: set[str]) -> list[str]:
+    """What calibration looks at: `needed_values`, and the floats that nodes between them make which other engines hold in int8."""
+    wanted = dict.fromkeys(needed_values(graph, names))
+    made = [name for node in graph.nodes if node.op_type in ELSEWHERE for name in node.output if name in graph.inside and graph.free(name)]
+    if not wanted or not made:
+        return list(wanted)
+    held = shape_inference.infer_shapes(graph.model, data_prop=True).graph
+    floats = {value.name for value in (*held.value_info, *held.output) if value.type.tensor_type.elem_type == TensorProto.FLOAT}
+    return list(wanted | dict.fromkeys(name for name in made if name in floats))
 
 
 @dataclass

@@ -17,15 +17,16 @@ from ai_edge_quantizer import quantizer, recipe_manager
 from ...sdk.core.errors import UnsupportedError
 from ...sdk.core.package import Package
 from ...sdk.core.plan import Precision, PrecisionPlan, Range, plan_of
-from ..hardware import cores
 from ..onnx_weights import read_graph
 from ..tflite.plan import Plan
-from ..tflite.request import LOSSY, ROWS, Job
+from ..tflite.request import LOOKS, LOSSY, ROWS, Job
+from .tflite_biases import roomy
 from .tflite_fingerprints import Fingerprint, onnx_fingerprints
+from .tflite_looks import Looks, read_looks
 from .tflite_mapping import Placed, place
 from .tflite_operators import Operator, operators, precisions
 from .tflite_planned import in_file, planned
-from .tflite_ranges import measure, pieces, widest
+from .tflite_ranges import Known, Rows, ranges_of
 from .tflite_recipe import Told, between, config, recipe
 from .tflite_rows import Feeds, read_rows
 
@@ -52,10 +53,10 @@ class Lowered:
 
 def quantize_job(job: Job, package: Package, folder: Path) -> Lowered:
     """Write a job's lossy file beside its float one in the folder of a request. Raises UnsupportedError."""
-    calls = read_rows(folder / f"{job.stem}{ROWS}")
+    calls, looks = read_rows(folder / f"{job.stem}{ROWS}"), read_looks(folder / f"{job.stem}{LOOKS}")
     files = (folder / f"{job.stem}{ending}" for ending in (".tflite", LOSSY))
     try:
-        return quantize(next(files), job.plan, plan_of(package.content.plan), package, job.stages, calls, next(files))
+        return quantize(next(files), job.plan, plan_of(package.content.plan), package, job.stages, calls, next(files), looks)
     except (ValueError, RuntimeError, KeyError, TypeError, IndexError, NotImplementedError) as error:  # what the quantizer raises
         said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise UnsupportedError(f"The quantizer cannot lower the precision of the segment {job.stem!r}", got=said,
@@ -63,7 +64,7 @@ def quantize_job(job: Job, package: Package, folder: Path) -> Lowered:
 
 
 def quantize(file: Path, rim: Plan, wanted: PrecisionPlan, package: Package, stages: Sequence[str], calls: Sequence[Feeds],
-             out: Path) -> Lowered:  # fmt: skip
+             out: Path, looks: Looks | None = None) -> Lowered:  # fmt: skip
     """Write the file `out`: `file` with the precision that `wanted` asks for.
 
     Args:
@@ -72,8 +73,9 @@ def quantize(file: Path, rim: Plan, wanted: PrecisionPlan, package: Package, sta
         wanted: ids are "stage/node".
         package: holds the graphs that the ids come from.
         stages: graph stages that became this file, in order.
-        calls: calibration rows at the file's rim, by value names; used where something is static.
+        calls: golden rows at the file's rim, by value names; used where something is static.
         out: written; equal to `file` where nothing could be done.
+        looks: of the plan's values on these rows; tensors that look the same take the plan's ranges.
 
     Raises UnsupportedError where static nodes have no calibration rows, or the quantizer fails.
     """
@@ -90,12 +92,17 @@ def quantize(file: Path, rim: Plan, wanted: PrecisionPlan, package: Package, sta
     chosen |= _following(graphs, weighted, placed, chosen, wanted.per_channel)
     model, names = _named(file)
     told = recipe({names[key]: held for key, held in chosen.items()})
-    fixed = in_file(placed, prints, program.ranges)
-    out.write_bytes(_quantized(model, told, rim, graphs, fixed, calls) if told else file.read_bytes())
+    known = Known()
+    if told and _needs_ranges(told):
+        known = ranges_of(model, rim, graphs, Rows(calls, looks or {}, wanted.ranges), in_file(placed, prints, program.ranges))
+    static = _static(graphs, chosen, weighted, placed)
+    ranges = {**known.ranges, **roomy(model, static, known.ranges, wanted.per_channel)}
+    out.write_bytes(_quantized(model, told, ranges or None) if told else file.read_bytes())
     kept = {**wanted.kept, **lost, **placed.missing, **refused}
     done = _read(out, placed, names)
     kept |= {name: "the quantizer left it as it was" for name in placed.operators if done[name] == "float32" and name not in kept}
-    return Lowered(dict(Counter(weighted.values())), dict(Counter(done.values())), kept, _notes(bare, placed))
+    golden = known.golden & {f"0/{value}" for one in static if one.graph == 0 for value in (*one.reads, *one.makes)}
+    return Lowered(dict(Counter(weighted.values())), dict(Counter(done.values())), kept, _notes(bare, placed, len(golden)))
 
 
 @dataclass(frozen=True)
@@ -164,41 +171,18 @@ def _named(file: Path) -> tuple[bytes, dict[Key, str]]:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model)), names
 
 
-def _quantized(model: bytes, told: list[dict[str, Any]], rim: Plan, graphs: Sequence[Sequence[Operator]], fixed: Mapping[str, Any],
-               calls: Sequence[Feeds]) -> bytes:  # fmt: skip
-    """The quantizer's file; `fixed` are ranges that the plan has already."""
-    manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(told)
-    ranges = {**_ranges(model, rim, graphs, calls), **fixed} if manager.need_calibration() else None
-    job = quantizer.Quantizer(model, told)
-    made = job.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
+def _quantized(model: bytes, told: list[dict[str, Any]], ranges: dict[str, Any] | None) -> bytes:
+    """The quantizer's file."""
+    made = quantizer.Quantizer(model, told).quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
     if made is None:
         raise UnsupportedError("The quantizer made no file", got=f"a recipe of {len(told)} entries")
     return bytes(made)
 
 
-def _ranges(model: bytes, rim: Plan, graphs: Sequence[Sequence[Operator]],
-            calls: Sequence[Feeds]) -> dict[str, Any]:  # fmt: skip
-    """Tensor -> its range. Signatures of the same operators share what one of them measures; others are measured each."""
-    keys = _graphs_of(model)
-    alike = len({tuple((one.kind, one.reads, one.makes) for one in graph) for graph in graphs}) == 1
-    ranges: dict[str, Any] = {}
-    for key in [widest(rim)] if alike else list(rim.signatures):
-        found = measure(model, key, graphs[keys[key]], pieces(rim, key, calls), cores())
-        if not found:
-            raise UnsupportedError("Static int8 needs calibration rows, and the package has none that this file can answer",
-                                   got=f"signature {key!r}", fix="Give the plan samples, or take int8-dynamic.")  # fmt: skip
-        ranges |= found
-        if alike:
-            shared = {name.partition("/")[2]: held for name, held in found.items()}
-            ranges |= {f"{index}/{name}": held for index in range(len(graphs)) for name, held in shared.items()}
-    return ranges
-
-
-def _graphs_of(model: bytes) -> dict[str, int]:
-    """Signature -> its graph."""
-    held: Any = flatbuffer_utils.read_model_from_bytearray(model)
-    return {signature.signatureKey.decode(): signature.subgraphIndex for signature in held.signatureDefs}
+def _needs_ranges(told: list[dict[str, Any]]) -> bool:
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(told)
+    return bool(manager.need_calibration())
 
 
 def _read(file: Path, placed: Placed, names: Mapping[Key, str]) -> dict[str, Precision]:
@@ -211,10 +195,20 @@ def _read(file: Path, placed: Placed, names: Mapping[Key, str]) -> dict[str, Pre
     return done
 
 
-def _notes(bare: Iterable[str], placed: Placed) -> list[str]:
+def _static(graphs: Sequence[Sequence[Operator]], chosen: Iterable[Key], weighted: Mapping[str, Precision],
+            placed: Placed) -> list[Operator]:  # fmt: skip
+    """The operators that become static, those without weights too."""
+    other = {(one.graph, one.place) for name, found in placed.operators.items() if weighted[name] != "int8-static" for one in found}
+    static = set(chosen) - other
+    return [one for graph in graphs for one in graph if (one.graph, one.place) in static]
+
+
+def _notes(bare: Iterable[str], placed: Placed, golden: int) -> list[str]:
     notes: list[str] = []
     if count := len(list(bare)):
         notes.append(f"{count} nodes without weights follow their neighbours")
     if placed.guessed:
         notes.append(f"found by size and order alone: {', '.join(placed.guessed)}")
+    if golden:
+        notes.append(f"{golden} values that the plan has no range of take the range of the golden rows")
     return notes

@@ -17,15 +17,18 @@ from typing import Any
 
 from ...sdk.core.contract import Contract
 from ...sdk.core.errors import UnsupportedError
-from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
+from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, Stage
 from ...sdk.core.package import Package
 from ...sdk.core.plan import PrecisionPlan
 from ...sdk.core.plan import plan_of as precision_plan_of
+from ...sdk.core.signature import Array
 from ..artifact import Artifact, begin, finish
 from ..assemble import Part, assemble
 from ..base import CompileOptions
 from ..hardware import built_on
 from ..onnx_files import write_model
+from ..precision.tflite_looks import Look, looks_of, values_of, write_looks
+from ..precision.tflite_pieces import pieces
 from ..precision.tflite_rows import calibration_calls, write_rows
 from ..segments import SegmentSpec
 from .cost import filled
@@ -33,7 +36,7 @@ from .flow import flow
 from .lowering import TIMEOUT_S, lower, workplace
 from .plan import Plan
 from .proving import prove
-from .request import LOSSY, ROWS, SOURCES, Answer, Job, Request
+from .request import LOOKS, LOSSY, ROWS, SOURCES, Answer, Job, Request
 from .rim import plan_of
 from .sizes import answerable, contract_of, sizes_of
 from .tree_lowering import lower_trees
@@ -66,7 +69,7 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
         stages = graph_stages(package)
         jobs = tuple(Job(Path(file).stem, plan, whole, held) for (file, plan), held in zip(plans.items(), stages, strict=True))
         if wanted.lossy:
-            _write_calls(package, wanted, parts, contract, folder)
+            _write_calls(package, wanted, parts, plans, contract, folder)
         request = Request(jobs, source, str(package.path), package.digest, wanted.lossy)
         answer = lower(request, folder, timeout_s) if jobs else Answer()
         plans = {file: filled(plan, folder / Path(file).name) for file, plan in plans.items()}
@@ -88,16 +91,37 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
 
 def graph_stages(package: Package) -> list[tuple[str, ...]]:
     """Per segment that is lowered, the names of its graph stages, in order: as `assemble` groups them."""
+    return [tuple(stage.name for stage in stages if stage.kind == "graph") for stages in _segment_stages(package)]
+
+
+def _segment_stages(package: Package) -> list[list[Stage]]:
+    """Per segment that is lowered, its stages."""
     groups = groupby(package.content.stages, key=lambda stage: stage.kind in ("host", "native"))
-    return [tuple(stage.name for stage in stages if stage.kind == "graph") for alone, stages in groups if not alone]
+    return [list(stages) for alone, stages in groups if not alone]
 
 
-def _write_calls(package: Package, wanted: PrecisionPlan, parts: Sequence[Part], contract: Contract | None, folder: Path) -> None:
-    """What every segment reads for the calibration rows, where something is static."""
-    if "int8-static" in wanted.counts:
-        calls = calibration_calls(package, wanted, contract)
-        for part, feeds in flow(package, parts, calls):
-            write_rows(feeds, folder / f"{_stem(part)}{ROWS}")
+def _write_calls(package: Package, wanted: PrecisionPlan, parts: Sequence[Part], plans: Mapping[str, Plan], contract: Contract | None,
+                 folder: Path) -> None:  # fmt: skip
+    """What every segment reads for the calibration rows, and what its values look like then, where something is static."""
+    if "int8-static" not in wanted.counts:
+        return
+    stages = dict(zip(plans, _segment_stages(package), strict=True))
+    for part, feeds in flow(package, parts, calibration_calls(package, wanted, contract)):
+        file = part.spec.file
+        write_rows(feeds, folder / f"{_stem(part)}{ROWS}")
+        write_looks(segment_looks(part, plans[file], stages[file], wanted, feeds), folder / f"{_stem(part)}{LOOKS}")
+
+
+def segment_looks(part: Part, plan: Plan, stages: Sequence[Stage], wanted: PrecisionPlan,
+                  calls: Sequence[Mapping[str, Array]]) -> dict[str, dict[str, Look]]:  # fmt: skip
+    """Signature -> what the values that the plan has ranges of look like in its first call, cut and padded as the file is called."""
+    found: dict[str, dict[str, Look]] = {}
+    for key in plan.signatures:
+        first = next(pieces(plan, key, calls), None)
+        if first is not None and part.model is not None:
+            feeds = {slot.name: first[slot.key].astype(calls[0][slot.name].dtype) for slot in plan.inputs}
+            found[key] = looks_of(part.model, values_of(stages, wanted.ranges, part.model), feeds)
+    return found
 
 
 def _precision(package: Package, wanted: PrecisionPlan, answer: Answer) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 request.json      the segments to lower
 NN-name.onnx      what is lowered, standing alone, with symbolic dimensions
-NN-name.rows      what the segment reads for each calibration row, where the package's plan lowers precision
+NN-name.rows      what the segment reads for each golden row, where the package's plan has static nodes
+NN-name.looks     what the plan's values look like on the first of those rows
 NN-name.tflite    written by the child
 NN-name.lossy     the same with the plan's precision
 answer.json       written last: per segment its source, or the refusal
@@ -20,8 +21,8 @@ from typing import Any, Literal, TypeAlias, get_args
 from .plan import Plan
 
 REQUEST, ANSWER, LOG = "request.json", "answer.json", "log.txt"
-ROWS, LOSSY = ".rows", ".lossy"
-"""Endings of a job's calibration rows and of its file with the plan's precision."""
+ROWS, LOOKS, LOSSY = ".rows", ".looks", ".lossy"
+"""Endings of a job's calibration rows, of what values look like on them, and of its file with the plan's precision."""
 Source: TypeAlias = Literal["auto", "pt2", "onnx"]
 SOURCES: tuple[str, ...] = get_args(Source)
 
