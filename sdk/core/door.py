@@ -45,7 +45,7 @@ class Door:
     def __init__(self, signature: Signature) -> None:
         state = {pair.input for pair in signature.state}
         self._gates = tuple(Gate(spec, state=spec.name in state) for spec in signature.inputs)
-        self._names = frozenset(gate.name for gate in self._gates)
+        self._admits = tuple((gate.name, gate.admit) for gate in self._gates)
 
     def check(self, inputs: Mapping[str, Any]) -> Checked:
         """Enforce the signature on named arrays (or nested lists).
@@ -59,23 +59,25 @@ class Door:
         arrays: dict[str, Any] = {}
         dims: Dims = {}
         flags: list[Flag] = []
-        absent: list[Gate] = []
-        given = 0
-        for gate in self._gates:
-            if gate.name not in inputs:
-                absent.append(gate)
-                continue
-            given += 1
-            arrays[gate.name] = gate.admit(inputs[gate.name], dims, flags)
-        if given != len(inputs):
+        for name, admit in self._admits:
+            if name in inputs:
+                arrays[name] = admit(inputs[name], dims, flags)
+        if len(arrays) != len(inputs):
             self._refuse_unknown(inputs)
-        if absent:
-            for gate in absent:
-                gate.fill(arrays, dims, flags)
-            arrays = {gate.name: arrays[gate.name] for gate in self._gates if gate.name in arrays}
+        if len(arrays) != len(self._gates):
+            arrays = self._filled(arrays, dims, flags)
         return Checked(arrays, tuple(flags))
 
+    def _filled(self, given: Mapping[str, Any], dims: Dims, flags: list[Flag]) -> dict[str, Any]:
+        """With the defaults of absent inputs, in the signature's order."""
+        arrays = dict(given)
+        for gate in self._gates:
+            if gate.name not in arrays:
+                gate.fill(arrays, dims, flags)
+        return {gate.name: arrays[gate.name] for gate in self._gates if gate.name in arrays}
+
     def _refuse_unknown(self, inputs: Mapping[str, Any]) -> None:
+        known = {gate.name for gate in self._gates}
         for name in inputs:
-            if name not in self._names:
+            if name not in known:
                 raise refusal("there is no such input", str(name)[:60], expected=", ".join(gate.name for gate in self._gates))

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portside.sdk.core.door import Checked, Door, Flag
+from portside.sdk.core.door_gate import Gate
 from portside.sdk.core.errors import FormatError, InputError
-from portside.sdk.core.signature import MISSING_CODE, UNKNOWN_CODE, Signature, StatePair, TensorSpec
+from portside.sdk.core.signature import MISSING_CODE, NUMPY, UNKNOWN_CODE, Signature, StatePair, TensorSpec
 
 
 def door(*specs: TensorSpec, state: tuple[StatePair, ...] = ()) -> Door:
@@ -268,6 +269,88 @@ def test_the_quick_look_for_non_finite_values_agrees_with_numpy(numbers: list[fl
     array = np.array(numbers, np.float32)
     gate = door(TensorSpec("x", "f32", ("batch",), missing=True))
     assert [flag.row for flag in gate.check({"x": array}).flags] == np.flatnonzero(np.isinf(array)).tolist()
+
+
+COLUMNS = (
+    TensorSpec("a", "f64", ("batch",)),
+    TensorSpec("b", "f32", ("batch",), missing=True, range=(-5, 5)),
+    TensorSpec("c", "f32", ("batch",), range=(0, 3), on_range="clamp"),
+    TensorSpec("d", "i64", ("batch",), range=(-2, 7), on_range="reject", required=False, default=1),
+    TensorSpec("e", "i32", ("batch",), categories=("x", "y", "z"), missing=True),
+    TensorSpec("f", "i32", ("batch",), categories=("x", "y", "z"), on_unknown="reject"),
+    TensorSpec("g", "u8", ("batch",), categories=("x", "y", "z")),
+    TensorSpec("h", "i8", ("batch",)),
+    TensorSpec("i", "f16", ("other",)),
+)
+GOOD = st.integers(0, 2)
+ODD = st.sampled_from([math.nan, math.inf, -math.inf, -1, -2, 3, 4, 9, 200, 2**31, 1e39, 0.5, -0.0])
+
+
+def laid(values: list[float], dtype: str, how: str) -> object:
+    """A column as callers lay them out."""
+    with np.errstate(all="ignore"):
+        column = np.array(values, np.float64).astype(dtype)
+    made = {
+        "column": column,
+        "strided": np.repeat(column, 2)[::2],
+        "backwards": column[::-1],
+        "matrix": column[:, None],
+        "list": column.tolist(),
+    }
+    return {**made, "bare": column.reshape(())}[how] if len(values) == 1 else made.get(how, column)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[list[TensorSpec], dict[str, object]]:
+    """Some of the columns and a request: usual values in the rim's dtype, most of the time, so that each check is reached."""
+    specs = draw(st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=3, unique_by=lambda spec: spec.name))
+    rows = draw(st.integers(0, 4))
+    found: dict[str, object] = {}
+    for spec in specs:
+        length = draw(st.sampled_from([rows] * 7 + [rows + 1]))
+        values = draw(st.lists(draw(st.sampled_from([GOOD, GOOD | ODD])), min_size=length, max_size=length))
+        dtype = draw(st.sampled_from([NUMPY[spec.rim_dtype].str[1:]] * 6 + ["f8", "i8", "f4", "i4", "?", ">f4"]))
+        found[spec.name] = laid(values, dtype, draw(st.sampled_from(["column"] * 8 + ["strided", "backwards", "matrix", "list", "bare"])))
+    change = draw(st.sampled_from(["none"] * 8 + ["absent", "more"]))
+    if change == "absent":
+        del found[specs[0].name]
+    return specs, {**found, "more": 1} if change == "more" else found
+
+
+def answered(gate: Door, inputs: dict[str, object]) -> object:
+    """Everything that can be told of a request's passage."""
+    try:
+        checked = gate.check(inputs)
+    except InputError as error:
+        return str(error)
+    arrays = [(name, array.dtype, array.shape, array.flags.c_contiguous, array.tobytes()) for name, array in checked.arrays.items()]
+    return arrays, repr(checked.flags), [name for name in checked.arrays if checked.arrays[name] is inputs.get(name)]
+
+
+@settings(max_examples=500, deadline=None)
+@given(requests())
+def test_a_column_that_is_looked_at_once_passes_as_one_that_is_looked_at_twice(asked: tuple[list[TensorSpec], dict[str, object]]):
+    specs, inputs = asked
+    quick, slow = door(*specs), door(*specs)
+    for gate in slow._gates:
+        gate.column = None
+    assert answered(quick, inputs) == answered(slow, inputs)
+
+
+def test_most_columns_are_looked_at_once(monkeypatch: pytest.MonkeyPatch):
+    batch = {spec.name: np.array([0, 2, 1], NUMPY[spec.rim_dtype]) for spec in COLUMNS}
+    gate = door(*COLUMNS)
+    monkeypatch.setattr(Gate, "_to_rim", lambda self, value: pytest.fail(f"{self.name} is looked at twice"))
+    for rows in (1, 2, 3):
+        checked = gate.check({name: column[:rows].copy() for name, column in batch.items()})
+        assert list(checked.arrays) == list(batch) and checked.flags == ()
+
+
+def test_an_empty_column_is_refused_wherever_it_stands():
+    empty = np.ones(1, np.float32)[:0]
+    pair = door(TensorSpec("x", "f32", ("batch",)), TensorSpec("y", "f32", ("batch",)))
+    assert "empty" in str(refused(pair, x=empty, y=empty)) and refused(pair, x=empty, y=empty).field == "x"
+    assert refused(pair, x=np.ones(1, np.float32), y=empty).field == "y"
 
 
 def test_one_row_without_its_batch_axis_is_told_so():
