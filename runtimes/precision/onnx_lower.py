@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from onnx import ModelProto
@@ -12,6 +13,7 @@ from ...sdk.core.package import Package
 from ...sdk.core.plan import Precision, PrecisionPlan, plan_of
 from .onnx_nodes import Graph, candidates
 from .onnx_outer import split_differences
+from .onnx_smooth import smooth
 from .onnx_static import lower_static
 from .onnx_weights import lower_weights
 
@@ -24,11 +26,13 @@ class Achieved:
         asked: class -> nodes that the plan names.
         nodes: "stage/node" -> class that the file has.
         kept: "stage/node" -> why it stayed float32.
+        smoothed: "stage/value" -> "folded" into constants, or "scaled" by a Mul.
     """
 
     asked: dict[str, int] = field(default_factory=dict[str, int])
     nodes: dict[str, str] = field(default_factory=dict[str, str])
     kept: dict[str, str] = field(default_factory=dict[str, str])
+    smoothed: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def lossy(self) -> bool:
@@ -37,8 +41,10 @@ class Achieved:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: what an artifact records."""
-        counts = {name: list(self.nodes.values()).count(name) for name in dict.fromkeys(self.nodes.values())}
-        return {"asked": self.asked, "achieved": counts, "kept": dict(sorted(self.kept.items())), "nodes": dict(sorted(self.nodes.items()))}
+        counts, smoothed = (dict(Counter(held.values())) for held in (self.nodes, self.smoothed))
+        kept, nodes = (dict(sorted(held.items())) for held in (self.kept, self.nodes))
+        found: dict[str, Any] = {"asked": self.asked, "achieved": counts, "kept": kept, "nodes": nodes}
+        return found | ({"smoothed": smoothed} if smoothed else {})
 
 
 class OnnxPrecision:
@@ -63,14 +69,17 @@ class OnnxPrecision:
         plan = self._plan.stage(stage)
         if not plan.lossy:
             return model
-        lowered, kept = lower(model, plan, self._boundaries)
+        model, how = smoothed(model, plan, self._boundaries)
+        lowered, kept = lower(model, replace(plan, smoothing={}), self._boundaries)
         self.achieved.nodes |= {f"{stage}/{name}": held for name, held in plan.nodes.items() if name not in kept and held != "float32"}
         self.achieved.kept |= {f"{stage}/{name}": why for name, why in kept.items()}
+        self.achieved.smoothed |= {f"{stage}/{name}": held for name, held in how.items()}
         return split_differences(lowered)
 
 
 def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple[str, ...]]) -> tuple[ModelProto, dict[str, str]]:
     """One stage in the precision of its plan, and node -> why for those that stayed float32."""
+    model, _ = smoothed(model, plan, boundaries)
     graph = graph_of(model, boundaries)
     able = {precision: set(candidates(graph, precision)) for precision in set(plan.nodes.values()) - {"float32"}}
     kept = {name: _why(graph, name) for name, precision in plan.nodes.items() if precision != "float32" and name not in able[precision]}
@@ -81,6 +90,16 @@ def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple
         kept |= missing
     others: dict[str, Precision] = {name: precision for name, precision in held.items() if name not in static}
     return (lower_weights(graph_of(model, boundaries), others, plan.per_channel), kept) if others else (model, kept)
+
+
+def smoothed(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple[str, ...]]) -> tuple[ModelProto, dict[str, str]]:
+    """One stage, still float, with the values smoothed that its int8-dynamic products read; value -> how."""
+    if not plan.smoothing:
+        return model, {}
+    graph = graph_of(model, boundaries)
+    able = [name for name in candidates(graph, "int8-dynamic") if plan.nodes.get(name) == "int8-dynamic"]
+    products = {name for name in able if graph.named[name].op_type != "Gather"}
+    return smooth(graph, plan.smoothing, products, {name for names in boundaries.values() for name in names})
 
 
 def graph_of(model: ModelProto, boundaries: Mapping[str, tuple[str, ...]]) -> Graph:

@@ -10,6 +10,7 @@ cannot map to its operators stays in float32 there, and its artifact says so.
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,11 @@ from .errors import FormatError
 Precision: TypeAlias = Literal["float32", "float16", "int8-dynamic", "int8-static", "int4-weights"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Range: TypeAlias = "tuple[float, float]"
-_FIELDS = ("nodes", "ranges", "per_channel", "calibration", "kept")
+Exponents: TypeAlias = "tuple[int, ...]"
+OCTAVE = 8
+"""Steps of a smoothing exponent in one octave: the exponent e stands for the factor 2 ** (e / 8)."""
+_FIELDS = ("nodes", "ranges", "per_channel", "calibration", "kept", "smoothing")
+_LEAST, _MOST = -128, 127
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class PrecisionPlan:
         per_channel: int8 weights have a scale per output channel rather than one per tensor.
         calibration: how the ranges were found: method, rows, digest of the data; empty where nothing was calibrated.
         kept: "stage/node" -> why it stayed float32 although the class asked for it.
+        smoothing: "stage/value" -> exponent of each channel of its last axis. The int8-dynamic products that read the value read it
+            divided by 2 ** (exponent / 8), and their weights' rows are multiplied by the same: in float nothing changes.
         extra: unknown fields, kept.
     """
 
@@ -44,6 +51,7 @@ class PrecisionPlan:
     per_channel: bool = True
     calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
     kept: Mapping[str, str] = field(default_factory=dict[str, str])
+    smoothing: Mapping[str, Exponents] = field(default_factory=dict[str, Exponents])
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -61,7 +69,8 @@ class PrecisionPlan:
         start = f"{name}/"
         nodes = {key.removeprefix(start): held for key, held in self.nodes.items() if key.startswith(start)}
         ranges = {key.removeprefix(start): held for key, held in self.ranges.items() if key.startswith(start)}
-        return replace(self, nodes=nodes, ranges=ranges, kept={})
+        smoothing = {key.removeprefix(start): held for key, held in self.smoothing.items() if key.startswith(start)}
+        return replace(self, nodes=nodes, ranges=ranges, kept={}, smoothing=smoothing)
 
     def keep(self, why: Mapping[str, str]) -> PrecisionPlan:
         """The plan with these nodes put back into float32."""
@@ -74,7 +83,8 @@ class PrecisionPlan:
             "nodes": dict(sorted(self.nodes.items())), "ranges": {key: list(held) for key, held in sorted(self.ranges.items())},
             "per_channel": self.per_channel, "calibration": dict(self.calibration), "kept": dict(sorted(self.kept.items())),
         }  # fmt: skip
-        return with_extra(known, self.extra)
+        smoothing = {"smoothing": {key: _packed(held) for key, held in sorted(self.smoothing.items())}} if self.smoothing else {}
+        return with_extra(known | smoothing, self.extra)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PrecisionPlan:
@@ -84,7 +94,8 @@ class PrecisionPlan:
             ranges = {str(key): _range(key, held) for key, held in data.get("ranges", {}).items()}
             extra = {key: held for key, held in data.items() if key not in _FIELDS}
             kept = {str(key): str(why) for key, why in data.get("kept", {}).items()}
-            return cls(nodes, ranges, bool(data.get("per_channel", True)), dict(data.get("calibration", {})), kept, extra)
+            smoothing = {str(key): _unpacked(held) for key, held in data.get("smoothing", {}).items()}
+            return cls(nodes, ranges, bool(data.get("per_channel", True)), dict(data.get("calibration", {})), kept, smoothing, extra)
         except (AttributeError, TypeError, ValueError) as error:
             raise FormatError(f"The precision plan is malformed: {error}", got=str(data)[:200]) from error
 
@@ -105,3 +116,14 @@ def _range(name: object, held: Any) -> Range:
     if not (isfinite(low) and isfinite(high) and low <= high):
         raise FormatError("A range in the precision plan is not one", got=f"{name}: {held}", expected="two finite numbers, low <= high")
     return low, high
+
+
+def _packed(held: Exponents) -> str:
+    """Base64 of one signed byte each: a channel weighs little in a manifest. Raises FormatError."""
+    if not all(_LEAST <= step <= _MOST for step in held):
+        raise FormatError("An exponent in the precision plan is too large", got=max(held, key=abs), expected=f"{_LEAST} to {_MOST}")
+    return base64.b64encode(bytes(step % 256 for step in held)).decode("ascii")
+
+
+def _unpacked(held: str) -> Exponents:
+    return tuple(step - 256 if step > _MOST else step for step in base64.b64decode(held, validate=True))

@@ -20,6 +20,7 @@ PLANS = st.builds(
     per_channel=st.booleans(),
     calibration=st.dictionaries(st.sampled_from(["method", "data"]), st.text(max_size=4)),
     kept=st.dictionaries(NAMES, st.text(max_size=4), max_size=3),
+    smoothing=st.dictionaries(NAMES, st.lists(st.integers(-128, 127), max_size=6).map(tuple), max_size=3),
     extra=st.dictionaries(st.just("later"), st.integers()),
 )
 
@@ -56,6 +57,13 @@ def test_a_stage_gets_its_own_ids_and_not_those_of_a_stage_whose_name_begins_ali
     assert dict(plan.stage("main").ranges) == {"x": (0.0, 1.0)}
     assert dict(plan.stage("main2").nodes) == {"a": "float16"}
     assert not plan.stage("other").lossy
+    assert PrecisionPlan(smoothing={"main/x": (1, -8), "main2/x": (2,)}).stage("main").smoothing == {"x": (1, -8)}
+
+
+def test_a_plan_that_smooths_nothing_is_written_as_before():
+    assert "smoothing" not in PrecisionPlan({"main/a": "int8-dynamic"}).to_dict()
+    with pytest.raises(FormatError, match="too large"):
+        PrecisionPlan(smoothing={"main/x": (1, 200)}).to_dict()
 
 
 def test_nodes_that_are_kept_leave_the_plan_with_a_reason():
@@ -72,6 +80,7 @@ def test_nodes_that_are_kept_leave_the_plan_with_a_reason():
         {"nodes": {"a": "int3"}}, {"nodes": ["a"]}, {"nodes": {"a": None}}, {"nodes": {"a": ["int8-static"]}}, {"ranges": {"a": [1, 0]}},
         {"ranges": {"a": [float("nan"), 1]}}, {"ranges": {"a": [0, float("inf")]}}, {"ranges": {"a": [0]}}, {"ranges": {"a": ["x", "y"]}},
         {"ranges": {"a": 5}}, {"calibration": 5}, {"kept": 5}, [],
+        {"smoothing": {"a": "no base64"}}, {"smoothing": {"a": [1]}}, {"smoothing": 5},
     ],
     ids=str,
 )  # fmt: skip
