@@ -6,16 +6,21 @@ import hashlib
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 _TELLING = (
     "sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512bw", "avx512_vnni", "avx_vnni",
     "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve",
 )  # fmt: skip
 """CPU features that make an engine choose other kernels."""
+Sums: TypeAlias = Literal["exact", "saturating", "unknown"]
+"""How a CPU adds products of int8: see `int8_sums`."""
+_X86 = ("x86_64", "amd64", "i686", "i386", "x86")
+_EXACT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 @cache
@@ -34,6 +39,33 @@ def cpu_class() -> str:
     """One short name for machines that run the same kernels: architecture and a digest of the features."""
     features = hashlib.sha256(" ".join(cpu_features()).encode()).hexdigest()[:12]
     return f"{platform.machine()}-{features}"
+
+
+def int8_sums(machine: str, features: Iterable[str]) -> Sums:
+    """How ONNX Runtime's kernels for uint8 activations and int8 weights add up on a CPU.
+
+    x86 with AVX2 and without VNNI multiplies with `vpmaddubsw`, which adds two products in 16 bits: 2 x 255 x 127 does not fit, and is
+    cut. Answers of the same file are then others, mostly worse. Weights of 7 bits fit. Older CPUs, without AVX2, add up exactly. (Seen on
+    CPUs that QEMU emulates: Haswell gives 32,767 for 64,770, Nehalem is exact.)
+
+    Args:
+        machine: as `platform.machine()` says.
+        features: as `cpu_features` says; none: the system does not say.
+
+    >>> int8_sums("x86_64", ("avx2", "sse4_1")), int8_sums("x86_64", ("avx2", "avx_vnni")), int8_sums("aarch64", ("asimd",))
+    ('saturating', 'exact', 'exact')
+    """
+    held = set(features)
+    if machine.lower() not in _X86 or held & _EXACT:
+        return "exact"
+    if not held:
+        return "unknown"
+    return "saturating" if held & {"avx2", "avx512bw"} else "exact"
+
+
+def int8_sums_here() -> Sums:
+    """`int8_sums` of this machine."""
+    return int8_sums(platform.machine(), cpu_features())
 
 
 def cores() -> int:

@@ -6,6 +6,8 @@ nothing that depends on the machine. What depends on it (ONNX Runtime's own opti
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +16,8 @@ from ..sdk.core.errors import FormatError
 from ..sdk.core.package import Package
 from .artifact import Artifact, begin, finish, read_artifact
 from .base import CompileOptions, LoadOptions
-from .hardware import built_on
+from .hardware import built_on, int8_sums_here
+from .precision.onnx_range import OPTION, reduced, warning_of
 from .segments import EngineOptions
 from .session import ProgramSession
 
@@ -24,13 +27,17 @@ class OnnxCpu:
 
     name: ClassVar[str] = "onnx-cpu"
     extra: ClassVar[str] = "onnx"
+    smooths: ClassVar[bool] = True
+    options: ClassVar[Mapping[str, str]] = {
+        OPTION: "7-bit weights in int8 classes, exact on CPUs without VNNI: auto (where the compiling CPU is one), on, off (default: auto)",
+    }
 
     def missing(self) -> str | None:
         """None when the target works here, otherwise the name of what is not installed."""
         return next((name for name in ("onnxruntime", "onnx") if find_spec(name) is None), None)
 
     def compile(self, package: Package, options: CompileOptions, out: Path) -> Artifact:
-        """Lower the package into `out`. It has no options of its own.
+        """Lower the package into `out`. Its own options are `OnnxCpu.options`.
 
         Raises UnsupportedError for a stage, boundary or option that the target does not have.
         """
@@ -38,8 +45,8 @@ class OnnxCpu:
         from .onnx_files import file_dtypes, write_model  # as above
         from .precision.onnx_lower import OnnxPrecision  # as above
 
-        options.only(self.name, ())
-        precision = OnnxPrecision(package)
+        options.only(self.name, self.options)
+        precision = OnnxPrecision(package, *reduced(options.extra.get(OPTION, "auto"), int8_sums_here()))
         parts = assemble(package, self.name, options.taps, precision=precision)
         artifact = begin(package, self.name, out)
         for part in parts:
@@ -53,7 +60,7 @@ class OnnxCpu:
         return finish(artifact, engine=engine | precision.record(), lossy=precision.lossy, built=built_on("onnx", "onnxruntime"))
 
     def load(self, artifact: Path, options: LoadOptions) -> ProgramSession:
-        """Open a compiled artifact, which the caller has audited.
+        """Open a compiled artifact, which the caller has audited. Warns where this CPU's sums of int8 are others than the file means.
 
         Raises:
             FormatError: an artifact of another target.
@@ -66,6 +73,8 @@ class OnnxCpu:
         opened = read_artifact(artifact)
         if opened.target != self.name:
             raise FormatError("The artifact was compiled for another target", got=opened.target, expected=self.name)
+        if told := warning_of(opened.engine.get("precision", {}), int8_sums_here()):
+            warnings.warn(told, RuntimeWarning, stacklevel=2)
         engine = EngineOptions(threads=options.threads, spinning=options.spinning)
         locate = Cache(opened, engine).locate if options.cache else None
         return open_artifact_session(opened, options, engine, locate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from ...sdk.core.plan import Precision, PrecisionPlan, plan_of
 from .onnx_nodes import Graph, candidates
 from .onnx_outer import split_differences
 from .onnx_smooth import smooth
-from .onnx_static import lower_static
+from .onnx_static import LARGEST, REDUCED, lower_static
 from .onnx_weights import lower_weights
 
 
@@ -48,9 +48,16 @@ class Achieved:
 
 
 class OnnxPrecision:
-    """The plan of a package, applied stage by stage while its program is assembled."""
+    """The plan of a package, applied stage by stage while its program is assembled.
 
-    def __init__(self, package: Package) -> None:
+    Args:
+        package: has the plan.
+        reduced: weights that are multiplied in int8 have 7 bits.
+        notes: what the artifact says beside.
+    """
+
+    def __init__(self, package: Package, reduced: bool = False, notes: Sequence[str] = ()) -> None:
+        self._reduced, self._notes = reduced, tuple(notes)
         self._plan = plan_of(package.content.plan)
         self._boundaries = package.content.boundaries
         self.achieved = Achieved(asked=self._plan.counts, kept=dict(self._plan.kept))
@@ -62,7 +69,13 @@ class OnnxPrecision:
 
     def record(self) -> dict[str, Any]:
         """What the artifact keeps under `engine`; nothing for a package without a plan."""
-        return {"precision": self.achieved.to_dict()} if self._plan.nodes else {}
+        held = self.achieved.to_dict() | ({"reduced": self._reduced, "notes": list(self._notes)} if self._notes and self.integer else {})
+        return {"precision": held} if self._plan.nodes else {}
+
+    @property
+    def integer(self) -> bool:
+        """Some node multiplies in int8."""
+        return any(held.startswith("int8") for held in self.achieved.nodes.values())
 
     def __call__(self, stage: str, model: ModelProto) -> ModelProto:
         """The stage's model in the precision that the plan asks for."""
@@ -70,15 +83,23 @@ class OnnxPrecision:
         if not plan.lossy:
             return model
         model, how = smoothed(model, plan, self._boundaries)
-        lowered, kept = lower(model, replace(plan, smoothing={}), self._boundaries)
+        lowered, kept = lower(model, replace(plan, smoothing={}), self._boundaries, REDUCED if self._reduced else LARGEST)
         self.achieved.nodes |= {f"{stage}/{name}": held for name, held in plan.nodes.items() if name not in kept and held != "float32"}
         self.achieved.kept |= {f"{stage}/{name}": why for name, why in kept.items()}
         self.achieved.smoothed |= {f"{stage}/{name}": held for name, held in how.items()}
         return split_differences(lowered)
 
 
-def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple[str, ...]]) -> tuple[ModelProto, dict[str, str]]:
-    """One stage in the precision of its plan, and node -> why for those that stayed float32."""
+def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple[str, ...]],
+          largest: int = LARGEST) -> tuple[ModelProto, dict[str, str]]:  # fmt: skip
+    """One stage in the precision of its plan, and node -> why for those that stayed float32.
+
+    Args:
+        model: one stage, float.
+        plan: of that stage, without its name.
+        boundaries: of the package.
+        largest: code of a weight that is multiplied in int8.
+    """
     model, _ = smoothed(model, plan, boundaries)
     graph = graph_of(model, boundaries)
     able = {precision: set(candidates(graph, precision)) for precision in set(plan.nodes.values()) - {"float32"}}
@@ -86,10 +107,10 @@ def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple
     held: dict[str, Precision] = {name: precision for name, precision in plan.nodes.items() if name not in kept and precision != "float32"}
     static = {name for name, precision in held.items() if precision == "int8-static" and graph.named[name].op_type != "Gather"}
     if static:
-        model, missing = lower_static(graph, static, plan.ranges, plan.per_channel)
+        model, missing = lower_static(graph, static, plan.ranges, plan.per_channel, largest)
         kept |= missing
     others: dict[str, Precision] = {name: precision for name, precision in held.items() if name not in static}
-    return (lower_weights(graph_of(model, boundaries), others, plan.per_channel), kept) if others else (model, kept)
+    return (lower_weights(graph_of(model, boundaries), others, plan.per_channel, largest), kept) if others else (model, kept)
 
 
 def smoothed(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple[str, ...]]) -> tuple[ModelProto, dict[str, str]]:

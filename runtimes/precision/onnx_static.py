@@ -21,6 +21,8 @@ from ...sdk.core.signature import Array
 from .onnx_nodes import ELSEWHERE, JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, attribute, fresh, node_of, rebuilt, tensor, value_names
 
 LEVELS = 255
+LARGEST, REDUCED = 127, 63
+"""Largest code of a weight: of 8 bits, and of 7, which CPUs without VNNI add up exactly."""
 _BIAS_LIMIT = 2**30
 """Largest code of a bias: the products that are added to it in an int32 need room too."""
 
@@ -56,6 +58,7 @@ class _Static:
     ranges: Mapping[str, Range]
     per_channel: bool
     taken: set[str]
+    largest: int = LARGEST
     tensors: list[TensorProto] = field(default_factory=list[TensorProto])
     scales: dict[str, tuple[str, str, float]] = field(default_factory=dict[str, "tuple[str, str, float]"])
     """Quantized value -> names of its scale and zero point, and the scale."""
@@ -78,7 +81,8 @@ class _Static:
         return self.entries[value]
 
 
-def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per_channel: bool) -> tuple[ModelProto, dict[str, str]]:
+def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per_channel: bool,
+                 largest: int = LARGEST) -> tuple[ModelProto, dict[str, str]]:  # fmt: skip
     """The model with these nodes in int8, and node -> why for those that stayed float.
 
     Args:
@@ -86,9 +90,10 @@ def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per
         names: nodes that shall be int8-static.
         ranges: value -> range; a node without one for what it reads or makes stays float.
         per_channel: a scale per output channel of a weight.
+        largest: code of a weight.
     """
     kept = {name: "its values were not calibrated" for name in names if not _ranged(graph, name, ranges)}
-    work = _Static(graph, set(names) - set(kept), ranges, per_channel, value_names(graph.model))
+    work = _Static(graph, set(names) - set(kept), ranges, per_channel, value_names(graph.model), largest)
     _quantize_values(work)
     nodes = [pair for value in graph.model.graph.input for pair in _pairs(work, value.name, value.name)]
     for node in graph.nodes:
@@ -178,7 +183,7 @@ def _weight(work: _Static, node: NodeProto) -> tuple[str, str, Array]:
     least = 0.0 if bias is None else np.abs(bias) / (_BIAS_LIMIT * work.scales[node.input[0]][2])
     key = (node.input[1], str(axis)) if not np.any(least) else (node.input[1], node.name)
     if key not in work.weights:
-        codes, scale = quantize_weight(work.graph.held(node), axis if work.per_channel else None, least=least)
+        codes, scale = quantize_weight(work.graph.held(node), axis if work.per_channel else None, work.largest, least)
         names = [fresh(work.taken, f"{node.input[1]}.{kind}") for kind in ("int8", "scale", "wide")]
         work.tensors += [tensor(names[0], codes), tensor(names[1], scale)]
         places: dict[str, Any] = {"axis": axis} if scale.ndim else {}
@@ -220,7 +225,7 @@ def output_axis(node: NodeProto) -> int:
     return 0 if node.op_type == "Gemm" and attribute(node, "transB", 0) else 1
 
 
-def quantize_weight(weight: Array, axis: int | None, limit: int = 127, least: Array | float = 0.0) -> tuple[Array, Array]:
+def quantize_weight(weight: Array, axis: int | None, limit: int = LARGEST, least: Array | float = 0.0) -> tuple[Array, Array]:
     """Symmetric int8 codes, and their float32 scale: one per index of `axis`, or one.
 
     Args:

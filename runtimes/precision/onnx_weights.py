@@ -18,7 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from ...sdk.core.plan import Precision
 from ...sdk.core.signature import Array
 from .onnx_nodes import Graph, attribute, fresh, node_of, rebuilt, stored_place, tensor, value_names
-from .onnx_static import output_axis, quantize_weight
+from .onnx_static import LARGEST, output_axis, quantize_weight
 
 BLOCK = 32
 _MICROSOFT = "com.microsoft"
@@ -33,6 +33,7 @@ class _Weights:
     graph: Graph
     per_channel: bool
     taken: set[str]
+    largest: int = LARGEST
     tensors: list[TensorProto] = field(default_factory=list[TensorProto])
     made: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict[tuple[str, ...], "tuple[str, ...]"])
     """What was made of a value or weight already, so that it is made once."""
@@ -44,9 +45,16 @@ class _Weights:
         return held
 
 
-def lower_weights(graph: Graph, nodes: Mapping[str, Precision], per_channel: bool) -> ModelProto:
-    """The model with these nodes in their class; int8-static ones are left to `onnx_static` but for embeddings."""
-    work = _Weights(graph, per_channel, value_names(graph.model))
+def lower_weights(graph: Graph, nodes: Mapping[str, Precision], per_channel: bool, largest: int = LARGEST) -> ModelProto:
+    """The model with these nodes in their class; int8-static ones are left to `onnx_static` but for embeddings.
+
+    Args:
+        graph: of the float model.
+        nodes: name -> class.
+        per_channel: a scale per output channel of a weight.
+        largest: code of a weight that is multiplied in int8.
+    """
+    work = _Weights(graph, per_channel, value_names(graph.model), largest)
     lowered: list[NodeProto] = []
     for node in graph.nodes:
         lowered += _lowered(work, node, nodes.get(node.name, "float32"))
@@ -129,7 +137,7 @@ def _columns(work: _Weights, node: NodeProto) -> tuple[str, str, str]:
     key = (node.input[1], str(output_axis(node)), "columns")
     if key not in work.made:
         name, weight = node.input[1], _matrix(work, node)
-        codes, scale = quantize_weight(weight, 1 if work.per_channel else None)
+        codes, scale = quantize_weight(weight, 1 if work.per_channel else None, work.largest)
         zero = np.zeros(scale.shape, np.int8)
         made = (work.keep(codes, f"{name}.int8"), work.keep(scale, f"{name}.scale"), work.keep(zero, f"{name}.zero"))
         work.made[key] = made

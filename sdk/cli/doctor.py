@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runtimes.base import GROUP, Runtime, compile_lack, compile_options, lack
+from ...runtimes.hardware import int8_sums_here
 from .console import Exit, Result, fields, terminal_width, wrapped
 
 EXAMPLE = """
@@ -85,7 +86,7 @@ def machine() -> dict[str, Any]:
     return {
         "portside": version("portside"), "python": platform.python_version(), "platform": platform.platform(terse=True),
         "machine": platform.machine(), "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "home": str(home), "home writable": "yes" if os.access(nearest, os.W_OK) else "no",
+        "int8 sums": int8_sums_here(), "home": str(home), "home writable": "yes" if os.access(nearest, os.W_OK) else "no",
     }  # fmt: skip
 
 

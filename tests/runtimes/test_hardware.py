@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 
+import pytest
+
 from portside.runtimes import hardware
 
 
@@ -35,3 +37,17 @@ def test_without_a_system_that_says_there_are_no_features(monkeypatch):
         assert hardware.cpu_features() == ()
     finally:
         hardware.cpu_features.cache_clear()
+
+
+@pytest.mark.parametrize(("machine", "features", "sums"), [
+    ("x86_64", ("sse4_1", "avx2", "fma"), "saturating"), ("AMD64", ("sse4_1", "avx2", "avx512bw", "avx512f"), "saturating"),
+    ("x86_64", ("sse4_1", "sse4_2"), "exact"), ("x86_64", ("sse2",), "exact"), ("x86_64", ("avx2", "avx_vnni"), "exact"),
+    ("x86_64", ("avx2", "avx512bw", "avx512_vnni"), "exact"), ("x86_64", (), "unknown"), ("aarch64", (), "exact"),
+    ("arm64", ("asimd", "asimddp"), "exact"),
+])  # fmt: skip
+def test_sums_of_int8_saturate_on_x86_without_vnni(machine, features, sums):
+    assert hardware.int8_sums(machine, features) == sums
+
+
+def test_this_machine_has_an_answer():
+    assert hardware.int8_sums_here() in ("exact", "saturating", "unknown")
