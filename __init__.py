@@ -5,6 +5,7 @@ Names load on first use, so that `import portside` stays light and an install wi
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .sdk.opening import open  # noqa: A004
     from .sdk.pack import Image, pack
     from .sdk.store import Store
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when it is loaded: its builds report to Microsoft otherwise
 
 __version__ = "0.1.0"
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +35,14 @@ def loaded_after(code: str, folder: Path) -> set[str]:
 )
 def test_nothing_heavy_is_loaded(code: str, tmp_path: Path) -> None:
     assert not loaded_after(code, tmp_path) & set(HEAVY)
+
+
+def test_onnx_runtime_reports_nothing_to_anybody(tmp_path: Path) -> None:
+    """Its builds send events over the network, and keep a session file, unless they are told not to before they are loaded."""
+    environment = {**{name: held for name, held in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}, "TMPDIR": str(tmp_path)}
+    code = "import os, portside.runtimes.onnx_engine; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    for given, used in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
+        done = subprocess.run([sys.executable, "-c", code], env={**environment, **given}, cwd=tmp_path, capture_output=True, text=True,
+                              timeout=120, check=True)  # fmt: skip
+        assert done.stdout.split() == [used], "whoever sets it has the last word"
+        assert given or list(tmp_path.iterdir()) == []
