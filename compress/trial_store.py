@@ -25,6 +25,8 @@ from .trials import Trial
 if sys.platform != "win32":
     import fcntl
 
+HALF = ".half-"
+"""How the name of a file begins that is not whole yet."""
 FORMAT = 2
 """Of a trial's file. 2: gates are data. A file of another format is said, and its trial made again."""
 
@@ -59,6 +61,8 @@ class TrialStore:
             raise StoreError("The folder of a search cannot be written", got=f"{self.folder}: {error.strerror}") from error
         try:
             _take(handle, self.folder)
+            for half in self.folder.glob(f"*/{HALF}*"):  # of a search that was killed while it wrote
+                half.unlink(missing_ok=True)
             self._read(self.folder / "trials")
             yield
         finally:
@@ -135,13 +139,17 @@ def _take(handle: int, folder: Path) -> None:
 
 
 def _write(path: Path, held: Any) -> None:
-    """Whole or not at all: through a file beside it that is synced first."""
+    """Whole or not at all, Ctrl-C included: through a file beside it that is synced first."""
     try:
-        with NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".part", delete=False, encoding="utf-8") as file:
-            json.dump(held, file, indent=1, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, path)
+        with NamedTemporaryFile("w", dir=path.parent, prefix=HALF, delete=False, encoding="utf-8") as file:
+            try:
+                json.dump(held, file, indent=1, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError("A trial cannot be kept", got=f"{path}: {error.strerror}", fix="Free space, or name another folder.") from error

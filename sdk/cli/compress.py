@@ -25,6 +25,9 @@ EXAMPLE = """
   until the held-out rows hold. Exit code 1: nothing lower than float32 holds, and nothing was written.
 """
 
+_INTERRUPTED = """nothing was written.
+The same command begins again from its first step; portside search --out FOLDER keeps what it has measured, and goes on from there."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Package, recipe, calibration rows; where to measure and what may be lost."""
@@ -42,6 +45,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Compress, and say what was tried."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_INTERRUPTED) from None
+
+
+def _run(args: argparse.Namespace) -> Result:
     package = open_package_at(args.package, args.trust)
     held_out = None if args.held_out is None else fitting(read(args.held_out, args.label, args.slice), package)
     found = compressed(package, _recipe(args), fitting(read(args.data, args.label, args.slice), package), target=args.target,

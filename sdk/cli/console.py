@@ -28,6 +28,7 @@ class Exit(IntEnum):
     USAGE = 2
     FAULT = 3
     NOT_ENOUGH_DATA = 4
+    INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ COMMANDS = {
     "doctor": "which targets and extras work here, and how to enable the others",
     "completion": "print a completion script for bash, zsh or fish",
 }
-CODES = "Exit codes: 0 done, 1 the answer is no, 2 usage, 3 a fault, 4 not enough data."
+CODES = "Exit codes: 0 done, 1 the answer is no, 2 usage, 3 a fault, 4 not enough data, 130 interrupted."
 
 
 class Command(Protocol):
@@ -115,9 +115,9 @@ def _execute(name: str, words: list[str]) -> int:
             result = command.run(args)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else Exit.USAGE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:  # a command may have said what is left, and how to go on
+        print(": ".join(["interrupted", *map(str, stop.args)]), file=sys.stderr)
+        return Exit.INTERRUPTED
     except Exception as error:  # nothing leaves as a traceback: every error is shown, with a code
         result = refuse(error)
         return _print(result, as_json, sys.stdout if as_json else sys.stderr)

@@ -25,7 +25,7 @@ EXAMPLE = """
   What stands in --out is kept: run the same line again after Ctrl-C, a crash or a reboot, and it goes on; no trial is made twice.
   Without a limit it shows the front: what latency, size and loss can be had together. Ctrl-C ends with what there is.
   Exit codes: 0 something is within the budget, 1 nothing is (the nearest miss and the limit that binds are named),
-  4 the rows are too few to tell.
+  4 the rows are too few to tell, 130 it was interrupted.
 """
 COSTS = {
     "size_mb": "10^6 bytes that have to be shipped", "p95_ms": "latency of one row, 95th percentile", "p99_ms": "the same, 99th percentile",
@@ -54,23 +54,41 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Search, keep the best in the store, and say what was found."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_resume(args)) from None
+
+
+def _run(args: argparse.Namespace) -> Result:
     package = open_package_at(args.package, args.trust)
     data, calibration = (None if word is None else fitting(read(word, args.label, args.slice), package)
                          for word in (args.data, args.calibration))  # fmt: skip
     found = search(package, args.target, budget_of(args), data, args.minutes, calibration=calibration, prices=args.price_per_hour,
                    seed=args.seed, resume=args.out, trust=args.trust, progress=_Told())  # fmt: skip
     found = replace(found, command=command_line("search", args, ("package",)))
+    stopped = found.ended == "interrupted"
+    if stopped and found.best_trial is not None:
+        progress("interrupted: making the package of the best trial; Ctrl-C again leaves it")
     best = found.best
     if args.html:
         progress(f"page: {found.report(args.html)}")
     data_out = {**found.to_dict(), "package": None if best is None else best.digest, "path": None if best is None else str(best.path)}
     rows = [] if args.data is None else data_words(args.data, args)
-    return Result(data_out, _text(found, rows), OUTCOMES[found.outcome])
+    text = _text(found, rows) + (f"\n\ninterrupted: {_resume(args)}" if stopped else "")
+    return Result(data_out, text, Exit.INTERRUPTED if stopped else OUTCOMES[found.outcome])
 
 
 def budget_of(args: argparse.Namespace) -> Budget:
     """The limits that were given. Raises InputError for one that is none."""
     return Budget(**{name: getattr(args, name) for name in (*COSTS, "max_drop", "max_slice_drop", "max_flips")})
+
+
+def _resume(args: argparse.Namespace) -> str:
+    """What is left of a search that was interrupted, and how to go on."""
+    if args.out is None:
+        return "no trial was kept. With --out FOLDER finished trials are, and the same command goes on from them"
+    return f"finished trials are kept in {args.out}. Run the same command again to go on: none of them is made twice"
 
 
 def _text(found: Front, rows: Sequence[str]) -> str:
