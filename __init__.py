@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .compress.quantize import Quantize
     from .compress.recipe import Recipe
     from .compress.search import search
+    from .compress.training.spec import Schedule, Training
     from .runtimes.audit import audit
     from .runtimes.bench import bench
     from .runtimes.compiling import compile  # noqa: A004
@@ -41,7 +42,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 __version__ = "0.1.0"
 __all__ = [
     "Budget", "Data", "Direction", "Image", "Invariance", "Package", "Perturbation", "Quantize", "Recipe", "Release",
-    "Signature", "Store", "audit", "bench", "codec", "compile", "compress", "errors", "evaluate", "image", "load", "open",
+    "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress", "errors", "evaluate", "image", "load", "open",
     "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
@@ -56,8 +57,10 @@ _WHERE = {
     "Quantize": ".compress.quantize",
     "Recipe": ".compress.recipe",
     "Release": ".sdk.core.release",
+    "Schedule": ".compress.training.spec",
     "Signature": ".sdk.core.signature",
     "Store": ".sdk.store",
+    "Training": ".compress.training.spec",
     "audit": ".runtimes.audit",
     "bench": ".runtimes.bench",
     "compile": ".runtimes.compiling",

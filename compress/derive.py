@@ -38,6 +38,24 @@ def derive(package: Package, step: Mapping[str, Any], out: Path | None = None, f
     return _published(changed, {**held, **(files or {})}, out, replace(annotations, files={}), notes, package.trusted)
 
 
+def child(package: Package, content: Content, step: Mapping[str, Any], files: Mapping[str, bytes], out: Path | None,
+          notes: Mapping[str, bytes] | None = None) -> Package:  # fmt: skip
+    """Write the package of a pass that made a new program: nothing of the parent's files is taken but what is given.
+
+    Args:
+        package: the parent.
+        content: what the child states; recipe and lineage are extended here.
+        step: the pass as data.
+        files: path -> bytes, all of them.
+        out: folder that does not exist yet; None: the store, under the parent's name.
+        notes: annotation files.
+
+    Raises StoreError where it cannot be written.
+    """
+    changed = replace(content, files={}, recipe=(*package.content.recipe, dict(step)), parents=(*package.content.parents, package.digest))
+    return _published(changed, files, out, replace(package.manifest.annotations, files={}), notes or {}, package.trusted)
+
+
 def finished(made: Package, parent: Package, out: Path | None, notes: Mapping[str, bytes] | None = None) -> Package:
     """What several passes made of `parent`, published as its child: packages between the two were never anybody's.
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..compress.training.spec import Training
 from ..runtimes.contracting import Sample, build, narrowed
 from ..runtimes.importers.dispatch import import_model, input_names
 from ..runtimes.importers.program import ImportOptions, Program
@@ -63,8 +64,8 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
          dynamic: Mapping[str, Mapping[int, str]] | None = None, state: Mapping[str, tuple[str, Any]] | None = None,
          host: Sequence[str] = (), kinds: Mapping[str, Kind] | None = None,
          tolerances: Mapping[str, Mapping[str, float]] | None = None, evidence: Data | None = None,
-         expectations: Sequence[Expectation] = (), licence: str | None = None, shareable: bool = False,
-         out: Path | str | None = None) -> Package:  # fmt: skip
+         expectations: Sequence[Expectation] = (), training: Training | None = None, licence: str | None = None,
+         shareable: bool = False, out: Path | str | None = None) -> Package:  # fmt: skip
     """Pack a trained model once, for every target.
 
     Args:
@@ -87,6 +88,8 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
         tolerances: output -> {limit: number}, where the kind's own is wrong, e.g. {"score": {"atol": 1e-3}}.
         evidence: held-out rows (3,000 or more where they exist), kept in the store by digest.
         expectations: tests of your own that travel along and that `audit` runs: Perturbation, Invariance, Direction.
+        training: how a torch model is made again, for passes that train it: pruning, distillation, low rank. Its weights travel
+            a second time, and the files of the factory and of featurize and predict.
         licence: of the examples, which travel in the contract.
         shareable: the examples may be shown on pages and in public releases.
         out: a new folder; default: the store ($PORTSIDE_HOME, else ~/.portside).
@@ -121,6 +124,7 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
     named = {spec.name: spec for spec in signature.inputs} if signature else None
     held = {**first, **dict(options.state.values())}
     arguments.check_columns(wire, held, dynamic=dynamic, image=image, signature=named)
+    trained = _training(training, model, options)
     program = import_model(model, replace(options, examples=first))
     arguments.check_outputs(program.signature, kinds=kinds, tolerances=limits, codec=outward, expectations=directed(expectations))
     whole = _joined(given, program)
@@ -129,7 +133,7 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
     described = arguments.with_names(described, outward)
     arguments.check_rows(golden.rows_of(described, typed), labels, groups)
     content = Content(signature=described, stages=program.stages, files={}, codec=whole.steps, boundaries=program.boundaries)
-    files: dict[str, bytes] = {**program.files, **whole.files, **expected}
+    files: dict[str, bytes] = {**program.files, **whole.files, **expected, **trained}
     sample = Sample(typed, {key: np.asarray(held) for key, held in groups.items()})
     with _drafted(content, files) as draft:
         contract = build(draft, program.source, sample, limits=limits, licence=licence, shareable=shareable, inner=program.inner)
@@ -142,6 +146,15 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
     kept = Store().put_evidence(evidence) if evidence is not None else None  # not before the program is known to be right
     content = replace(content, signature=_with_kinds(described, contract), evidence=kept)
     return _published(content, files, annotations, program, out)
+
+
+def _training(training: Training | None, model: object, options: ImportOptions) -> dict[str, bytes]:
+    """The files of `training/`, the model made again from them; nothing without `training`."""
+    if training is None:
+        return {}
+    from ..compress.training.stored import written  # needs torch, which a model that can be trained came with
+
+    return written(training, model, options.featurize, options.predict, dynamic=options.dynamic, image=options.image)
 
 
 def _by_name(examples: Any, codec: Codec, names: Callable[[], tuple[str, ...]]) -> dict[str, Any]:

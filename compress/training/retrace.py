@@ -1,0 +1,95 @@
+"""A trained module back into a package: traced like its parent, with a contract of its own on the parent's golden rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from ...runtimes.contracting import Sample, build
+from ...runtimes.importers.program import ImportOptions
+from ...runtimes.importers.torch_module import run
+from ...runtimes.subjects import contract_of
+from ...sdk.core.contract import Contract
+from ...sdk.core.errors import InputError, UnsupportedError
+from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
+from ...sdk.core.package import Package, write
+from ...sdk.core.signature import NUMPY, Array, Signature
+from ..base import PassContext
+from ..derive import EXPORTED, child
+from .stored import Trainee, changed
+from .structure import Edit
+
+
+@dataclass(frozen=True)
+class _Largest:
+    max: tuple[int, int]
+
+
+def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], context: PassContext, edits: Sequence[Edit] = ()) -> Package:
+    """The package of a changed model: derived from `package`, same inputs and outputs, a program and a contract of its own.
+
+    Args:
+        package: the parent.
+        trainee: its module after the pass.
+        step: the pass as data.
+        context: where the package goes.
+        edits: what the pass changed beside sizes of layers.
+
+    Raises:
+        TraceError, ContractError: as `pack` does.
+        InputError: the package has a PrecisionPlan already.
+        UnsupportedError: the model's inputs or outputs are others than they were.
+    """
+    if package.content.plan is not None:
+        raise InputError("Precision was lowered before training", got=package.name,
+                         fix="Put passes that train before `quantize` in the recipe, or start from the float package.")  # fmt: skip
+    held = contract_of(package)
+    sample = _sample(package.signature, held)
+    program = run(trainee.model, _options(package, trainee, sample.inputs))
+    signature = _same(package.signature, program.signature)
+    files: dict[str, bytes] = {**program.files, **changed(trainee, edits)}
+    content = replace(package.content, signature=signature, stages=program.stages, boundaries=program.boundaries)
+    kept = {name: package.read(name) for name in package.content.files if not name.startswith(("program/", "contract/"))}
+    with TemporaryDirectory(prefix="portside-repack-") as work:
+        draft = write(replace(content, files={}), {**kept, **files}, Path(work) / "draft", trusted=True)
+        limits = {name: dict(rule.limits) for name, rule in held.rules.items()}
+        contract = build(draft, program.source, sample, limits=limits, licence=held.licence, shareable=held.shareable, inner=program.inner)
+    head, tensors = contract.to_bytes()
+    rest = {name: package.read(name) for name in package.content.files if name.startswith("contract/")}
+    files = {**kept, **rest, **files, CONTRACT: head, CONTRACT_TENSORS: tensors}
+    return child(package, content, step, files, context.out, {EXPORTED: data} if (data := program.annotation_files.get(EXPORTED)) else {})
+
+
+def _options(package: Package, trainee: Trainee, inputs: Mapping[str, Array]) -> ImportOptions:
+    if any(stage.kind == "host" for stage in package.content.stages):
+        raise UnsupportedError("A package with a host stage cannot be traced again", got=", ".join(package.trust_needed()),
+                               fix="Do in torch operations what the host function does.")  # fmt: skip
+    setup = trainee.setup
+    image = {name: _Largest(size) for name, size in setup.image.items()}
+    return ImportOptions(examples=inputs, featurize=trainee.featurize, predict=trainee.predict, dynamic=setup.dynamic, image=image)
+
+
+def _sample(signature: Signature, contract: Contract) -> Sample:
+    """The parent's first golden case as rows of native dtype."""
+    case = contract.cases[0]
+    native = {spec.name: NUMPY[spec.dtype] for spec in signature.inputs if spec.dtype != "string"}
+    inputs = {name: held.astype(native[name]) if name in native else held for name, held in case.inputs.items()}
+    return Sample(inputs, {name: np.asarray(held) for name, held in case.slices.items()})
+
+
+def _same(parent: Signature, found: Signature) -> Signature:
+    """The parent's signature, with the user's edits and kinds, if the model still has these inputs and outputs."""
+    for one, two in zip((*parent.inputs, *parent.outputs), (*found.inputs, *found.outputs), strict=False):
+        if (one.name, one.dtype, len(one.shape)) != (two.name, two.dtype, len(two.shape)):
+            raise UnsupportedError("After the pass the model has another signature", got=f"{two.name}: {two.dtype} {two.shape}",
+                                   expected=f"{one.name}: {one.dtype} {one.shape}")  # fmt: skip
+    if len(parent.inputs) != len(found.inputs) or len(parent.outputs) != len(found.outputs):
+        raise UnsupportedError("After the pass the model has other inputs or outputs", got=str(found)[:120])
+    return parent
+
+
