@@ -42,8 +42,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 __version__ = "0.1.0"
 __all__ = [
     "Budget", "Data", "Direction", "Image", "Invariance", "Package", "Perturbation", "Quantize", "Recipe", "Release",
-    "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress", "errors", "evaluate", "image", "load", "open",
-    "pack", "release", "search", "service", "signature", "verify",
+    "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress", "errors",
+    "evaluate", "image", "load", "open", "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {

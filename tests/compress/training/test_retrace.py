@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import digits
 import numpy as np
 import pytest
 import torch
@@ -29,7 +30,7 @@ def test_the_child_answers_as_its_module(trainable, parts, tmp_path):
     made = repacked(trainable, trainee, {"kind": "test"}, PassContext(tmp_path / "child"))
     x = parts[1].inputs["image"][:50]
     with torch.no_grad():
-        expected = trainee.predict(trainee.model, trainee.featurize(torch.from_numpy(x)))
+        expected = digits.predict(trainee.model, digits.featurize(torch.from_numpy(x)))
     got = made.predict({"image": x})
     np.testing.assert_allclose(got["probabilities"], expected["probabilities"].numpy(), atol=1e-5)
     assert made.lineage == (trainable.digest,)

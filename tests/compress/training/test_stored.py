@@ -18,6 +18,7 @@ def test_the_model_is_made_again(trainable, trained):
         name: held.tolist() for name, held in trained.state_dict().items()
     }
     x = torch.rand(5, 64) * 16
+    assert trainee.featurize is not None
     with torch.no_grad():
         assert torch.equal(trainee.model(trainee.featurize(x)), trained(digits.featurize(x)))
     assert trainee.schedule == ps.Schedule(epochs=2, lr=2e-3)
