@@ -39,7 +39,9 @@ class Host:
         self.resolved, self.fault = resolved, "the models are not loaded yet"
         champion = resolved.champion
         self.wire = Wire(champion.codec, champion.signature)
-        self.openapi: dict[str, Any] = describe(resolved.deployment.name, self.wire.fields, champion.signature, champion.digest[:19])
+        models = [entry.about for entry in resolved.entries if isinstance(entry, ResolvedModel)]
+        name, version = resolved.deployment.name, champion.digest[:19]
+        self.openapi: dict[str, Any] = describe(name, self.wire.fields, champion.signature, version, models)
         self.engine: Engine | None = None
         self._closed = threading.Event()
         self._loading: threading.Thread | None = None

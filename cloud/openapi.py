@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..sdk.core.codec.step import WireField
@@ -11,7 +11,8 @@ from ..sdk.core.signature import NUMPY, Signature, TensorSpec
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean", "O": "string"}
 
 
-def describe(name: str, fields: Mapping[str, WireField], signature: Signature, version: str) -> dict[str, Any]:
+def describe(name: str, fields: Mapping[str, WireField], signature: Signature, version: str,
+             models: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:  # fmt: skip
     """The document.
 
     Args:
@@ -19,6 +20,7 @@ def describe(name: str, fields: Mapping[str, WireField], signature: Signature, v
         fields: wire fields by name.
         signature: the champion's.
         version: of the champion, for `info`.
+        models: what stands behind the doors, champion first, see `ResolvedModel.about`; said as `info.x-portside-models`.
     """
     inputs = {spec.name: spec for spec in signature.inputs}
     columns = {key: _column(wire, inputs.get(key)) for key, wire in fields.items()}
@@ -26,7 +28,8 @@ def describe(name: str, fields: Mapping[str, WireField], signature: Signature, v
     required = [key for key in fields if key not in inputs or inputs[key].required]
     return {
         "openapi": "3.1.0",
-        "info": {"title": name, "version": version, "description": "Served by Portside. Every answer carries a receipt."},
+        "info": {"title": name, "version": version, "description": "Served by Portside. Every answer carries a receipt.",
+                 "x-portside-models": [dict(model) for model in models]},
         "paths": {
             "/predict": {"post": _predict(fields, columns, single, required, signature)},
             "/livez": {"get": _plain("The process is alive.")}, "/readyz": {"get": _plain("The models are loaded and warm.")},

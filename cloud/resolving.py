@@ -48,6 +48,12 @@ class ResolvedModel:
         """Tensors in and out."""
         return self.artifact.signature
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What callers may know of it. Where it is not batch-invariant a row's answer depends on the rows it is sent with."""
+        return {"name": self.name, "version": self.digest, "target": self.artifact.target, "artifact": self.artifact.digest,
+                "lossy": self.artifact.lossy, "batch_invariant": self.artifact.batch_invariant}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Resolved:

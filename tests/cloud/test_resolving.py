@@ -8,6 +8,7 @@ import packages
 import pytest
 
 from portside.cloud.deployment import read
+from portside.cloud.host import Host
 from portside.cloud.resolving import resolve
 from portside.sdk.core.errors import FormatError, IntegrityError, PortsideError, TrustError
 from portside.sdk.core.package import annotate, open_folder
@@ -36,6 +37,17 @@ def test_packages_become_digests_and_artifacts_that_are_kept(file, home):
     second = resolve(read(file))
     assert (second.champion.artifact.path / "artifact.json").stat().st_mtime_ns == before
     assert second.digest == first.digest
+
+
+def test_what_callers_may_know_of_a_model_is_told_at_the_door(file):
+    found = resolve(read(file))
+    artifact = found.champion.artifact
+    told = {"name": "main", "version": found.champion.digest, "target": artifact.target, "artifact": artifact.digest, "lossy": False}
+    for invariant in (True, False):
+        champion = replace(found.champion, artifact=replace(artifact, batch_invariant=invariant))
+        document = Host(replace(found, entries=(champion, *found.entries[1:]))).openapi
+        assert document["info"]["x-portside-models"][0] == {**told, "batch_invariant": invariant}
+        assert [model["name"] for model in document["info"]["x-portside-models"]] == ["main", "backup"], "a default is no model"
 
 
 def test_a_damaged_kept_artifact_is_replaced(file):
