@@ -20,10 +20,10 @@ from ..onnx_extract import reads
 PRODUCTS = ("Gemm", "MatMul")
 WEIGHTED = ("Conv", *PRODUCTS)
 ACTIVATIONS = ("Relu", "Clip")
-JOINING = ("Add", "GlobalAveragePool", "AveragePool")
+JOINING = ("Add", "Concat", "GlobalAveragePool", "AveragePool")
 """Operators without weights that engines compute in int8 where their inputs are int8."""
-MOVING = ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")
-"""Operators that change no value: int8 passes through with the same scale."""
+MOVING = ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Resize", "Slice", "Split", "DepthToSpace")
+"""Operators that change no value (a Resize: to the nearest): int8 passes through with the same scale."""
 ELSEWHERE = ("AveragePool", "Concat", "GlobalAveragePool", "HardSwish", "MaxPool", "Mul", "Pad", "ReduceMean", "Relu", "Resize", "Sigmoid",
              "Slice", "Split")  # fmt: skip
 """Operators that other engines compute in int8 between int8 nodes, whatever ONNX Runtime does: calibration looks at what they make."""
@@ -100,6 +100,10 @@ class Graph:
         follows = self.activation(node)
         return node.output[0] if follows is None else follows.output[0]
 
+    def results(self, node: NodeProto) -> list[str]:
+        """The values that leave an int8 node, with the activation that is computed with it. A join or a move has none."""
+        return [self.result(node)] if node.op_type in (*WEIGHTED, "Add") else list(node.output)
+
     def free(self, name: str) -> bool:
         """A value that the graph computes or is given, and no subgraph reads."""
         return bool(name) and name not in self.constants and name not in self.captured
@@ -150,7 +154,7 @@ def _with_neighbours(graph: Graph, able: set[str]) -> set[str]:
     quantized = {graph.result(graph.named[name]) for name in able if graph.named[name].op_type != "Gather"}
     found = set(able)
     for node in graph.nodes:
-        if node.name not in graph.named or not graph.inside.intersection(node.output) or node.name in found:
+        if node.name not in graph.named or not graph.inside.intersection(node.output) or node.name in found or not _keeps(node):
             continue
         flows = [name for name in node.input if name and name not in graph.constants]
         if node.op_type in MOVING:
@@ -158,8 +162,14 @@ def _with_neighbours(graph: Graph, able: set[str]) -> set[str]:
         alike = len(flows) == len([name for name in node.input if name]) or node.op_type in MOVING
         if node.op_type in (*JOINING, *MOVING) and alike and flows and all(name in quantized for name in flows):
             found.add(node.name)
-            quantized.add(graph.result(node) if node.op_type == "Add" else node.output[0])
+            quantized.update(graph.results(node))
     return found
+
+
+def _keeps(node: NodeProto) -> bool:
+    """A Resize that interpolates makes values of its own: it is no move."""
+    modes = [held.s for held in node.attribute if held.name == "mode"]
+    return node.op_type != "Resize" or not modes or modes == [b"nearest"]
 
 
 def attribute(node: NodeProto, name: str, default: int | float) -> int | float:

@@ -34,7 +34,7 @@ def needed_values(graph: Graph, names: set[str]) -> list[str]:
         if node.op_type in (*WEIGHTED, *JOINING):
             flows = node.input[:1] if node.op_type in WEIGHTED else node.input
             wanted |= dict.fromkeys(name for name in flows if graph.free(name))
-            wanted[graph.result(node)] = None
+            wanted |= dict.fromkeys(graph.results(node))
     return list(wanted)
 
 
@@ -69,7 +69,7 @@ class _Static:
 
     def __post_init__(self) -> None:
         held = [self.graph.named[name] for name in self.names]
-        self.owned = {self.graph.result(node) if node.op_type not in MOVING else node.output[0] for node in held}
+        self.owned = {value for node in held for value in self.graph.results(node)}
         """Values that int8 nodes make: the pair takes the value's name, so every reader takes what the pair gives."""
 
     def entry(self, value: str) -> str:
@@ -109,7 +109,7 @@ def _ranged(graph: Graph, name: str, ranges: Mapping[str, Range]) -> bool:
     if node is None or node.op_type in MOVING:
         return node is not None
     flows = node.input[:1] if node.op_type in WEIGHTED else [held for held in node.input if held]
-    return all(held in ranges for held in flows) and graph.result(node) in ranges
+    return all(held in ranges for held in (*flows, *graph.results(node)))
 
 
 def _quantize_values(work: _Static) -> None:
@@ -119,18 +119,18 @@ def _quantize_values(work: _Static) -> None:
         if node.name not in work.names:
             continue
         if node.op_type in MOVING:
-            if (source := work.scales.get(node.input[0])) is not None and graph.free(node.output[0]):
-                work.scales[node.output[0]] = source
+            if (source := work.scales.get(node.input[0])) is not None:
+                work.scales |= dict.fromkeys((value for value in node.output if graph.free(value)), source)
             continue
         for name in node.input[:1] if node.op_type in WEIGHTED else node.input:
             _scale(work, name)
         if _leaves_in_int8(work, node):
-            _scale(work, graph.result(node))
+            _scale(work, graph.results(node)[0])
 
 
 def _leaves_in_int8(work: _Static, node: NodeProto) -> bool:
     """Whether a node's result is held in int8. A convolution has no other fast form; a product has, and what is put out is better."""
-    value = work.graph.result(node)
+    value = work.graph.results(node)[0]
     if node.op_type == "Conv" or value in work.graph.outputs:
         return node.op_type == "Conv"
     readers = work.graph.readers[value]
