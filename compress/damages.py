@@ -1,11 +1,11 @@
-"""How much each node of a class hurts, measured once per search and kept beside its trials."""
+"""How much each node of a class hurts, with smoothed activations and without, measured once per search and kept beside its trials."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..sdk.core.plan import Precision, PrecisionPlan
+from ..sdk.core.plan import PrecisionPlan
 from .clock import Clock
 from .sensitivity import sensitivity
 from .settings import Settings
@@ -18,7 +18,7 @@ SHARE = 0.15
 
 @dataclass
 class Damages:
-    """Class -> node -> damage, see `sensitivity`.
+    """`Settings.lowering` -> node -> damage, see `sensitivity`.
 
     Args:
         bench: float package, calibration.
@@ -31,30 +31,30 @@ class Damages:
     store: TrialStore
     clock: Clock
     notes: list[str]
-    known: dict[Precision, dict[str, float]] = field(default_factory=dict[Precision, dict[str, float]])
+    known: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
 
-    def of(self, precision: Precision) -> dict[str, float]:
-        """Damage of a class's nodes, largest first."""
-        if precision not in self.known:
-            self.known[precision] = self.store.damages(precision) or self._measured(precision)
-        return self.known[precision]
+    def of(self, settings: Settings) -> dict[str, float]:
+        """Damage of a class's nodes, largest first; which nodes the settings keep does not matter."""
+        if (name := settings.lowering) not in self.known:
+            self.known[name] = self.store.damages(name) or self._measured(Settings(settings.precision, smooth=settings.smooth))
+        return self.known[name]
 
     def of_plan(self, plan: PrecisionPlan) -> dict[str, float]:
         """Damage of the nodes that a plan lowers; all are of one class."""
-        return self.of(next(held for held in plan.nodes.values() if held != "float32"))
+        return self.of(Settings(next(held for held in plan.nodes.values() if held != "float32"), smooth=bool(plan.smoothing)))
 
-    def order(self, precision: Precision) -> Sequence[str]:
+    def order(self, settings: Settings) -> Sequence[str]:
         """Nodes that hurt at all, the worst first."""
-        return [name for name, held in self.of(precision).items() if held > 0]
+        return [name for name, held in self.of(settings).items() if held > 0]
 
-    def _measured(self, precision: Precision) -> dict[str, float]:
-        settings, bench, clock = Settings(precision), self.bench, self.clock
+    def _measured(self, settings: Settings) -> dict[str, float]:
+        bench, clock = self.bench, self.clock
         until = min(clock.spent + SHARE * clock.seconds, clock.seconds)
-        plan = bench.plans.plan(settings, bench.calibration if settings.calibrated else None)
+        plan = bench.plan_of(settings)
         found = sensitivity(bench.package, plan, bench.calibration_data, seed=bench.seed, progress=bench.progress,
                             late=lambda: clock.spent >= until)  # fmt: skip
         if len(found) == len(plan.nodes):
-            self.store.keep_damages(precision, found)
+            self.store.keep_damages(settings.lowering, found)
         else:
-            self.notes.append(f"sensitivity of {precision}: {len(found)} of {len(plan.nodes)} nodes in the time there was")
+            self.notes.append(f"sensitivity of {settings.lowering}: {len(found)} of {len(plan.nodes)} nodes in the time there was")
         return found

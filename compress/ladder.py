@@ -2,6 +2,7 @@
 
 1. The class on every node that can take it, at the cheapest calibration.
 2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half.
+   Before that int8-dynamic smooths its activations, where the target can; nodes go back from whichever of the two lost less.
 3. Other calibrations, with the same nodes kept.
 4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
 
@@ -13,7 +14,7 @@ enough data" is no rung to stand on either.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..sdk.core.plan import Precision, PrecisionPlan
@@ -110,7 +111,11 @@ class Ladder:
         settings, why = first, "asked for"
         while settings.precision != "float32":
             yield settings, why
-            if self._broken():
+            broken = self._broken()
+            if broken and self._can_smooth(settings):
+                yield replace(settings, smooth=True), "channels of activations divided by factors, weights multiplied by them"
+                broken, settings = not self.rungs[-1].trial.passed, replace(settings, smooth=self._gained())
+            if broken:
                 yield from self._kept(settings)
             following = NEXT[settings.precision]
             while following != "float32" and not self.bench.plans.nodes(following):
@@ -123,9 +128,17 @@ class Ladder:
         """The last rung lost too much, rather than too much time."""
         return not self.rungs[-1].trial.passed and self.rungs[-1].trial.fault is None
 
+    def _can_smooth(self, settings: Settings) -> bool:
+        return settings.precision == "int8-dynamic" and not settings.smooth and self.bench.smooths
+
+    def _gained(self) -> bool:
+        """The last rung lost less than the one before."""
+        before, after = (rung.trial for rung in self.rungs[-2:])
+        return after.fault is None and after.loss < before.loss
+
     def _kept(self, settings: Settings) -> Iterator[tuple[Settings, str]]:
         """The same class with the nodes that hurt most in float32, then with other calibrations."""
-        plan = self.bench.plans.plan(settings, self.bench.calibration if settings.calibrated else None)
+        plan = self.bench.plan_of(settings)
         hurts = (self.hurts or self._measured)(plan)
         order = [name for name, held in hurts.items() if held > 0]
         self.bench.why |= {
@@ -134,7 +147,7 @@ class Ladder:
         count, tried = 1, settings
         while count <= max(1, len(order) // 2) and count < len(plan.nodes):
             kept = tuple(order[:count])
-            tried = Settings(settings.precision, settings.method, settings.percentile, settings.per_channel, (*settings.kept, *kept))
+            tried = replace(settings, kept=(*settings.kept, *kept))
             yield tried, f"back in float32: the {count} nodes that hurt most, {kept[-1]} last: {self.bench.why[kept[-1]]}"
             if not self._broken():
                 return

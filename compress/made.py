@@ -21,7 +21,7 @@ class Made:
     """Makes packages of a finished search: float program, calibration and sensitivity are still at hand."""
 
     bench: Workbench
-    orders: Mapping[Precision, Mapping[str, float]]
+    orders: Mapping[str, Mapping[str, float]]
 
     @property
     def package(self) -> Package:
@@ -35,7 +35,7 @@ class Made:
 
     def package_of(self, settings: Settings, out: Path | None = None) -> Package:
         """The derived package, in a new folder or the store; why nodes are kept stands in its plan, the budget's gates in its recipe."""
-        self.bench.why = reasons(settings.precision, self.orders.get(settings.precision, {}))
+        self.bench.why = reasons(settings.precision, self.orders.get(settings.lowering, {}))
         with TemporaryDirectory(prefix="portside-search-") as work:
             made = self.bench.package_of(settings, Path(work) / "derived")
             return finished(gated(made, self.bench.limits, Path(work) / "gated"), self.package, out)

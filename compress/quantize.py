@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ..runtimes.onnx_weights import read_graph
@@ -19,6 +19,7 @@ from .calibration import ROWS, Calibration, calibrate
 from .derive import derive
 from .histogram import Method
 from .settings import Settings
+from .smoothing import Smoothing, find_smoothing
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Quantize:
         per_channel: int8 weights have a scale per output channel.
         keep: "stage/node" ids that stay float32.
         rows: rows of the data that calibration looks at.
+        smooth: int8-dynamic divides channels of activations by factors first: nothing changes in float, and less is lost in int8.
     """
 
     kind: ClassVar[str] = "quantize"
@@ -43,11 +45,17 @@ class Quantize:
     per_channel: bool = True
     keep: tuple[str, ...] = ()
     rows: int = ROWS
+    smooth: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Quantize:
+        """The pass that makes what these settings say."""
+        return cls(settings.precision, settings.method, settings.percentile, settings.per_channel, settings.kept, smooth=settings.smooth)
 
     @property
     def settings(self) -> Settings:
         """The choices that the ladder and the search share. Raises InputError for values that do not exist."""
-        return Settings(self.precision, self.calibration, self.percentile, self.per_channel, tuple(self.keep))
+        return Settings(self.precision, self.calibration, self.percentile, self.per_channel, tuple(self.keep), self.smooth)
 
     def run(self, package: Package, data: Data, context: PassContext) -> Package:
         """The package with a plan, derived from `package`.
@@ -58,7 +66,8 @@ class Quantize:
         """
         makes = Plans(package)
         calibration = makes.calibrate(data, self.rows, context.seed, context.progress) if self.settings.calibrated else None
-        return derive(package, self.to_dict(), context.out, plan=makes.plan(self.settings, calibration).to_dict())
+        smoothing = makes.smooth(data, context.seed, context.progress) if self.settings.smoothed else None
+        return derive(package, self.to_dict(), context.out, plan=makes.plan(self.settings, calibration, None, smoothing).to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: what a recipe keeps."""
@@ -101,19 +110,26 @@ class Plans:
                   for stage, graph in self.graphs.items()}  # fmt: skip
         return calibrate(self.package, data, values, rows, seed, progress)
 
+    def smooth(self, data: Data, seed: int = 0,
+               progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Smoothing:  # fmt: skip
+        """Factors of every value that int8-dynamic products read."""
+        return find_smoothing(self.package, self.graphs, self.nodes("int8-dynamic"), data, seed=seed, progress=progress)
+
     def _class(self, name: str, precision: Precision) -> Precision:
         """A lookup has no activations to calibrate: its rows are int8 with a scale each, whatever the products around it are."""
         stage, _, node = name.partition("/")
         lookup = self.graphs[stage].named[node].op_type == "Gather"
         return "int8-dynamic" if lookup and precision == "int8-static" else precision
 
-    def plan(self, settings: Settings, calibration: Calibration | None = None, why: Mapping[str, str] | None = None) -> PrecisionPlan:
+    def plan(self, settings: Settings, calibration: Calibration | None = None, why: Mapping[str, str] | None = None,
+             smoothing: Smoothing | None = None) -> PrecisionPlan:  # fmt: skip
         """The plan of these settings.
 
         Args:
             settings: class, calibration, nodes to keep.
             calibration: of int8-static.
             why: kept node -> the reason that the plan states; "asked for" where there is none.
+            smoothing: of int8-dynamic, where the settings smooth.
 
         Raises UnsupportedError where no node takes the class, or `kept` names one that does not exist.
         """
@@ -128,6 +144,9 @@ class Plans:
             raise UnsupportedError("A node to keep does not exist", got=unknown[0], expected=", ".join(able[:12]))
         plan = PrecisionPlan({name: self._class(name, settings.precision) for name in able}, per_channel=settings.per_channel)
         plan = plan.keep({name: (why or {}).get(name, "asked for") for name in settings.kept if name in plan.nodes})
+        if settings.smoothed and smoothing is not None:
+            said = {"method": "smoothing", "rows": smoothing.rows, "data": smoothing.digest}
+            return replace(plan, calibration=said, smoothing=smoothing.exponents)
         if not settings.calibrated or calibration is None:
             return plan
         ranges = calibration.ranges(settings.method, settings.percentile)

@@ -32,7 +32,7 @@ class Found:
     rungs: tuple[tuple[int, str], ...]
     remarks: tuple[str, ...]
     ended: str
-    orders: Mapping[Precision, Mapping[str, float]]
+    orders: Mapping[str, Mapping[str, float]]
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Searching:
         if not able:
             return "everything tried"
         self._climb(able)
-        return self._propose(Space(able, self._damages.order))
+        return self._propose(Space(able, self._damages.order, self.bench.smooths))
 
     def _climb(self, classes: tuple[Precision, ...]) -> None:
         first = Settings(next(held for held in FIRST if held in classes))
@@ -109,7 +109,7 @@ class Searching:
         share = min(100, round(100 * self.clock.spent / self.clock.seconds))
         self.progress(len(self.store.trials), share, self._said(settings))
         if settings.kept:
-            self.bench.why |= reasons(settings.precision, self._damages.of(settings.precision))
+            self.bench.why |= reasons(settings.precision, self._damages.of(settings))
         return self.store.add(self._run_one(settings))
 
     def _run_one(self, settings: Settings) -> Trial:

@@ -22,6 +22,7 @@ class Settings:
         percentile: of the method of that name.
         per_channel: int8 weights have a scale per output channel.
         kept: "stage/node" ids that stay float32.
+        smooth: int8-dynamic divides channels of activations by factors first, see `smoothing`.
     """
 
     precision: Precision = "int8-static"
@@ -29,6 +30,7 @@ class Settings:
     percentile: float = 99.99
     per_channel: bool = True
     kept: tuple[str, ...] = ()
+    smooth: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -43,6 +45,16 @@ class Settings:
         return self.precision == "int8-static"
 
     @property
+    def smoothed(self) -> bool:
+        """Needs factors before it can be lowered."""
+        return self.smooth and self.precision == "int8-dynamic"
+
+    @property
+    def lowering(self) -> str:
+        """What decides how much a node hurts: its class, and whether its activations are smoothed."""
+        return f"{self.precision}.smoothed" if self.smoothed else self.precision
+
+    @property
     def key(self) -> str:
         """The same for settings that make the same file."""
         return digest_of(self.to_dict()).removeprefix("sha256:")[:20]
@@ -54,6 +66,7 @@ class Settings:
         unused += ["percentile"] if self.method != "percentile" else []
         unused += ["per_channel"] if not self.precision.startswith("int8") else []
         unused += ["kept"] if self.precision == "float32" else []
+        unused += [] if self.smoothed else ["smooth"]  # left out where it is off: older settings keep their key
         return {name: value for name, value in held.items() if name not in unused}
 
     @classmethod
@@ -70,5 +83,6 @@ class Settings:
         if self.calibrated:
             parts.append(self.method + (f" {self.percentile:g}" if self.method == "percentile" else ""))
         parts += ["per tensor"] if self.precision.startswith("int8") and not self.per_channel else []
+        parts += ["smoothed"] if self.smoothed else []
         parts += [f"{len(self.kept)} kept in float32"] if self.kept and self.precision != "float32" else []
         return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The space of a search: class of precision, calibration, scales, and how many of the nodes that hurt most stay in float32.
+"""The space of a search: class of precision, calibration, scales, smoothing, and how many of the nodes that hurt most stay in float32.
 
 Pruning and its kin will be further dimensions: a choice is a name and its values, and `settings` makes a trial of the values.
 """
@@ -6,7 +6,7 @@ Pruning and its kin will be further dimensions: a choice is a name and its value
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -25,11 +25,13 @@ class Space:
 
     Args:
         classes: classes below float32 that some node can take.
-        order: class -> its nodes, those that hurt most first; measured when it is first asked for.
+        order: settings -> nodes of their class, those that hurt most first; measured when it is first asked for.
+        smooths: the target can smooth activations of int8-dynamic products.
     """
 
     classes: tuple[Precision, ...]
-    order: Callable[[Precision], Sequence[str]]
+    order: Callable[[Settings], Sequence[str]]
+    smooths: bool = False
 
     def choose(self, choose: Choose) -> Settings:
         """Settings of which `choose` picks every value, each only where it matters."""
@@ -40,20 +42,23 @@ class Space:
             percentile = choose("percentile", PERCENTILES) if method == "percentile" else percentile
         if precision.startswith("int8"):
             per_channel = choose("per_channel", (True, False))
-        kept = choose(f"kept.{precision}", self.counts(precision))
-        return Settings(precision, method, percentile, per_channel, tuple(self.order(precision)[:kept]))
+        smooth = self.smooths and precision == "int8-dynamic" and choose("smooth", (True, False))
+        none = Settings(precision, method, percentile, per_channel, smooth=smooth)
+        kept = choose(f"kept.{none.lowering}", self.counts(none))
+        return replace(none, kept=tuple(self.order(none)[:kept]))
 
-    def counts(self, precision: Precision) -> tuple[int, ...]:
+    def counts(self, settings: Settings) -> tuple[int, ...]:
         """How many nodes may be kept: none, one, two, four, ... up to half."""
-        half = len(self.order(precision)) // 2
+        half = len(self.order(settings)) // 2
         return (0, *(1 << power for power in range(half.bit_length()) if 1 << power <= half))
 
     def values(self, settings: Settings) -> dict[str, tuple[Any, Sequence[Any]]] | None:
         """Choice -> (value, values) that lead to these settings; None where no choices do, e.g. other nodes kept."""
-        if settings.precision not in self.classes:
+        if settings.precision not in self.classes or (settings.smoothed and not self.smooths):
             return None
         wanted = {"precision": settings.precision, "method": settings.method, "percentile": settings.percentile,
-                  "per_channel": settings.per_channel, f"kept.{settings.precision}": len(settings.kept)}  # fmt: skip
+                  "per_channel": settings.per_channel, "smooth": settings.smoothed,
+                  f"kept.{settings.lowering}": len(settings.kept)}  # fmt: skip
         made: dict[str, tuple[Any, Sequence[Any]]] = {}
 
         def choose(name: str, values: Sequence[Any]) -> Any:
@@ -68,11 +73,12 @@ class Space:
         for precision in self.classes:
             names: Mapping[str, Sequence[Any]] = {
                 "precision": (precision,), "method": METHODS, "percentile": PERCENTILES, "per_channel": (True, False),
-                f"kept.{precision}": self.counts(precision),
+                "smooth": (True, False) if self.smooths and precision == "int8-dynamic" else (False,),
             }  # fmt: skip
             for values in product(*names.values()):
                 picked = dict(zip(names, values, strict=True))
-                yield self.choose(lambda name, _, picked=picked: picked[name])
+                for kept in self.counts(Settings(precision, smooth=bool(picked["smooth"]))):
+                    yield self.choose(lambda name, _, picked=picked, kept=kept: picked.get(name, kept))
 
 
 def _canonical(settings: Settings) -> Settings:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from ..runtimes.artifact import Artifact
-from ..runtimes.base import CompileOptions, LoadOptions, Measurable, Session, runtime
+from ..runtimes.base import CompileOptions, LoadOptions, Measurable, Session, Smooths, runtime
 from ..runtimes.bench import golden, of_rows, one_row, probe
 from ..runtimes.comparison import Comparison, compare
 from ..runtimes.evaluate import session_of
@@ -27,10 +27,12 @@ from ..sdk.core.decisions import judge as judge_output
 from ..sdk.core.errors import FormatError, InputError, PortsideError
 from ..sdk.core.gates import Gate
 from ..sdk.core.package import Package
+from ..sdk.core.plan import PrecisionPlan
 from .calibration import Calibration
 from .derive import derive
 from .quantize import Plans, Quantize
 from .settings import Settings
+from .smoothing import Smoothing
 
 REPEATS, SECONDS = 5, 0.2
 
@@ -132,6 +134,7 @@ class Workbench:
                 self.before: Answers = answered(reference, data, self._rows)
             self._held = held.pop_all()
         self._calibration: Calibration | None = None
+        self._smoothing: Smoothing | None = None
         self.why: dict[str, str] = {}
         """Node -> why it is kept in float32, which plans state."""
 
@@ -152,11 +155,26 @@ class Workbench:
             self._calibration = self.plans.calibrate(self.calibration_data, seed=self.seed, progress=self.progress)
         return self._calibration
 
+    @property
+    def smoothing(self) -> Smoothing:
+        """Made when it is first needed, once."""
+        if self._smoothing is None:
+            self._smoothing = self.plans.smooth(self.calibration_data, self.seed, self.progress)
+        return self._smoothing
+
+    @property
+    def smooths(self) -> bool:
+        """The target lowers a plan's smoothing, and some product can take it."""
+        return isinstance(self._runtime, Smooths) and self._runtime.smooths and bool(self.plans.nodes("int8-dynamic"))
+
     def package_of(self, settings: Settings, out: Path | None) -> Package:
         """The derived package of these settings. Raises UnsupportedError, InputError."""
+        return derive(self.package, Quantize.of(settings).to_dict(), out, plan=self.plan_of(settings).to_dict())
+
+    def plan_of(self, settings: Settings) -> PrecisionPlan:
+        """The plan of these settings, with what they need of the data. Raises UnsupportedError, InputError."""
         calibration = self.calibration if settings.calibrated else None
-        step = Quantize(settings.precision, settings.method, settings.percentile, settings.per_channel, settings.kept).to_dict()
-        return derive(self.package, step, out, plan=self.plans.plan(settings, calibration, self.why).to_dict())
+        return self.plans.plan(settings, calibration, self.why, self.smoothing if settings.smoothed else None)
 
     def attempt(self, settings: Settings) -> Trial:
         """Compile, run and judge; what goes wrong is the trial's fault, not an exception."""

@@ -208,6 +208,13 @@ class Runtime(Protocol):
 
 
 @runtime_checkable
+class Smooths(Protocol):
+    """What a runtime states that lowers a plan's smoothing; others compile such a plan without it."""
+
+    smooths: ClassVar[bool]
+
+
+@runtime_checkable
 class CompiledElsewhere(Protocol):
     """What a runtime offers whose artifacts can be loaded on a device that cannot compile them."""
 

@@ -20,6 +20,7 @@ class WasmWeb:
 
     name: ClassVar[str] = "wasm"
     extra: ClassVar[str] = "wasm"
+    smooths: ClassVar[bool] = True
 
     def missing(self) -> str | None:
         """None when bundles can be made and proven here, otherwise what is not installed."""

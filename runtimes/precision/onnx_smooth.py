@@ -2,8 +2,9 @@
 
 Nothing changes in float. In int8 an activation has one scale for all channels, and a few that are large make it coarse for the rest;
 divided, all have much the same size, and the weights, with a scale per column, bear the difference (Xiao et al., "SmoothQuant",
-ICML 2023). Where only such products read the value, and constants make it (LayerNormalization, Mul, Add, a linear layer), the division is
-folded into them. Else, as behind a norm whose result a residual branch reads too, it is one Mul in front of the products.
+ICML 2023). Where only such products read the value, and constants make it (LayerNormalization, Mul, Add, a linear layer, a Relu behind one
+of them), the division is folded into them. Else, as behind a norm whose result a residual branch reads too, it is one Mul in front of
+the products.
 """
 
 from __future__ import annotations
@@ -88,6 +89,9 @@ class _Smoothing:
             node = self.graph.maker.get(value)
             if node is None:
                 return None
+            if node.op_type == "Relu":  # factors are positive
+                value, readers = node.input[0], [node]
+                continue
             here = [(node, place, axis) for place, axis in self._own(node, channels)]
             if not here or node.op_type != "Add":
                 return [*found, *here] if here else None

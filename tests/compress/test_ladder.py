@@ -26,10 +26,11 @@ class Plans:
     def nodes(self, precision):
         return NAMES if precision in self.classes else []
 
-    def plan(self, settings, calibration=None, why=None):
+    def plan(self, settings):
         if settings.precision != "float32" and settings.precision not in self.classes:
             raise UnsupportedError(f"no node can be {settings.precision}")
-        return PrecisionPlan({name: settings.precision for name in NAMES if name not in settings.kept})
+        nodes = {name: settings.precision for name in NAMES if name not in settings.kept}
+        return PrecisionPlan(nodes, smoothing={"main/x": (1,)} if settings.smoothed else {})
 
 
 @dataclass
@@ -40,22 +41,26 @@ class Bench:
     classes: tuple[str, ...] = PRECISIONS[1:]
     tried: list[Settings] = field(default_factory=list)
     why: dict[str, str] = field(default_factory=dict)
+    smooths: bool = False
     package, calibration_data, calibration, seed, progress = None, None, None, 0, None
 
     def __post_init__(self):
         self.plans = Plans(self.classes)
 
+    def plan_of(self, settings):
+        return self.plans.plan(settings)
+
     def attempt(self, settings):
         self.tried.append(settings)
-        verdict, ratio, size = "passed", 0.5, 0.25
+        verdict, ratio, size, loss = "passed", 0.5, 0.25, 0.1
         if settings.precision == "float32":
             ratio = size = 1.0
         else:
             said = self.judge(settings)
-            verdict, ratio, size = said if isinstance(said, tuple) else (said, ratio, size)
+            verdict, ratio, size, loss = (*said, loss)[:4] if isinstance(said, tuple) else (said, ratio, size, loss)
         fault = "cannot" if verdict == "fault" else None
         figures = {} if fault else {"ratio": ratio, "ratio_low": ratio * 0.9, "ratio_high": ratio * 1.1, "size_ratio": size}
-        return Trial(settings, "failed" if fault else verdict, figures, achieved={settings.precision: 1}, fault=fault)
+        return Trial(settings, "failed" if fault else verdict, figures, loss, achieved={settings.precision: 1}, fault=fault)
 
     def climb(self, precision="int8-static", hurts=None, **options):
         order = dict(zip(NAMES, range(8, 0, -1), strict=True)) if hurts is None else hurts
@@ -116,6 +121,48 @@ def test_another_calibration_is_tried_with_the_same_nodes_kept():
     assert climb.chosen.trial.settings.method == "entropy"
     assert len(climb.chosen.trial.settings.kept) == 4
     assert climb.chosen.why == "entropy ranges instead"
+
+
+def smooth_steps(bench):
+    return [(held.precision, held.smooth, len(held.kept)) for held in bench.tried]
+
+
+def test_activations_are_smoothed_before_nodes_go_back():
+    bench = Bench(lambda settings: "passed" if settings.smooth else "failed", smooths=True)
+    climb = bench.climb("int8-dynamic")
+    assert smooth_steps(bench) == [("int8-dynamic", False, 0), ("int8-dynamic", True, 0)]
+    assert climb.chosen.trial.settings.smoothed
+    assert "divided by factors" in climb.chosen.why
+
+
+@pytest.mark.parametrize(("loss", "smooth"), [(0.05, True), (0.2, False)])
+def test_nodes_go_back_from_what_lost_less(loss, smooth):
+    def judge(settings):
+        return ("passed" if len(settings.kept) == 2 else "failed"), 0.5, 0.25, loss if settings.smooth else 0.1
+
+    bench, plans = Bench(judge, smooths=True), []
+    ladder = Ladder(bench, hurts=lambda plan: plans.append(plan) or dict.fromkeys(plan.nodes, 0.5))
+    ladder.climb(Settings("int8-dynamic", kept=("main/n7",)))
+    assert smooth_steps(bench)[2:] == [("int8-dynamic", smooth, 2)]
+    assert [bool(plan.smoothing) for plan in plans] == [smooth]
+
+
+def test_what_cannot_be_smoothed_goes_on_without():
+    bench = Bench(lambda settings: "fault" if settings.smooth else "passed" if settings.kept else "failed", smooths=True)
+    bench.climb("int8-dynamic")
+    assert smooth_steps(bench) == [("int8-dynamic", False, 0), ("int8-dynamic", True, 0), ("int8-dynamic", False, 1)]
+    bench = Bench(lambda settings: "failed")
+    bench.climb("int8-dynamic")
+    assert not any(held.smooth for held in bench.tried)
+
+
+def test_who_asks_for_smoothing_gets_no_second_rung_of_it():
+    bench = Bench(lambda settings: "failed", smooths=True)
+    Ladder(bench, hurts=lambda plan: dict.fromkeys(plan.nodes, 0.5)).climb(Settings("int8-dynamic", smooth=True))
+    assert smooth_steps(bench)[:3] == [("int8-dynamic", True, 0), ("int8-dynamic", True, 1), ("int8-dynamic", True, 2)]
+    bench = Bench(lambda settings: "failed", smooths=True)
+    bench.climb("float16")
+    assert not any(held.smooth for held in bench.tried)
 
 
 def test_what_holds_but_is_slower_is_a_fallback_and_says_so():

@@ -14,7 +14,7 @@ from portside.sdk.core.errors import InputError
 from portside.sdk.core.plan import PRECISIONS
 
 ANY = st.builds(Settings, st.sampled_from(PRECISIONS), st.sampled_from(METHODS), st.floats(51, 100), st.booleans(),
-                st.lists(st.sampled_from(["main/a", "main/b", "main/c"]), unique=True).map(tuple))  # fmt: skip
+                st.lists(st.sampled_from(["main/a", "main/b", "main/c"]), unique=True).map(tuple), st.booleans())  # fmt: skip
 
 
 @given(ANY)
@@ -31,13 +31,22 @@ def test_what_does_not_matter_to_a_class_is_no_part_of_its_key():
     assert Settings("float16", per_channel=False).key == Settings("float16").key
     assert Settings("int8-static", "min-max", 99).key == Settings("int8-static").key
     assert Settings("float32", kept=("main/a",)).key == Settings("float32").key
+    assert Settings("int8-static", smooth=True).key == Settings("int8-static").key
     assert Settings("int8-static", kept=("b", "a")).key == Settings("int8-static", kept=("a", "b")).key
 
 
 def test_what_matters_is():
     keys = [Settings(), Settings("int8-dynamic"), Settings(method="percentile"), Settings(method="percentile", percentile=99.9),
-            Settings(per_channel=False), Settings(kept=("main/a",))]  # fmt: skip
+            Settings(per_channel=False), Settings(kept=("main/a",)), Settings("int8-dynamic", smooth=True)]  # fmt: skip
     assert len({held.key for held in keys}) == len(keys)
+
+
+def test_settings_without_smoothing_are_written_as_before_there_was_any():
+    assert "smooth" not in Settings("int8-dynamic").to_dict()
+    assert Settings("int8-dynamic", smooth=True).to_dict()["smooth"] is True
+    plain = (Settings("int8-dynamic"), Settings("int8-dynamic", kept=("a",)), Settings("int8-static", smooth=True))
+    assert [held.lowering for held in plain] == ["int8-dynamic", "int8-dynamic", "int8-static"]
+    assert Settings("int8-dynamic", smooth=True).lowering == "int8-dynamic.smoothed"
 
 
 def test_only_static_int8_is_calibrated():
@@ -48,6 +57,7 @@ def test_only_static_int8_is_calibrated():
     ("settings", "text"),
     [
         (Settings("int8-static", "percentile", 99.9, False, ("a", "b")), "int8-static, percentile 99.9, per tensor, 2 kept in float32"),
+        (Settings("int8-dynamic", kept=("a",), smooth=True), "int8-dynamic, smoothed, 1 kept in float32"),
         (Settings("int8-dynamic"), "int8-dynamic"), (Settings("float32", kept=("a",)), "float32"),
     ],
 )  # fmt: skip

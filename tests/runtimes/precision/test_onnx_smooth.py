@@ -41,6 +41,7 @@ def before(graphs, kind):
         "a norm of single operators": [graphs.op("ReduceMean", "x axes", "m"), graphs.op("Sub", "x m", "c"), graphs.op("Mul", "g c", "s"),
                                        graphs.op("Add", "s b", "v")],
         "MatMul": [graphs.op("MatMul", "x p", "m"), graphs.op("Add", "b m", "v")],
+        "Relu": [graphs.op("MatMul", "x p", "m"), graphs.op("Relu", "m", "v")],
         "Gemm": [graphs.op("Gemm", "x p b", "v")],
         "Gemm turned": [graphs.op("Gemm", "x p", "v", transB=1)],
     }  # fmt: skip
@@ -56,7 +57,7 @@ def built(graphs, kind, after, outputs="y"):
     return graphs.model([*nodes, *after], inputs, outputs, {name: held for name, held in constants.items() if name in used}), inputs
 
 
-FOLDING = ["LayerNormalization", "a norm of single operators", "MatMul", "Gemm", "Gemm turned"]
+FOLDING = ["LayerNormalization", "a norm of single operators", "MatMul", "Relu", "Gemm", "Gemm turned"]
 
 
 @pytest.mark.parametrize("kind", FOLDING)
