@@ -11,11 +11,15 @@ from onnx import ModelProto
 
 from ...sdk.core.package import Package
 from ...sdk.core.plan import Precision, PrecisionPlan, plan_of
+from ..onnx_extract import lift
 from .onnx_nodes import Graph, candidates
 from .onnx_outer import split_differences
 from .onnx_smooth import smooth
 from .onnx_static import LARGEST, REDUCED, lower_static
 from .onnx_weights import lower_weights
+
+INT8_OPSET = 13
+"""The first one whose DequantizeLinear has an axis; files of others can be older."""
 
 
 @dataclass
@@ -99,7 +103,11 @@ def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple
         plan: of that stage, without its name.
         boundaries: of the package.
         largest: code of a weight that is multiplied in int8.
+
+    Raises FormatError for a model of an old opset that onnx cannot convert to one that has scales per channel.
     """
+    if any(held.startswith("int8") for held in plan.nodes.values()):
+        model = lift(model, INT8_OPSET)
     model, _ = smoothed(model, plan, boundaries)
     graph = graph_of(model, boundaries)
     able = {precision: set(candidates(graph, precision)) for precision in set(plan.nodes.values()) - {"float32"}}
