@@ -2,17 +2,20 @@
 
 Target: <= 1.1x. The bare side is what a page without Portside would write for one model: decode, tensor, run, read. Two pairs are
 timed in turns: in the page's own thread, and in workers (ours against onnxruntime-web's proxy), where the page stays responsive.
+
+python benchmarks/bench_web.py [cnn] [inspector] [minilm] [table] [--repeats 7] [--seconds 0.5] [--json FILE]
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,13 +88,16 @@ def contract_row(package: Package, name: str) -> Any:
     return np.asarray(contract_of(package).cases[0].inputs[name])[0]
 
 
-def measure(repeats: int = 7, seconds: float = 0.5) -> list[dict[str, Any]]:
-    """One row per model: medians in ms, and the two ratios with their spread over repeats. Packages that are not built are left out."""
+def measure(repeats: int = 7, seconds: float = 0.5, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """One row per model, of these names or of all: medians in ms, and the two ratios with their spread over repeats.
+
+    Packages that are not built are left out.
+    """
     host = Host()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(find()), args=[*FLAGS, "--no-sandbox"])
         try:
-            return [row for name, case in CASES.items() if (row := _case(name, case, host, browser, repeats, seconds))]
+            return [row for name in names or CASES if (row := _case(name, CASES[name], host, browser, repeats, seconds))]
         finally:
             browser.close()
             host.close()
@@ -153,8 +159,21 @@ def _line(row: dict[str, Any]) -> list[str]:
     return [row["model"], figures[0], figures[1], page, figures[2], figures[3], worker, "yes" if row["held"] else "no"]
 
 
-if __name__ == "__main__":
-    found = measure()
+def main() -> None:
+    """Measure what was asked for, or everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(CASES)}; default: all")
+    parser.add_argument("--repeats", type=int, default=7, help="turns of each side")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    chosen = parser.parse_args()
+    if unknown := sorted(set(chosen.names) - set(CASES)):
+        parser.error(f"there is no model {unknown[0]!r}; there are {', '.join(CASES)}")
+    found = measure(chosen.repeats, chosen.seconds, chosen.names)
     print(show(found))
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(found, indent=2))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
