@@ -54,7 +54,7 @@ class Model {
   async predict(inputs, { signal } = {}) {
     if (signal?.aborted) throw new PortsideError("EngineError", "The call was cancelled", { reason: "cancelled" });
     this.#refuse(inputs);
-    return this.#chain.predict(inputs, signal);
+    return await this.#chain.predict(inputs, signal); // two turns of the queue fewer than without await
   }
 
   /** Typed tensors behind the codec, on the model in this page. @param {Record<string, any>} inputs @param {{signal?: AbortSignal}} [options] */

@@ -12,6 +12,7 @@ import { arrive, decide, observe, policyOf, reasonOf, start } from "./failover.j
 import { defaultRow, repeated } from "./outside.js";
 import { rowsOf } from "./wire.js";
 
+const [NONE, FIRST] = [[], [0]];
 const REASONS = { cancelled: "deadline", closed: "crashed" };
 
 /** @typedef {{model: string, version: string, target: string, entry: number, reason: string, attempts: string[], time_ms: number, model_ms: number, codec_ms?: number, engine_ms?: number, deadline_ms: number|null, within_deadline: boolean, stale: boolean}} Receipt */
@@ -59,8 +60,8 @@ export class Chain {
   }
 
   #down() {
-    if (this.local === null) return [0];
-    return this.entries.length > 1 && this.local.ready === false ? [0] : []; // alone, waiting for a new worker beats no answer
+    if (this.local === null) return FIRST;
+    return this.entries.length > 1 && this.local.ready === false ? FIRST : NONE; // alone, waiting for a new worker beats no answer
   }
 
   /** @returns {Promise<{outcome: any, answer?: any, refused?: PortsideError}>} */
@@ -72,7 +73,7 @@ export class Chain {
       return found ? { outcome: "answered", answer: found } : { outcome: "miss" };
     }
     try {
-      const answer = await within(action.until_ms, asked.signal, (signal) => (entry.kind === "model" ? this.local : entry.endpoint).predict(asked.wire, signal));
+      const answer = await within(action.until_ms, asked, entry.kind === "model" ? this.local : entry.endpoint);
       return answer.flaw ? { outcome: "non-finite" } : { outcome: "answered", answer };
     } catch (error) {
       if (asked.signal?.aborted) throw error;
@@ -87,10 +88,11 @@ export class Chain {
     const { artifact, policy } = this;
     const index = request.answered_by ?? -1;
     const entry = this.entries[index];
-    const names = { model: artifact.name, endpoint: entry?.endpoint?.url, cache: "cache", default: "default" };
+    const kind = entry?.kind ?? "";
+    const local = kind === "model";
     const time = now - request.arrived_ms;
     return {
-      model: entry ? names[entry.kind] : "", version: entry?.kind === "model" ? artifact.package : "", target: entry?.kind === "model" ? artifact.target : entry?.kind ?? "",
+      model: local ? artifact.name : entry?.endpoint?.url ?? kind, version: local ? artifact.package : "", target: local ? artifact.target : kind,
       entry: index, reason: reasonOf(request), attempts: request.attempts.map(([place, reason]) => `${place}:${reason}`), time_ms: time, model_ms: now - began,
       codec_ms: answer.codec_ms, engine_ms: answer.engine_ms, deadline_ms: policy.deadline_ms, within_deadline: policy.deadline_ms === null || time <= policy.deadline_ms,
       stale: answer.stale ?? false,
@@ -99,8 +101,8 @@ export class Chain {
 }
 
 /** A call that ends at `until_ms` at the latest, or when the caller gives up. */
-function within(until, outer, call) {
-  return until === null && !outer ? call() : stoppable(until, outer, call);
+function within(until, { wire, signal }, model) {
+  return until === null && !signal ? model.predict(wire) : stoppable(until, signal, (stop) => model.predict(wire, stop));
 }
 
 async function stoppable(until, outer, call) {

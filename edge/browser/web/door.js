@@ -21,17 +21,21 @@ export class Door {
    * @returns {{values: Record<string, any>, flags: import("./gate.js").Flag[]}} tensors in rim dtypes (images as a list), and what was noticed
    */
   check(inputs) {
-    const [made, dims, flags] = [new Map(), new Map(), []];
+    const values = {};
+    const flags = [];
+    const dims = new Map();
+    const absent = [];
     for (const gate of this.gates) {
-      if (Object.hasOwn(inputs, gate.name) && inputs[gate.name] !== undefined) made.set(gate.name, gate.admit(inputs[gate.name], dims, flags));
+      const given = Object.hasOwn(inputs, gate.name) ? inputs[gate.name] : undefined;
+      if (given === undefined) absent.push(gate);
+      else values[gate.name] = gate.admit(given, dims, flags);
     }
     this.#refuseUnknown(inputs);
-    for (const gate of this.gates) {
-      if (made.has(gate.name)) continue;
+    for (const gate of absent) {
       const filled = gate.fill(dims, flags);
-      if (filled !== null) made.set(gate.name, filled);
+      if (filled !== null) values[gate.name] = filled;
     }
-    return { values: Object.fromEntries(made), flags };
+    return { values, flags };
   }
 
   #refuseUnknown(inputs) {

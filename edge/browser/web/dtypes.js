@@ -34,7 +34,9 @@ export function dtypeOf(data) {
 
 /** @param {number[]} shape */
 export function sizeOf(shape) {
-  return shape.reduce((size, side) => size * side, 1);
+  let size = 1;
+  for (const side of shape) size *= side;
+  return size;
 }
 
 /** @param {any} value @returns {value is Tensor} */

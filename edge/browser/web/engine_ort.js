@@ -74,11 +74,12 @@ class Ort {
     }
   }
 
-  async run(names, feeds) {
-    const given = Object.fromEntries(this.inputs.map((name) => [name, this.#tensor(feeds[name])]));
+  async run(names, values) {
+    const given = {};
+    for (const name of this.inputs) given[name] = this.#tensor(values[name]);
     try {
       const made = await this.session.run(given, names);
-      return Object.fromEntries(names.map((name) => [name, taken(made[name])]));
+      for (const name of names) values[name] = taken(made[name]);
     } catch (error) {
       throw new PortsideError("EngineError", `The browser's engine failed: ${short(error)}`, { reason: "failed" });
     }

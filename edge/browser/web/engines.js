@@ -7,7 +7,7 @@
  * @typedef {object} Segment
  * @property {string[]} inputs names of the values that it reads
  * @property {string[]} outputs names of the values that it writes
- * @property {(names: string[], feeds: Record<string, import("./dtypes.js").Tensor>) => Promise<Record<string, import("./dtypes.js").Tensor>>} run
+ * @property {(names: string[], values: Record<string, import("./dtypes.js").Tensor>) => Promise<void>} run reads its inputs among the values, and adds the named outputs
  *
  * @typedef {object} Engine
  * @property {number} threads how many it really uses

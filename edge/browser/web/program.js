@@ -20,8 +20,9 @@ export class Program {
     this.plan = plan;
     this.door = new Door(artifact.signature);
     this.closed = false;
-    /** @type {Promise<void>|null} the call under way, after all before it */
-    this.turn = null;
+    this.busy = false;
+    /** @type {(() => void)[]} calls that wait for their turn, in order */
+    this.waiting = [];
   }
 
   /** @param {import("./source.js").Source} source @param {{threads: number}} options */
@@ -49,15 +50,17 @@ export class Program {
 
   /** Typed tensors in, by name; outputs in the signature's dtypes and order. @param {Record<string, any>} inputs */
   async run(inputs) {
-    return (await this.#ask(inputs)).tensors;
+    return this.#typed(await this.#execute(this.#entered(inputs).values));
   }
 
   /** What a user has, by wire field. @param {Record<string, any>} wire @returns {Promise<Answer>} */
   async predict(wire) {
     const started = performance.now();
-    const typed = await this.codec.encode(wire);
+    const coded = this.codec.coded(wire);
+    const typed = coded instanceof Promise ? await coded : coded;
     const encoded = performance.now();
-    const { tensors, flags } = await this.#ask(typed);
+    const { values, flags } = this.#entered(typed);
+    const tensors = this.#typed(await this.#execute(values));
     const engine = performance.now() - encoded;
     const outputs = this.codec.decode(tensors, this.signature);
     for (const name of Object.keys(outputs)) outputs[name] = nested(outputs[name]);
@@ -66,34 +69,48 @@ export class Program {
 
   async close() {
     this.closed = true;
-    await this.turn;
+    await this.#turn();
     await this.engine.close();
+    this.#over();
   }
 
-  async #ask(inputs) {
+  /** What the program reads, and what the door noticed. */
+  #entered(inputs) {
     if (this.closed) throw new PortsideError("EngineError", "The model is closed", { reason: "closed", fix: "Load it again." });
     const { values, flags } = this.door.check(inputs);
-    const made = await this.#inTurn(() => this.#execute(padAll(this.signature, withInitial(this.signature, values))));
-    const tensors = Object.fromEntries(this.signature.outputs.map(({ name, dtype }) => [name, cast(made[name], dtype)]));
-    return { tensors, flags };
+    return { values: padAll(this.signature, withInitial(this.signature, values)), flags };
   }
 
-  /** One call at a time: an engine's memory is one. */
-  #inTurn(call) {
-    const result = this.turn === null ? call() : this.turn.then(call);
-    const over = () => {
-      if (this.turn === mine) this.turn = null;
-    };
-    const mine = (this.turn = result.then(over, over));
-    return result;
+  /** The outputs among what was made, in the signature's dtypes and order. */
+  #typed(made) {
+    const tensors = {};
+    for (const { name, dtype } of this.signature.outputs) tensors[name] = cast(made[name], dtype);
+    return tensors;
   }
 
-  /** @param {Record<string, any>} values ours to add to: the door made the object */
+  /** One call at a time: an engine's memory is one. @param {Record<string, any>} values ours to add to: the door made the object */
   async #execute(values) {
-    for (const { segment, writes } of this.plan) {
-      Object.assign(values, await segment.run(writes, values));
+    if (this.busy) await this.#turn();
+    this.busy = true;
+    try {
+      for (const { segment, writes } of this.plan) await segment.run(writes, values);
+      return values;
+    } finally {
+      this.#over();
     }
-    return values;
+  }
+
+  /** Wait until all calls before this one are over. */
+  async #turn() {
+    if (this.busy) await new Promise((go) => this.waiting.push(() => go(undefined)));
+    this.busy = true;
+  }
+
+  /** Hand the turn to who waits longest. */
+  #over() {
+    const next = this.waiting.shift();
+    if (next) next();
+    else this.busy = false;
   }
 }
 

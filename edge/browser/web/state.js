@@ -4,7 +4,8 @@ import { ARRAYS, rimOf, sizeOf } from "./dtypes.js";
 
 /** `values` with every absent state input filled, for as many rows as the other inputs have. @param {any} signature @param {Record<string, any>} values */
 export function withInitial(signature, values) {
-  const absent = (signature.state ?? []).filter((pair) => values[pair.input] === undefined);
+  if (!signature.state?.length) return values;
+  const absent = signature.state.filter((pair) => values[pair.input] === undefined);
   if (!absent.length) return values;
   const dims = bound(signature, values);
   return { ...values, ...Object.fromEntries(absent.map((pair) => [pair.input, initial(signature, pair, dims)])) };

@@ -74,6 +74,31 @@ const topics = {
     return cases.map(({ wire, expect }) => compared(JSON.stringify(wire), rowsOf(Object.fromEntries(Object.entries(wire).map(([name, value]) => [name, typed(value)])), artifact), expect));
   },
 
+  /** Calls begin in the order in which they were made, one at a time, one that fails does not hold up the next, and closing waits. */
+  async turns() {
+    const { Program } = await library("program.js");
+    const [told, y] = [[], { dtype: "f32", shape: [1], data: Float32Array.of(1) }];
+    const segment = {
+      async run(_, values) {
+        const call = values.x.data[0];
+        told.push(`${call} begins`);
+        for (let wait = call; wait < 9; wait += 1) await null; // earlier calls take longer
+        told.push(`${call} ends`);
+        if (call === 2) throw new Error("failed");
+        values.y = y;
+      },
+    };
+    const spec = { dtype: "f32", shape: ["batch"], batch_axis: 0 };
+    const signature = { inputs: [{ ...spec, name: "x" }], outputs: [{ ...spec, name: "y" }] };
+    const program = new Program({ signature }, null, { close: async () => told.push("closed") }, [{ segment, writes: ["y"] }]);
+    const calls = [1, 2, 3].map((x) => program.run({ x: [x] }).then(() => "answered", (error) => error.message));
+    const closing = program.close();
+    calls.push(program.run({ x: [4] }).then(() => "answered", (error) => error.reason));
+    const found = [await Promise.all(calls), await closing, told];
+    const turns = [1, 2, 3].flatMap((call) => [`${call} begins`, `${call} ends`]);
+    return [compared("three calls and a close", found, [["answered", "failed", "answered", "closed"], undefined, [...turns, "closed"]])];
+  },
+
   async state(cases) {
     const { withInitial } = await library("state.js");
     return cases.map(({ name, signature, inputs, expect }) => {

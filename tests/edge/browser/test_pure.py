@@ -152,6 +152,10 @@ def test_images_are_padded_as_python_pads_them(shapes):
     replay("canvas", [{"name": str(shapes), "canvas": [4, 5], "images": given, "expect": expect}])
 
 
+def test_calls_take_turns_and_closing_waits_for_them():
+    replay("turns", [])
+
+
 @pytest.mark.parametrize(("shape", "dtype", "initial"), [
     (("batch", 2), "f32", 0.5), (("batch", 2), "f32", [[1.0, 2.0]]), ((2, "batch", 3), "f32", [[[1, 2, 3]], [[4, 5, 6]]]),
     (("batch",), "i64", 7), ((1, 2), "f32", [3.0, 4.0]), (("batch", 2), "f32", [[0.0], [1.0], [2.0]]),

@@ -61,30 +61,44 @@ export class Codec {
    * @param {Record<string, any>} wire field -> batch @returns {Promise<Record<string, any>>}
    */
   async encode(wire) {
-    /** @type {Record<string, any>} */
-    const typed = {};
-    /** @type {Map<string, number>} */
-    const rows = new Map();
-    for (const { field, produces, step } of this.#bound) {
-      if (Object.hasOwn(wire, field)) {
-        const coded = step.encode(field, wire[field]);
-        const made = coded instanceof Promise ? await coded : coded; // only images wait for anything
-        rows.set(field, Array.isArray(made[0]) ? made[0].length : made[0].shape[0]);
-        produces.forEach((name, place) => (typed[name] = made[place]));
-      } else if (!produces.some((name) => Object.hasOwn(wire, name))) {
-        throw refusal("this field is missing", field, null, { expected: this.fields.map(({ name }) => name).join(", ") });
+    return this.coded(wire);
+  }
+
+  /** As `encode`, and a promise only where images wait for a decoder: fast models answer in less time than promises take. @param {Record<string, any>} wire */
+  coded(wire) {
+    return this.#from(0, wire, {}, new Map());
+  }
+
+  /** @param {number} place of the first step that is left @param {Record<string, any>} wire @param {Record<string, any>} typed @param {Map<string, number>} rows */
+  #from(place, wire, typed, rows) {
+    for (let at = place; at < this.#bound.length; at += 1) {
+      const bound = this.#bound[at];
+      if (!Object.hasOwn(wire, bound.field)) {
+        this.#refuseAbsent(bound, wire);
+        continue;
       }
+      const made = bound.step.encode(bound.field, wire[bound.field]);
+      if (made instanceof Promise) return made.then((/** @type {any[]} */ tensors) => this.#from(at + 1, wire, kept(bound, tensors, typed, rows), rows));
+      kept(bound, made, typed, rows);
     }
     checkRows(rows);
     return this.#joined(typed, wire);
   }
 
+  /** @param {{field: string, produces: string[]}} bound @param {Record<string, any>} wire */
+  #refuseAbsent({ field, produces }, wire) {
+    if (produces.some((name) => Object.hasOwn(wire, name))) return;
+    throw refusal("this field is missing", field, null, { expected: this.fields.map(({ name }) => name).join(", ") });
+  }
+
   /** @param {Record<string, any>} typed @param {Record<string, any>} wire */
   #joined(typed, wire) {
-    const through = Object.keys(wire).filter((name) => !this.#read.has(name));
-    const twice = through.filter((name) => Object.hasOwn(typed, name)).sort();
-    if (twice.length) throw refusal("this input is given twice: as a wire field and as a typed tensor", twice[0]);
-    for (const name of through) Object.defineProperty(typed, name, { value: wire[name], enumerable: true, configurable: true, writable: true });
+    /** @type {string[]} */
+    const through = [];
+    for (const name of Object.keys(wire)) if (!this.#read.has(name)) through.push(name);
+    const twice = through.filter((name) => Object.hasOwn(typed, name));
+    if (twice.length) throw refusal("this input is given twice: as a wire field and as a typed tensor", twice.sort()[0]);
+    for (const name of through) put(typed, name, wire[name]);
     return typed;
   }
 
@@ -94,10 +108,28 @@ export class Codec {
    * @returns {Record<string, Tensor>}
    */
   decode(outputs, signature) {
-    const named = new Map(signature.outputs.map((spec) => [spec.name, spec.categories]));
-    const decoded = Object.entries(outputs).map(([name, tensor]) => [name, names(name, tensor, named.get(name))]);
-    return Object.fromEntries(decoded);
+    const decoded = { ...outputs };
+    for (const { name, categories } of signature.outputs) {
+      if (categories && Object.hasOwn(outputs, name)) decoded[name] = names(name, outputs[name], categories);
+    }
+    return decoded;
   }
+}
+
+/**
+ * What a step made, under the names that it makes.
+ * @param {{field: string, produces: string[]}} bound @param {any[]} made @param {Record<string, any>} typed @param {Map<string, number>} rows
+ */
+function kept({ field, produces }, made, typed, rows) {
+  rows.set(field, Array.isArray(made[0]) ? made[0].length : made[0].shape[0]);
+  for (let place = 0; place < produces.length; place += 1) typed[produces[place]] = made[place];
+  return typed;
+}
+
+/** An own property, whatever its name: callers choose it. @param {Record<string, any>} target @param {string} name @param {any} value */
+function put(target, name, value) {
+  if (name === "__proto__") Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
+  else target[name] = value;
 }
 
 /** @param {import("./step.js").StepData} data @param {(path: string) => Promise<Uint8Array>} read */
@@ -129,9 +161,9 @@ function checkRows(rows) {
   for (const [name, count] of counts) if (!count) throw refusal("there are no rows", name);
 }
 
-/** @param {string} name @param {Tensor} tensor @param {string[]|null|undefined} categories @returns {Tensor} */
+/** @param {string} name @param {Tensor} tensor @param {string[]} categories @returns {Tensor} */
 function names(name, tensor, categories) {
-  if (!categories || !["i8", "u8", "i32", "i64"].includes(tensor.dtype)) return tensor;
+  if (!["i8", "u8", "i32", "i64"].includes(tensor.dtype)) return tensor;
   const data = Array.from(tensor.data, (held) => {
     const code = Number(held);
     if (code < UNKNOWN || code >= categories.length) {
