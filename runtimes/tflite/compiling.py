@@ -42,6 +42,9 @@ from .sizes import answerable, contract_of, sizes_of
 from .tree_lowering import lower_trees
 from .weights import weights_bytes
 
+NOT_SMOOTHED = "the plan's smoothing is left out: activations are quantized as they are"
+"""What an artifact says of a plan that smooths."""
+
 
 def compile_package(package: Package, target: str, options: CompileOptions, out: Path) -> Artifact:
     """Lower `package` into the new folder `out`.
@@ -130,7 +133,7 @@ def _precision(package: Package, wanted: PrecisionPlan, answer: Answer) -> dict[
     outside = {name: "it is in no graph stage that is lowered" for name in wanted.nodes if name.partition("/")[0] not in lowered}
     sums = {side: sum((Counter(held[side]) for held in answer.precision), Counter[str]()) for side in ("asked", "achieved")}
     kept = {**wanted.kept, **outside, **{name: why for held in answer.precision for name, why in held["kept"].items()}}
-    notes = [note for held in answer.precision for note in held["notes"]]
+    notes = [note for held in answer.precision for note in held["notes"]] + ([NOT_SMOOTHED] if wanted.smoothing else [])
     return {**{side: dict(held) for side, held in sums.items()}, "kept": dict(sorted(kept.items())), "notes": notes}
 
 

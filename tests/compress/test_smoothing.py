@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import portside as ps
 from portside.compress.base import PassContext
+from portside.compress.derive import derive
 from portside.compress.quantize import Plans, Quantize
 from portside.compress.settings import Settings
 from portside.compress.smoothing import Seen, choose, error, exponents
 from portside.compress.trials import Workbench
-from portside.runtimes.base import CompileOptions
+from portside.runtimes.base import CompileOptions, Smooths
 from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.sdk.core.errors import InputError
 from portside.sdk.core.plan import OCTAVE, plan_of
@@ -87,6 +89,21 @@ def test_the_plan_has_the_factors_and_the_artifact_says_what_became_of_them(netw
     assert "main/x" in plan.smoothing, "one of its channels is loud"
     artifact = OnnxCpu().compile(made, CompileOptions(), tmp_path / "artifact")
     assert sum(artifact.engine["precision"].get("smoothed", {}).values()) == len(plan.smoothing)
+
+
+@pytest.mark.slow
+def test_a_target_without_smoothing_goes_without_and_says_so(network, tmp_path):
+    from portside.runtimes.tflite.compiling import NOT_SMOOTHED
+    from portside.runtimes.tflite_edge import TfliteEdge
+
+    assert not isinstance(TfliteEdge(), Smooths)
+    plain = Plans(network).plan(Settings("int8-dynamic"))
+    for smooth in (True, False):
+        plan = replace(plain, smoothing={"main/x": (8,) * 16}) if smooth else plain
+        package = derive(network, {"kind": "quantize"}, tmp_path / f"package-{smooth}", plan=plan.to_dict())
+        artifact = TfliteEdge().compile(package, CompileOptions(verify=False), tmp_path / f"artifact-{smooth}")
+        assert (NOT_SMOOTHED in artifact.engine["precision"]["notes"]) is smooth
+        assert artifact.engine["precision"]["achieved"] == {"int8-dynamic": 2}
 
 
 def test_a_workbench_smooths_where_the_target_can(network, rows, calibration):
