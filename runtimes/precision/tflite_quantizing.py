@@ -29,6 +29,7 @@ from .tflite_planned import in_file, planned
 from .tflite_ranges import Known, Rows, ranges_of
 from .tflite_recipe import Told, between, config, recipe
 from .tflite_rows import Feeds, read_rows
+from .tflite_sharing import shared
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _quantized(model: bytes, told: list[dict[str, Any]], ranges: dict[str, Any] 
     made = quantizer.Quantizer(model, told).quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model
     if made is None:
         raise UnsupportedError("The quantizer made no file", got=f"a recipe of {len(told)} entries")
-    return bytes(made)
+    return shared(bytes(made))
 
 
 def _needs_ranges(told: list[dict[str, Any]]) -> bool:
