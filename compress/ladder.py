@@ -65,6 +65,12 @@ class Climb:
     chosen: Rung
     remarks: tuple[str, ...] = ()
 
+    @property
+    def undecided(self) -> bool:
+        """Float32 was all that was left, and there were rungs below it that the rows are too few to judge."""
+        below = [rung.trial for rung in self.rungs if rung.trial.settings.precision != "float32"]
+        return self.chosen.trial.settings.precision == "float32" and any(trial.verdict == "not enough data" for trial in below)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
@@ -173,7 +179,10 @@ class Ladder:
         return rung
 
     def _done(self, chosen: Rung) -> Climb:
-        return Climb(tuple(self.rungs), chosen, tuple(remarks(chosen.trial)))
+        climb = Climb(tuple(self.rungs), chosen)
+        few = ("the rows cannot tell whether something lower than float32 holds: the rungs say what is missing",) if climb.undecided else ()
+        warned = tuple(f"calibration: {held}" for held in self.bench.warnings)
+        return replace(climb, remarks=(*(few or remarks(chosen.trial)), *warned))
 
 
 def pays(trial: Trial) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from ..sdk.core.budget import Budget
+from ..sdk.core.errors import InputError
 from ..sdk.core.plan import Precision
 from .clock import Clock
 from .damages import Damages
@@ -64,7 +65,8 @@ class Searching:
         rungs = tuple((places[key], why) for key, why in self.rungs if key in places)
         trials = tuple(map(self._priced, self.store.trials.values()))
         unsure = sum(trial.verdict == "not enough data" for trial in trials)
-        notes = [*self.notes, *(_few(unsure, len(self.bench.data)) if unsure else [])]
+        notes = [*self.notes, *(f"calibration: {held}" for held in self.bench.warnings)]
+        notes += _few(unsure, len(self.bench.data)) if unsure else []
         return Found(trials, rungs, (*notes, *self._remarks(trials)), ended, self._damages.known)
 
     def _run(self) -> str:
@@ -115,6 +117,8 @@ class Searching:
     def _run_one(self, settings: Settings) -> Trial:
         try:
             return self.bench.attempt(settings)
+        except InputError:  # rows that cannot be used: the caller's, not the trial's
+            raise
         except Exception as error:  # an engine that raises what it never did is this trial's end, not the search's: recorded
             said = f"{type(error).__name__}: {error}"
             return Trial(settings, "failed", fault=said)
@@ -146,10 +150,12 @@ class Searching:
         best = replace(self._so_far(), trials=trials).best_trial
         if best is None:
             return []
+        if all(trial.settings.precision == "float32" for trial in trials):
+            return ["there was no time to try anything below float32: give it more minutes"]
         if best.settings.precision == "float32":
             return ["nothing below float32 is within the budget and smaller or faster: the best is the package as it was"]
         return list(remarks(best))
 
 
 def _few(trials: int, rows: int) -> list[str]:
-    return [f"{trials} trials could not be judged on {rows} rows: with more rows they may pass"]
+    return [f"{trials} of the trials could not be judged on these {rows} rows: their reasons say what is missing"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -131,7 +131,8 @@ class Workbench:
             with closing(session_of(package)) as reference:
                 self._rows = batch_rows(reference.info.signature)
                 progress(0, 1, "answers of the float package")
-                self.before: Answers = answered(reference, data, self._rows)
+                with _naming("rows to judge on"):
+                    self.before: Answers = answered(reference, data, self._rows)
             self._held = held.pop_all()
         self._calibration: Calibration | None = None
         self._smoothing: Smoothing | None = None
@@ -167,6 +168,11 @@ class Workbench:
         """The target lowers a plan's smoothing, and some product can take it."""
         return isinstance(self._runtime, Smooths) and self._runtime.smooths and bool(self.plans.nodes("int8-dynamic"))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know about the rows for calibration, where they were used."""
+        return () if self._calibration is None else self._calibration.warnings
+
     def package_of(self, settings: Settings, out: Path | None) -> Package:
         """The derived package of these settings. Raises UnsupportedError, InputError."""
         return derive(self.package, Quantize.of(settings).to_dict(), out, plan=self.plan_of(settings).to_dict())
@@ -177,8 +183,13 @@ class Workbench:
         return self.plans.plan(settings, calibration, self.why, self.smoothing if settings.smoothed else None)
 
     def attempt(self, settings: Settings) -> Trial:
-        """Compile, run and judge; what goes wrong is the trial's fault, not an exception."""
+        """Compile, run and judge; what goes wrong is the trial's fault, not an exception.
+
+        Raises InputError for rows that nothing can be learned from: they are the caller's, and every trial would fail for them.
+        """
         started = time.monotonic()
+        with _naming("rows for calibration"):
+            _ = self.calibration if settings.calibrated else None
         with TemporaryDirectory(dir=self._folder) as work:
             try:
                 trial = self._attempt(settings, Path(work))
@@ -246,6 +257,16 @@ class Workbench:
             if (reference := self.before.joined(name)) is not None and (got := after.joined(name)) is not None
         ]
         return max(distances, default=0.0)
+
+
+@contextmanager
+def _naming(rows: str) -> Generator[None]:
+    """An InputError says which rows it is about: there are two files of them."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"In the {rows}: {error.what}", field=error.field, row=error.row, got=error.got, expected=error.expected,
+                         fix=error.fix) from error  # fmt: skip
 
 
 def _with_flips(rules: Mapping[str, Rule], limits: Budget) -> dict[str, Rule]:

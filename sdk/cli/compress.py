@@ -22,7 +22,8 @@ EXAMPLE = """
 
   A recipe is a class of precision (float16, int8-dynamic, int8-static, int4-weights) or a TOML file with [[pass]] and [gates].
   With --target every step is measured there: layers that hurt most go back to float, other calibrations and classes are tried,
-  until the held-out rows hold. Exit code 1: nothing lower than float32 holds, and nothing was written.
+  until the held-out rows hold. Where nothing lower than float32 holds nothing is written: exit code 1, or 4 where the rows are
+  too few to tell.
 """
 
 _INTERRUPTED = """nothing was written.
@@ -60,7 +61,9 @@ def _run(args: argparse.Namespace) -> Result:
     data = {"package": found.package.digest if written else None, "path": str(found.package.path) if written else None,
             "name": found.package.name, "ladder": found.climb.to_dict() if found.climb else None}  # fmt: skip
     words = ["--target", args.target or "...", *([] if args.held_out is None else data_words(args.held_out, args))]
-    return Result(data, _text(found, written, words), Exit.DONE if written else Exit.NO)
+    undecided = found.climb is not None and found.climb.undecided
+    code = Exit.DONE if written else Exit.NOT_ENOUGH_DATA if undecided else Exit.NO
+    return Result(data, _text(found, written, words), code)
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

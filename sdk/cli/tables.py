@@ -60,6 +60,9 @@ def _npz_columns(path: Path) -> dict[str, Array]:
 def fitting(data: Data, model: Model) -> Data:
     """The data without the inputs that are columns to slice by and nothing that the model takes."""
     taken = {field.name for field in codec_of(model).wire_fields(model.signature)}
+    if odd := [name for name in data.inputs if name not in taken and name not in data.slices]:
+        raise InputError("A column of the data is neither an input nor the label", field=odd[0], expected=", ".join(sorted(taken)),
+                         fix=f"Name it with --slice {odd[0]} or --label {odd[0]}, or leave it out.")  # fmt: skip
     return replace(data, inputs={name: held for name, held in data.inputs.items() if name in taken or name not in data.slices})
 
 

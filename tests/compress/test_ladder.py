@@ -42,6 +42,7 @@ class Bench:
     tried: list[Settings] = field(default_factory=list)
     why: dict[str, str] = field(default_factory=dict)
     smooths: bool = False
+    warnings: tuple[str, ...] = ()
     package, calibration_data, calibration, seed, progress = None, None, None, 0, None
 
     def __post_init__(self):
