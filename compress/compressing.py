@@ -18,6 +18,7 @@ from .gated import gated
 from .ladder import Climb, Ladder
 from .quantize import Quantize
 from .recipe import Recipe, recipe_of
+from .resuming import Kept
 from .settings import Settings
 from .trials import Workbench
 
@@ -39,18 +40,20 @@ class Compressed:
 
 
 def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *, target: str | None = None, held_out: Data | None = None,
-             out: Path | str | None = None, seed: int = 0, progress: Progress = lambda done, of, what: None) -> Package:  # fmt: skip
+             out: Path | str | None = None, seed: int = 0, resume: Path | str | None = None,
+             progress: Progress = lambda done, of, what: None) -> Package:  # fmt: skip
     """Run a recipe.
 
     Args:
         package: float, opened; with trust, where it has host stages.
         recipe: a `Recipe`, one pass, a TOML file, or a class of precision ("int8-static").
-        data: rows that passes learn from: calibration.
+        data: rows that passes learn from: calibration, training.
         target: the runtime to measure on. With it, precision climbs the ladder: layers that hurt go back to float, other
             calibrations and classes are tried, until fidelity and the recipe's gates hold on `held_out`, not slower or larger than float.
         held_out: rows to judge on, with labels where there are any; needed with `target`.
         out: a new folder; default: the store, under the package's name.
         seed: of everything random.
+        resume: a folder that keeps finished passes and the checkpoints of training: the same call goes on from them.
         progress: called with (done, of, what).
 
     Returns:
@@ -59,23 +62,29 @@ def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *
     Raises:
         InputError: a recipe that means nothing, too little data, `target` without `held_out`.
         UnsupportedError: no node can take the class.
-        StoreError: `out` is not empty, or cannot be written.
+        StoreError: `out` is not empty, or cannot be written; what `resume` keeps is damaged.
     """
-    return compressed(package, recipe, data, target=target, held_out=held_out, out=out, seed=seed, progress=progress).package
+    return compressed(package, recipe, data, target=target, held_out=held_out, out=out, seed=seed, resume=resume, progress=progress).package
 
 
 def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *, target: str | None = None, held_out: Data | None = None,
-               out: Path | str | None = None, seed: int = 0, progress: Progress = lambda done, of, what: None) -> Compressed:  # fmt: skip
+               out: Path | str | None = None, seed: int = 0, resume: Path | str | None = None,
+               progress: Progress = lambda done, of, what: None) -> Compressed:  # fmt: skip
     """As `compress`, with the climb beside the package."""
     if target is not None and held_out is None:
         raise InputError("Measuring on a target needs rows that calibration did not see", field="held_out",
                          fix="Pass held_out=Data(...), or leave target out and verify afterwards.")  # fmt: skip
-    steps = recipe_of(recipe)
+    steps, kept = recipe_of(recipe), Kept(None if resume is None else Path(resume), data, seed)
     climb: Climb | None = None
     with TemporaryDirectory(prefix="portside-compress-") as work:
         made = package
         for number, step in enumerate(steps.passes):
-            context = PassContext(Path(work) / f"{number}", seed, progress=progress)
+            climbs = isinstance(step, Quantize) and target is not None
+            place = None if climbs else kept.place(made, step)  # a climb measures: what was measured before may no longer hold
+            if (before := kept.found(place, package.trusted)) is not None:
+                made = before
+                continue
+            context = PassContext(place or Path(work) / f"{number}", seed, progress=progress, checkpoints=kept.checkpoints)
             if isinstance(step, Quantize) and target is not None and held_out is not None:
                 made, climb = _climbed(made, step, steps, data, held_out, target, context)
             else:

@@ -27,7 +27,8 @@ EXAMPLE = """
 """
 
 _INTERRUPTED = """nothing was written.
-The same command begins again from its first step; portside search --out FOLDER keeps what it has measured, and goes on from there."""
+The same command begins again from its first step, or with --resume DIR from the last pass and epoch that was finished.
+portside search --out FOLDER keeps what it has measured, and goes on from there."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     gate_arguments(parser)
     parser.add_argument("--out", metavar="DIR", help="a new folder; default: the store")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
+    parser.add_argument("--resume", metavar="DIR", help="keep finished passes and training's checkpoints here, and go on from them")
+    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages, training) to run")
     data_arguments(parser)
 
 
@@ -56,7 +58,7 @@ def _run(args: argparse.Namespace) -> Result:
     package = open_package_at(args.package, args.trust)
     held_out = None if args.held_out is None else fitting(read(args.held_out, args.label, args.slice), package)
     found = compressed(package, _recipe(args), fitting(read(args.data, args.label, args.slice), package), target=args.target,
-                       held_out=held_out, out=args.out, seed=args.seed, progress=_Told())  # fmt: skip
+                       held_out=held_out, out=args.out, seed=args.seed, resume=args.resume, progress=_Told())  # fmt: skip
     written = found.package.digest != package.digest
     data = {"package": found.package.digest if written else None, "path": str(found.package.path) if written else None,
             "name": found.package.name, "ladder": found.climb.to_dict() if found.climb else None}  # fmt: skip
