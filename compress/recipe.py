@@ -14,17 +14,21 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 from ..sdk.core.budget import Budget
-from ..sdk.core.errors import InputError, PortsideError
+from ..sdk.core.errors import InputError, MissingExtraError, PortsideError
 from ..sdk.core.plan import PRECISIONS
 from .base import Pass
 from .quantize import Quantize
 
-PASSES: Mapping[str, Any] = {Quantize.kind: Quantize}
-"""Kind -> the class that parses and runs it."""
+PASSES: Mapping[str, tuple[str, str, str]] = {
+    "quantize": (".quantize", "Quantize", "onnx"),
+    "low-rank": (".low_rank", "LowRank", "torch"),
+}
+"""Kind -> (module, class, extra): imported when a recipe names it, as most need torch, which an install may lack."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,18 @@ def _pass(data: Mapping[str, Any]) -> Pass:
     if kind not in PASSES:
         raise InputError("There is no such pass", field="kind", got=kind, expected=", ".join(PASSES))
     try:
-        made = PASSES[cast("str", kind)].from_dict(data)
+        made = _class(cast("str", kind)).from_dict(data)
         made.to_dict()  # options that do not exist are found here
     except TypeError as error:
         raise InputError(f"The pass {kind!r} has no such option: {error}", got=", ".join(data)) from error
     except PortsideError:
         raise
     return made
+
+
+def _class(kind: str) -> Any:
+    module, name, extra = PASSES[kind]
+    try:
+        return getattr(import_module(module, __package__), name)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"The pass {kind!r} needs the module {error.name!r}", extra=extra) from error

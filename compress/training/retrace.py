@@ -30,7 +30,8 @@ class _Largest:
     max: tuple[int, int]
 
 
-def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], context: PassContext, edits: Sequence[Edit] = ()) -> Package:
+def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], context: PassContext, edits: Sequence[Edit] = (),
+             notes: Mapping[str, bytes] | None = None) -> Package:  # fmt: skip
     """The package of a changed model: derived from `package`, same inputs and outputs, a program and a contract of its own.
 
     Args:
@@ -39,15 +40,14 @@ def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], contex
         step: the pass as data.
         context: where the package goes.
         edits: what the pass changed beside sizes of layers.
+        notes: annotation files, e.g. the pass's report.
 
     Raises:
         TraceError, ContractError: as `pack` does.
         InputError: the package has a PrecisionPlan already.
         UnsupportedError: the model's inputs or outputs are others than they were.
     """
-    if package.content.plan is not None:
-        raise InputError("Precision was lowered before training", got=package.name,
-                         fix="Put passes that train before `quantize` in the recipe, or start from the float package.")  # fmt: skip
+    require_float(package)
     held = contract_of(package)
     sample = _sample(package.signature, held)
     program = run(trainee.model, _options(package, trainee, sample.inputs))
@@ -62,7 +62,15 @@ def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], contex
     head, tensors = contract.to_bytes()
     rest = {name: package.read(name) for name in package.content.files if name.startswith("contract/")}
     files = {**kept, **rest, **files, CONTRACT: head, CONTRACT_TENSORS: tensors}
-    return child(package, content, step, files, context.out, {EXPORTED: data} if (data := program.annotation_files.get(EXPORTED)) else {})
+    exported = {EXPORTED: data} if (data := program.annotation_files.get(EXPORTED)) else {}
+    return child(package, content, step, files, context.out, {**exported, **(notes or {})})
+
+
+def require_float(package: Package) -> None:
+    """Raises InputError where the package has a PrecisionPlan: passes that train ask before they begin."""
+    if package.content.plan is not None:
+        raise InputError("Precision was lowered before training", got=package.name,
+                         fix="Put passes that train before `quantize` in the recipe, or start from the float package.")  # fmt: skip
 
 
 def _options(package: Package, trainee: Trainee, inputs: Mapping[str, Array]) -> ImportOptions:
