@@ -66,8 +66,23 @@ def _drop(model: nn.Module, edit: Edit) -> None:
     replaced(model, edit["module"], nn.Identity())
 
 
-EDITS: dict[str, Callable[[nn.Module, Edit], None]] = {"low-rank": _factor, "set": _set, "drop": _drop}
-"""Kind -> what it does: factor a layer; set an attribute (a number of heads); put nothing in a module's place."""
+def _fold(model: nn.Module, edit: Edit) -> None:
+    biased(found(model, edit["module"]))
+    replaced(model, edit["norm"], nn.Identity())
+
+
+def biased(layer: nn.Module) -> None:
+    """Give a layer a bias of zeros where it has none. Raises FormatError for what is no convolution or product."""
+    weight = getattr(layer, "weight", None)
+    if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) or not isinstance(weight, Tensor):
+        raise FormatError("Only linear and convolutional layers take a norm in", got=type(layer).__name__)
+    if layer.bias is None:
+        layer.bias = nn.Parameter(torch.zeros(len(weight), dtype=weight.dtype, device=weight.device))
+
+
+EDITS: dict[str, Callable[[nn.Module, Edit], None]] = {"low-rank": _factor, "set": _set, "drop": _drop, "fold": _fold}
+"""Kind -> what it does: factor a layer; set an attribute (a number of heads); put nothing in a module's place; give a layer the bias
+that the norm behind it is folded into, and drop the norm."""
 
 
 def with_weights(model: nn.Module, state: Mapping[str, Tensor], resize: bool = True) -> nn.Module:

@@ -23,7 +23,7 @@ from .onnx_nodes import ELSEWHERE, JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, a
 LEVELS = 255
 LARGEST, REDUCED = 127, 63
 """Largest code of a weight: of 8 bits, and of 7, which CPUs without VNNI add up exactly."""
-_BIAS_LIMIT = 2**30
+BIAS_LIMIT = 2**30
 """Largest code of a bias: the products that are added to it in an int32 need room too."""
 
 
@@ -47,6 +47,13 @@ def watched_values(graph: Graph, names: set[str]) -> list[str]:
     held = shape_inference.infer_shapes(graph.model, data_prop=True).graph
     floats = {value.name for value in (*held.value_info, *held.output) if value.type.tensor_type.elem_type == TensorProto.FLOAT}
     return list(wanted | dict.fromkeys(name for name in made if name in floats))
+
+
+def held_values(graph: Graph, names: set[str], ranges: Mapping[str, Range]) -> dict[str, bool]:
+    """Value that is held in int8 where these nodes are int8-static -> whether every reader takes it so, as int8 nodes make it."""
+    work = _Static(graph, {name for name in names if _ranged(graph, name, ranges)}, ranges, True, value_names(graph.model))
+    _quantize_values(work)
+    return {value: value in work.owned for value in work.scales}
 
 
 @dataclass
@@ -180,7 +187,7 @@ def _weight(work: _Static, node: NodeProto) -> tuple[str, str, Array]:
     """Names of the dequantized weight and of its scale (one, or one per channel), and the scale. A weight read twice alike is
     stored once."""
     axis, bias = output_axis(node), work.graph.weight(node, 2)
-    least = 0.0 if bias is None else np.abs(bias) / (_BIAS_LIMIT * work.scales[node.input[0]][2])
+    least = 0.0 if bias is None else np.abs(bias) / (BIAS_LIMIT * work.scales[node.input[0]][2])
     key = (node.input[1], str(axis)) if not np.any(least) else (node.input[1], node.name)
     if key not in work.weights:
         codes, scale = quantize_weight(work.graph.held(node), axis if work.per_channel else None, work.largest, least)
@@ -199,7 +206,7 @@ def _bias(work: _Static, node: NodeProto, scale_name: str, scale: Array) -> str:
         return node.input[2]
     value_scale, _, factor = work.scales[node.input[0]]
     product = scale * np.float32(factor)
-    codes = np.clip(np.rint(bias / product.astype(np.float64)), -_BIAS_LIMIT, _BIAS_LIMIT).astype(np.int32)
+    codes = np.clip(np.rint(bias / product.astype(np.float64)), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
     names = [fresh(work.taken, f"{node.input[2]}.{kind}") for kind in ("int32", "scale", "wide")]
     work.tensors.append(tensor(names[0], codes))
     work.before += [
