@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cloud.service import service
     from .compress.compressing import compress
+    from .compress.forest import Forest
     from .compress.low_rank import LowRank
     from .compress.quantize import Quantize
     from .compress.recipe import Recipe
@@ -42,7 +43,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 
 __version__ = "0.1.0"
 __all__ = [
-    "Budget", "Data", "Direction", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Quantize", "Recipe", "Release",
+    "Budget", "Data", "Direction", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Quantize", "Recipe", "Release",
     "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress", "errors",
     "evaluate", "image", "load", "open", "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
@@ -51,6 +52,7 @@ _WHERE = {
     "Budget": ".sdk.core.budget",
     "Data": ".sdk.core.data",
     "Direction": ".sdk.core.expectations",
+    "Forest": ".compress.forest",
     "Image": ".sdk.pack",
     "Invariance": ".sdk.core.expectations",
     "LowRank": ".compress.low_rank",

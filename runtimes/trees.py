@@ -110,6 +110,10 @@ class Trees:
 
     def leaves(self, x: Array) -> Array:
         """(batch, trees) int32: the row of `values` that each tree ends at, for x: (batch, columns) float32."""
+        return self.left[self.ends(x)]
+
+    def ends(self, x: Array) -> Array:
+        """(batch, trees) int32: the leaf that each tree ends at, for x: (batch, columns) float32."""
         node = np.tile(self.roots, len(x))
         row = np.repeat(np.arange(len(x)), len(self.roots))
         walking = np.flatnonzero(self.feature[node] != LEAF)
@@ -117,7 +121,7 @@ class Trees:
             at = node[walking]
             node[walking] = np.where(self._goes_left(at, x[row[walking], self.feature[at]]), self.left[at], self.right[at])
             walking = walking[self.feature[node[walking]] != LEAF]
-        return self.left[node].reshape(len(x), len(self.roots))
+        return node.reshape(len(x), len(self.roots))
 
     def _goes_left(self, node: Array, value: Array) -> Array:
         missing = np.isnan(value)
