@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .compress.compressing import compress
     from .compress.forest import Forest
     from .compress.low_rank import LowRank
+    from .compress.qat import QAT
     from .compress.quantize import Quantize
     from .compress.recipe import Recipe
     from .compress.search import search
@@ -43,9 +44,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 
 __version__ = "0.1.0"
 __all__ = [
-    "Budget", "Data", "Direction", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Quantize", "Recipe", "Release",
-    "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress", "errors",
-    "evaluate", "image", "load", "open", "pack", "release", "search", "service", "signature", "verify",
+    "QAT", "Budget", "Data", "Direction", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Quantize",
+    "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress",
+    "errors", "evaluate", "image", "load", "open", "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -58,6 +59,7 @@ _WHERE = {
     "LowRank": ".compress.low_rank",
     "Package": ".sdk.core.package",
     "Perturbation": ".sdk.core.expectations",
+    "QAT": ".compress.qat",
     "Quantize": ".compress.quantize",
     "Recipe": ".compress.recipe",
     "Release": ".sdk.core.release",

@@ -27,6 +27,7 @@ from .tuning import epochs_of
 LR_SHARE = 0.1
 """Learning rate where the pass does not say: this part of a full training's."""
 Towards: TypeAlias = Literal["labels", "float", "both"]
+Learning: TypeAlias = Literal["learned", "moving"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class QAT:
         epochs: None: a fifth of the package's schedule.
         lr: highest learning rate; None: a tenth of the schedule's.
         keep: "stage/node" ids, or names of modules, that stay float32.
-        calibration: how ranges begin: "min-max", "percentile", "entropy"; in training they follow the batches.
+        calibration: how ranges of activations begin: "min-max", "percentile", "entropy".
+        ranges: how they go on: "learned" with the weights, or "moving" averages of what batches hold.
         freeze_ranges: share of the steps, the last ones, in which ranges stand still.
         per_channel: weights have a scale per output channel.
         towards: "labels": the package's own loss; "float": the answers that the float model gives; "both": the sum. None: labels where the
@@ -52,6 +54,7 @@ class QAT:
     lr: float | None = None
     keep: Sequence[str] = ()
     calibration: Method = "min-max"
+    ranges: Learning = "learned"
     freeze_ranges: float = 0.5
     per_channel: bool = True
     towards: Towards | None = None
@@ -60,6 +63,7 @@ class QAT:
         check_epochs(self.epochs)
         check("lr", self.lr, self.lr is None or (number(self.lr) and 0 < self.lr < float("inf")), "a number above 0")
         check_choice("calibration", self.calibration, METHODS)
+        check_choice("ranges", self.ranges, get_args(Learning))
         check("freeze_ranges", self.freeze_ranges, number(self.freeze_ranges) and 0 <= self.freeze_ranges <= 1, "a share, 0 to 1")
         check("per_channel", self.per_channel, self.per_channel in (True, False), "true or false")
         if self.towards is not None:
@@ -81,7 +85,8 @@ class QAT:
             raise InputError("This needs labels", field="data", fix='Pass Data(inputs=..., labels=...), or towards="float".')
         towards = self.towards or ("float" if data.labels is None else "labels")
         lr = trainee.schedule.lr * LR_SHARE if self.lr is None else self.lr
-        settled = Settled(epochs_of(trainee, self.epochs), lr, self.keep, self.calibration, self.freeze_ranges, self.per_channel, towards)
+        settled = Settled(epochs_of(trainee, self.epochs), lr, self.keep, self.calibration, self.ranges == "learned", self.freeze_ranges,
+                          self.per_channel, towards)  # fmt: skip
         with TemporaryDirectory(prefix="portside-qat-") as work:
             return Course(package, trainee, batches, settled, self.to_dict(), context, Path(work)).run()
 

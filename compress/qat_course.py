@@ -49,6 +49,7 @@ class Settled:
     lr: float
     keep: Sequence[str]
     calibration: Method
+    learned: bool
     freeze_ranges: float
     per_channel: bool
     towards: str
@@ -124,7 +125,8 @@ class Course:
         steps = ceil(settled.epochs * self.batches.steps(schedule.batch))
         extremes = {name: (held.low, held.high) for name, held in calibration.histograms.items() if name in places.values}
         chosen = calibration.ranges(settled.calibration)
-        ranges = Ranges(extremes, {name: chosen[name] for name in extremes}, ceil((1 - settled.freeze_ranges) * steps))
+        moving = ceil((1 - settled.freeze_ranges) * steps)
+        ranges = Ranges(extremes, {name: chosen[name] for name in extremes}, moving, settled.learned)
         rounding, loss = Rounding(model, places, ranges, settled.per_channel), float("nan")
 
         def objective(batch: Batch) -> Tensor:

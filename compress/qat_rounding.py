@@ -3,11 +3,14 @@
 The codes are those of `runtimes/precision/onnx_static.py`: weights symmetric, 127 levels of either sign, a scale per output channel or one;
 activations uint8 with a zero point, one scale. A gradient passes where a number lies within the codes and stops where it is cut
 (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018).
+Ranges of activations follow the batches as moving averages there; or they are learned with the weights, by what a wider range would do to
+the loss (Esser et al., "Learned Step Size Quantization", ICLR 2020; with a zero point, Bhalgat et al., "LSQ+", CVPR workshops 2020).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,8 @@ from .qat_places import Places, Product
 
 MOMENTUM = 0.05
 """How far a range moves towards a batch's in one step."""
+STRETCH = 50.0
+"""A side of a range is what calibration found times exp(STRETCH * parameter): at a learning rate of 4e-4 it moves by 2% a step."""
 _OPERANDS = {"addmm": ((1, "mat1"), (2, "mat2"), (0, "input")), "mm": ((0, "input"), (1, "mat2"), (2, "")),
              "matmul": ((0, "input"), (1, "other"), (2, ""))}  # fmt: skip
 _USUAL = ((0, "input"), (1, "weight"), (2, "bias"))
@@ -42,6 +47,30 @@ class _Through(torch.autograd.Function):
         return gradients[0] * inside, None, None, None, None
 
 
+class _Cut(torch.autograd.Function):
+    """An activation to codes of a range and back; gradients of the sides say what a wider range would do."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, low: Tensor, high: Tensor) -> Tensor:  # type: ignore[override]
+        number, zero = scale_of(float(low), float(high))
+        scale = torch.tensor(number, dtype=value.dtype)
+        steps = value / scale
+        codes = torch.round(steps) + zero
+        ctx.save_for_backward(codes < 0, codes > LEVELS, codes - zero - steps)
+        return (codes.clamp(0, LEVELS) - zero) * scale
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        under, over, rounding = ctx.saved_tensors
+        cut, gradient = under | over, gradients[0]
+        if not (ctx.needs_input_grad[1] or ctx.needs_input_grad[2]):
+            return gradient * ~cut, None, None
+        gentle = 1 / sqrt(gradient.numel() * LEVELS)  # as many gradients as numbers meet in one side: Esser et al., section 2.2
+        inside = float((gradient * rounding * ~cut).sum()) / LEVELS
+        sides = (float(gradient[under].sum()) - inside, float(gradient[over].sum()) + inside)
+        return gradient * ~cut, *(torch.tensor(side * gentle, dtype=torch.float64) for side in sides)
+
+
 def scale_of(low: float, high: float) -> tuple[float, int]:
     """(scale, zero point) of a range, which is widened to hold zero: as the lowering finds them."""
     low, high = min(low, 0.0), max(high, 0.0)
@@ -49,10 +78,10 @@ def scale_of(low: float, high: float) -> tuple[float, int]:
     return scale, int(np.clip(round(-low / scale), 0, LEVELS))
 
 
-def rounded(value: Tensor, low: float, high: float) -> Tensor:
-    """An activation as uint8 codes of this range hold it."""
-    scale, zero = scale_of(low, high)
-    return through(value, torch.tensor(scale, dtype=value.dtype), zero, 0, LEVELS)
+def rounded(value: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """An activation as uint8 codes of this range hold it; the sides, float64 scalars, get gradients too."""
+    apply: Callable[..., Tensor] = _Cut.apply  # type: ignore[assignment]
+    return apply(value, low, high)
 
 
 def rounded_weight(weight: Tensor, axis: int | None, least: Tensor | None = None) -> Tensor:
@@ -80,21 +109,23 @@ def through(value: Tensor, scale: Tensor, zero: int, lowest: int, highest: int) 
 
 
 class Ranges(nn.Module):
-    """Ranges of the values that are rounded: they follow the batches of training, then stand still.
+    """Ranges of the values that are rounded: learned, or following the batches of training; then they stand still.
 
     Args:
         seen: value -> extremes that calibration saw.
-        chosen: value -> range that the calibration method made of them; a range keeps this share of the extremes.
+        chosen: value -> range that the calibration method made of them.
         moving: steps after which ranges stand still.
+        learned: by gradients; else by moving averages of a batch's extremes, of which a range keeps the share that `chosen` has of `seen`.
     """
 
-    def __init__(self, seen: Mapping[str, Range], chosen: Mapping[str, Range], moving: int) -> None:
+    def __init__(self, seen: Mapping[str, Range], chosen: Mapping[str, Range], moving: int, learned: bool = True) -> None:
         super().__init__()
         self._places = {name: place for place, name in enumerate(seen)}
-        self._moving = moving
+        self._moving, self._learned = moving, learned
         extremes = torch.tensor([seen[name] for name in seen], dtype=torch.float64).reshape(-1, 2)
         held = torch.tensor([chosen[name] for name in seen], dtype=torch.float64).reshape(-1, 2)
         self._share = torch.where(extremes == 0, 1.0, held / torch.where(extremes == 0, 1.0, extremes))
+        self.stretch = nn.Parameter(torch.zeros(len(seen), 2), learned)
         self.extremes: Tensor
         self.steps: Tensor
         self.register_buffer("extremes", extremes)
@@ -102,14 +133,8 @@ class Ranges(nn.Module):
 
     def of(self, name: str) -> Range:
         """The range of a value."""
-        place = self._places[name]
-        low, high = (self.extremes[place] * self._share[place]).tolist()
+        low, high = self._sides(name).detach().tolist()
         return low, high
-
-    @property
-    def held(self) -> dict[str, Range]:
-        """Value -> range, of all."""
-        return {name: self.of(name) for name in self._places}
 
     @property
     def frozen(self) -> bool:
@@ -121,11 +146,17 @@ class Ranges(nn.Module):
         self.steps += 1
 
     def rounded(self, name: str, value: Tensor) -> Tensor:
-        """The value in int8; in training its range moves towards it first."""
-        if self.training and not self.frozen and value.numel():
+        """The value in int8; moving averages move towards it first."""
+        moves = self.training and not self.frozen
+        if moves and not self._learned and value.numel():
             low, high = value.detach().aminmax()
             self.extremes[self._places[name]].lerp_(torch.stack((low, high)).double(), MOMENTUM)
-        return rounded(value, *self.of(name))
+        sides = self._sides(name)
+        return rounded(value, *(sides if moves else sides.detach()))
+
+    def _sides(self, name: str) -> Tensor:
+        place = self._places[name]
+        return self.extremes[place] * self._share[place] * torch.exp(STRETCH * self.stretch[place].double())
 
 
 class Rounding(Calls):
