@@ -1,7 +1,7 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
-                         [targets] [fronts] [--short] [--json FILE]
+                         [targets] [fronts] [forests] [--short] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "startup": "bench_startup", "session": "bench_session", "binding": "bench_binding", "pipeline": "bench_pipeline",
     "failover": "bench_failover", "tflite": "bench_tflite", "sources": "bench_sources",
     "web": "bench_web", "precision": "bench_precision", "targets": "bench_targets", "fronts": "bench_fronts",
+    "forests": "bench_forests",
 }  # fmt: skip
 
 
