@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .compress.compressing import compress
     from .compress.forest import Forest
     from .compress.low_rank import LowRank
+    from .compress.prune import Prune
     from .compress.qat import QAT
     from .compress.quantize import Quantize
     from .compress.recipe import Recipe
@@ -44,8 +45,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 
 __version__ = "0.1.0"
 __all__ = [
-    "QAT", "Budget", "Data", "Direction", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Quantize",
-    "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress",
+    "QAT", "Budget", "Data", "Direction", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Prune",
+    "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress",
     "errors", "evaluate", "image", "load", "open", "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
@@ -59,6 +60,7 @@ _WHERE = {
     "LowRank": ".compress.low_rank",
     "Package": ".sdk.core.package",
     "Perturbation": ".sdk.core.expectations",
+    "Prune": ".compress.prune",
     "QAT": ".compress.qat",
     "Quantize": ".compress.quantize",
     "Recipe": ".compress.recipe",

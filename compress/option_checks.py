@@ -26,9 +26,10 @@ def check_whole(field: str, value: object, least: int = 1) -> None:
     check(field, value, isinstance(value, int) and number(value) and held >= least, f"a whole number from {least} on")
 
 
-def check_choice(field: str, value: object, choices: Sequence[str]) -> None:
-    """Raises InputError unless the value is one of these words."""
-    check(field, value, value in choices, ", ".join(choices))
+def check_choice(field: str, value: object, choices: Sequence[object]) -> None:
+    """Raises InputError unless the value is one of these."""
+    same = any(type(value) is type(choice) and value == choice for choice in choices)
+    check(field, value, same, ", ".join(str(choice) for choice in choices))
 
 
 def check_epochs(epochs: object) -> None:

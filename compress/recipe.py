@@ -28,6 +28,7 @@ PASSES: Mapping[str, tuple[str, str, str]] = {
     "forest": (".forest", "Forest", "onnx"),
     "quantize": (".quantize", "Quantize", "onnx"),
     "low-rank": (".low_rank", "LowRank", "torch"),
+    "prune": (".prune", "Prune", "torch"),
     "qat": (".qat", "QAT", "torch"),
 }
 """Kind -> (module, class, extra): imported when a recipe names it, as most need torch, which an install may lack."""

@@ -36,7 +36,7 @@ def test_a_class_or_one_pass_is_a_recipe():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, "needs a pass"), ({"pass": [{"kind": "prune"}]}, "no such pass"), ({"passes": []}, "no such part"),
+        ({}, "needs a pass"), ({"pass": [{"kind": "melt"}]}, "no such pass"), ({"passes": []}, "no such part"),
         ({"pass": [{"kind": "quantize"}]}, "option"), ({"pass": [{"kind": "quantize", "precision": "int3"}]}, "precision"),
         ({"pass": [{"kind": "quantize", "precision": "float16", "colour": 1}]}, "colour"),
         ({"pass": [{"kind": "quantize", "precision": "int8-static", "calibration": "guess"}]}, "calibration"),

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 
+import digits
 import numpy as np
 import pytest
 import torch
@@ -45,7 +46,7 @@ def test_it_keeps_the_budget_and_says_what_became_of_each_layer(trainable, small
     assert 0.45 * before < after <= 0.5 * before
     assert set(said["layers"]) | set(said["left"]) == {"stem.0", "inner.0", "down.0", "head.1", "head.3"}
     for name, held in said["layers"].items():
-        first, second = trainee_of(small).model.get_submodule(name)
+        first, second = trainee_of(small).model.get_submodule(name).children()
         assert len(first.weight) == held["rank"] == second.weight.shape[1] < held["of"]
         assert held["parameters"][1] == first.weight.numel() + second.weight.numel() < held["parameters"][0]
     assert small.content.recipe[-1] == ps.LowRank(ratio=0.5, epochs=0).to_dict()
@@ -60,7 +61,7 @@ def test_the_artifact_shrinks_and_answers_as_the_module(trainable, small, parts,
     assert sizes[1] < 0.75 * sizes[0]
     trainee, x = trainee_of(small), parts[1].inputs["image"][:64]
     with torch.no_grad():
-        expected = trainee.model(trainee.featurize(torch.from_numpy(x))).softmax(1)
+        expected = trainee.model(digits.featurize(torch.from_numpy(x))).softmax(1)
     np.testing.assert_allclose(ps.load(artifact).predict({"image": x})["probabilities"], expected, atol=1e-5)
 
 
