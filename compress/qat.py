@@ -24,7 +24,7 @@ from .training.retrace import require_float
 from .training.stored import trainee_of
 from .tuning import epochs_of
 
-LR_SHARE = 0.1
+LR_SHARE = 0.25
 """Learning rate where the pass does not say: this part of a full training's."""
 Towards: TypeAlias = Literal["labels", "float", "both"]
 Learning: TypeAlias = Literal["learned", "moving"]
@@ -39,7 +39,7 @@ class QAT:
 
     Attributes:
         epochs: None: a fifth of the package's schedule.
-        lr: highest learning rate; None: a tenth of the schedule's.
+        lr: highest learning rate; None: a quarter of the schedule's.
         keep: "stage/node" ids, or names of modules, that stay float32.
         calibration: how ranges of activations begin: "min-max", "percentile", "entropy".
         ranges: how they go on: "learned" with the weights, or "moving" averages of what batches hold.

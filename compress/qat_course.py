@@ -30,7 +30,7 @@ from .qat_rounding import Ranges, Rounding
 from .quantize import Plans
 from .settings import Settings
 from .training.batches import Batch, Batches
-from .training.fit import Fit
+from .training.fit import Fit, seeded
 from .training.retrace import repacked
 from .training.stored import Trainee
 from .training.structure import Edit
@@ -79,6 +79,7 @@ class Course:
 
     def run(self) -> Package:
         """The derived package. Raises UnsupportedError where nothing can be trained in int8."""
+        modules = named(self.trainee.model, [word for word in self.settled.keep if "/" not in word], "keep")
         rows = np.arange(len(self.batches))[: min(LOOKS, rows_of_call(self.package.signature)) or None]
         features, was = self.batches.of(rows).features, deepcopy(self.trainee.model)
         edits = fold(self.trainee.model, features)
@@ -91,10 +92,11 @@ class Course:
 
         plan = draft.plan(self._settings(), calibration)
         places = places_of(plan)
-        if asked := self._asked(places):
-            plan = plan.keep(asked)
-            places = places_of(plan)
-        places, ranges, loss = self._trained(places, calibration, was)
+        asked = {node: "asked for" for node, module in places.modules.items() if module in modules}
+        if asked:
+            places = places_of(plan.keep(asked))
+        places = self._met(places, features)
+        ranges, loss = self._trained(places, calibration, was)
         made = Plans(self._traced("made", edits))
         plan = made.plan(self._settings(), self._calibrated(made)).keep({**asked, **places.lost})
         plan = replace(plan, ranges=_ranges(made, plan.ranges, ranges), calibration={**plan.calibration, "trained": len(ranges)})
@@ -104,22 +106,25 @@ class Course:
         kept = tuple(word for word in self.settled.keep if "/" in word)
         return Settings("int8-static", self.settled.calibration, per_channel=self.settled.per_channel, kept=kept)
 
-    def _asked(self, places: Places) -> dict[str, str]:
-        """Products in the modules that shall stay float."""
-        modules = named(self.trainee.model, [word for word in self.settled.keep if "/" not in word], "keep")
-        return {node: "asked for" for node, module in places.modules.items() if module in modules}
-
     def _calibrated(self, plans: Plans) -> Calibration:
         return plans.calibrate(self.batches.data, seed=self.context.seed, progress=self.context.progress)
 
     def _traced(self, name: str, edits: Sequence[Edit]) -> Package:
         return repacked(self.package, self.trainee, self.step, replace(self.context, out=self.work / name), edits)
 
-    def _trained(self, places: Places, calibration: Calibration, was: nn.Module) -> tuple[Places, dict[str, Range], float]:
-        """(places that training met, their ranges, the loss that it ended at)."""
+    def _met(self, places: Places, features: tuple[Any, ...]) -> Places:
+        """Places that the module passes in training too, which may go other ways. Raises UnsupportedError where there is none."""
+        if len(self.batches) > 1:
+            with seeded():
+                met = {call.key for call in seen(deepcopy(self.trainee.model).train(), features)[0]}
+            places = without(places, {*places.products, *places.results} - met)
         if not places.products:
             raise UnsupportedError("Nothing of the model can be trained in int8", got=", ".join([*places.lost][:8]) or self.package.name,
                                    fix="Quantize it without training: ps.Quantize.")  # fmt: skip
+        return places
+
+    def _trained(self, places: Places, calibration: Calibration, was: nn.Module) -> tuple[dict[str, Range], float]:
+        """(ranges of the values that were rounded, the loss that training ended at)."""
         settled, model = self.settled, self.trainee.model
         schedule = replace(self.trainee.schedule, lr=settled.lr, epochs=settled.epochs or 1)
         steps = ceil(settled.epochs * self.batches.steps(schedule.batch))
@@ -138,9 +143,7 @@ class Course:
             key = {"pass": dict(self.step), "package": self.package.digest, "data": data_digest(self.batches.data)}
             fit = Fit(model, objective, self.batches, schedule, self.context, key, ranges.stepped, "training in int8", {"ranges": ranges})
             loss = fit.run()
-            if rounding.met:
-                places = without(places, {*places.products, *places.results} - rounding.met)
-        return places, {name: ranges.of(name) for name in places.values}, loss
+        return {name: ranges.of(name) for name in places.values}, loss
 
     def _loss(self, answers: Any, batch: Batch, was: nn.Module) -> Tensor:
         parts: list[Tensor] = []

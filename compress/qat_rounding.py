@@ -172,15 +172,12 @@ class Rounding(Calls):
     def __init__(self, model: nn.Module, places: Places, ranges: Ranges, per_channel: bool = True) -> None:
         super().__init__(model)
         self._places, self._ranges, self._per_channel = places, ranges, per_channel
-        self.met = set[Key]()
 
     def call(self, key: Key, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         product, value = self._places.products.get(key), self._places.results.get(key)
         if product is not None:
             args, kwargs = self._in_int8(product, key[1], args, kwargs)
         made = function(*args, **kwargs)
-        if product is not None or value is not None:
-            self.met.add(key)
         return made if value is None or not isinstance(made, Tensor) else self._ranges.rounded(value, made)
 
     def _in_int8(self, product: Product, name: str, args: tuple[Any, ...],
