@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cloud.service import service
     from .compress.compressing import compress
+    from .compress.distil import Distil
     from .compress.forest import Forest
     from .compress.low_rank import LowRank
     from .compress.prune import Prune
@@ -45,7 +46,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 
 __version__ = "0.1.0"
 __all__ = [
-    "QAT", "Budget", "Data", "Direction", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Prune",
+    "QAT", "Budget", "Data", "Direction", "Distil", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Prune",
     "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress",
     "errors", "evaluate", "image", "load", "open", "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
@@ -54,6 +55,7 @@ _WHERE = {
     "Budget": ".sdk.core.budget",
     "Data": ".sdk.core.data",
     "Direction": ".sdk.core.expectations",
+    "Distil": ".compress.distil",
     "Forest": ".compress.forest",
     "Image": ".sdk.pack",
     "Invariance": ".sdk.core.expectations",

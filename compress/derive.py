@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,14 @@ def finished(made: Package, parent: Package, out: Path | None, notes: Mapping[st
     annotations = made.manifest.annotations
     noted: dict[str, Source] = {name: made.path / name for name in annotations.files}
     return _published(content, held, out, replace(annotations, files={}), {**noted, **(notes or {})}, parent.trusted)
+
+
+def descended(made: Package, parents: Sequence[str], out: Path | None) -> Package:
+    """What was made from several packages, published with these digests as its lineage. Raises StoreError as `derive` does."""
+    held = {name: made.path / name for name in made.content.files}
+    noted: dict[str, Source] = {name: made.path / name for name in made.manifest.annotations.files}
+    annotations = replace(made.manifest.annotations, files={})
+    return _published(replace(made.content, parents=tuple(parents)), held, out, annotations, noted, made.trusted)
 
 
 def _published(content: Content, files: Mapping[str, Source], out: Path | None, annotations: Annotations, notes: Mapping[str, Source],

@@ -25,6 +25,7 @@ from .base import Pass
 from .quantize import Quantize
 
 PASSES: Mapping[str, tuple[str, str, str]] = {
+    "distil": (".distil", "Distil", "torch"),
     "forest": (".forest", "Forest", "onnx"),
     "quantize": (".quantize", "Quantize", "onnx"),
     "low-rank": (".low_rank", "LowRank", "torch"),

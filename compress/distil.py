@@ -1,0 +1,167 @@
+"""The pass that teaches a small model what a large one answers: any teacher, a torch or scikit-learn student, labels or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, cast, get_args
+
+import numpy as np
+
+from ..runtimes.subjects import opened
+from ..sdk.core.canonical import digest_of
+from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest
+from ..sdk.core.errors import InputError, UnsupportedError
+from ..sdk.core.package import Package
+from .base import PassContext
+from .derive import descended
+from .distil_estimators import estimator_of, fitted, packed
+from .distil_losses import goals_of
+from .distil_teachers import Answers, Loss, Teacher, digest_of_array, taught, teachers_of
+from .option_checks import check, check_choice, check_epochs, number
+from .training.batches import Batches
+from .training.fit import Fit
+from .training.retrace import repacked, require_float
+from .training.stored import trainee_of
+
+
+@dataclass(frozen=True)
+class Distil:
+    """Teach a student.
+
+        Distil(student=small)
+        Distil(student=DecisionTreeClassifier(max_depth=6))
+        Distil(student=small, teacher=[first, second], loss="embedding")
+
+    Attributes:
+        student: a package with a `training/` folder, its folder or name; or a scikit-learn estimator, or its name as in
+            "sklearn.tree:DecisionTreeClassifier". A folder or name is opened with the trust of the package that the pass runs on.
+        teacher: a package, its folder or name, a function (wire fields -> an array with one row each), or a list of such, whose answers
+            are averaged; None: the package that the pass runs on.
+        loss: "soft" (probabilities, or values), "embedding" or "ranking".
+        temperature: of "soft" with probabilities, for torch students.
+        weight: of what teachers say; the rest is the student's own loss on labels. Without labels it is 1.
+        epochs: None: the student's whole schedule; a torch student's.
+        output: name of the teacher's output; None: the first that the loss can teach.
+        options: of an estimator that is named.
+    """
+
+    kind: ClassVar[str] = "distil"
+    student: Any
+    teacher: Any = None
+    loss: Loss = "soft"
+    temperature: float = 4.0
+    weight: float = 0.9
+    epochs: float | None = None
+    output: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        check_choice("loss", self.loss, get_args(Loss))
+        if self.loss == "features":
+            raise UnsupportedError("Inner features cannot be taught yet", got="features", expected="soft, embedding, ranking",
+                                   fix='Give the features as an output of kind "embedding" and use that loss.')  # fmt: skip
+        check("temperature", self.temperature, number(self.temperature) and 0 < self.temperature < float("inf"), "a number above 0")
+        check("weight", self.weight, number(self.weight) and 0 < self.weight <= 1, "a share above 0, up to 1")
+        check_epochs(self.epochs)
+        named = isinstance(self.student, Package | str | Path) or hasattr(self.student, "fit")
+        check("student", self.student, named, "a package, its folder or name, or a scikit-learn estimator")
+        check("options", self.options, not self.options or self._names_estimator, "options of an estimator that `student` names")
+
+    @property
+    def _names_estimator(self) -> bool:
+        return isinstance(self.student, str) and self.student.startswith("sklearn.") and ":" in self.student
+
+    def run(self, package: Package, data: Data, context: PassContext) -> Package:
+        """The student's package, with the teachers as its lineage.
+
+        Raises:
+            InputError: no rows, answers or labels that do not fit the student.
+            UnsupportedError: a teacher without an output for the loss, a student that cannot be taught it.
+            TrustError: the student's training/ folder is not trusted.
+        """
+        teachers = teachers_of(self.teacher, package)
+        student = self._student(package)
+        if isinstance(student, Package):
+            trainee_of(student)  # refused before anybody is asked
+        answers = taught(teachers, data, self.loss, self.output, context)
+        weight = 1.0 if data.labels is None else self.weight
+        with TemporaryDirectory(prefix="portside-distil-") as work:
+            out = Path(work) / "student"
+            if isinstance(student, Package):
+                made = self._trained(student, data, answers, teachers, weight, replace(context, out=out))
+            else:
+                made = self._fitted(student, package, data, answers, teachers, weight, out)
+            return descended(made, _lineage(package, teachers), context.out)
+
+    def _student(self, package: Package) -> Any:
+        if self._names_estimator:
+            return estimator_of(cast("str", self.student), self.options)
+        if not isinstance(self.student, str | Path):
+            return self.student
+        found = opened(self.student, package.trusted)
+        if not isinstance(found, Package):
+            raise InputError("An artifact cannot learn", field="student", got=str(self.student), fix="Name the package with training/.")
+        return found
+
+    def _trained(self, student: Package, data: Data, answers: Answers, teachers: tuple[Teacher, ...], weight: float,
+                 context: PassContext) -> Package:  # fmt: skip
+        require_float(student)
+        trainee = trainee_of(student)
+        batches = Batches(student, trainee, data)
+        first = batches.of(np.arange(min(2, len(batches))))
+        goals = goals_of(trainee, answers, self.loss, first, temperature=self.temperature, weight=weight, seed=context.seed)
+        step = self._step(student.digest, teachers)
+        schedule = trainee.schedule if self.epochs is None else replace(trainee.schedule, epochs=self.epochs)
+        key = {"pass": step, "data": data_digest(data), "answers": digest_of_array(answers.held)}
+        if self.epochs != 0:
+            Fit(trainee.model, goals, batches, schedule, context, key, saying="distilling", extra=goals.extra).run()
+        return repacked(student, trainee, step, context)
+
+    def _fitted(self, student: Any, package: Package, data: Data, answers: Answers, teachers: tuple[Teacher, ...], weight: float,
+                out: Path) -> Package:  # fmt: skip
+        if self.loss != "soft":
+            raise UnsupportedError(f"An estimator cannot be taught {self.loss}", got=type(student).__name__, expected="soft",
+                                   fix="Let a torch package be the student.")  # fmt: skip
+        return packed(fitted(student, data, answers, weight), package, self._step(_said(student), teachers), out)
+
+    def _step(self, student: object, teachers: tuple[Teacher, ...]) -> dict[str, Any]:
+        return {**self.to_dict(), "student": student, "teacher": [teacher.said for teacher in teachers]}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: what a recipe keeps; packages by digest, estimators by name and options, functions by name."""
+        held = {"loss": self.loss, "temperature": self.temperature, "weight": self.weight, "epochs": self.epochs, "output": self.output}
+        data: dict[str, Any] = {"kind": self.kind, "student": _said(self.student), **held}
+        if self.teacher is not None:
+            parts = cast("list[object]", list(self.teacher)) if isinstance(self.teacher, list | tuple) else [self.teacher]
+            data["teacher"] = [_said(part) for part in parts]
+        data |= {"options": dict(self.options)} if self.options else {}
+        return {name: value for name, value in data.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Distil:
+        """Parse a recipe's step. Raises InputError."""
+        if "student" not in data:
+            raise InputError("A distil pass needs a student", field="student", fix='Write student = "FOLDER", or an estimator\'s name.')
+        return cls(**{name: value for name, value in data.items() if name != "kind"})
+
+
+def _said(given: object) -> object:
+    """A student or teacher as a recipe keeps it."""
+    if isinstance(given, Package):
+        return given.digest
+    if isinstance(given, str | Path):
+        return str(given)
+    if hasattr(given, "get_params"):
+        held = {name: repr(value) for name, value in cast("Any", given).get_params().items()}
+        return f"{type(given).__module__}:{type(given).__name__} {digest_of(held)[7:19]}"
+    return Teacher(None, cast("Any", given)).said
+
+
+def _lineage(package: Package, teachers: tuple[Teacher, ...]) -> list[str]:
+    digests = [teacher.package.digest for teacher in teachers if teacher.package is not None]
+    older = package.content.parents if package.digest in digests else ()
+    return list(dict.fromkeys([*older, *digests]))
