@@ -5,7 +5,7 @@ are not used), the others to judge on. Answers are those of the onnx-cpu artifac
 same rows. "first trees" is the baseline: as many of the first trees as the budget holds, nothing fitted. Sizes are of the artifacts'
 engine files. "all seeds" takes a row's mean over the seeds that judged it.
 
-    python benchmarks/bench_forests.py [forest] [boosting] [gradient] [regressor] [--short] [--json FILE]
+    python benchmarks/bench_forests.py [forest] [boosting] [gradient] [regressor] [--ratios 0.2 ...] [--short] [--json FILE]
 """
 
 from __future__ import annotations
@@ -75,9 +75,10 @@ def _incomes(datasets: Any) -> tuple[Any, Any]:
     return frame.drop(columns="MedInc"), frame["MedInc"].to_numpy()
 
 
-def measure(short: bool = False, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+def measure(short: bool = False, names: Sequence[str] = (), ratios: Sequence[float] = RATIOS) -> list[dict[str, Any]]:
     """One row per model, way and seed, and one over all seeds; `short`: one seed and one ratio."""
-    return [row for name in names or NAMES for row in _subject(name, SEEDS[:1] if short else SEEDS, RATIOS[:1] if short else RATIOS)]
+    seeds, shares = (SEEDS[:1], ratios[:1]) if short else (SEEDS, ratios)
+    return [row for name in names or NAMES for row in _subject(name, seeds, shares)]
 
 
 NAMES = ("forest", "boosting", "gradient", "regressor")
@@ -93,6 +94,7 @@ def _subject(name: str, seeds: Sequence[int], ratios: Sequence[float]) -> Iterat
         for way, step in (*ways, ("first trees 0.2", None)):
             gaps = np.full((len(seeds), size), np.nan)
             for place, seed in enumerate(seeds):
+                print(f"{name}, {way}, seed {seed}", file=sys.stderr)
                 order = np.random.default_rng(seed).permutation(size)
                 count = min(SHRINK, size // 3)
                 rows, judged = held.rows.take(order[:count]), order[count:]
@@ -202,8 +204,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument("--short", action="store_true", help="one seed, one ratio")
     parser.add_argument("--json", type=Path, help="where the rows go")
+    parser.add_argument("--ratios", type=float, nargs="*", default=RATIOS, help="shares of the nodes")
     asked = parser.parse_args()
-    rows = measure(asked.short, asked.names)
+    rows = measure(asked.short, asked.names, asked.ratios)
     print(show(rows))
     if asked.json:
         asked.json.write_text(json.dumps(rows, indent=1) + "\n")

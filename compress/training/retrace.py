@@ -8,19 +8,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
-from ...runtimes.contracting import Sample, build
+from ...runtimes.contracting import build
 from ...runtimes.importers.program import ImportOptions
 from ...runtimes.importers.torch_module import run
 from ...runtimes.subjects import contract_of
-from ...sdk.core.contract import Contract
 from ...sdk.core.errors import InputError, UnsupportedError
 from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
 from ...sdk.core.package import Package, write
-from ...sdk.core.signature import NUMPY, Array, Signature
+from ...sdk.core.signature import Array, Signature
 from ..base import PassContext
 from ..derive import EXPORTED, child
+from ..retold import sample_of
 from .stored import Trainee, changed
 from .structure import Edit
 
@@ -49,7 +47,7 @@ def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], contex
     """
     require_float(package)
     held = contract_of(package)
-    sample = _sample(package.signature, held)
+    sample = sample_of(package.signature, held)
     program = run(trainee.model, _options(package, trainee, sample.inputs))
     signature = _same(package.signature, program.signature)
     files: dict[str, bytes] = {**program.files, **changed(trainee, edits)}
@@ -80,14 +78,6 @@ def _options(package: Package, trainee: Trainee, inputs: Mapping[str, Array]) ->
     setup = trainee.setup
     image = {name: _Largest(size) for name, size in setup.image.items()}
     return ImportOptions(examples=inputs, featurize=trainee.featurize, predict=trainee.predict, dynamic=setup.dynamic, image=image)
-
-
-def _sample(signature: Signature, contract: Contract) -> Sample:
-    """The parent's first golden case as rows of native dtype."""
-    case = contract.cases[0]
-    native = {spec.name: NUMPY[spec.dtype] for spec in signature.inputs if spec.dtype != "string"}
-    inputs = {name: held.astype(native[name]) if name in native else held for name, held in case.inputs.items()}
-    return Sample(inputs, {name: np.asarray(held) for name, held in case.slices.items()})
 
 
 def _same(parent: Signature, found: Signature) -> Signature:
