@@ -53,7 +53,8 @@ def by_taylor(groups: Sequence[Group], model: nn.Module, batches: Iterable[Batch
     """Squared first-order change of the loss if nothing read a unit, over batches.
 
     Molchanov et al., "Importance estimation for neural network pruning", CVPR 2019. Taken at the layers that read the unit: their columns
-    going is what pruning does, whatever norms and activations stand between. Comparable over groups as it is.
+    going is what pruning does, whatever norms and activations stand between. Relative to the group's mean: left as it is, whole layers with
+    small slopes went first, and their models did not recover.
     """
     names = {held.tensor for group in groups for held in group.members if held.role == "reads"}
     parameters = {name: held for name, held in model.named_parameters() if name in names}
@@ -65,7 +66,7 @@ def by_taylor(groups: Sequence[Group], model: nn.Module, batches: Iterable[Batch
             for score, group in zip(found, groups, strict=True):
                 score += sum(_summed(held, _along(changes[held.tensor], held.axis, torch.sum), group.size) for held in group.members
                              if held.role == "reads") ** 2  # fmt: skip
-    return list(found)
+    return [score / max(float(score.mean()), 1e-30) for score in found]
 
 
 def _sizes(held: Member, tensor: Tensor, power: int, units: int) -> Array:

@@ -29,7 +29,7 @@ from .training.stored import trainee_of
 from .tuning import epochs_of, objective
 
 REPORT = "annotations/prune.json"
-ROWS, BATCH = 512, 32
+ROWS, BATCH = 512, 8
 
 
 @dataclass(frozen=True)
