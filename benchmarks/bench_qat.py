@@ -1,7 +1,8 @@
 """Quantization-aware training against quantizing alone: held-out digits, onnx-cpu, the same extra epochs for the float model.
 
-Three small networks; five seeds divide the digits and train anew. "stretched" has one channel of each depthwise convolution made 64
-times as large and the weights that read it as much smaller: in float the same answers, in int8 the outlier that such layers are known for.
+Three small networks; five seeds divide the digits and train anew. "stretched" has the first channel of each depthwise
+convolution made 64 times as large and the weights that read it as much smaller: in float the same answers, in int8 the outlier that such
+layers are known for.
 
     python benchmarks/bench_qat.py [--short] [--json FILE]
 """
@@ -75,8 +76,8 @@ def _rows(name: str, seed: int) -> Iterator[dict[str, Any]]:
         package = _packed(case, learn, seed, folder / "float")
         longer = _longer(package, learn, PassContext(folder / "longer", seed))
         lower = ps.Quantize("int8-static", per_channel=case.per_channel)
-        rounded = {way: ps.QAT(epochs=EXTRA, ranges=ranges, per_channel=case.per_channel)
-                   for way, ranges in (("QAT, moving ranges", "moving"), ("QAT", "learned"))}  # fmt: skip
+        learned = ps.QAT(epochs=EXTRA, per_channel=case.per_channel)
+        rounded = {"QAT, moving ranges": replace(learned, ranges="moving"), "QAT": learned}
         made = {
             "float": package, "float + epochs": longer, "PTQ": lower.run(package, learn, PassContext(folder / "ptq", seed)),
             "float + epochs, PTQ": lower.run(longer, learn, PassContext(folder / "longer-ptq", seed)),
@@ -87,7 +88,7 @@ def _rows(name: str, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _parts(seed: int) -> tuple[ps.Data, ps.Data]:
-    digits = load_digits()
+    digits: Any = load_digits()
     order = np.random.default_rng(seed).permutation(len(digits.target))
     x, y = digits.data.astype(np.float32), digits.target.astype(np.int64)
     one, other = (ps.Data({"image": x[rows]}, labels=y[rows]) for rows in (order[:LEARN], order[LEARN:]))

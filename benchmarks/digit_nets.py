@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -50,10 +52,10 @@ def separable(width: int = 8) -> Separable:
 
 
 def stretched(model: Separable, factor: float) -> Separable:
-    """One channel of each depthwise convolution made larger, the weights that read it smaller: the same answers in float."""
+    """The first channel of each depthwise convolution made larger, the weights that read it smaller: the same answers in float."""
     with torch.no_grad():
         for place in (1, 7):
-            norm, reader = model.blocks[place], model.blocks[place + 2]
+            norm, reader = cast("nn.BatchNorm2d", model.blocks[place]), cast("nn.Conv2d", model.blocks[place + 2])
             norm.weight[0] *= factor
             norm.bias[0] *= factor
             reader.weight[:, 0] /= factor
