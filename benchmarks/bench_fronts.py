@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import onnx
 import subjects
-from bench_precision import OPTIONS, SEEDS, Rows, opened
+from bench_precision import OPTIONS, SEEDS, Rows, kept, opened
 from marks import dot, steps, text
 from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -47,17 +47,17 @@ HISTOGRAM_ROWS = 64
 Attempt = tuple[str, Callable[[Path], object]]
 
 
-def measure(short: bool = False, minutes: float | None = None, olive: Path = OLIVE) -> list[dict[str, Any]]:
+def measure(short: bool = False, minutes: float | None = None, olive: Path = OLIVE, file: Path | None = None) -> list[dict[str, Any]]:
     """One row per file; rows with "error" say where a side stops. `short`: one seed, few rows, two minutes."""
     given = minutes if minutes is not None else 2.0 if short else MINUTES
-    found: list[dict[str, Any]] = []
-    for seed in SEEDS[: 1 if short else None]:
-        subject = _thin(subjects.inspector(seed), (64, 96, 160)) if short else subjects.inspector(seed)
-        with tempfile.TemporaryDirectory(prefix="portside-fronts-") as work:
-            for row in _sides(subject, Path(work), given, olive, seed):
-                print(f"seed {seed}, {row['side']}: {row['settings']}", file=sys.stderr)
-                found.append({**row, "seed": seed, "minutes": given})
-    return found
+    return kept((row for seed in SEEDS[: 1 if short else None] for row in _of_seed(seed, short, given, olive)), file)
+
+
+def _of_seed(seed: int, short: bool, minutes: float, olive: Path) -> Iterator[dict[str, Any]]:
+    subject = _thin(subjects.inspector(seed), (64, 96, 160)) if short else subjects.inspector(seed)
+    with tempfile.TemporaryDirectory(prefix="portside-fronts-") as work:
+        for row in _sides(subject, Path(work), minutes, olive, seed):
+            yield {**row, "seed": seed, "minutes": minutes}
 
 
 def _sides(subject: subjects.Subject, folder: Path, minutes: float, olive: Path, seed: int) -> Iterator[dict[str, Any]]:
@@ -253,12 +253,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help=f"where the plot goes; {PLOT} is the one of the docs")
     parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    rows = measure(asked.short, asked.minutes, asked.olive)
+    rows = measure(asked.short, asked.minutes, asked.olive, asked.json)
     print(show(rows))
     if asked.plot:
         asked.plot.write_text(plot(rows))
-    if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,26 @@ OPTIONS: dict[str, Any] = {
     "quant_format": QuantFormat.QDQ, "per_channel": True, "activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8,
 }  # fmt: skip
 """What ONNX Runtime's documentation advises for x86."""
+TOLD = ("model", "target", "side", "seed", "settings", "verdict", "error")
 EMBEDDED = ("cosine_min", "cosine_mean", "neighbour_overlap")
 
 
-def measure(short: bool = False, parts: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """One row per rung and per judged artifact; `short`: the first seed alone."""
+def measure(short: bool = False, parts: Sequence[str] = (), file: Path | None = None) -> list[dict[str, Any]]:
+    """One row per rung and per judged artifact; `short`: the first seed alone; `file`: see `kept`."""
     seeds = SEEDS[: 1 if short else None]
-    return [row for name in parts or PARTS for row in PARTS[name](seeds)]
+    return kept((row for name in parts or PARTS for row in PARTS[name](seeds)), file)
+
+
+def kept(rows: Iterable[dict[str, Any]], file: Path | None) -> list[dict[str, Any]]:
+    """All rows, each told as it comes, and written to the file with those before it: what takes an hour may be stopped."""
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        found.append(row)
+        about = (f"{key} {row[key]}" for key in TOLD if row.get(key) is not None)
+        print(", ".join(about), file=sys.stderr, flush=True)
+        if file is not None:
+            file.write_text(json.dumps(found, indent=1) + "\n")
+    return found
 
 
 def _inspector(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -187,10 +200,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one seed")
     parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    rows = measure(asked.short, asked.parts)
-    print(show(rows))
-    if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
+    print(show(measure(asked.short, asked.parts, asked.json)))
 
 
 if __name__ == "__main__":

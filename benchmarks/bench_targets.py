@@ -10,7 +10,6 @@ package's own metric with a paired 95% interval.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import subjects
-from bench_precision import SEEDS, row_of
+from bench_precision import SEEDS, kept, row_of
 from marks import dot, steps, text
 
 import portside as ps
@@ -31,10 +30,10 @@ MINUTES = 1.0
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "precision-targets.svg"
 
 
-def measure(short: bool = False, minutes: float = MINUTES) -> list[dict[str, Any]]:
+def measure(short: bool = False, minutes: float = MINUTES, file: Path | None = None) -> list[dict[str, Any]]:
     """One row per point of a front; `short`: the first seed alone."""
-    return [row for name in MODELS for target in TARGETS for seed in SEEDS[: 1 if short else None]
-            for row in _found(name, target, seed, minutes)]  # fmt: skip
+    return kept((row for name in MODELS for target in TARGETS for seed in SEEDS[: 1 if short else None]
+                 for row in _found(name, target, seed, minutes)), file)  # fmt: skip
 
 
 def _found(name: str, target: str, seed: int, minutes: float) -> Iterator[dict[str, Any]]:
@@ -116,12 +115,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help=f"where the plot goes; {PLOT} is the one of the docs")
     parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    rows = measure(asked.short, asked.minutes)
+    rows = measure(asked.short, asked.minutes, asked.json)
     print(show(rows))
     if asked.plot:
         asked.plot.write_text(plot(rows))
-    if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":
