@@ -124,6 +124,8 @@ def _describe(module: nn.Module, weight: Tensor) -> None:
         depthwise = module.groups == module.in_channels and module.groups > 1
         module.groups = sizes[0] if depthwise else module.groups
         module.out_channels, module.in_channels = sizes[0], sizes[0] if depthwise else sizes[1] * module.groups
+    elif isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        module.in_channels, module.out_channels = sizes[0], sizes[1] * module.groups
     elif isinstance(module, nn.modules.batchnorm._BatchNorm):
         module.num_features = sizes[0]
     elif isinstance(module, nn.LayerNorm):

@@ -92,6 +92,10 @@ def test_the_narrower_module_is_traced_again(name):
     for measure in ("macs", "parameters"):
         assert cost(less, whole(less), measure) == cost(found, alive, measure)
     assert [group.size for group in less.groups] == [int(own.sum()) for own in alive]
+    for layer in made.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            inner = (layer.out_channels, layer.in_channels // layer.groups)
+            assert tuple(layer.weight.shape[:2]) == (inner if isinstance(layer, nn.Conv2d) else inner[::-1])
 
 
 def test_products_are_counted_as_they_are_done():
