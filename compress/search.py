@@ -1,8 +1,9 @@
 """`search`: the best package within a budget on one target, by trials that are measured there; time-boxed and resumable.
 
-1. The package as it is, then every class of precision at its default.
-2. The ladder: nodes that hurt most go back to float32, then other calibrations, until a rung holds.
-3. What Optuna proposes, fed with all of these, until the time is over or everything was tried.
+1. The package as it is, then the class that saves most.
+2. The ladder from there: nodes that hurt most go back to float32, then other calibrations, until a rung holds.
+3. The other classes at their defaults.
+4. What Optuna proposes, fed with all of these, until the time is over or everything was tried.
 
 Every finished trial is one file in the `resume` folder; there is no other state, so whatever kills a search, the next one goes on.
 """

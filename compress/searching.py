@@ -73,20 +73,19 @@ class Searching:
         self._attempt(Settings("float32"))
         taken = self.bench.plans.classes()
         classes: tuple[Precision, ...] = tuple(held for held in FIRST if held in taken)
+        able: list[Precision] = []
         for precision in classes:
             if self._late():
                 return "time"
-            self._attempt(Settings(precision))
-        able: tuple[Precision, ...] = tuple(held for held in classes if self._trial(Settings(held)).fault is None)
-        if not able:
-            return "everything tried"
-        self._climb(able)
-        return self._propose(Space(able, self._damages.order, self.bench.smooths))
+            if self._attempt(Settings(precision)).fault is None:
+                able.append(precision)
+                if len(able) == 1:
+                    self._climb(precision)  # before the other classes: where time is short, what holds is found here
+        return self._propose(Space(tuple(able), self._damages.order, self.bench.smooths)) if able else "everything tried"
 
-    def _climb(self, classes: tuple[Precision, ...]) -> None:
-        first = Settings(next(held for held in FIRST if held in classes))
+    def _climb(self, first: Precision) -> None:
         ladder = Ladder(self.bench, self._attempt, lambda: self._late() or self.clock.over(LADDER_SHARE), self._damages.of_plan)
-        climb = ladder.climb(first)
+        climb = ladder.climb(Settings(first))
         self.rungs = [(self.store.key(rung.trial.settings), rung.why) for rung in climb.rungs]
 
     def _propose(self, space: Space) -> str:

@@ -58,8 +58,9 @@ def test_everything_is_tried_and_the_best_compiles(package, tmp_path) -> None:
     assert any(text.startswith("trial 2:") and "s left; best so far: float32" in text for text in said)
 
 
-def test_packages_of_a_search_keep_its_gates_and_a_compile_asks_them(package, tmp_path) -> None:
-    found = ps.search(package, budget=ps.Budget(max_flips=0.3, size_mb=500), data=rows(1200), calibration=rows(200, 4), minutes=0.05)
+def test_packages_of_a_search_keep_its_gates_and_a_compile_asks_them(package, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= 3)  # the float package, its first class, a rung
+    found = ps.search(package, budget=ps.Budget(max_flips=0.3, size_mb=500), data=rows(1200), calibration=rows(200, 4), minutes=10)
     lossy = next(trial for trial in found.trials if trial.settings.precision == "int8-static")
     made = found.package_of(lossy, tmp_path / "made")
     assert made.content.recipe[-1] == {"kind": "gates", "max_flips": 0.3}, "a compile cannot judge a size"
@@ -144,7 +145,8 @@ def test_trials_that_raise_are_recorded(package, monkeypatch) -> None:
         return real(self, settings)
 
     monkeypatch.setattr(Workbench, "attempt", attempt)
-    found = ps.search(package, data=rows(400), minutes=0.05)
+    monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= 3)
+    found = ps.search(package, data=rows(400), minutes=10)
     (failed,) = [trial for trial in found.trials if trial.fault]
     assert failed.fault == "RuntimeError: the engine is gone" and found.best_trial.passed
 
