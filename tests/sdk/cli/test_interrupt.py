@@ -123,9 +123,12 @@ def test_a_compress_writes_nothing_and_says_what_keeps_more(place: Path) -> None
 @pytest.mark.chaos
 @pytest.mark.slow
 def test_at_any_moment_and_pressed_more_than_once(place: Path, effort: int) -> None:
-    made = random.Random(0)
+    made, codes = random.Random(0), list[int]()
     for point in range(6 * effort):
         words, line = ([*COMPRESS[:-1], f"small{point}"], "answers") if point % 2 else (SEARCH, "trial")
         ended = interrupted(place, words, line, after=made.random() * 3, times=1 + point % 3 // 2)
-        assert ended.code == 130 or (point % 2 and ended.code in (0, 1)), f"point {point}: {ended}"
+        codes.append(ended.code)
+        # Pressed while Python itself ends, the signal kills it, which a shell calls 130 too; 0 and 1: it was done before.
+        assert ended.code in (130, -signal.SIGINT, 0, 1), f"point {point}: {ended}"
         assert leftovers(place) == [], f"point {point}"
+    assert codes.count(130) >= 2 * effort, codes
