@@ -70,7 +70,8 @@ def _sides(subject: subjects.Subject, folder: Path, minutes: float, olive: Path,
             *_olive(olive, floats, folder, rows, minutes)]  # fmt: skip
     judge = Judge(floats, subject.held)
     for row in made:
-        yield {**row, **(judge(Path(row.pop("file"))) if "file" in row else {})}
+        file = row.pop("file", None)
+        yield row if file is None else {**row, **judge(Path(file))}
 
 
 def _thin(subject: subjects.Subject, sizes: tuple[int, int, int]) -> subjects.Subject:

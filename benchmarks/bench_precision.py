@@ -188,7 +188,8 @@ def _line(row: dict[str, Any]) -> list[str]:
         drop = change["drop"]
         quality = [f"{row['metric']} {change['before']['value']:.4f} {drop['value']:+.4f}", f"({drop['low']:+.4f} to {drop['high']:+.4f})"]
     elif row["drifts"]:
-        quality = [", ".join(f"{key} {row['drifts'][0]['figures'].get(key) or 0:.4f}" for key in EMBEDDED), ""]
+        measured = {key: held for key in EMBEDDED if (held := row["drifts"][0]["figures"].get(key)) is not None}
+        quality = [", ".join(f"{key} {held:.4f}" for key, held in measured.items()), ""]
     flips = "" if row["flips"] is None else f"{row['flips']:.2%}"
     return [row["model"], row["target"], str(row["seed"]), row["what"], row["settings"], *latency, *quality, flips, row["verdict"]]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self, cast
 
 from ..sdk.core.data import Data
 from ..sdk.core.package import Package
@@ -34,6 +34,22 @@ class PassContext:
     def late(self) -> bool:
         """The deadline has passed."""
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+class Options:
+    """A pass whose options are its dataclass's fields, as data: those that are None are left out."""
+
+    kind: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: what a recipe keeps."""
+        held = {name: list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {"kind": self.kind, **{name: value for name, value in held.items() if value is not None}}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Parse a recipe's step. Raises InputError, or TypeError for an option that does not exist."""
+        return cls(**{name: value for name, value in data.items() if name != "kind"})
 
 
 class Pass(Protocol):

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 from torch import nn
@@ -19,7 +19,7 @@ from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
-from .base import PassContext
+from .base import Options, PassContext
 from .factoring import factor, obstacle, spectra
 from .layer_names import named
 from .option_checks import check_choice, check_epochs, check_share, check_whole, words
@@ -35,7 +35,7 @@ By: TypeAlias = Literal["answers", "weights"]
 
 
 @dataclass(frozen=True)
-class LowRank:
+class LowRank(Options):
     """Factor layers.
 
         LowRank(energy=0.95)
@@ -102,16 +102,6 @@ class LowRank:
         tuned(trainee, was, batches, epochs_of(trainee, self.epochs), context, key)
         note = _report(candidates, ranks, left, (_parameters(was), _parameters(trainee.model)))
         return repacked(package, trainee, self.to_dict(), context, edits, {REPORT: note})
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: what a recipe keeps."""
-        held = {name: value for name, value in vars(self).items() if value is not None}
-        return {"kind": self.kind, **held, "layers": list(self.layers)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> LowRank:
-        """Parse a recipe's step. Raises InputError."""
-        return cls(**{name: value for name, value in data.items() if name != "kind"})
 
     def _ranks(self, candidates: Sequence[Candidate], parameters: int, name: str) -> dict[str, int]:
         if self.ratio is not None:

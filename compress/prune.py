@@ -6,9 +6,9 @@ Iterative pruning as in Molchanov et al., "Pruning convolutional neural networks
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
-from .base import PassContext
+from .base import Options, PassContext
 from .importance import IMPORTANCES, Importance, Scores, at_random, by_norms, by_taylor, by_weights
 from .layer_names import named
 from .option_checks import check_choice, check_epochs, check_share, check_whole, words
@@ -33,7 +33,7 @@ ROWS, BATCH = 512, 8
 
 
 @dataclass(frozen=True)
-class Prune:
+class Prune(Options):
     """Make a model narrower.
 
         Prune(0.5)
@@ -95,16 +95,6 @@ class Prune:
         made, said = start.narrow(self._scores, self.ratio, self.budget, self.round_to) if self.structured else start.thin(self.ratio)
         note = json.dumps(said, indent=1, sort_keys=True, allow_nan=False).encode()
         return repacked(package, made, self.to_dict(), context, (), {REPORT: note})
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: what a recipe keeps."""
-        held = {name: value for name, value in vars(self).items() if value is not None}
-        return {"kind": self.kind, **held, "keep": list(self.keep)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Prune:
-        """Parse a recipe's step. Raises InputError."""
-        return cls(**{name: value for name, value in data.items() if name != "kind"})
 
     def _scores(self, layout: Layout, rounds: Rounds, step: int) -> Scores:
         """How much each unit matters before this step."""

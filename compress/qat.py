@@ -6,16 +6,16 @@ program of the trained weights with that plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from ..sdk.core.data import Data
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
-from .base import PassContext
+from .base import Options, PassContext
 from .histogram import METHODS, Method
 from .option_checks import check, check_choice, check_epochs, number, words
 from .qat_course import Course, Settled
@@ -31,7 +31,7 @@ Learning: TypeAlias = Literal["learned", "moving"]
 
 
 @dataclass(frozen=True)
-class QAT:
+class QAT(Options):
     """Quantization-aware training.
 
         QAT()
@@ -89,13 +89,3 @@ class QAT:
                           self.per_channel, towards)  # fmt: skip
         with TemporaryDirectory(prefix="portside-qat-") as work:
             return Course(package, trainee, batches, settled, self.to_dict(), context, Path(work)).run()
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: what a recipe keeps."""
-        held = {name: value for name, value in vars(self).items() if value is not None}
-        return {"kind": self.kind, **held, "keep": list(self.keep)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> QAT:
-        """Parse a recipe's step. Raises InputError."""
-        return cls(**{name: value for name, value in data.items() if name != "kind"})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..runtimes.contracting import Sample, build, narrowed
+from ..runtimes.contracting import Sample, Source, build, narrowed
 from ..runtimes.onnx_weights import Part, TensorPart, pack_files, read_graph, read_tensors, stage_file
 from ..runtimes.reference import Reference
 from ..runtimes.subjects import contract_of
 from ..sdk.core.contract import Contract
-from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, Stage
+from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, Content, Stage
 from ..sdk.core.package import Package, write
-from ..sdk.core.signature import NUMPY, Array, Signature
+from ..sdk.core.signature import NUMPY, Signature
 from .base import PassContext
 from .derive import child
 
@@ -33,18 +34,39 @@ def retold(package: Package, parts: Mapping[str, TensorPart], step: Mapping[str,
 
     Raises ContractError where the new program does not answer the same twice.
     """
-    held = contract_of(package)
     stages, program = _program(package, parts)
-    kept = {name: package.read(name) for name in package.content.files if not name.startswith(("program/", "contract/"))}
     native = {name: package.read(name) for name in _untouched(package)}
-    content = replace(package.content, stages=stages)
-    with TemporaryDirectory(prefix="portside-retold-") as work:
-        draft = write(replace(content, files={}), {**kept, **native, **program}, Path(work) / "draft", trusted=package.trusted)
-        contract = _contract(draft, held)
+    return proven(package, replace(package.content, stages=stages), {**native, **program}, step, context, _itself)
+
+
+def proven(package: Package, content: Content, program: Mapping[str, bytes], step: Mapping[str, Any], context: PassContext,
+           source: Callable[[Package], AbstractContextManager[Source]], inner: Source | None = None,
+           notes: Mapping[str, bytes] | None = None) -> Package:  # fmt: skip
+    """Derive a package of another program, with a contract of its own on the parent's golden rows.
+
+    Args:
+        package: the parent; its codec, profile, tolerances and expectations stay.
+        content: what the child states.
+        program: path -> bytes of the program, and of what else differs from the parent's files.
+        step: the pass as data.
+        context: where the package goes.
+        source: draft of the child -> what its program must answer like.
+        inner: the source's values at the boundaries, to name the stage at fault.
+        notes: annotation files.
+
+    Raises ContractError where the program does not answer like its source.
+    """
+    held = contract_of(package)
+    files = {name: package.read(name) for name in package.content.files if not name.startswith("program/")}
+    limits = {name: dict(rule.limits) for name, rule in held.rules.items()}
+    without = {name: data for name, data in files.items() if not name.startswith("contract/")}
+    with TemporaryDirectory(prefix="portside-proven-") as work:
+        draft = write(replace(content, files={}), {**without, **program}, Path(work) / "draft", trusted=package.trusted)
+        with source(draft) as answers:
+            contract = build(draft, answers, sample_of(package.signature, held), limits=limits, licence=held.licence,
+                             shareable=held.shareable, inner=inner)  # fmt: skip
     head, tensors = contract.to_bytes()
-    rest = {name: package.read(name) for name in package.content.files if name.startswith("contract/")}
-    files = {**kept, **native, **program, **rest, CONTRACT: head, CONTRACT_TENSORS: tensors}
-    return child(package, content, step, files, context.out)
+    return child(package, content, step, {**files, **program, CONTRACT: head, CONTRACT_TENSORS: tensors}, context.out, notes)
 
 
 def _program(package: Package, parts: Mapping[str, TensorPart]) -> tuple[tuple[Stage, ...], dict[str, bytes]]:
@@ -75,15 +97,11 @@ def sample_of(signature: Signature, contract: Contract) -> Sample:
     return Sample(inputs, {name: np.asarray(held) for name, held in case.slices.items()})
 
 
-def _contract(draft: Package, held: Contract) -> Contract:
-    """The draft against itself: its reference answers, and the rows on which they are firm."""
+@contextmanager
+def _itself(draft: Package) -> Generator[Source]:
+    """The draft's own answers: nothing else knows what its numbers mean now."""
     session = Reference().open(draft)
-
-    def source(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return session.run(narrowed(draft.signature, inputs))
-
-    limits = {name: dict(rule.limits) for name, rule in held.rules.items()}
     try:
-        return build(draft, source, sample_of(draft.signature, held), limits=limits, licence=held.licence, shareable=held.shareable)
+        yield lambda inputs: session.run(narrowed(draft.signature, inputs))
     finally:
         session.close()

@@ -107,7 +107,6 @@ class Workbench:
         calibration: rows for calibration; None: taken from `data`, which a reader should know.
         limits: gates on quality.
         price_per_hour: of the machine, for cost_per_1k; None: no such figure.
-        folder: where artifacts of attempts are made and removed again; None: a temporary one.
         progress: called with (done, of, what).
 
     Raises what opening and compiling the float package raises.

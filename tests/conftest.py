@@ -36,6 +36,16 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return path
 
 
+@pytest.fixture
+def brief_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials measure latency and memory briefly, for tests that do not look at them."""
+    from portside.compress import trials
+
+    monkeypatch.setattr(trials, "REPEATS", 1)
+    monkeypatch.setattr(trials, "SECONDS", 0.002)
+    monkeypatch.setattr(trials, "probe", lambda artifact, trust: {"memory_mb": 20.0})
+
+
 @pytest.fixture(autouse=True, scope="session")
 def single_copy() -> Iterator[None]:
     """Fail the session if any module outside `portside.*` was loaded from one of our folders."""

@@ -74,11 +74,11 @@ class Batches:
         return Batch(rows, _featurized(self._featurize, tensors), labels)
 
     def epoch(self, size: int, seed: int, number: int) -> Iterator[Batch]:
-        """All rows once, shuffled by (seed, number); a last batch of one row is left out, which batch norm cannot take."""
+        """All rows once, shuffled by (seed, number); one row that is left over is left out, which batch norm cannot take."""
         order = np.random.default_rng((seed, number)).permutation(len(self))
         for start in range(0, len(order), size):
             rows = order[start : start + size]
-            if len(rows) > 1 or len(order) == 1:
+            if len(rows) > 1 or size == 1 or len(order) == 1:
                 yield self.of(rows)
 
     def steps(self, size: int) -> int:

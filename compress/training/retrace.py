@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from ...runtimes.contracting import build
 from ...runtimes.importers.program import ImportOptions
 from ...runtimes.importers.torch_module import run
 from ...runtimes.subjects import contract_of
 from ...sdk.core.errors import InputError, UnsupportedError
-from ...sdk.core.manifest import CONTRACT, CONTRACT_TENSORS
-from ...sdk.core.package import Package, write
+from ...sdk.core.package import Package
 from ...sdk.core.signature import Array, Signature
 from ..base import PassContext
-from ..derive import EXPORTED, child
-from ..retold import sample_of
+from ..derive import EXPORTED
+from ..retold import proven, sample_of
 from .stored import Trainee, changed
 from .structure import Edit
 
@@ -46,22 +43,12 @@ def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], contex
         UnsupportedError: the model's inputs or outputs are others than they were.
     """
     require_float(package)
-    held = contract_of(package)
-    sample = sample_of(package.signature, held)
-    program = run(trainee.model, _options(package, trainee, sample.inputs))
-    signature = _same(package.signature, program.signature)
-    files: dict[str, bytes] = {**program.files, **changed(trainee, edits)}
-    content = replace(package.content, signature=signature, stages=program.stages, boundaries=program.boundaries)
-    kept = {name: package.read(name) for name in package.content.files if not name.startswith(("program/", "contract/"))}
-    with TemporaryDirectory(prefix="portside-repack-") as work:
-        draft = write(replace(content, files={}), {**kept, **files}, Path(work) / "draft", trusted=True)
-        limits = {name: dict(rule.limits) for name, rule in held.rules.items()}
-        contract = build(draft, program.source, sample, limits=limits, licence=held.licence, shareable=held.shareable, inner=program.inner)
-    head, tensors = contract.to_bytes()
-    rest = {name: package.read(name) for name in package.content.files if name.startswith("contract/")}
-    files = {**kept, **rest, **files, CONTRACT: head, CONTRACT_TENSORS: tensors}
+    program = run(trainee.model, _options(package, trainee, sample_of(package.signature, contract_of(package)).inputs))
+    content = replace(package.content, signature=_same(package.signature, program.signature), stages=program.stages,
+                      boundaries=program.boundaries)  # fmt: skip
     exported = {EXPORTED: data} if (data := program.annotation_files.get(EXPORTED)) else {}
-    return child(package, content, step, files, context.out, {**exported, **(notes or {})})
+    return proven(package, content, {**program.files, **changed(trainee, edits)}, step, context, lambda draft: nullcontext(program.source),
+                  program.inner, {**exported, **(notes or {})})  # fmt: skip
 
 
 def require_float(package: Package) -> None:

@@ -1,4 +1,4 @@
-"""`portside compress`: lower a package's precision, measured on a target, with what stayed float and why."""
+"""`portside compress`: run a recipe on a package; precision is measured on a target, with what stayed float and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLE = """
   portside compress inspector:4 recipe.toml train.py:rows --out small/
 
   A recipe is a class of precision (float16, int8-dynamic, int8-static, int4-weights) or a TOML file with [[pass]] and [gates].
-  With --target every step is measured there: layers that hurt most go back to float, other calibrations and classes are tried,
+  With --target a quantize pass is measured there: layers that hurt most go back to float, other calibrations and classes are tried,
   until the held-out rows hold. Where nothing lower than float32 holds nothing is written: exit code 1, or 4 where the rows are
   too few to tell.
 """
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Package, recipe, calibration rows; where to measure and what may be lost."""
     parser.add_argument("package", metavar="PACKAGE", help="a folder, or a name in the store")
     parser.add_argument("recipe", metavar="RECIPE", help="a class of precision, or a .toml file")
-    parser.add_argument("data", metavar="DATA", help="rows for calibration: FILE.py:OBJECT, .npz or .csv")
+    parser.add_argument("data", metavar="DATA", help="rows for calibration and training: FILE.py:OBJECT, .npz or .csv")
     parser.add_argument("--target", help="measure on this runtime and climb the ladder; see `portside doctor`")
     parser.add_argument("--held-out", metavar="DATA", help="rows to judge on, with --target; not those of the calibration")
     gate_arguments(parser)

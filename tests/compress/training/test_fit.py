@@ -114,6 +114,14 @@ def test_labels_are_needed_and_may_be_names(trainable, parts):
         Batches(trainable, trainee, ps.Data(parts[0].inputs, labels=parts[0].labels.astype(str)))
 
 
+@pytest.mark.parametrize(("rows", "size", "sizes"), [(5, 1, [1] * 5), (5, 2, [2, 2]), (1, 2, [1]), (4, 2, [2, 2]), (3, 8, [3])])
+def test_one_row_is_left_out_only_where_it_is_left_over(trainable, parts, rows, size, sizes):
+    batches = Batches(trainable, trainee_of(trainable), parts[0].take(range(rows)))
+    made = list(batches.epoch(size, 0, 0))
+    assert [len(batch.rows) for batch in made] == sizes
+    assert batches.steps(size) == len(made)
+
+
 def test_the_rate_rises_and_falls():
     rates = [rate(step, 100, 0.1) for step in range(100)]
     assert rates.index(max(rates)) == 10

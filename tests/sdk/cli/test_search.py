@@ -7,17 +7,10 @@ import shlex
 import numpy as np
 import pytest
 
-from portside.compress import trials
 from portside.runtimes import samples
 from portside.sdk.opening import open as open_package
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Latency is measured briefly: tests do not look at it."""
-    monkeypatch.setattr(trials, "REPEATS", 1)
-    monkeypatch.setattr(trials, "SECONDS", 0.002)
-    monkeypatch.setattr(trials, "probe", lambda artifact, trust: {"memory_mb": 20.0})
+pytestmark = pytest.mark.usefixtures("brief_latency")
 
 
 @pytest.fixture

@@ -10,19 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portside.compress import trials
 from portside.runtimes import samples
 
 Run = Callable[..., Any]
 Change = Callable[[dict[str, Any]], None]
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Latency is measured briefly: tests do not look at it."""
-    monkeypatch.setattr(trials, "REPEATS", 1)
-    monkeypatch.setattr(trials, "SECONDS", 0.002)
-    monkeypatch.setattr(trials, "probe", lambda artifact, trust: {"memory_mb": 20.0})
+pytestmark = pytest.mark.usefixtures("brief_latency")
 
 
 @pytest.fixture
