@@ -88,7 +88,8 @@ $(STAMPS)/installed: $(STAMPS)/venv pyproject.toml constraints.txt
 # The engine of browser bundles: three files of one pinned release, which stay out of git and go into the wheel.
 $(STAMPS)/engine: $(STAMPS)/installed edge/browser/engine/ort.json
 	rm -rf build/engine && mkdir -p build/engine
-	cd build/engine && ../../$(BIN)/npm pack --silent onnxruntime-web@$$(sed -n 's/.*"version": *"\(.*\)".*/\1/p' ../../edge/browser/engine/ort.json)
+	cd build/engine && ../../$(BIN)/npm pack --silent onnxruntime-web@$$(sed -n 's/.*"version": *"\(.*\)".*/\1/p' ../../edge/browser/engine/ort.json) \
+	  || { echo "The engine of browser bundles could not be fetched: is the npm registry reachable? Run make again when it is."; exit 1; }
 	tar -xzf build/engine/*.tgz -C build/engine
 	$(BIN)/python -m portside.runtimes.web.engine_files build/engine/package/dist
 	@touch $@

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array, Signature
 from .base import PassContext
+from .whole_file import write_whole
 
 Loss: TypeAlias = Literal["soft", "features", "embedding", "ranking"]
 Function: TypeAlias = Callable[[Mapping[str, Any]], Any]
@@ -237,15 +237,9 @@ def _kept(file: Path | None, names: Sequence[str], rows: int) -> dict[str, Array
 
 
 def _keep(file: Path | None, answers: Mapping[str, Array]) -> None:
-    if file is None:
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as opened_file:
-        opened_file.write(save({f"{place}": np.ascontiguousarray(held) for place, held in enumerate(answers.values())}))
-        opened_file.flush()
-        os.fsync(opened_file.fileno())
-    part.replace(file)
+    if file is not None:
+        made = save({f"{place}": np.ascontiguousarray(held) for place, held in enumerate(answers.values())})
+        write_whole(file, made, "What a teacher answered")
 
 
 def digest_of_array(held: Array) -> str:

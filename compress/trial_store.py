@@ -13,20 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.errors import FormatError, StoreError
-from ..sdk.core.folder import sync_folder
 from .settings import Settings
 from .trials import Trial
+from .whole_file import HALF, write_whole
 
 if sys.platform != "win32":
     import fcntl
 
-HALF = ".half-"
-"""How the name of a file begins that is not whole yet."""
 FORMAT = 2
 """Of a trial's file. 2: gates are data. A file of another format is said, and its trial made again."""
 
@@ -139,17 +136,4 @@ def _take(handle: int, folder: Path) -> None:
 
 
 def _write(path: Path, held: Any) -> None:
-    """Whole or not at all, Ctrl-C included: through a file beside it that is synced first."""
-    try:
-        with NamedTemporaryFile("w", dir=path.parent, prefix=HALF, delete=False, encoding="utf-8") as file:
-            try:
-                json.dump(held, file, indent=1, allow_nan=False)
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError("A trial cannot be kept", got=f"{path}: {error.strerror}", fix="Free space, or name another folder.") from error
+    write_whole(path, json.dumps(held, indent=1, allow_nan=False).encode(), "A trial")

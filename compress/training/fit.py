@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from torch import Tensor, nn
 
 from ...sdk.core.canonical import canonical_json
 from ..base import PassContext
+from ..whole_file import write_whole
 from .batches import Batch, Batches
 from .losses import checked
 from .spec import Schedule
@@ -156,13 +154,7 @@ class Checkpoint:
         held = self._optimizer.state_dict()["state"]
         tensors |= {f"optimizer/{place}/{key}": torch.as_tensor(value).clone() for place, own in held.items() for key, value in own.items()
                     if value is not None}  # fmt: skip
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        part = self._file.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            file.write(save(tensors, {"step": str(step), "taken": json.dumps(time.time())}))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._file)
+        write_whole(self._file, save(tensors, {"step": str(step)}), "A checkpoint of training")
 
     def restore(self) -> int:
         """Take up what was kept: steps done; 0 where nothing was, or it is damaged or of another model."""
