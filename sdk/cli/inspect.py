@@ -40,6 +40,7 @@ def _package(package: Package) -> Result:
         "package": package.name, "digest": package.digest, "program": content.program_digest, "path": package.path,
         "size": size(_total(content.files)), "parents": ", ".join(package.lineage), "evidence": content.evidence,
         "contract": _contract(contract), "runs code": ", ".join(package.trust_needed()),
+        "trains with": _training(content.files),
         "precision": _precision(plan.counts, plan.kept) if plan.lossy or plan.kept else None,
         "calibrated": _plain(plan.calibration),
         **{name: value for name, value in notes.fields.items() if isinstance(value, str | int | float)},
@@ -47,6 +48,12 @@ def _package(package: Package) -> Result:
     data = {"kind": "package", "digest": package.digest, "path": str(package.path), **content.to_dict(), "annotations": notes.to_dict()}
     parts = [fields(about), _tensors(content.signature), _stages(content.stages), _kept(plan.kept)]
     return Result(data, "\n\n".join(filter(None, parts)))
+
+
+def _training(files: Mapping[str, FileEntry]) -> str:
+    """Python of the package that passes run where they are trusted; the folder alone where its functions are installed ones."""
+    held = sorted(name for name in files if name.startswith("training/"))
+    return ", ".join([name for name in held if name.endswith(".py")] or held)
 
 
 def _artifact(artifact: Artifact) -> Result:

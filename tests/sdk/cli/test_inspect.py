@@ -12,6 +12,7 @@ from portside.runtimes.base import CompileOptions
 from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.runtimes.samples import Sample, graph_model, node
 from portside.sdk.core.contract import Rule
+from portside.sdk.core.package import write
 from portside.sdk.core.signature import Signature, TensorSpec
 
 SIGNATURE = Signature((TensorSpec("x", "f32", ("batch", 48)),), (TensorSpec("y", "f32", ("batch", 48), kind="value"),))
@@ -70,3 +71,12 @@ def test_a_lossy_artifact_without_a_plan_is_said_to_be_lossy(products, tmp_path)
 
     artifact = replace(OnnxCpu().compile(products, CompileOptions(), tmp_path / "float"), lossy=True)
     assert "lossy\n" in _artifact(artifact).text
+
+
+def test_code_that_training_would_run_is_named_and_not_run(portside, products, tmp_path):
+    files = {name: products.read(name) for name in products.content.files}
+    code = b"raise SystemExit('it ran')"
+    files |= {"training/net.py": code, "training/training.json": b"{}"}
+    made = write(replace(products.content, files={}), files, tmp_path / "made")
+    assert line(portside("inspect", made.path), "trains with").split(maxsplit=2)[2] == "training/net.py"
+    assert "trains with" not in portside("inspect", products.path).out
