@@ -22,7 +22,7 @@ from portside.compress.forest_shrink import Goal, Limits, Shrinking
 from portside.compress.forest_thresholds import merged
 from portside.sdk.core.errors import UnsupportedError
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "runtimes"))
 from grown import random_rows, random_trees
 
 kinds = st.tuples(st.integers(0, 10**6), st.booleans(), st.sampled_from(["sum", "mean"]))
@@ -44,10 +44,10 @@ def cut(trees, x, ratio: float) -> Shape:
 @settings(max_examples=25, deadline=None)
 def test_arrays_of_a_shape_answer_as_the_shape_does(kind) -> None:
     seed, targeted, aggregate = kind
-    trees, x = random_trees(seed, targeted=targeted, aggregate=aggregate), random_rows(seed)
+    trees, x = random_trees(seed, targeted=targeted, aggregate=aggregate), random_rows(seed, 200)
     whole = built(Shape.of(trees))
     np.testing.assert_allclose(whole.evaluate(x), trees.evaluate(x), rtol=1e-5, atol=1e-6)
-    shape = cut(trees, random_rows(seed + 1), 0.4)
+    shape = cut(trees, random_rows(seed + 1, 200), 0.4)
     ends = shape.ends(trees.ends(x))  # rows with NaN, unknown codes and ties: sides and sets are those of the source
     np.testing.assert_allclose(built(shape).evaluate(x), shape.score(ends), rtol=1e-5, atol=1e-5)
 
@@ -56,7 +56,7 @@ def test_arrays_of_a_shape_answer_as_the_shape_does(kind) -> None:
 @settings(max_examples=25, deadline=None)
 def test_fewer_nodes_are_never_more_bytes_and_lose_no_less(kind, one: float, other: float) -> None:
     seed, targeted, aggregate = kind
-    trees, x = random_trees(seed, targeted=targeted, aggregate=aggregate), random_rows(seed)
+    trees, x = random_trees(seed, targeted=targeted, aggregate=aggregate), random_rows(seed, 200)
     small, large = (cut(trees, x, ratio) for ratio in sorted((one, other)))
     assert len(built(small).feature) <= len(built(large).feature)
     assert size_bytes(built(small)) <= size_bytes(built(large))
@@ -64,7 +64,7 @@ def test_fewer_nodes_are_never_more_bytes_and_lose_no_less(kind, one: float, oth
 
 
 def test_a_pruned_ensemble_is_the_best_of_all_of_its_size() -> None:
-    trees, x = random_trees(3, trees=2, outputs=1, depth=3), random_rows(3)
+    trees, x = random_trees(3, trees=2, outputs=1, depth=3), random_rows(3, 200)
     held = costs_of(trees, x)
     inner = np.flatnonzero(trees.feature >= 0)
     for ratio in (0.3, 0.5, 0.7):
@@ -99,10 +99,10 @@ def test_thresholds_that_no_row_tells_apart_become_one(kind) -> None:
 
 
 def test_leaves_are_rounded_to_what_they_say() -> None:
-    trees, x = random_trees(5, trees=30), random_rows(5)
+    trees, x = random_trees(5, trees=30), random_rows(5, 200)
     half, few = rounded(trees, "float16"), rounded(trees, "int8")
     assert np.array_equal(half.values, half.values.astype(np.float16).astype(np.float32))
-    assert all(len(np.unique(few.values[:, place])) <= 256 for place in range(2))
+    assert all(len(np.unique(few.values[:, place])) <= 256 for place in range(3))
     for made in (half, few):
         assert np.array_equal(made.ends(x), trees.ends(x))
         assert size_bytes(made) <= size_bytes(trees)
@@ -119,7 +119,7 @@ def test_each_sweep_over_the_leaves_comes_closer() -> None:
     ends = shape.ends(trees.ends(x))
     losses = [LINKS["value"].loss(held.score(ends), goal) for held in refitted(shape, ends, goal, LINKS["value"], 4, 1e-6)]
     assert all(after <= before + 1e-9 for before, after in pairwise(losses))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_tree_that_says_most_comes_first() -> None:
@@ -166,7 +166,7 @@ def test_derivatives_are_those_of_the_loss(name: str) -> None:
 @settings(max_examples=15, deadline=None)
 def test_the_budget_holds_in_nodes_and_in_bytes(kind, ratio: float) -> None:
     seed, targeted, aggregate = kind
-    trees, x = random_trees(seed, trees=12, targeted=targeted, aggregate=aggregate), random_rows(seed)
+    trees, x = random_trees(seed, trees=12, targeted=targeted, aggregate=aggregate), random_rows(seed, 200)
     score = trees.evaluate(x).astype(float)
     goal = Goal(x, score, score, LINKS["value"])
     made = built(Shrinking(trees, goal, Limits(ratio, None, 2, 3.0, 1), PassContext(seed=seed)).run())

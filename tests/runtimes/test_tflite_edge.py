@@ -30,7 +30,7 @@ def beside(path):
 
 
 sentence = beside("tflite/conftest.py")
-trees = beside("test_trees.py")
+trees = beside("grown.py")
 sentence_package = sentence.sentence_package
 
 
@@ -59,7 +59,7 @@ def host_package(make_package):
     last = helper.make_model(helper.make_graph(
         [node("Add", ["shifted", "shifted"], "doubled")], "last", [value("shifted", TensorProto.FLOAT, ["batch", 3])],
         [value("doubled", TensorProto.FLOAT, ["batch", 3])]), opset_imports=[helper.make_opsetid("", 18)], ir_version=9)  # fmt: skip
-    x = trees.rows(1, 24)
+    x = trees.random_rows(1, 24)
     truth = {"doubled": 2 * (forest.evaluate(x) + np.float32(1))}
     source = "def shift(scores):\n    return {'shifted': scores + scores.dtype.type(1)}\n"
     return forest, make_package(
@@ -77,7 +77,7 @@ def test_trees_and_a_host_stage_between_two_files(make_package, tmp_path):
         load(artifact)
     session = load(artifact, trust=True)
     assert not session.info.thread_safe
-    x = trees.rows(7, 13)
+    x = trees.random_rows(7, 13)
     np.testing.assert_allclose(session.run({"x": x})["doubled"], 2 * (forest.evaluate(x) + 1), rtol=1e-4, atol=1e-4)
 
 
@@ -86,7 +86,7 @@ def test_gathered_trees_decide_exactly_in_the_interpreter(make_package, tmp_path
     monkeypatch.setattr("portside.runtimes.tflite.tree_lowering.GEMM_FLOATS", 0)
     forest, package = host_package(make_package)
     session = load(compile_package(package, "tflite", tmp_path / "artifact"), trust=True)
-    x = trees.rows(8, 40)
+    x = trees.random_rows(8, 40)
     np.testing.assert_allclose(session.run({"x": x})["doubled"], 2 * (forest.evaluate(x) + 1), rtol=1e-4, atol=1e-4)
 
 

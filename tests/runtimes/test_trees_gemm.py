@@ -1,6 +1,6 @@
 """Trees as matrix products: exact decisions, whatever stands in the columns that a tree does not read."""
 
-import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,30 +14,24 @@ from portside.runtimes.tflite.tree_lowering import lower_trees, multiplies
 from portside.runtimes.trees import LEAF, Trees
 from portside.runtimes.trees_gemm import gemm_floats, laid_out, to_gemm
 
+sys.path.insert(0, str(Path(__file__).parent))
+from grown import answers, random_rows, random_trees
 
-def beside(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-made = beside("test_trees")
-ensembles = st.builds(made.random_trees, seed=st.integers(0, 2**31), trees=st.integers(1, 9), outputs=st.integers(1, 4),
+ensembles = st.builds(random_trees, seed=st.integers(0, 2**31), trees=st.integers(1, 9), outputs=st.integers(1, 4),
                       targeted=st.booleans(), categories=st.booleans(), aggregate=st.sampled_from(["sum", "mean"]))  # fmt: skip
 
 
 @given(ensembles, st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
 def test_products_equal_the_definition(trees, seed):
-    x = made.rows(seed)
-    np.testing.assert_allclose(made.run(to_gemm(trees), x), trees.evaluate(x), rtol=1e-5, atol=1e-5)
+    x = random_rows(seed)
+    np.testing.assert_allclose(answers(to_gemm(trees), x), trees.evaluate(x), rtol=1e-5, atol=1e-5)
 
 
 @given(ensembles, st.integers(0, 2**31))
 @settings(max_examples=20, deadline=None)
 def test_every_row_reaches_exactly_one_leaf_of_every_tree(trees, seed):
-    model, x = to_gemm(trees), made.rows(seed)
+    model, x = to_gemm(trees), random_rows(seed)
     reached = f"{model.graph.output[0].name}/reached"
     model.graph.output.add(name=reached)
     options = ort.SessionOptions()
@@ -60,23 +54,23 @@ def test_ties_infinities_and_neighbours_of_a_threshold(missing_left):
     values = [threshold, np.nextafter(threshold, np.float32(1)), np.nextafter(threshold, np.float32(-1)), np.inf, -np.inf, np.nan]
     x = np.array([[value, odd] for value in values for odd in (0, np.nan, np.inf, -np.inf)], np.float32)
     trees = stump(threshold, missing_left)
-    np.testing.assert_array_equal(made.run(to_gemm(trees), x), trees.evaluate(x))
+    np.testing.assert_array_equal(answers(to_gemm(trees), x), trees.evaluate(x))
 
 
 def test_a_tree_that_is_one_leaf():
     trees = Trees(columns=1, aggregate="mean", feature=[LEAF, LEAF], threshold=[0, 0], left=[0, 1], right=[0, 0], missing_left=[0, 0],
                   bitset=[-1, -1], bitsets=np.zeros((0, 1), np.uint32), roots=[0, 1], offsets=[0, 0], values=[[2.0], [4.0]],
                   base=[1.0])  # fmt: skip
-    np.testing.assert_array_equal(made.run(to_gemm(trees), np.array([[np.nan], [3]], np.float32)), [[4.0], [4.0]])
+    np.testing.assert_array_equal(answers(to_gemm(trees), np.array([[np.nan], [3]], np.float32)), [[4.0], [4.0]])
 
 
 def test_weights_of_the_product_are_counted_as_they_are_laid_out():
-    trees = made.random_trees(5, categories=False)
+    trees = random_trees(5, categories=False)
     assert gemm_floats(trees) == laid_out(trees).paths.size
 
 
 def test_small_ensembles_are_multiplied_and_large_ones_gathered(monkeypatch):
-    trees = made.random_trees(11)
+    trees = random_trees(11)
     assert multiplies(trees)
     assert not any(node.op_type == "GatherElements" for node in lower_trees(trees, "features", "scores").graph.node)
     monkeypatch.setattr(tree_lowering, "GEMM_FLOATS", gemm_floats(trees) - 1)
@@ -117,7 +111,7 @@ def test_a_leaf_that_is_not_finite_is_never_multiplied():
     infinite = Trees(**{**vars_of(stump(0.5)), "values": [[np.inf], [1.0]]})
     assert not multiplies(infinite)
     x = np.array([[0, 0], [1, 0]], np.float32)
-    np.testing.assert_array_equal(made.run(lower_trees(infinite, "features", "scores"), x), infinite.evaluate(x))
+    np.testing.assert_array_equal(answers(lower_trees(infinite, "features", "scores"), x), infinite.evaluate(x))
 
 
 def vars_of(trees):
