@@ -199,15 +199,15 @@ def gains(trial: Trial) -> bool:
 def costs_more(trial: Trial) -> bool:
     """Slower or larger than float, beyond what repeats differ by."""
     figures = trial.figures
-    return trial.settings.precision != "float32" and (figures.get("ratio", 0) > SLOWER or figures.get("size_ratio", 0) > LARGER)
+    return not trial.settings.as_it_was and (figures.get("ratio", 0) > SLOWER or figures.get("size_ratio", 0) > LARGER)
 
 
 def remarks(trial: Trial) -> Iterator[str]:
     """What must be said beside an artifact of these settings."""
     figures = trial.figures
-    if trial.settings.precision == "float32":
+    if trial.settings.as_it_was:
         yield "nothing lower than float32 holds: this is the package as it was"
-    if figures.get("ratio", 0) > SLOWER and trial.settings.precision != "float32":
+    if figures.get("ratio", 0) > SLOWER and not trial.settings.as_it_was:
         yield f"slower than float: {figures['ratio']:.2f}x ({figures['ratio_low']:.2f}-{figures['ratio_high']:.2f}) of its latency"
     if figures.get("size_ratio", 0) > LARGER:
         yield f"larger than float: {figures['size_ratio']:.2f}x of its bytes"

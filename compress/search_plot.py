@@ -124,6 +124,6 @@ def _names(front: Findings, trials: Sequence[Trial], points: set[int], width: in
         mark, settings = marks.get(id(trial)), str(trial.settings)
         text = settings if mark is None else f"{mark}: {settings}"
         short = len(text) < width / 11
-        if mark or trial.settings.precision == "float32" or (id(trial) in points and width > NARROW):
+        if mark or trial.settings.as_it_was or (id(trial) in points and width > NARROW):
             found.append((id(trial), text if short else mark or trial.settings.precision))
     return found[:LABELS]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.errors import InputError
 from ..sdk.core.plan import PRECISIONS, Precision
 from .histogram import METHODS, Method
+from .structures import Structure
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Settings:
         per_channel: int8 weights have a scale per output channel.
         kept: "stage/node" ids that stay float32.
         smooth: int8-dynamic divides channels of activations by factors first, see `smoothing`.
+        structure: what is done to the network before that; none of it where it is empty.
     """
 
     precision: Precision = "int8-static"
@@ -31,6 +33,7 @@ class Settings:
     per_channel: bool = True
     kept: tuple[str, ...] = ()
     smooth: bool = False
+    structure: Structure = Structure()
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -38,6 +41,15 @@ class Settings:
         if self.method not in METHODS:
             raise InputError("There is no such calibration method", field="calibration", got=self.method, expected=", ".join(METHODS))
         object.__setattr__(self, "kept", tuple(sorted(self.kept)))
+
+    @property
+    def as_it_was(self) -> bool:
+        """Nothing is done to the package."""
+        return self.precision == "float32" and not self.structure
+
+    def of(self, structure: Structure) -> Settings:
+        """The same precision for another structure."""
+        return replace(self, structure=structure)
 
     @property
     def calibrated(self) -> bool:
@@ -61,12 +73,13 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; what does not matter to the class is left out."""
-        held = asdict(self) | {"kept": list(self.kept)}
+        held = asdict(self) | {"kept": list(self.kept), "structure": self.structure.to_dict()}
         unused = [] if self.calibrated else ["method", "percentile"]
         unused += ["percentile"] if self.method != "percentile" else []
         unused += ["per_channel"] if not self.precision.startswith("int8") else []
         unused += ["kept"] if self.precision == "float32" else []
         unused += [] if self.smoothed else ["smooth"]  # left out where it is off: older settings keep their key
+        unused += [] if self.structure else ["structure"]  # likewise
         return {name: value for name, value in held.items() if name not in unused}
 
     @classmethod
@@ -76,7 +89,7 @@ class Settings:
         if unknown := sorted(set(data) - set(known)):
             raise InputError("There is no such setting of precision", field=unknown[0], expected=", ".join(known))
         held = dict(data)
-        return cls(kept=tuple(held.pop("kept", ())), **held)
+        return cls(kept=tuple(held.pop("kept", ())), structure=Structure.from_dict(held.pop("structure", {})), **held)
 
     def __str__(self) -> str:
         parts = [self.precision]
@@ -85,4 +98,4 @@ class Settings:
         parts += ["per tensor"] if self.precision.startswith("int8") and not self.per_channel else []
         parts += ["smoothed"] if self.smoothed else []
         parts += [f"{len(self.kept)} kept in float32"] if self.kept and self.precision != "float32" else []
-        return ", ".join(parts)
+        return f"{self.structure}; {', '.join(parts)}" if self.structure else ", ".join(parts)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from portside.compress.histogram import METHODS
 from portside.compress.settings import Settings
+from portside.compress.structures import Structure
 from portside.sdk.core.errors import InputError
 from portside.sdk.core.plan import PRECISIONS
 
@@ -72,3 +73,28 @@ def test_what_does_not_exist_is_refused_by_name(data, field):
     with pytest.raises(InputError) as caught:
         Settings.from_dict(data)
     assert caught.value.field == field
+
+
+STEPS = st.lists(st.builds(lambda ratio, epochs: {"kind": "prune", "ratio": ratio, "epochs": epochs}, st.floats(0.01, 0.99),
+                           st.integers(0, 9)), max_size=3).map(tuple)  # fmt: skip
+STRUCTURES = st.builds(Structure, STEPS, st.floats(0.01, 1))
+
+
+@given(STRUCTURES, ANY)
+def test_structures_survive_a_file_and_keep_their_key(structure, settings):
+    back = Structure.from_dict(json.loads(json.dumps(structure.to_dict())))
+    assert (back, back.key, hash(back)) == (structure, structure.key, hash(structure))
+    both = settings.of(structure)
+    assert Settings.from_dict(json.loads(json.dumps(both.to_dict()))).key == both.key
+    assert (both.key == settings.key) == (not structure) and ("structure" in both.to_dict()) == bool(structure)
+
+
+def test_a_structure_is_what_it_does_and_how_long_it_learned():
+    whole = Structure(({"kind": "prune", "ratio": 0.3, "epochs": 0}, {"kind": "distil", "epochs": 9}))
+    cut = Structure(({"kind": "forest", "ratio": 0.2},))
+    assert str(whole.at(1 / 9)) == "prune 0.3, distil (1/9 of its training)" and str(Settings("float16").of(cut)) == "forest 0.2; float16"
+    assert whole.at(1 / 3).key != whole.key and whole.at(1) == whole
+    assert not cut.trains and cut.at(1 / 9) == cut
+    assert Settings("float32").as_it_was and not Settings("float32").of(cut).as_it_was
+    with pytest.raises(InputError, match="share"):
+        whole.at(0)
