@@ -37,7 +37,7 @@ class Front(Findings):
             raise InputError(
                 "A front that was read from a file has figures, not packages", fix="Search again in the same folder: resume=..."
             )
-        if trial.settings.precision == "float32":
+        if trial.settings.as_it_was:
             return self.maker.package
         return self.maker.package_of(trial.settings, None if out is None else Path(out))
 

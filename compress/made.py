@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,15 +14,28 @@ from ..sdk.core.plan import Precision
 from .derive import finished
 from .gated import gated
 from .settings import Settings
+from .shelf import Shelf
+from .structures import Structure
 from .trials import Workbench
 
 
 @dataclass(frozen=True)
 class Made:
-    """Makes packages of a finished search: float program, calibration and sensitivity are still at hand."""
+    """Makes packages of a finished search: float program, calibration and sensitivity are still at hand.
+
+    Attributes:
+        bench: of the package that was searched.
+        orders: class -> node -> damage, of that package.
+        structured: the same of structures, as far as precision was searched for them.
+        shelf: packages of structures; None: none were searched.
+    """
 
     bench: Workbench
     orders: Mapping[str, Mapping[str, float]]
+    structured: Mapping[Structure, Mapping[str, Mapping[str, float]]] = field(
+        default_factory=dict[Structure, "Mapping[str, Mapping[str, float]]"]
+    )
+    shelf: Shelf | None = None
 
     @property
     def package(self) -> Package:
@@ -34,11 +48,24 @@ class Made:
         return self.bench.data
 
     def package_of(self, settings: Settings, out: Path | None = None) -> Package:
-        """The derived package, in a new folder or the store; why nodes are kept stands in its plan, the budget's gates in its recipe."""
-        self.bench.why = reasons(settings.precision, self.orders.get(settings.lowering, {}))
+        """The derived package, in a new folder or the store; why nodes are kept stands in its plan, the budget's gates in its recipe.
+
+        A structure that is no longer at hand is made again, with its training.
+        """
         with TemporaryDirectory(prefix="portside-search-") as work:
-            made = self.bench.package_of(settings, Path(work) / "derived")
+            made = self._made(settings, Path(work) / "derived")
             return finished(gated(made, self.bench.limits, Path(work) / "gated"), self.package, out)
+
+    def _made(self, settings: Settings, out: Path) -> Package:
+        if not settings.structure or self.shelf is None:
+            self.bench.why = reasons(settings.precision, self.orders.get(settings.lowering, {}))
+            return self.bench.package_of(settings, out)
+        package, held = self.shelf.make(settings.structure), self.bench
+        if settings.precision == "float32":
+            return package
+        with closing(Workbench(package, held.target, held.data, held.calibration_data, seed=held.seed, source=held)) as bench:
+            bench.why = reasons(settings.precision, self.structured.get(settings.structure, {}).get(settings.lowering, {}))
+            return bench.package_of(settings, out)
 
 
 def reasons(precision: Precision, damages: Mapping[str, float]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from optuna.distributions import CategoricalDistribution
 from .ranking import OBJECTIVES, objectives
 from .settings import Settings
 from .space import Space
+from .structures import UNCHANGED
 from .trials import Trial
 
 STARTUP = 8
@@ -47,7 +48,7 @@ class Proposals:
 
     def tell(self, trial: Trial) -> None:
         """A trial was made, whoever proposed it."""
-        held = self._space.values(trial.settings)
+        held = self._space.values(trial.settings.of(UNCHANGED))
         if held is None:
             return
         distributions: dict[str, Any] = {name: CategoricalDistribution(list(values)) for name, (_, values) in held.items()}

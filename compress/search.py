@@ -5,6 +5,8 @@
 3. The other classes at their defaults.
 4. What Optuna proposes, fed with all of these, until the time is over or everything was tried.
 
+With structures, the network itself is changed first, and all of this is done for what came out best: see `structured`.
+
 Every finished trial is one file in the `resume` folder; there is no other state, so whatever kills a search, the next one goes on.
 """
 
@@ -28,6 +30,9 @@ from .clock import Clock
 from .front import Front
 from .made import Made
 from .searching import Searching
+from .shelf import Shelf
+from .structured import StructuredSearching
+from .structuring import Asked, Found, structures_of
 from .trial_store import TrialStore
 from .trials import Workbench
 
@@ -35,8 +40,8 @@ Progress = Callable[[int, int, str], None]
 
 
 def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budget | None = None, data: Data | None = None,
-           minutes: float = 10, *, calibration: Data | None = None, prices: Mapping[str, float] | float | None = None, seed: int = 0,
-           resume: Path | str | None = None, trust: bool = False,
+           minutes: float = 10, *, calibration: Data | None = None, structures: Asked | None = None, train: Data | None = None,
+           prices: Mapping[str, float] | float | None = None, seed: int = 0, resume: Path | str | None = None, trust: bool = False,
            progress: Progress = lambda done, of, what: None) -> Front:  # fmt: skip
     """Look for the package that fits a budget.
 
@@ -47,21 +52,26 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
         data: held-out rows to judge on, with labels and slices where there are any; None: the package's evidence set.
         minutes: after which no trial is begun that would likely take more than half of its time beyond; the package as it is
             is always measured.
-        calibration: rows that int8-static finds its ranges on; None: `data`, which flatters it a little.
+        calibration: rows that int8-static finds its ranges on; None: `train`, else `data`, which flatters it a little.
+        structures: what is done to the network before its precision: recipes, passes or lists of passes; "auto": what the package can
+            take. They are trained short first, and the best of them longer. None: precision alone.
+        train: rows that their passes learn from; None: `calibration`.
         prices: of an hour of the machine, or target -> price; then there is a cost per thousand predictions.
         seed: of everything random.
         resume: folder in which finished trials are kept, and found again; None: in memory only.
-        trust: host stages may run.
+        trust: host stages and training may run.
         progress: called with (trials done, minutes' share in percent, what is being done).
 
     Returns:
         Front: also after Ctrl-C, with the trials that were finished.
 
     Raises:
-        InputError: no rows, a price that is missing or none, minutes that are not positive.
+        InputError: no rows, a price that is missing or none, minutes that are not positive; structures without rows to learn from or
+            without a limit on quality.
         MissingExtraError: Optuna is not installed.
         StoreError: another search runs in the folder, or it cannot be written.
-        UnsupportedError: the target cannot hold the package at all.
+        TrustError: structures would run the package's own training, and it is not trusted.
+        UnsupportedError: the target cannot hold the package at all, or the package takes no structure.
     """
     limits = budget or Budget()
     if not minutes > 0:
@@ -70,19 +80,32 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
     _require_optuna()
     held = package if isinstance(package, Package) else open_package(package, trust=trust)
     rows = _rows(held, data)
+    train, calibration = (calibration if train is None else train), (train if calibration is None else calibration)
+    known = {} if structures is None else structures_of(structures, held, rows, train, limits)
     clock = Clock(minutes * 60)
     bench = Workbench(held, target, rows, calibration, limits=limits, seed=seed,
                       progress=lambda done, of, what: progress(done, of, what))  # fmt: skip
     with closing(bench):
         lineage = _lineage(bench, limits, calibration)
-        store = TrialStore(None if resume is None else Path(resume), lineage)
+        folder = None if resume is None else Path(resume)
+        learned = {"train": data_digest(train), "train_slices": slices_digest(train)} if known and train is not None else None
+        store, shelf = TrialStore(folder, lineage, learned), _shelf(held, train, seed, folder, known)
         with store.locked():
-            found = Searching(bench, store, clock, limits, price, progress).run()
+            if shelf is None:
+                found, structured = Searching(bench, store, clock, limits, price, progress).run(), {}
+            else:
+                run = StructuredSearching(bench, store, clock, limits, price, progress, shelf, list(known))
+                found, structured = run.run(), run.orders
     remarks = (*found.remarks, *(["calibrated on the rows that trials are judged on: pass calibration=..."] if calibration is None else []))
-    about = {**lineage, "parents": list(held.content.parents), "rows": len(rows), "minutes": minutes,
+    about = {**lineage, **(learned or {}), "parents": list(held.content.parents), "rows": len(rows), "minutes": minutes,
              "price_per_hour": price, "budget": limits.to_dict()}  # fmt: skip
     return Front(held.name, target, limits, found.trials, found.rungs, tuple(remarks), found.ended, clock.spent, about,
-                 _command(held, target, limits, minutes, seed, price, resume), Made(bench, found.orders))  # fmt: skip
+                 _command(held, target, limits, minutes, seed, price, resume, structures),
+                 Made(bench, found.orders, structured, shelf))  # fmt: skip
+
+
+def _shelf(package: Package, train: Data | None, seed: int, folder: Path | None, known: Found) -> Shelf | None:
+    return Shelf(package, train, seed, folder, known) if known and train is not None else None
 
 
 def _rows(package: Package, data: Data | None) -> Data:
@@ -124,9 +147,12 @@ def _lineage(bench: Workbench, budget: Budget, calibration: Data | None) -> dict
     }  # fmt: skip
 
 
-def _command(package: Package, target: str, budget: Budget, minutes: float, seed: int, price: float | None, resume: Any) -> str:
+def _command(package: Package, target: str, budget: Budget, minutes: float, seed: int, price: float | None, resume: Any,
+             structures: Asked | None) -> str:  # fmt: skip
     """A call that makes the front again; the command line puts its own words in its place."""
     limits = ", ".join(f"{name}={held:g}" for name, held in budget.limits.items())
     asked = [repr(package.name), f"target={target!r}", f"budget=ps.Budget({limits})", "data=data", f"minutes={minutes:g}", f"seed={seed}"]
     asked += [f"prices={price:g}"] if price is not None else []
+    if structures is not None:
+        asked += [f"structures={structures!r}" if isinstance(structures, str) else "structures=structures", "train=train"]
     return f"ps.search({', '.join(asked)}{f', resume={str(resume)!r}' if resume is not None else ''})"

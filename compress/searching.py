@@ -16,6 +16,7 @@ from .ladder import Ladder, remarks
 from .made import reasons
 from .settings import Settings
 from .space import Space
+from .structures import UNCHANGED, Structure
 from .trial_store import TrialStore
 from .trials import Trial, Workbench
 
@@ -38,7 +39,12 @@ class Found:
 
 @dataclass
 class Searching:
-    """One run: attempts on a workbench until the time is over."""
+    """One run: attempts on a workbench until the time is over.
+
+    Args:
+        structure: that the workbench's package has; it is part of what every trial is.
+        overall: the time of the whole search, where this run has a part of it.
+    """
 
     bench: Workbench
     store: TrialStore
@@ -48,33 +54,50 @@ class Searching:
     progress: Callable[[int, int, str], None]
     rungs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     notes: list[str] = field(default_factory=list[str])
+    structure: Structure = UNCHANGED
+    overall: Clock | None = None
 
     def __post_init__(self) -> None:
-        self._damages = Damages(self.bench, self.store, self.clock, self.notes)
+        self._damages = Damages(self.bench, self.store.of(self.structure), self.clock, self.notes)
+
+    @property
+    def orders(self) -> Mapping[str, Mapping[str, float]]:
+        """How much nodes hurt, as far as it was measured."""
+        return self._damages.known
 
     def run(self) -> Found:
         """Everything there is time for. Ctrl-C ends it early; before the first trial it is the caller's."""
-        self.notes += [f"could not be read and was tried again: {file}" for file in self.store.broken]
         try:
-            ended = self._run()
+            ended = self.search()
         except KeyboardInterrupt:
             if not self.store.trials:
                 raise
             ended = "interrupted"
+        return self.found(ended)
+
+    def found(self, ended: str) -> Found:
+        """What there is by now."""
+        broken = [f"could not be read and was tried again: {file}" for file in self.store.broken]
         places = {key: place for place, key in enumerate(self.store.trials)}
         rungs = tuple((places[key], why) for key, why in self.rungs if key in places)
         trials = tuple(map(self._priced, self.store.trials.values()))
         unsure = sum(trial.verdict == "not enough data" for trial in trials)
-        notes = [*self.notes, *(f"calibration: {held}" for held in self.bench.warnings)]
+        notes = [*broken, *self.notes, *(f"calibration: {held}" for held in self.bench.warnings)]
         notes += _few(unsure, len(self.bench.data)) if unsure else []
-        return Found(trials, rungs, (*notes, *self._remarks(trials)), ended, self._damages.known)
+        return Found(trials, rungs, (*notes, *self._remarks(trials)), ended, self.orders)
 
-    def _run(self) -> str:
+    def defaults(self) -> None:
+        """The package in float and in every class, without a ladder."""
+        for precision in ("float32", *self._classes()):
+            if precision != "float32" and self._late():
+                return
+            self._attempt(Settings(precision))
+
+    def search(self) -> str:
+        """Attempts until the time is over, which is said, or everything was tried."""
         self._attempt(Settings("float32"))
-        taken = self.bench.plans.classes()
-        classes: tuple[Precision, ...] = tuple(held for held in FIRST if held in taken)
         able: list[Precision] = []
-        for precision in classes:
+        for precision in self._classes():
             if self._late():
                 return "time"
             if self._attempt(Settings(precision)).fault is None:
@@ -82,6 +105,10 @@ class Searching:
                 if len(able) == 1:
                     self._climb(precision)  # before the other classes: where time is short, what holds is found here
         return self._propose(Space(tuple(able), self._damages.order, self.bench.smooths)) if able else "everything tried"
+
+    def _classes(self) -> tuple[Precision, ...]:
+        taken = self.bench.plans.classes()
+        return tuple(held for held in FIRST if held in taken)
 
     def _climb(self, first: Precision) -> None:
         ladder = Ladder(self.bench, self._attempt, lambda: self._late() or self.clock.over(LADDER_SHARE), self._damages.of_plan)
@@ -91,8 +118,8 @@ class Searching:
     def _propose(self, space: Space) -> str:
         from .proposals import Proposals  # imports Optuna, which `search` made sure of
 
-        proposals = Proposals(space, self.bench.seed, lambda settings: self.store.key(settings) in self.store.trials)
-        for trial in list(self.store.trials.values()):
+        proposals = Proposals(space, self.bench.seed, lambda settings: self._key(settings) in self.store.trials)
+        for trial in [held for held in self.store.trials.values() if held.settings.structure == self.structure]:
             if self._late():
                 return "time"
             proposals.tell(trial)
@@ -105,9 +132,11 @@ class Searching:
 
     def _attempt(self, settings: Settings) -> Trial:
         """The trial of these settings: the one that was made before, or a new one, kept."""
-        if (key := self.store.key(settings)) in self.store.trials:
+        settings = settings.of(self.structure)
+        if (key := self._key(settings)) in self.store.trials:
             return self.store.trials[key]
-        share = min(100, round(100 * self.clock.spent / self.clock.seconds))
+        clock = self.overall or self.clock
+        share = min(100, round(100 * clock.spent / clock.seconds))
         self.progress(len(self.store.trials), share, self._said(settings))
         if settings.kept:
             self.bench.why |= reasons(settings.precision, self._damages.of(settings))
@@ -122,8 +151,8 @@ class Searching:
             said = f"{type(error).__name__}: {error}"
             return Trial(settings, "failed", fault=said)
 
-    def _trial(self, settings: Settings) -> Trial:
-        return self.store.trials[self.store.key(settings)]
+    def _key(self, settings: Settings) -> str:
+        return self.store.key(settings.of(self.structure))
 
     def _late(self) -> bool:
         """The next trial would likely end more than half of its time beyond the deadline."""
@@ -143,15 +172,16 @@ class Searching:
         so_far = (
             f"{best.settings}, p95 {best.figures['p95_ms']:.3g} ms, {best.figures['size_mb']:.3g} MB" if best else "none within the budget"
         )
-        return f"trial {len(self.store.trials) + 1}: {settings}; {max(0, self.clock.left):.0f} s left; best so far: {so_far}"
+        left = max(0, (self.overall or self.clock).left)
+        return f"trial {len(self.store.trials) + 1}: {settings}; {left:.0f} s left; best so far: {so_far}"
 
     def _remarks(self, trials: tuple[Trial, ...]) -> list[str]:
         best = replace(self._so_far(), trials=trials).best_trial
         if best is None:
             return []
-        if all(trial.settings.precision == "float32" for trial in trials):
+        if all(trial.settings.as_it_was for trial in trials):
             return ["there was no time to try anything below float32: give it more minutes"]
-        if best.settings.precision == "float32":
+        if best.settings.as_it_was:
             return ["nothing below float32 is within the budget and smaller or faster: the best is the package as it was"]
         return list(remarks(best))
 

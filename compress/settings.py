@@ -10,7 +10,7 @@ from ..sdk.core.canonical import digest_of
 from ..sdk.core.errors import InputError
 from ..sdk.core.plan import PRECISIONS, Precision
 from .histogram import METHODS, Method
-from .structures import Structure
+from .structures import UNCHANGED, Structure
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Settings:
     per_channel: bool = True
     kept: tuple[str, ...] = ()
     smooth: bool = False
-    structure: Structure = Structure()
+    structure: Structure = UNCHANGED
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

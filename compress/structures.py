@@ -72,6 +72,10 @@ class Structure:
         return words if self.share == 1 else f"{words} ({Fraction(self.share).limit_denominator(100)} of its training)"
 
 
+UNCHANGED = Structure()
+"""The network as it is."""
+
+
 def _said(step: Mapping[str, Any]) -> str:
     """A pass in two words: its kind, and how much it leaves."""
     size = next((f" {step[name]:g}" for name in _SIZES if isinstance(step.get(name), int | float)), "")

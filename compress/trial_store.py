@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from typing import Any, cast
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.errors import FormatError, StoreError
 from .settings import Settings
+from .structures import Structure
 from .trials import Trial
 from .whole_file import HALF, write_whole
 
@@ -35,10 +36,12 @@ class TrialStore:
     Args:
         folder: where they are kept, with `trials/` and `sensitivity/`; None: in memory.
         identity: everything but the settings that figures depend on, JSON-ready.
+        learned: what figures of structures depend on beside that; None: trials of structures are not read.
     """
 
     folder: Path | None
     identity: Mapping[str, Any]
+    learned: Mapping[str, Any] | None = None
     trials: dict[str, Trial] = field(default_factory=dict[str, Trial])
     """Key -> trial, in the order in which they were made."""
     broken: list[str] = field(default_factory=list[str])
@@ -67,7 +70,14 @@ class TrialStore:
 
     def key(self, settings: Settings) -> str:
         """The same for trials whose figures are interchangeable."""
-        return digest_of({**self.identity, "settings": settings.to_dict()}).removeprefix("sha256:")[:32]
+        learned = (self.learned or {}) if settings.structure else {}
+        return digest_of({**self.identity, **learned, "settings": settings.to_dict()}).removeprefix("sha256:")[:32]
+
+    def of(self, structure: Structure) -> TrialStore:
+        """A place beside for what was measured of a structure's nodes."""
+        if not structure:
+            return self
+        return replace(self, identity={**self.identity, **(self.learned or {}), "structure": structure.to_dict()})
 
     def add(self, trial: Trial) -> Trial:
         """Keep a finished trial; it is on the disk when this returns."""
@@ -102,7 +112,10 @@ class TrialStore:
         for file in sorted(folder.glob("*.json")):
             try:
                 held = json.loads(file.read_text(encoding="utf-8"))
-                if file.stem == self.key(Settings.from_dict(held["trial"]["settings"])):  # else of another package, rows or gates
+                settings = Settings.from_dict(held["trial"]["settings"])
+                if settings.structure and self.learned is None:
+                    continue
+                if file.stem == self.key(settings):  # else of another package, rows or gates
                     found.append((int(held["number"]), file.stem, _trial(held)))
             except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
                 self.broken.append(f"{file.name}: {error}")

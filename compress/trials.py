@@ -108,13 +108,16 @@ class Workbench:
         limits: gates on quality.
         price_per_hour: of the machine, for cost_per_1k; None: no such figure.
         progress: called with (done, of, what).
+        source: the bench of what `package` was made from by passes: quality, latency and bytes are held against that package. What
+            precision loses, by the contract, is still held against `package` in float. None: the package itself.
 
     Raises what opening and compiling the float package raises.
     """
 
     def __init__(self, package: Package, target: str, data: Data, calibration: Data | None = None, *, limits: Budget | None = None,
                  price_per_hour: float | None = None, seed: int = 0,
-                 progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> None:  # fmt: skip
+                 progress: Callable[[int, int, str], None] = lambda done, of, what: None,
+                 source: Workbench | None = None) -> None:  # fmt: skip
         if not len(data):
             raise InputError("There are no rows to judge attempts on", fix="Pass held-out rows: Data(inputs=..., labels=...).")
         self.package, self.target, self.data = package, target, data
@@ -126,13 +129,14 @@ class Workbench:
         with ExitStack() as held:
             self._folder = held.enter_context(TemporaryDirectory(prefix="portside-trials-"))
             self.floats = self._runtime.compile(package, CompileOptions(verify=False), Path(self._folder) / "float")
-            self._session = held.enter_context(closing(self._open(self.floats)))
+            self.session = held.enter_context(closing(self._open(self.floats)))
             with closing(session_of(package)) as reference:
                 self._rows = batch_rows(reference.info.signature)
                 progress(0, 1, "answers of the float package")
                 with _naming("rows to judge on"):
                     self.before: Answers = answered(reference, data, self._rows)
             self._held = held.pop_all()
+        self.source: Workbench = source or self
         self._calibration: Calibration | None = None
         self._smoothing: Smoothing | None = None
         self.why: dict[str, str] = {}
@@ -205,7 +209,7 @@ class Workbench:
         with closing(self._open(artifact)) as session:
             after = answered(session, self.data, self._rows)
             figures = self._figures(artifact, session)
-        found = compare(artifact, self.package, self.data, self.rules, self.before, after)
+        found = compare(artifact, self.source.package, self.data, self.rules, self.source.before, after)
         verdicts, broken = self._fidelity(after, artifact.lossy)
         gates = judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips)
         verdict = combine([*verdicts, *(gate.verdict for gate in gates)])
@@ -221,13 +225,13 @@ class Workbench:
         if isinstance(session, Measurable):
             taken = session.measure(row, 3, SECONDS)
             footprint = session.footprint(row, 1)
-            floats = cast("Measurable", self._session).measure(row, 3, SECONDS)
+            floats = cast("Measurable", self.source.session).measure(row, 3, SECONDS)
             memory = footprint.memory_mb or 0.0
         else:
-            both = interleave({"float": lambda: self._session.run(row), "this": lambda: session.run(row)}, REPEATS, SECONDS)
+            both = interleave({"float": lambda: self.source.session.run(row), "this": lambda: session.run(row)}, REPEATS, SECONDS)
             taken, floats, memory = both["this"], both["float"], probe(artifact, trust=self.package.trusted)["memory_mb"]
         figures = {"size_mb": artifact.size_bytes / 1e6, "memory_mb": memory, **_latency(taken, floats)}
-        figures["size_ratio"] = artifact.size_bytes / self.floats.size_bytes
+        figures["size_ratio"] = artifact.size_bytes / self.source.floats.size_bytes
         return figures if self.price is None else figures | {"cost_per_1k": figures["p50_ms"] / 3600 * self.price}
 
     def _fidelity(self, after: Answers, lossy: bool) -> tuple[list[Verdict], tuple[str, ...]]:
@@ -253,7 +257,7 @@ class Workbench:
         distances = [
             judge_output(rule, reference, got, None, True).mean_abs
             for name, rule in self.rules.items()
-            if (reference := self.before.joined(name)) is not None and (got := after.joined(name)) is not None
+            if (reference := self.source.before.joined(name)) is not None and (got := after.joined(name)) is not None
         ]
         return max(distances, default=0.0)
 

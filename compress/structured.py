@@ -1,0 +1,173 @@
+"""The run of a search over structures: all of them trained short, the best third longer, then precision for those that are left.
+
+1. The package as it is, and every class of precision at its defaults: what precision alone saves.
+2. Structures in float, by successive halving, see `halving`.
+3. For the best of them what a search does for any package: classes, ladder, proposals.
+4. The same for the package as it is, with the time that is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from ..sdk.core.budget import Budget
+from ..sdk.core.errors import PortsideError, StoreError
+from ..sdk.core.package import Package
+from .clock import Clock
+from .halving import LEAST, SHARES, going_on, order, saved
+from .searching import Found, Searching
+from .settings import Settings
+from .shelf import Shelf, Unfinished
+from .structures import Structure
+from .trial_store import TrialStore
+from .trials import Trial, Workbench
+
+SHARE = 0.6
+"""Of the whole time, when structures are done with."""
+TRAINED = "trained_s"
+"""The figure that says how long a structure's passes took."""
+
+
+@dataclass
+class StructuredSearching:
+    """One run over structures; `bench` is that of the package as it is."""
+
+    bench: Workbench
+    store: TrialStore
+    clock: Clock
+    budget: Budget
+    price: float | None
+    progress: Callable[[int, int, str], None]
+    shelf: Shelf
+    structures: Sequence[Structure]
+    notes: list[str] = field(default_factory=list[str])
+    rungs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    orders: dict[Structure, Mapping[str, Mapping[str, float]]] = field(default_factory=dict[Structure, Mapping[str, Mapping[str, float]]])
+
+    def run(self) -> Found:
+        """Everything there is time for; Ctrl-C ends it early, and before the first trial it is the caller's."""
+        plain = Searching(self.bench, self.store, self.clock, self.budget, self.price, self.progress)
+        try:
+            ended = self._run(plain)
+        except KeyboardInterrupt:
+            if not self.store.trials:
+                raise
+            ended = "interrupted"
+        found = plain.found(ended)
+        places = {key: place for place, key in enumerate(self.store.trials)}
+        rungs = tuple((places[key], why) for key, why in self.rungs if key in places)
+        return replace(found, rungs=(*rungs, *found.rungs), remarks=(*self.notes, *found.remarks))
+
+    def _run(self, plain: Searching) -> str:
+        plain.defaults()
+        self._halve()
+        best = self._best()
+        for number, trial in enumerate(best):
+            if self.clock.left <= 0:
+                return "time"
+            part = Clock(self.clock.left / (len(best) - number + 1))
+            self._lower(trial.settings.structure, part)
+        return plain.search()
+
+    def _halve(self) -> None:
+        """Rung by rung; a third of those that were trained goes on."""
+        left, why = list(self.structures), "trained short first"
+        for number, share in enumerate(SHARES):
+            until = self.clock.spent + max(0.0, SHARE * self.clock.seconds - self.clock.spent) / (len(SHARES) - number)
+            trials = self._rung([held.at(share) for held in left], until, why)
+            trained = [trial for trial in trials if trial.settings.structure.trains]
+            left = [trained[place].settings.structure for place in going_on(trained, self.budget, self._saves())]
+            why = f"of the best of {len(trained)} that were trained for {share:.2g} of their epochs"
+
+    def _rung(self, structures: Sequence[Structure], until: float, why: str) -> list[Trial]:
+        """Trials of structures, one by one, those that would likely take half of their time beyond the rung's are left out."""
+        trials: list[Trial] = []
+        for structure in structures:
+            key = self.store.key(Settings("float32").of(structure))
+            if key not in self.store.trials:
+                if self.clock.spent + self._expected(structure, trials) / 2 > until:
+                    self.notes.append(f"there was no time to train: {structure}")
+                    continue
+                if (trial := self._trained(structure)) is None:
+                    continue
+                self.store.add(trial)
+            trials.append(self.store.trials[key])
+            self.rungs.append((key, why))
+        return trials
+
+    def _expected(self, structure: Structure, before: Sequence[Trial]) -> float:
+        """Seconds that a structure will likely take: by its own shorter training, else as the others of its rung."""
+        for shorter in reversed(SHARES):
+            held = self._of(structure.at(shorter)) if shorter < structure.share else None
+            if held is not None and TRAINED in held.figures:
+                return held.figures[TRAINED] * structure.share / shorter + held.seconds
+        taken = [trial.figures[TRAINED] + trial.seconds for trial in before if TRAINED in trial.figures]
+        return median(taken) if taken else 0.0
+
+    def _of(self, structure: Structure) -> Trial | None:
+        return self.store.trials.get(self.store.key(Settings("float32").of(structure)))
+
+    def _trained(self, structure: Structure) -> Trial | None:
+        """A structure made and measured in float; None where the time of the search ended first."""
+        settings, began = Settings("float32").of(structure), time.monotonic()
+        self._say(f"trial {len(self.store.trials) + 1}: {settings}; {max(0, self.clock.left):.0f} s left")
+        try:
+            package = self.shelf.make(structure, began + self.clock.left, self._told(structure))
+            trained = time.monotonic() - began
+            with closing(self._bench(package)) as bench:
+                trial = bench.attempt(settings)
+        except Unfinished:
+            self.notes.append(f"the time was over before it was trained: {structure}; what was done is kept where there is a folder")
+            return None
+        except StoreError:
+            raise
+        except PortsideError as error:
+            return Trial(settings, "failed", fault=str(error), seconds=time.monotonic() - began)
+        except Exception as error:  # the user's own training code may raise anything: it is this trial's end, not the search's
+            return Trial(settings, "failed", fault=f"{type(error).__name__}: {error}"[:300], seconds=time.monotonic() - began)
+        return trial if not trial.figures else replace(trial, figures={**trial.figures, TRAINED: trained})
+
+    def _best(self) -> list[Trial]:
+        """Of each structure the trial that was trained longest; of these the most promising."""
+        longest: dict[str, Trial] = {}
+        for trial in self.store.trials.values():
+            structure = trial.settings.structure
+            if structure and trial.settings.precision == "float32" and structure.at(1.0) in self.structures:
+                key = structure.at(1.0).key
+                if key not in longest or longest[key].settings.structure.share < structure.share:
+                    longest[key] = trial
+        trials = list(longest.values())
+        return [trials[place] for place in order(trials, self.budget, self._saves())[:LEAST]]
+
+    def _lower(self, structure: Structure, part: Clock) -> None:
+        """Search precision for one structure within a part of the time."""
+        try:
+            bench = self._bench(self.shelf.make(structure, progress=self._told(structure)))
+        except PortsideError as error:
+            self.notes.append(f"precision of {structure} was not searched: {error}")
+            return
+        with closing(bench):
+            inner = Searching(bench, self.store, part, self.budget, self.price, self.progress, structure=structure, overall=self.clock)
+            inner.search()
+            self.orders[structure] = inner.orders
+            self.rungs += inner.rungs
+            self.notes += [f"{structure}: {note}" for note in inner.notes]
+
+    def _bench(self, package: Package) -> Workbench:
+        held = self.bench
+        return Workbench(package, held.target, held.data, held.calibration_data, limits=held.limits, price_per_hour=held.price,
+                         seed=held.seed, progress=held.progress, source=held)  # fmt: skip
+
+    def _saves(self) -> dict[str, float]:
+        return saved(self.store.trials.values())
+
+    def _say(self, what: str) -> None:
+        self.progress(len(self.store.trials), min(100, round(100 * self.clock.spent / self.clock.seconds)), what)
+
+    def _told(self, structure: Structure) -> Callable[[int, int, str], None]:
+        """Progress of passes, with what they work on; the changing loss is left out."""
+        return lambda done, of, what: self._say(f"{structure}: {what.partition(', loss ')[0]}")
