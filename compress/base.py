@@ -22,6 +22,7 @@ class PassContext:
         deadline: `time.monotonic()` at which the pass must come to an end with the best it has; None: none.
         progress: called with (done, of, what).
         checkpoints: folder in which a long pass keeps its state; None: it does not.
+        origin: what the recipe began with, which a pass may learn from; None: nobody said.
     """
 
     out: Path | None = None
@@ -29,6 +30,7 @@ class PassContext:
     deadline: float | None = None
     progress: Callable[[int, int, str], None] = field(default=lambda done, of, what: None)
     checkpoints: Path | None = None
+    origin: Package | None = None
 
     @property
     def late(self) -> bool:

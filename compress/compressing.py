@@ -74,7 +74,7 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
     if target is not None and held_out is None:
         raise InputError("Measuring on a target needs rows that calibration did not see", field="held_out",
                          fix="Pass held_out=Data(...), or leave target out and verify afterwards.")  # fmt: skip
-    steps, kept = recipe_of(recipe), Kept(None if resume is None else Path(resume), data, seed)
+    steps, kept = recipe_of(recipe), Kept(None if resume is None else Path(resume), data, seed, package.digest)
     climb: Climb | None = None
     with TemporaryDirectory(prefix="portside-compress-") as work:
         made = package
@@ -84,7 +84,7 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
             if (before := kept.found(place, package.trusted)) is not None:
                 made = before
                 continue
-            context = PassContext(place or Path(work) / f"{number}", seed, progress=progress, checkpoints=kept.checkpoints)
+            context = PassContext(place or Path(work) / f"{number}", seed, progress=progress, checkpoints=kept.checkpoints, origin=package)
             if isinstance(step, Quantize) and target is not None and held_out is not None:
                 made, climb = _climbed(made, step, steps, data, held_out, target, context)
             else:

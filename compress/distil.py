@@ -35,12 +35,14 @@ class Distil:
         Distil(student=small)
         Distil(student=DecisionTreeClassifier(max_depth=6))
         Distil(student=small, teacher=[first, second], loss="embedding")
+        Recipe([Prune(0.3, epochs=0), Distil()])
 
     Attributes:
         student: a package with a `training/` folder, its folder or name; or a scikit-learn estimator, or its name as in
             "sklearn.tree:DecisionTreeClassifier". A folder or name is opened with the trust of the package that the pass runs on.
+            None: the package that the pass runs on learns.
         teacher: a package, its folder or name, a function (wire fields -> an array with one row each), or a list of such, whose answers
-            are averaged; None: the package that the pass runs on.
+            are averaged. None: the package that the pass runs on, or, where that is the student, the one that the recipe began with.
         loss: "soft" (probabilities, or values), "embedding" or "ranking".
         temperature: of "soft" with probabilities, for torch students.
         weight: of what teachers say; the rest is the student's own loss on labels. Without labels it is 1.
@@ -50,7 +52,7 @@ class Distil:
     """
 
     kind: ClassVar[str] = "distil"
-    student: Any
+    student: Any = None
     teacher: Any = None
     loss: Loss = "soft"
     temperature: float = 4.0
@@ -67,7 +69,7 @@ class Distil:
         check("temperature", self.temperature, number(self.temperature) and 0 < self.temperature < float("inf"), "a number above 0")
         check("weight", self.weight, number(self.weight) and 0 < self.weight <= 1, "a share above 0, up to 1")
         check_epochs(self.epochs)
-        named = isinstance(self.student, Package | str | Path) or hasattr(self.student, "fit")
+        named = self.student is None or isinstance(self.student, Package | str | Path) or hasattr(self.student, "fit")
         check("student", self.student, named, "a package, its folder or name, or a scikit-learn estimator")
         check("options", self.options, not self.options or self._names_estimator, "options of an estimator that `student` names")
 
@@ -79,11 +81,11 @@ class Distil:
         """The student's package, with the teachers as its lineage.
 
         Raises:
-            InputError: no rows, answers or labels that do not fit the student.
+            InputError: no rows, answers or labels that do not fit the student; a package that would teach itself.
             UnsupportedError: a teacher without an output for the loss, a student that cannot be taught it.
             TrustError: the student's training/ folder is not trusted.
         """
-        teachers = teachers_of(self.teacher, package)
+        teachers = teachers_of(self._teacher(package, context), package)
         student = self._student(package)
         if isinstance(student, Package):
             trainee_of(student)  # refused before anybody is asked
@@ -95,9 +97,20 @@ class Distil:
                 made = self._trained(student, data, answers, teachers, weight, replace(context, out=out))
             else:
                 made = self._fitted(student, package, data, answers, teachers, weight, out)
-            return descended(made, _lineage(package, teachers), context.out)
+            return descended(made, _lineage(package, teachers, self.student is None), context.out)
+
+    def _teacher(self, package: Package, context: PassContext) -> Any:
+        """The teacher as given; of a package that is its own recipe's student, what the recipe began with. Raises InputError."""
+        if self.student is not None or self.teacher is not None:
+            return self.teacher
+        if context.origin is None or context.origin.digest == package.digest:
+            raise InputError("A package cannot teach itself", field="student", got="no student, no teacher",
+                             fix="Put the pass behind one that changes the package (prune, low-rank), or name a teacher.")  # fmt: skip
+        return context.origin
 
     def _student(self, package: Package) -> Any:
+        if self.student is None:
+            return package
         if self._names_estimator:
             return estimator_of(cast("str", self.student), self.options)
         if not isinstance(self.student, str | Path):
@@ -114,9 +127,9 @@ class Distil:
         batches = Batches(student, trainee, data)
         first = batches.of(np.arange(min(2, len(batches))))
         goals = goals_of(trainee, answers, self.loss, first, temperature=self.temperature, weight=weight, seed=context.seed)
-        step = self._step(student.digest, teachers)
+        step = self._step(None if self.student is None else student.digest, teachers)
         schedule = trainee.schedule if self.epochs is None else replace(trainee.schedule, epochs=self.epochs)
-        key = {"pass": step, "data": data_digest(data), "answers": digest_of_array(answers.held)}
+        key = {"pass": step, "student": student.digest, "data": data_digest(data), "answers": digest_of_array(answers.held)}
         if self.epochs != 0:
             Fit(trainee.model, goals, batches, schedule, context, key, saying="distilling", extra=goals.extra).run()
         return repacked(student, trainee, step, context)
@@ -129,12 +142,14 @@ class Distil:
         return packed(fitted(student, data, answers, weight), package, self._step(_said(student), teachers), out)
 
     def _step(self, student: object, teachers: tuple[Teacher, ...]) -> dict[str, Any]:
-        return {**self.to_dict(), "student": student, "teacher": [teacher.said for teacher in teachers]}
+        said = {"student": student} if student is not None else {}
+        return {**self.to_dict(), **said, "teacher": [teacher.said for teacher in teachers]}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: what a recipe keeps; packages by digest, estimators by name and options, functions by name."""
         held = {"loss": self.loss, "temperature": self.temperature, "weight": self.weight, "epochs": self.epochs, "output": self.output}
-        data: dict[str, Any] = {"kind": self.kind, "student": _said(self.student), **held}
+        student = None if self.student is None else _said(self.student)
+        data: dict[str, Any] = {"kind": self.kind, "student": student, **held}
         if self.teacher is not None:
             parts = cast("list[object]", list(self.teacher)) if isinstance(self.teacher, list | tuple) else [self.teacher]
             data["teacher"] = [_said(part) for part in parts]
@@ -144,8 +159,6 @@ class Distil:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Distil:
         """Parse a recipe's step. Raises InputError."""
-        if "student" not in data:
-            raise InputError("A distil pass needs a student", field="student", fix='Write student = "FOLDER", or an estimator\'s name.')
         return cls(**{name: value for name, value in data.items() if name != "kind"})
 
 
@@ -161,7 +174,10 @@ def _said(given: object) -> object:
     return Teacher(None, cast("Any", given)).said
 
 
-def _lineage(package: Package, teachers: tuple[Teacher, ...]) -> list[str]:
+def _lineage(package: Package, teachers: tuple[Teacher, ...], learns: bool) -> list[str]:
+    """Digests of who the result is from: the teachers, and before them the package itself where it `learns`."""
     digests = [teacher.package.digest for teacher in teachers if teacher.package is not None]
+    if learns:
+        return list(dict.fromkeys([*package.content.parents, package.digest, *digests]))
     older = package.content.parents if package.digest in digests else ()
     return list(dict.fromkeys([*older, *digests]))

@@ -23,11 +23,13 @@ class Kept:
         folder: of the user's; None: none.
         data: rows of the passes.
         seed: of everything random.
+        origin: digest of the package that the recipe began with, which passes may learn from.
     """
 
     folder: Path | None
     data: Data
     seed: int
+    origin: str = ""
 
     @property
     def checkpoints(self) -> Path | None:
@@ -35,11 +37,11 @@ class Kept:
         return None if self.folder is None else self.folder / CHECKPOINTS
 
     def place(self, package: Package, step: Pass) -> Path | None:
-        """The folder of what `step` makes of `package`; another package, pass, data or seed has another."""
+        """The folder of what `step` makes of `package`; another package, pass, data, seed or origin has another."""
         if self.folder is None:
             return None
         whole = {"package": package.digest, "pass": dict(step.to_dict()), "data": data_digest(self.data),
-                 "slices": slices_digest(self.data), "seed": self.seed}  # fmt: skip
+                 "slices": slices_digest(self.data), "seed": self.seed, "origin": self.origin}  # fmt: skip
         return self.folder / f"{step.kind}-{digest_of(whole).removeprefix('sha256:')[:24]}"
 
     def found(self, place: Path | None, trusted: bool) -> Package | None:

@@ -293,8 +293,8 @@ def test_what_cannot_be_taught_is_said(trainable, forest, parts, unlabelled, tmp
     for word in ("os:system", "sklearn.tree:Nothing", 3):
         with pytest.raises(PortsideError):
             ps.compress(forest, ps.Distil(word), unlabelled, out=tmp_path / "none")
-    with pytest.raises(InputError, match="needs a student"):
-        ps.Recipe.from_dict({"pass": [{"kind": "distil"}]})
+    with pytest.raises(InputError, match="cannot teach itself"):
+        ps.compress(forest, ps.Recipe.from_dict({"pass": [{"kind": "distil"}]}), unlabelled, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
