@@ -35,6 +35,8 @@ AT_ONCE = 32
 """Most rows of one call: inner values of more would not fit into caches."""
 _TAP = "calibration"
 _ENGINE = EngineOptions(threads=1, optimize="none", deterministic=True)
+QUICK = EngineOptions(threads=1, optimize="all", deterministic=True)
+"""For what bits do not matter to: ranges, factors, damages."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
     chosen = _sample(data, whole_calls(package.signature, min(rows, len(data))), seed)
     sample = data.take(chosen)
     histograms = {f"{stage}/{name}": Histogram() for stage, names in values.items() for name in names}
-    probe = Probe(package, values)
+    probe = Probe(package, values, engine=QUICK)
     try:
         for place, batch in enumerate(sample.batches(at_once)):
             progress(place * at_once, len(sample), "calibration")
@@ -137,9 +139,9 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
     return Calibration(histograms, len(sample), data_digest(sample), tuple(_warnings(data, chosen, histograms)))
 
 
-def rows_of_call(signature: Signature) -> int:
+def rows_of_call(signature: Signature, most: int = AT_ONCE) -> int:
     """Rows of one call of the program: as many as it takes where that number is fixed, and few otherwise."""
-    return _fixed(signature) or min(rows_at_once(signature), AT_ONCE)
+    return _fixed(signature) or min(rows_at_once(signature), most)
 
 
 def whole_calls(signature: Signature, rows: int) -> int:

@@ -10,6 +10,7 @@ Methods for the range that int8 codes cover:
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -24,6 +25,8 @@ BINS = 4096
 LEVELS = 256
 _STEPS = 64
 """Cuts that the entropy method compares."""
+COUNTED = 1 << 16
+"""Numbers of one batch that are placed in bins; of more, that many spread evenly stand for all. Extremes are of every number."""
 
 
 class Histogram:
@@ -31,7 +34,7 @@ class Histogram:
 
     Attributes:
         low, high: extremes of everything finite.
-        seen: finite numbers counted.
+        seen: finite numbers.
         odd: NaN and infinities, which are counted apart.
     """
 
@@ -42,15 +45,17 @@ class Histogram:
     def add(self, values: Array) -> None:
         """Count a batch, of any shape."""
         flat = np.asarray(values, np.float32).ravel()
-        finite = flat[np.isfinite(flat)]
-        self.odd += flat.size - finite.size
-        if not finite.size:
+        if flat.size and not (np.isfinite(flat.min()) and np.isfinite(flat.max())):
+            whole, flat = flat.size, flat[np.isfinite(flat)]
+            self.odd += whole - flat.size
+        if not flat.size:
             return
-        low, high = float(finite.min()), float(finite.max())
-        self.low, self.high, self.seen = min(self.low, low), max(self.high, high), self.seen + finite.size
+        low, high = float(flat.min()), float(flat.max())
+        self.low, self.high, self.seen = min(self.low, low), max(self.high, high), self.seen + flat.size
         self._widen(max(-low, high))
-        places = (finite * np.float32(BINS / 2 / self._reach) + np.float32(BINS / 2)).astype(np.int32)  # zero begins a bin, always
-        self._counts += np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS)
+        step = _step(flat.size)
+        places = (flat[::step] * np.float32(BINS / 2 / self._reach) + np.float32(BINS / 2)).astype(np.int32)  # zero begins a bin, always
+        self._counts += step * np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS)
 
     def _widen(self, largest: float) -> None:
         if not self._reach:
@@ -100,6 +105,14 @@ class Histogram:
         cuts = [(max(first, middle - int(size)), min(last, middle + int(size))) for size in sizes]
         lower, upper = min(cuts, key=lambda cut: _divergence(counts, *cut))
         return float(edges[lower]), float(edges[upper + 1])
+
+
+def _step(size: int) -> int:
+    """Every how many-th number is counted. Without a divisor of the size in common, no row, channel or place is passed over."""
+    step = -(-size // COUNTED)
+    while gcd(step, size) > 1:
+        step += 1
+    return step
 
 
 def _divergence(counts: Array, first: int, last: int) -> float:

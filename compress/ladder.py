@@ -1,7 +1,8 @@
 """The ladder: from the class that was asked for down to what holds, one measured rung after the other.
 
 1. The class on every node that can take it, at the cheapest calibration.
-2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half.
+2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half. Where that holds, the gap to
+   the number before is halved until the fewest that hold are known.
    Before that int8-dynamic smooths its activations, where the target can; nodes go back from whichever of the two lost less.
 3. Other calibrations, with the same nodes kept.
 4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
@@ -13,7 +14,7 @@ enough data" is no rung to stand on either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,6 +81,19 @@ class Climb:
         }
 
 
+@dataclass(frozen=True)
+class _Doubled:
+    """Settings, nodes that hurt in them, the worst first, and how many of these are kept in float32 just now."""
+
+    base: Settings
+    order: Sequence[str]
+    count: int
+
+    def settings(self, count: int) -> Settings:
+        """With another number of nodes kept."""
+        return replace(self.base, kept=(*self.base.kept, *self.order[:count]))
+
+
 @dataclass
 class Ladder:
     """One climb on a workbench.
@@ -96,6 +110,7 @@ class Ladder:
     late: Callable[[], bool] = lambda: False
     hurts: Callable[[PrecisionPlan], Mapping[str, float]] | None = None
     rungs: list[Rung] = field(default_factory=list[Rung])
+    _doubled: _Doubled | None = field(default=None, init=False)
 
     def climb(self, first: Settings) -> Climb:
         """Rungs from `first` on, until one holds. Raises UnsupportedError where no node can take the class at all."""
@@ -104,13 +119,31 @@ class Ladder:
         for settings, why in self._steps(first):
             if self.late() or (fallback is not None and settings.precision == "float32"):
                 break
-            rung = Rung(why, (self.attempt or self.bench.attempt)(settings))
-            self.rungs.append(rung)
-            if rung.trial.passed and (pays(rung.trial) or settings.precision == "float32"):
-                return self._done(rung)
+            rung = self._tried(settings, why)
+            if _holds(rung.trial):
+                return self._done(self._fewest(rung))
             if rung.trial.passed and fallback is None and gains(rung.trial):
                 fallback = rung
         return self._done(fallback or self._float())
+
+    def _tried(self, settings: Settings, why: str) -> Rung:
+        rung = Rung(why, (self.attempt or self.bench.attempt)(settings))
+        self.rungs.append(rung)
+        return rung
+
+    def _fewest(self, rung: Rung) -> Rung:
+        """The rung that holds with the fewest nodes in float32, between the one that does and half as many, which did not."""
+        if (doubled := self._doubled) is None:
+            return rung
+        failed, held = doubled.count // 2, doubled.count
+        while held - failed > 1 and not self.late():
+            middle = (failed + held) // 2
+            tried = self._tried(doubled.settings(middle), f"{failed} such nodes are too few, {held} are enough")
+            if _holds(tried.trial):
+                rung, held = tried, middle
+            else:
+                failed = middle
+        return rung
 
     def _steps(self, first: Settings) -> Iterator[tuple[Settings, str]]:
         """Settings to try, each after the verdict on the one before."""
@@ -152,12 +185,13 @@ class Ladder:
         }
         count, tried = 1, settings
         while count <= max(1, len(order) // 2) and count < len(plan.nodes):
-            kept = tuple(order[:count])
-            tried = replace(settings, kept=(*settings.kept, *kept))
-            yield tried, f"back in float32: the {count} nodes that hurt most, {kept[-1]} last: {self.bench.why[kept[-1]]}"
+            self._doubled = _Doubled(settings, order, count)
+            tried, last = self._doubled.settings(count), order[count - 1]
+            yield tried, f"back in float32: the {count} nodes that hurt most, {last} last: {self.bench.why[last]}"
             if not self._broken():
                 return
             count *= 2
+        self._doubled = None
         if settings.calibrated:
             for method, percentile in (("percentile", 99.99), ("entropy", 99.99)):
                 if (method, percentile) != (settings.method, settings.percentile):
@@ -183,6 +217,11 @@ class Ladder:
         few = ("the rows cannot tell whether something lower than float32 holds: the rungs say what is missing",) if climb.undecided else ()
         warned = tuple(f"calibration: {held}" for held in self.bench.warnings)
         return replace(climb, remarks=(*(few or remarks(chosen.trial)), *warned))
+
+
+def _holds(trial: Trial) -> bool:
+    """It may be shipped and is worth it; float32 always is."""
+    return trial.passed and (pays(trial) or trial.settings.precision == "float32")
 
 
 def pays(trial: Trial) -> bool:

@@ -22,7 +22,7 @@ from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
 from ..sdk.core.plan import OCTAVE, Exponents
 from ..sdk.core.signature import Array
-from .calibration import Probe, rows_of_call, whole_calls
+from .calibration import QUICK, Probe, rows_of_call, whole_calls
 
 ROWS = 128
 """Rows of the data that are run."""
@@ -157,7 +157,7 @@ def _seen(package: Package, channels: Mapping[str, int], sample: Data, draw: np.
         stage, _, value = name.partition("/")
         values.setdefault(stage, []).append(value)
     found = {name: Seen() for name in channels}
-    with closing(Probe(package, values)) as probe:
+    with closing(Probe(package, values, engine=QUICK)) as probe:
         for batch in sample.batches(rows_of_call(package.signature)):
             for name, value in probe.run(batch.inputs)[1].items():
                 found[name].add(value, draw)

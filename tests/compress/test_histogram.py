@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from portside.compress import histogram as module
 from portside.compress.histogram import BINS, METHODS, Histogram
 from portside.sdk.core.errors import InputError
 
@@ -45,6 +48,27 @@ def test_widening_keeps_every_count_and_memory_stays_what_it_is(batches):
         assert counts(held).shape == (BINS,)
         assert held.edges[0] <= held.low
         assert held.high <= held.edges[-1]
+
+
+@given(st.integers(1, 10**7))
+def test_of_many_numbers_few_are_counted_and_no_place_is_passed_over(size):
+    step = module._step(size)
+    assert step == 1 or size / step <= module.COUNTED
+    assert gcd(step, size) == 1 or step == 1
+    assert size <= module.COUNTED or size / step > module.COUNTED / 16
+
+
+def test_a_sample_says_nearly_what_the_whole_says_and_extremes_are_exact(monkeypatch):
+    values = np.random.default_rng(0).standard_normal((4, 32, 56, 56)).astype(np.float32)
+    values[:, 7] *= 5  # one channel of 32 is wider
+    values[2, 3, 4, 5] = 60.0
+    sample = filled(values)
+    monkeypatch.setattr(module, "COUNTED", values.size)
+    whole = filled(values)
+    assert (sample.low, sample.high, sample.seen) == (whole.low, whole.high, whole.seen) == (values.min(), 60.0, values.size)
+    assert abs(counts(sample).sum() - values.size) < 100
+    for percentile in (99.0, 99.9):
+        np.testing.assert_allclose(sample.range("percentile", percentile), whole.range("percentile", percentile), rtol=0.05)
 
 
 @given(st.integers(0, 6), st.integers(0, 2**32 - 1))

@@ -110,6 +110,31 @@ def test_the_nodes_that_hurt_most_go_back_first_and_the_reason_is_their_damage()
     assert "main/n2 last" in climb.chosen.why
 
 
+@pytest.mark.parametrize("enough", range(1, 16))
+def test_the_fewest_nodes_that_hold_are_found_between_two_doublings(enough):
+    names = [f"main/m{place}" for place in range(40)]
+    bench = Bench(lambda settings: "passed" if len(settings.kept) >= enough else "failed")
+    bench.plans.plan = lambda settings: PrecisionPlan({name: settings.precision for name in names if name not in settings.kept})
+    climb = bench.climb(hurts={name: 40.0 - place for place, name in enumerate(names)})
+    assert climb.chosen.trial.settings.kept == tuple(sorted(names[:enough]))
+    assert len(bench.tried) == len(set(steps(bench))) <= 2 + 2 * enough.bit_length()
+    assert climb.chosen in climb.rungs
+
+
+def test_between_two_doublings_time_ends_the_climb_with_what_holds():
+    asked = iter([False] * 4 + [True])
+    bench = Bench(lambda settings: "passed" if len(settings.kept) >= 3 else "failed")
+    climb = bench.climb(late=lambda: next(asked))
+    assert [count for *_, count in steps(bench)] == [0, 1, 2, 4]
+    assert len(climb.chosen.trial.settings.kept) == 4
+
+
+def test_fewer_nodes_are_not_looked_for_where_another_calibration_holds():
+    bench = Bench(lambda settings: "passed" if settings.method == "percentile" else "failed")
+    bench.climb()
+    assert [(method, count) for _, method, count in steps(bench)][-2:] == [("min-max", 4), ("percentile", 4)]
+
+
 def test_nodes_that_do_no_damage_are_not_put_back():
     bench = Bench(lambda settings: "failed")
     bench.climb(hurts={"main/n0": 1.0, **dict.fromkeys(NAMES[1:], 0.0)})

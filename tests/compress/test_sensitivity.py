@@ -51,6 +51,25 @@ def test_it_ends_when_it_is_late_with_what_was_measured(network, calibration):
     assert len(measured(network, calibration, late=lambda: next(asked))) == 1
 
 
+def test_many_nodes_are_looked_at_on_few_rows_and_the_worst_on_all(network, calibration, monkeypatch):
+    whole = measured(network, calibration)
+    monkeypatch.setattr(module, "CLOSER", 1)
+    asked: list[tuple[int, tuple[str, ...]]] = []
+    of = module._Damages.of
+
+    def seen(self, nodes, *held):
+        asked.append((len(self.calls), tuple(nodes)))
+        return of(self, nodes, *held)
+
+    monkeypatch.setattr(module._Damages, "of", seen)
+    found = measured(network, calibration)
+    assert [(calls, len(nodes)) for calls, nodes in asked] == [(1, 3), (3, 1)]
+    assert set(found) == NODES
+    again = asked[1][1][0]
+    assert found[again] == pytest.approx(whole[again])
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
 def test_progress_is_told(network, calibration):
     told = []
     measured(network, calibration, progress=lambda *held: told.append(held))
