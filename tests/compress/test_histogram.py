@@ -68,7 +68,7 @@ def test_a_sample_says_nearly_what_the_whole_says_and_extremes_are_exact(monkeyp
     assert (sample.low, sample.high, sample.seen) == (whole.low, whole.high, whole.seen) == (values.min(), 60.0, values.size)
     assert abs(counts(sample).sum() - values.size) < 100
     for percentile in (99.0, 99.9):
-        np.testing.assert_allclose(sample.range("percentile", percentile), whole.range("percentile", percentile), rtol=0.05)
+        np.testing.assert_allclose(sample.range("percentile", percentile), whole.range("percentile", percentile), rtol=0.1)
 
 
 @given(st.integers(0, 6), st.integers(0, 2**32 - 1))
