@@ -22,6 +22,7 @@ from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array, Signature
 from .base import PassContext
+from .row_lengths import alike, lengths_of
 from .whole_file import write_whole
 
 Loss: TypeAlias = Literal["soft", "features", "embedding", "ranking"]
@@ -197,15 +198,17 @@ def _of_package(package: Package, data: Data, names: Sequence[str], context: Pas
     codec, signature = codec_of(package), package.signature
     if signature.state:
         raise UnsupportedError("A model with a memory cannot teach row by row", got=package.name)
+    order = list(alike(len(data), rows_at_once(signature), lengths_of(signature, data.inputs)))
     session, parts = Reference().open(package, engine=EngineOptions()), list[dict[str, Array]]()
     try:
-        for part in data.batches(rows_at_once(signature)):
-            answer = session.run(narrowed(signature, codec.encode(_fields(part.inputs, signature, codec.fields))))
+        for rows in order:
+            answer = session.run(narrowed(signature, codec.encode(_fields(data.take(rows).inputs, signature, codec.fields))))
             parts.append({name: answer[name] for name in names})
             context.progress(sum(len(held[names[0]]) for held in parts), len(data), "asking the teacher")
     finally:
         session.close()
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in names}
 
 
 def _fields(inputs: Mapping[str, Any], signature: Signature, fields: Sequence[Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ...sdk.core.data import Data
 from ...sdk.core.errors import InputError, UnsupportedError
 from ...sdk.core.package import Package
 from ...sdk.core.signature import NUMPY, Array
+from ..row_lengths import lengths_of, shuffled
 from .stored import Function, Trainee
 
 
@@ -61,6 +62,7 @@ class Batches:
         self._codec = Codec.from_steps(package.content.codec, package.read)
         self._names = tuple(spec.name for spec in package.signature.inputs)
         self._dtypes = {spec.name: NUMPY[spec.dtype] for spec in package.signature.inputs if spec.dtype != "string"}
+        self._lengths = lengths_of(package.signature, data.inputs)
         self._labels = None if data.labels is None else numbers_of(data.labels, package)
 
     def __len__(self) -> int:
@@ -74,11 +76,10 @@ class Batches:
         return Batch(rows, _featurized(self._featurize, tensors), labels)
 
     def epoch(self, size: int, seed: int, number: int) -> Iterator[Batch]:
-        """All rows once, shuffled by (seed, number); one row that is left over is left out, which batch norm cannot take."""
-        order = np.random.default_rng((seed, number)).permutation(len(self))
-        for start in range(0, len(order), size):
-            rows = order[start : start + size]
-            if len(rows) > 1 or size == 1 or len(order) == 1:
+        """All rows once, shuffled by (seed, number), texts with texts of their length; one row that is left over is left out, which
+        batch norm cannot take."""
+        for rows in shuffled(len(self), size, np.random.default_rng((seed, number)), self._lengths):
+            if len(rows) > 1 or size == 1 or len(self) == 1:
                 yield self.of(rows)
 
     def steps(self, size: int) -> int:
