@@ -44,6 +44,8 @@ WIDEST = 1.5
 """Ratio of latencies at which the plot ends."""
 CHOOSE = 300
 """Rows that `ps.search` judges its trials on, out of its minutes; the other sides judge nothing."""
+FLIPS = 0.05
+"""Share of decisions that `ps.search` may let flip, as in bench_precision."""
 HISTOGRAM_ROWS = 64
 """ONNX Runtime's histograms keep every activation of every row in memory."""
 Attempt = tuple[str, Callable[[Path], object]]
@@ -101,7 +103,7 @@ class Judge:
 
 def _portside(subject: subjects.Subject, folder: Path, minutes: float, seed: int) -> Iterator[dict[str, Any]]:
     few = subject.choose.take(np.arange(min(CHOOSE, len(subject.choose))))
-    front = ps.search(subject.package, data=few, calibration=subject.learn, minutes=minutes, seed=seed)
+    front = ps.search(subject.package, budget=ps.Budget(max_flips=FLIPS), data=few, calibration=subject.learn, minutes=minutes, seed=seed)
     for place, trial in enumerate(held for held in front.trials if held.figures and held.settings.precision != "float32"):
         made = front.package_of(trial, folder / f"package{place}")
         artifact = runtime("onnx-cpu").compile(made, CompileOptions(verify=False), folder / f"artifact{place}")
