@@ -26,15 +26,13 @@ class Made:
     Attributes:
         bench: of the package that was searched.
         orders: class -> node -> damage, of that package.
-        structured: the same of structures, as far as precision was searched for them.
+        structured: the same for structures, as far as precision was searched for them.
         shelf: packages of structures; None: none were searched.
     """
 
     bench: Workbench
     orders: Mapping[str, Mapping[str, float]]
-    structured: Mapping[Structure, Mapping[str, Mapping[str, float]]] = field(
-        default_factory=dict[Structure, "Mapping[str, Mapping[str, float]]"]
-    )
+    structured: Mapping[Structure, Made] = field(default_factory=dict[Structure, "Made"])
     shelf: Shelf | None = None
 
     @property
@@ -58,14 +56,18 @@ class Made:
 
     def _made(self, settings: Settings, out: Path) -> Package:
         if not settings.structure or self.shelf is None:
-            self.bench.why = reasons(settings.precision, self.orders.get(settings.lowering, {}))
-            return self.bench.package_of(settings, out)
-        package, held = self.shelf.make(settings.structure), self.bench
+            return self._lowered(settings, out)
         if settings.precision == "float32":
-            return package
-        with closing(Workbench(package, held.target, held.data, held.calibration_data, seed=held.seed, source=held)) as bench:
-            bench.why = reasons(settings.precision, self.structured.get(settings.structure, {}).get(settings.lowering, {}))
-            return bench.package_of(settings, out)
+            return self.shelf.make(settings.structure)
+        if (held := self.structured.get(settings.structure)) is not None:
+            return held._lowered(settings, out)
+        package, bench = self.shelf.make(settings.structure), self.bench
+        with closing(Workbench(package, bench.target, bench.data, bench.calibration_data, seed=bench.seed, source=bench)) as inner:
+            return Made(inner, {})._lowered(settings, out)
+
+    def _lowered(self, settings: Settings, out: Path) -> Package:
+        self.bench.why = reasons(settings.precision, self.orders.get(settings.lowering, {}))
+        return self.bench.package_of(settings, out)
 
 
 def reasons(precision: Precision, damages: Mapping[str, float]) -> dict[str, str]:

@@ -95,7 +95,7 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
                 found, structured = Searching(bench, store, clock, limits, price, progress).run(), {}
             else:
                 run = StructuredSearching(bench, store, clock, limits, price, progress, shelf, list(known))
-                found, structured = run.run(), run.orders
+                found, structured = run.run(), run.lowered
     remarks = (*found.remarks, *(["calibrated on the rows that trials are judged on: pass calibration=..."] if calibration is None else []))
     about = {**lineage, **(learned or {}), "parents": list(held.content.parents), "rows": len(rows), "minutes": minutes,
              "price_per_hour": price, "budget": limits.to_dict()}  # fmt: skip

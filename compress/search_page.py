@@ -41,8 +41,8 @@ def page(front: Findings) -> str:
     ]  # fmt: skip
     if front.rungs:
         body += [
-            "<h2>Ladder</h2>",
-            "<p class=note>Attempts in order; each is made because of the verdict on the one before.</p>",
+            f"<h2>{_steps(front)}</h2>",
+            "<p class=note>Attempts in order; each is made because of the verdict on the ones before.</p>",
             _ladder(front),
         ]
     if chosen is not None and chosen.comparison:
@@ -79,6 +79,10 @@ def _trial(front: Findings, trial: Trial) -> tuple[str, ...]:
     held = [figure(trial.figures[name]) if name in trial.figures else "-" for name in ("p50_ms", "p95_ms", "ratio", "size_mb", "memory_mb")]
     why = trial.fault or "; ".join(str(held) for held in excesses(trial, front.budget))
     return (mark, escape(str(trial.settings)), *held, _loss(trial), verdict(trial.verdict), escape(why))
+
+
+def _steps(front: Findings) -> str:
+    return "Structures, then the ladder" if any(front.trials[place].settings.structure for place, _ in front.rungs) else "Ladder"
 
 
 def _ladder(front: Findings) -> str:

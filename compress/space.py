@@ -1,6 +1,6 @@
-"""The space of a search: class of precision, calibration, scales, smoothing, and how many of the nodes that hurt most stay in float32.
+"""The space of precision: class, calibration, scales, smoothing, and how many of the nodes that hurt most stay in float32.
 
-Pruning and its kin will be further dimensions: a choice is a name and its values, and `settings` makes a trial of the values.
+It is searched for one structure at a time, see `structured`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -19,6 +19,7 @@ from ..sdk.core.errors import PortsideError, StoreError
 from ..sdk.core.package import Package
 from .clock import Clock
 from .halving import LEAST, SHARES, going_on, order, saved
+from .made import Made
 from .searching import Found, Searching
 from .settings import Settings
 from .shelf import Shelf, Unfinished
@@ -46,7 +47,7 @@ class StructuredSearching:
     structures: Sequence[Structure]
     notes: list[str] = field(default_factory=list[str])
     rungs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    orders: dict[Structure, Mapping[str, Mapping[str, float]]] = field(default_factory=dict[Structure, Mapping[str, Mapping[str, float]]])
+    lowered: dict[Structure, Made] = field(default_factory=dict[Structure, Made])
 
     def run(self) -> Found:
         """Everything there is time for; Ctrl-C ends it early, and before the first trial it is the caller's."""
@@ -77,7 +78,8 @@ class StructuredSearching:
         """Rung by rung; a third of those that were trained goes on."""
         left, why = list(self.structures), "trained short first"
         for number, share in enumerate(SHARES):
-            until = self.clock.spent + max(0.0, SHARE * self.clock.seconds - self.clock.spent) / (len(SHARES) - number)
+            spent, last = self.clock.spent, number == len(SHARES) - 1
+            until = spent + (1 if last else 0.5) * max(0.0, SHARE * self.clock.seconds - spent)
             trials = self._rung([held.at(share) for held in left], until, why)
             trained = [trial for trial in trials if trial.settings.structure.trains]
             left = [trained[place].settings.structure for place in going_on(trained, self.budget, self._saves())]
@@ -153,7 +155,7 @@ class StructuredSearching:
         with closing(bench):
             inner = Searching(bench, self.store, part, self.budget, self.price, self.progress, structure=structure, overall=self.clock)
             inner.search()
-            self.orders[structure] = inner.orders
+            self.lowered[structure] = Made(bench, inner.orders)
             self.rungs += inner.rungs
             self.notes += [f"{structure}: {note}" for note in inner.notes]
 

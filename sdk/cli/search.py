@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...compress.front import Front
+from ...compress.recipe import Recipe
 from ...compress.search import search
+from ...compress.structuring import Asked
 from ..core.budget import Budget
 from .again import command_line
 from .audited import gate_arguments
@@ -23,6 +25,12 @@ EXAMPLE = """
       --data test.npz --calibration train.npz --minutes 10 --out search/ --html front.html
 
   What stands in --out is kept: run the same line again after Ctrl-C, a crash or a reboot, and it goes on; no trial is made twice.
+  portside search garments --structures auto --train train.npz --data test.npz --max-drop 0.01 --size-mb 0.3 --minutes 20 --trust
+  portside search garments --structures pruned.toml --structures factored.toml --train train.npz --data test.npz --max-drop 0.01 --trust
+
+  With --structures the network itself is changed too: by recipes, or by what the package can take. They are trained short first, and the
+  best of them longer.
+
   Without a limit it shows the front: what latency, size and loss can be had together. Ctrl-C ends with what there is.
   Exit codes: 0 something is within the budget, 1 nothing is (the nearest miss and the limit that binds are named),
   4 the rows are too few to tell, 130 it was interrupted.
@@ -45,10 +53,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=10, help="time for the search (default: 10)")
     parser.add_argument("--data", help="rows to judge on: FILE.py:OBJECT, .npz or .csv (default: the package's evidence set)")
     parser.add_argument("--calibration", metavar="DATA", help="rows for calibration, others than --data")
+    parser.add_argument("--structures", action="append", default=[], metavar="RECIPE",
+                        help="also change the network: auto, or a recipe's .toml file; may be repeated")  # fmt: skip
+    parser.add_argument("--train", metavar="DATA", help="rows that structures learn from, others than --data (default: --calibration)")
     parser.add_argument("--out", metavar="FOLDER", help="keep finished trials here, and go on from those that are")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument("--html", metavar="FILE", help="also write a page for people: front, trials, ladder, audit of the best")
-    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
+    parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages, training) to run")
     data_arguments(parser)
 
 
@@ -62,10 +73,11 @@ def run(args: argparse.Namespace) -> Result:
 
 def _run(args: argparse.Namespace) -> Result:
     package = open_package_at(args.package, args.trust)
-    data, calibration = (None if word is None else fitting(read(word, args.label, args.slice), package)
-                         for word in (args.data, args.calibration))  # fmt: skip
-    found = search(package, args.target, budget_of(args), data, args.minutes, calibration=calibration, prices=args.price_per_hour,
-                   seed=args.seed, resume=args.out, trust=args.trust, progress=_Told())  # fmt: skip
+    data, calibration, train = (None if word is None else fitting(read(word, args.label, args.slice), package)
+                                for word in (args.data, args.calibration, args.train))  # fmt: skip
+    found = search(package, args.target, budget_of(args), data, args.minutes, calibration=calibration,
+                   structures=structures_of(args.structures), train=train, prices=args.price_per_hour, seed=args.seed, resume=args.out,
+                   trust=args.trust, progress=_Told())  # fmt: skip
     found = replace(found, command=command_line("search", args, ("package",)))
     stopped = found.ended == "interrupted"
     if stopped and found.best_trial is not None:
@@ -84,6 +96,13 @@ def budget_of(args: argparse.Namespace) -> Budget:
     return Budget(**{name: getattr(args, name) for name in (*COSTS, "max_drop", "max_slice_drop", "max_flips")})
 
 
+def structures_of(words: Sequence[str]) -> Asked | None:
+    """What structures are tried: "auto", recipes, or None. Raises InputError for a file that is no recipe."""
+    if not words:
+        return None
+    return "auto" if list(words) == ["auto"] else [Recipe.from_file(word) for word in words]
+
+
 def _resume(args: argparse.Namespace) -> str:
     """What is left of a search that was interrupted, and how to go on."""
     if args.out is None:
@@ -95,7 +114,7 @@ def _text(found: Front, rows: Sequence[str]) -> str:
     best = found.best
     if best is None:
         return f"{found}\n\nnothing was written"
-    same = found.best_trial is not None and found.best_trial.settings.precision == "float32"
+    same = found.best_trial is not None and found.best_trial.settings.as_it_was
     gates = "; its gates travel with it, and every compile asks them again" if found.budget.gates.limits else ""
     place = f"{best.name}  {best.digest}\nat {best.path} ({'the package as it was' if same else f'kept in the store{gates}'})"
     return f"{found}\n\n{place}\nnext: portside compile {shlex.join([str(best.path), '--target', found.target, *rows])}"
