@@ -18,8 +18,9 @@ from .base import PassContext
 from .forest_build import built
 from .forest_fit import Shape
 from .forest_leaves import LEAVES, Leaves, fitting
+from .forest_options import Goal
 from .forest_rows import Inside, Rows
-from .forest_shrink import Goal, Limits, Shrinking, used
+from .forest_shrink import Limits, Shrinking, used
 from .forest_thresholds import Thresholds, merged
 from .retold import retold
 
@@ -36,7 +37,8 @@ class Forest:
         thresholds: "exact" makes one of those that no row tells apart; a number keeps at most so many per column; None: all.
         leaves: the form of their values: "float16" holds them exactly in 16 bits, "int8" has 256 steps, "auto" takes the narrowest
             that the outputs' rules allow on the rows.
-        labels: their share in what leaves are fitted to, where there are labels; the rest are the source's own answers.
+        labels: their share in what leaves are fitted to, where there are labels; the rest are the source's own answers. Labels choose
+            between numbers of trees in any case.
         made: made rows per row, answered by the source: columns of other rows mixed in.
         sweeps: over all leaves, at most.
         ridge: rows that draw a leaf to what it was.
@@ -116,7 +118,7 @@ class Forest:
 
 
 def _goal(rows: Rows) -> Goal:
-    return Goal(rows.x, rows.link.mean(rows.score.astype(np.float64)), rows.goal, rows.link)
+    return Goal(rows.x, rows.link.mean(rows.score.astype(np.float64)), rows.goal, rows.link, rows.truth)
 
 
 def _within(name: str, value: object, holds: bool, expected: str) -> None:

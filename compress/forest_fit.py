@@ -105,6 +105,12 @@ def narrowed_to(shape: Shape, chosen: Array, ends: Array, wanted: Array, slope: 
     return replace(kept, value=kept.value * factor, base=middle - factor * centre)
 
 
+def thinned(shape: Shape, chosen: Array) -> Shape:
+    """These trees alone, as they are; a mean is the mean over these."""
+    factor = len(shape.chosen) / len(chosen) if shape.trees.aggregate == "mean" else 1.0
+    return replace(shape, chosen=np.sort(chosen), value=shape.value * factor)
+
+
 def refitted(shape: Shape, ends: Array, goal: Array, link: Link, sweeps: int, ridge: float) -> list[Shape]:
     """The shape after each sweep over its trees, leaves moved towards the goal; the shape itself comes first.
 

@@ -37,6 +37,7 @@ class Rows:
         others: values that the program reads behind the ensemble beside its scores.
         link: from scores to answers.
         goal: (rows, outputs) float64 answers to come close to: the program's own, with labels mixed in.
+        truth: (rows, outputs) float64 the perfect answers; None without labels.
     """
 
     x: Array
@@ -45,6 +46,7 @@ class Rows:
     others: Mapping[str, Array]
     link: Link
     goal: Array
+    truth: Array | None = None
 
 
 class Inside:
@@ -84,11 +86,12 @@ class Inside:
         outputs, inner = self._run(data)
         x, score = inner[self.stage.inputs[0]], inner[self.stage.outputs[0]]
         link = link_of(score, outputs) or self._guessed(score)
-        goal = link.mean(score.astype(np.float64))
-        if data.labels is not None and share > 0:
+        goal, truth = link.mean(score.astype(np.float64)), None
+        if data.labels is not None:
             first = {name: inner[name][:1] for name in self._others}
-            goal = (1 - share) * goal + share * self._labels(data.labels, link, score.shape[1], first)
-        return Rows(x, score, outputs, {name: inner[name] for name in self._others}, link, goal)
+            truth = self._labels(data.labels, link, score.shape[1], first)
+            goal = (1 - share) * goal + share * truth if share > 0 else goal
+        return Rows(x, score, outputs, {name: inner[name] for name in self._others}, link, goal, truth)
 
     def behind(self, score: Array, rows: Rows) -> dict[str, Array]:
         """The outputs that depend on the ensemble, had it given `score` (rows, outputs) float32 for these rows."""
@@ -119,7 +122,8 @@ class Inside:
         truth = np.asarray(labels)
         known = self._classes(link, outputs, others)
         if known is None:
-            if truth.dtype.kind not in "iufb" or truth.reshape(len(truth), -1).shape[1] != outputs:
+            fits = truth.dtype.kind in "iufb" and truth.reshape(len(truth), -1).shape[1] == outputs
+            if not fits or not np.isfinite(truth).all():
                 raise InputError("The labels are no numbers that the ensemble could give", field="labels", got=str(truth[:3].tolist()),
                                  expected=f"{outputs} per row", fix="Leave the labels out: rows alone are enough.")  # fmt: skip
             return truth.reshape(len(truth), -1).astype(np.float64)

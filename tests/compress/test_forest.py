@@ -125,6 +125,20 @@ def test_regression(model, tmp_path) -> None:
     one, other = (next(iter(answers(held, x[300:]).values())) for held in (package, made))
     assert np.corrcoef(one, other)[0, 1] > 0.9
     assert abs(other - one).mean() < 0.35 * one.std()
+    with pytest.raises(InputError, match="no numbers"):
+        ps.compress(package, ps.Forest(), ps.Data({"x": x[:300]}, labels=np.where(y[:300] > 100, np.nan, y[:300])), out=tmp_path / "none")
+
+
+def test_labels_choose_but_are_not_fitted_to(forest, cancer, tmp_path) -> None:
+    x, y = cancer
+    plan, rows = ps.Forest(ratio=0.2), {"x": x[350:]}
+    wrong = ps.compress(forest, plan, ps.Data(rows, labels=1 - y[350:]), out=tmp_path / "wrong")
+    assert (answers(wrong, x[350:])["label"] == y[350:]).mean() > 0.9  # a bad choice of trees, and trees for all that
+    made = ps.compress(forest, plan, ps.Data(rows, labels=y[350:]), out=tmp_path / "made")
+    one, other = (((answers(held, x[350:])["probabilities"][:, 1] - y[350:]) ** 2).mean() for held in (made, wrong))
+    assert one < other
+    with pytest.raises(InputError, match="none of the classes"):
+        ps.compress(forest, plan, ps.Data(rows, labels=y[350:] + 5), out=tmp_path / "none")
 
 
 def test_missing_values_and_categories_are_kept(tmp_path) -> None:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from portside.compress.base import PassContext
 from portside.compress.forest_build import Size, built, size_bytes
-from portside.compress.forest_fit import Shape, narrowed_to, order, refitted
+from portside.compress.forest_fit import Shape, narrowed_to, order, refitted, thinned
 from portside.compress.forest_leaves import rounded
 from portside.compress.forest_links import LINKS, link_of
+from portside.compress.forest_options import Goal, options, parts
 from portside.compress.forest_prune import Costs, costs, pruned
-from portside.compress.forest_shrink import Goal, Limits, Shrinking
+from portside.compress.forest_shrink import Limits, Shrinking
 from portside.compress.forest_thresholds import merged
 from portside.sdk.core.errors import UnsupportedError
 
@@ -172,3 +173,41 @@ def test_the_budget_holds_in_nodes_and_in_bytes(kind, ratio: float) -> None:
     made = built(Shrinking(trees, goal, Limits(ratio, None, 2, 3.0, 1), PassContext(seed=seed)).run())
     assert len(made.feature) <= max(1, ratio * len(trees.feature))
     assert size_bytes(made) <= ratio * size_bytes(trees)
+
+
+@pytest.mark.parametrize("aggregate", ["sum", "mean"])
+def test_labels_choose_the_first_trees_where_these_are_right(aggregate: str) -> None:
+    trees, x = random_trees(13, trees=24, outputs=1, categories=False, aggregate=aggregate), random_rows(13, 400)
+    score, whole = trees.evaluate(x).astype(float), Shape.of(trees)
+    count = max(option.number for option in options(trees, 0.4, None) if option.plain and option.number < 11)
+    first = thinned(whole, np.arange(count))
+    truth = first.score(first.ends(trees.ends(x)))
+
+    def lost(labels) -> float:
+        made = Shrinking(trees, Goal(x, score, score, LINKS["value"], labels), Limits(0.4, None, 2, 3.0, 1), PassContext()).run()
+        return LINKS["value"].loss(built(made).evaluate(x), truth)
+
+    assert lost(truth) < 1e-9
+    assert lost(None) > 1e-3
+
+
+def test_a_few_trees_of_a_mean_are_averaged_and_of_a_sum_added() -> None:
+    for aggregate in ("mean", "sum"):
+        trees, x = random_trees(17, trees=6, outputs=2, aggregate=aggregate), random_rows(17)
+        chosen = np.array([4, 1])
+        apart = [built(thinned(Shape.of(trees), np.array([one]))).evaluate(x).astype(float) - trees.base for one in chosen]
+        both = built(thinned(Shape.of(trees), chosen)).evaluate(x)
+        np.testing.assert_allclose(both, trees.base + (np.mean(apart, axis=0) if aggregate == "mean" else np.sum(apart, axis=0)), atol=1e-5)
+
+
+def test_rows_are_judged_by_what_other_rows_taught() -> None:
+    trees, x = random_trees(19), np.unique(random_rows(19, 300), axis=0)
+    score = trees.evaluate(x).astype(float)
+    for truth, judged in ((None, len(x) // 4), (score, len(x))):
+        held = parts(Goal(x, score, score, LINKS["value"], truth), trees, 0, 10**6, seed=1)
+        assert sum(len(part.apart.x) for part in held) == judged
+        for part in held:
+            both = np.concatenate([part.learn.x, part.apart.x])
+            assert len(both) == len(x) == len(np.unique(both, axis=0))
+    (few,) = parts(Goal(x[:20], score[:20], score[:20], LINKS["value"], score[:20]), trees, 0, 10**6, seed=1)
+    assert len(few.learn.x) == len(few.apart.x) == 20
