@@ -42,6 +42,7 @@ def _package(package: Package) -> Result:
         "contract": _contract(contract), "runs code": ", ".join(package.trust_needed()),
         "trains with": _training(content.files),
         "precision": _precision(plan.counts, plan.kept) if plan.lossy or plan.kept else None,
+        "smoothed": f"activations of {len(plan.smoothing)} values" if plan.smoothing else None,
         "calibrated": _plain(plan.calibration),
         **{name: value for name, value in notes.fields.items() if isinstance(value, str | int | float)},
     }  # fmt: skip

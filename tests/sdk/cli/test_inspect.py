@@ -80,3 +80,11 @@ def test_code_that_training_would_run_is_named_and_not_run(portside, products, t
     made = write(replace(products.content, files={}), files, tmp_path / "made")
     assert line(portside("inspect", made.path), "trains with").split(maxsplit=2)[2] == "training/net.py"
     assert "trains with" not in portside("inspect", products.path).out
+
+
+def test_smoothing_is_shown(portside, products, tmp_path):
+    x = np.random.default_rng(5).normal(size=(200, 48)).astype(np.float32)
+    x[:, 3] *= 60  # a channel that all others are rounded away beside
+    ps.compress(products, ps.Recipe([ps.Quantize("int8-dynamic", smooth=True)]), ps.Data({"x": x}), out=tmp_path / "smoothed")
+    assert line(portside("inspect", tmp_path / "smoothed"), "smoothed").split(maxsplit=1)[1].startswith("activations of ")
+    assert "smoothed" not in portside("inspect", products.path).out
