@@ -50,6 +50,7 @@ class Prune(Options):
         keep: layers, patterns or modules above them whose channels stay.
         round_to: channels that are left are a multiple of it.
         rows: rows of the data that "taylor" looks at.
+        norm_rows: rows that the statistics of batch norms are taken anew on, after each round; 0: they stay, and follow training alone.
     """
 
     kind: ClassVar[str] = "prune"
@@ -62,6 +63,7 @@ class Prune(Options):
     keep: Sequence[str] = ()
     round_to: int = 8
     rows: int = ROWS
+    norm_rows: int = ROWS
 
     def __post_init__(self) -> None:
         check_share("ratio", self.ratio)
@@ -72,6 +74,7 @@ class Prune(Options):
         check_choice("structured", self.structured, (True, False))
         check_whole("round_to", self.round_to)
         check_whole("rows", self.rows, 2)
+        check_whole("norm_rows", self.norm_rows, 0)
         object.__setattr__(self, "keep", words("keep", self.keep))
         if not self.structured and self.importance not in ("l1", "l2"):
             raise InputError("Single weights go by their size alone", field="importance", got=self.importance, expected="l1 or l2")
@@ -91,7 +94,8 @@ class Prune(Options):
         trainee = trainee_of(package)
         batches = Batches(package, trainee, data)
         key = {"pass": self.to_dict(), "package": package.digest, "data": data_digest(data)}
-        start = Rounds(trainee, batches, named(trainee.model, self.keep, "keep"), self.steps, epochs_of(trainee, self.epochs), context, key)
+        keep, epochs = named(trainee.model, self.keep, "keep"), epochs_of(trainee, self.epochs)
+        start = Rounds(trainee, batches, keep, self.steps, epochs, self.norm_rows, context, key)
         made, said = start.narrow(self._scores, self.ratio, self.budget, self.round_to) if self.structured else start.thin(self.ratio)
         note = json.dumps(said, indent=1, sort_keys=True, allow_nan=False).encode()
         return repacked(package, made, self.to_dict(), context, (), {REPORT: note})

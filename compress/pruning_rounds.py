@@ -18,6 +18,7 @@ from .narrowing import narrowed, shapes, traced
 from .pruning_budget import Measure, chosen, cost, whole
 from .pruning_groups import Layout
 from .training.batches import Batches
+from .training.norms import estimated, parted
 from .training.stored import Trainee, weights_of
 from .tuning import tuned
 
@@ -34,6 +35,7 @@ class Rounds:
         keep: names of modules whose channels, or weights, stay.
         steps: rounds.
         epochs: of fine-tuning, over all rounds.
+        norm_rows: rows that the statistics of batch norms are taken anew on after a round; 0: they stay.
         context: seed, deadline, progress, checkpoints.
         key: of the checkpoints, as JSON.
     """
@@ -43,6 +45,7 @@ class Rounds:
     keep: frozenset[str]
     steps: int
     epochs: float
+    norm_rows: int
     context: PassContext
     key: Mapping[str, Any]
 
@@ -87,3 +90,5 @@ class Rounds:
     def _train(self, was: nn.Module, step: int, after: Callable[[], None] = lambda: None) -> None:
         key, saying = {**self.key, "round": step}, f"fine-tuning, round {step} of {self.steps}"
         tuned(self.trainee, was, self.batches, self.epochs / self.steps, self.context, key, after=after, saying=saying)
+        rows = np.random.default_rng((self.context.seed, step)).permutation(len(self.batches))[: self.norm_rows]
+        estimated(self.trainee.model, map(self.batches.of, parted(rows)))

@@ -198,3 +198,16 @@ def test_what_cannot_be_pruned_is_refused_by_name(trainable, trained, parts, tmp
         ps.Prune().run(ps.pack(trained, name="plain", examples={"features": train.inputs["image"].reshape(-1, 1, 8, 8)[:64]},
                                out=tmp_path / "plain"), train, context)  # fmt: skip
     assert not (tmp_path / "made").exists()
+
+
+def test_statistics_of_norms_are_those_of_the_narrower_network(trainable, parts, tmp_path):
+    rows = parts[0].take(range(512))
+    stale, fresh = (ps.Prune(0.4, steps=1, epochs=0, norm_rows=count).run(trainable, rows, PassContext(tmp_path / str(count)))
+                    for count in (0, 512))  # fmt: skip
+    assert right(fresh, parts[1]) > right(stale, parts[1]) + 0.05
+    one, other = (trainee_of(package).model for package in (stale, fresh))
+    assert all(torch.equal(held, other.get_parameter(name)) for name, held in one.named_parameters())
+    norm = other.get_submodule("inner.1")
+    with torch.no_grad():
+        seen = other.get_submodule("inner.0")(other.get_submodule("stem")(digits.featurize(torch.from_numpy(rows.inputs["image"]))))
+    torch.testing.assert_close(norm.running_mean, seen.mean((0, 2, 3)), atol=1e-4, rtol=1e-3)
