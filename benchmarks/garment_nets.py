@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 
-def make(first: int = 48, second: int = 96, third: int = 96, hidden: int = 128) -> nn.Sequential:
-    """The factory: (batch, 1, 28, 28) -> logits (batch, 10); 13.1 million products a picture and 730,000 parameters as it stands."""
+def make(first: int = 32, second: int = 64, third: int = 64, hidden: int = 128) -> nn.Sequential:
+    """The factory: (batch, 1, 28, 28) -> logits (batch, 10); 6.0 million products a picture and 460,000 parameters as it stands."""
     return nn.Sequential(
         *_block(1, first), nn.MaxPool2d(2), *_block(first, second), nn.MaxPool2d(2), *_block(second, third),
         nn.Flatten(), nn.Linear(49 * third, hidden), nn.ReLU(), nn.Linear(hidden, 10),

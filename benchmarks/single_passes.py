@@ -22,6 +22,7 @@ PARTS = (1.05, 0.97, 0.9, 0.8, 0.7, 0.6)
 def singles(teacher: Package, learn: ps.Data, aim: float, epochs: float, seed: int,
             folder: Path) -> Iterator[tuple[str, Package, dict[str, Any]]]:  # fmt: skip
     """(way, package, about it): one pass each, in float taken to at most `aim` MB where it can be, then trained on labels."""
+    yield "int8 alone", _ran(ps.Quantize("int8-static"), teacher, learn, seed, folder), {"what": "int8-static", "aim_mb": aim}
     shrinking: dict[str, Step] = {
         "prune alone": lambda share, own: ps.Prune(share, budget="parameters", steps=1, epochs=own),
         "low-rank alone": lambda share, own: ps.LowRank(ratio=share, epochs=own),
@@ -29,8 +30,7 @@ def singles(teacher: Package, learn: ps.Data, aim: float, epochs: float, seed: i
     for way, step in shrinking.items():
         share = _share(step, teacher, learn, aim, seed)
         yield way, _ran(step(share, epochs), teacher, learn, seed, folder), {"what": f"{share:.3f} of the parameters", "aim_mb": aim}
-    for way, lower in {"int8 alone": ps.Quantize("int8-static"), "QAT alone": ps.QAT(epochs=epochs)}.items():
-        yield way, _ran(lower, teacher, learn, seed, folder), {"what": "int8-static", "aim_mb": aim}
+    yield "QAT alone", _ran(ps.QAT(epochs=epochs), teacher, learn, seed, folder), {"what": "int8-static", "aim_mb": aim}
 
 
 def _share(step: Step, teacher: Package, learn: ps.Data, aim: float, seed: int) -> float:

@@ -18,8 +18,8 @@ from .recipe import Recipe
 from .resuming import Kept
 from .structures import Structure
 
-FOLDER = "structures"
-"""In the folder of a search: finished passes, and the checkpoints of training."""
+FOLDER, HALF = "structures", ".half-"
+"""In the folder of a search: finished passes, and the checkpoints of training; what is being made."""
 Progress = Callable[[int, int, str], None]
 
 
@@ -45,7 +45,8 @@ class Shelf:
             made = mkdtemp(prefix="portside-structures-")
             weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
             folder = Path(made)
-        self._kept = Kept(folder / FOLDER, train, seed, source.digest)
+        self._folder = folder / FOLDER
+        self._kept = Kept(self._folder, train, seed, source.digest)
 
     def make(self, structure: Structure, deadline: float | None = None, progress: Progress = lambda done, of, what: None) -> Package:
         """The float package of a structure.
@@ -61,6 +62,11 @@ class Shelf:
             made = self._kept.found(place, self.source.trusted) or self._run(step, made, cast("Path", place), deadline, progress)
         return made
 
+    def tidy(self) -> None:
+        """Remove what a search that was killed had half made; for whoever holds the folder's lock."""
+        for half in self._folder.glob(f"{HALF}*"):
+            shutil.rmtree(half, ignore_errors=True)
+
     def _steps(self, structure: Structure) -> Sequence[Pass]:
         found = self._passes.get(structure.at(1.0)) or Recipe.from_dict({"pass": list(structure.steps)}).passes
         return [shortened(step, structure.share) for step in found]
@@ -69,7 +75,7 @@ class Shelf:
         """Make a package beside its place, and move it there whole."""
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(prefix=".half-", dir=place.parent) as work:
+            with TemporaryDirectory(prefix=HALF, dir=place.parent) as work:
                 context = PassContext(Path(work) / "made", self._seed, deadline, progress, self._kept.checkpoints, self.source)
                 made = step.run(package, self.train, context)
                 if context.late:

@@ -51,6 +51,7 @@ class StructuredSearching:
 
     def run(self) -> Found:
         """Everything there is time for; Ctrl-C ends it early, and before the first trial it is the caller's."""
+        self.shelf.tidy()
         plain = Searching(self.bench, self.store, self.clock, self.budget, self.price, self.progress)
         try:
             ended = self._run(plain)

@@ -69,3 +69,16 @@ def test_help_teaches(portside):
     said = portside("search", "--help")
     assert said.code == 0
     assert all(word in said.out for word in ("--p95-ms 5", "--out", "Exit codes: 0", "Ctrl-C"))
+
+
+def test_structures_are_refused_before_any_work_where_they_cannot_be(portside, asked, tmp_path):
+    rows = tmp_path / "rows.npz"
+    said = portside(*asked, "--structures", "auto", "--max-drop", 0.1)
+    assert said.code == 2 and "learn from rows" in said.err and "trial 1" not in said.err
+    said = portside(*asked, "--structures", "auto", "--train", rows)
+    assert said.code == 2 and "limit on quality" in said.err
+    said = portside(*asked, "--structures", "auto", "--train", rows, "--max-drop", 0.1)
+    assert said.code == 1 and "no structure" in said.err
+    (tmp_path / "bad.toml").write_text('[[pass]]\nkind = "shrink"\n')
+    said = portside(*asked, "--structures", tmp_path / "bad.toml", "--train", rows, "--max-drop", 0.1)
+    assert said.code == 2 and "no such pass" in said.err
