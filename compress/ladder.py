@@ -250,5 +250,6 @@ def remarks(trial: Trial) -> Iterator[str]:
         yield f"slower than float: {figures['ratio']:.2f}x ({figures['ratio_low']:.2f}-{figures['ratio_high']:.2f}) of its latency"
     if figures.get("size_ratio", 0) > LARGER:
         yield f"larger than float: {figures['size_ratio']:.2f}x of its bytes"
+    yield from trial.comparison.get("artifact", ())
     for name, why in trial.kept.items():
         yield f"{name} stayed float32: {why}"

@@ -48,7 +48,7 @@ class Trial:
         loss: one number to order attempts by: drop of the primary metric, else share of flips, else the distance of the kind.
         gates: limits on quality that were given, judged on the held-out rows.
         broken: what of the contract does not hold, in words.
-        comparison: what changed against the float package, as an audit shows it.
+        comparison: what changed against the float package, as an audit shows it; under "artifact" what the artifact says of its precision.
         achieved: class -> nodes of the artifact.
         kept: id -> why it stayed float32.
         weights_bytes: dtype -> bytes, read from the file.
@@ -214,7 +214,8 @@ class Workbench:
         gates = judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips)
         verdict = combine([*verdicts, *(gate.verdict for gate in gates)])
         precision = artifact.engine.get("precision", {})
-        return Trial(settings, verdict, figures, self._loss(found, after), gates, broken, _plain(found), precision.get("achieved", {}),
+        said = {**_plain(found), "artifact": list(precision.get("notes", ()))}
+        return Trial(settings, verdict, figures, self._loss(found, after), gates, broken, said, precision.get("achieved", {}),
                      precision.get("kept", {}), artifact.engine.get("weights_bytes", {}))  # fmt: skip
 
     def _open(self, artifact: Artifact) -> Session:

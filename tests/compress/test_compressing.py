@@ -11,6 +11,7 @@ import portside as ps
 from portside.compress.base import PassContext
 from portside.compress.compressing import LADDER, compressed
 from portside.compress.quantize import Plans
+from portside.runtimes import onnx_cpu
 from portside.sdk.core import errors
 from portside.sdk.core.plan import plan_of
 
@@ -53,6 +54,12 @@ def test_a_target_and_held_out_rows_make_it_measured(network, calibration, rows,
     artifact = ps.compile(found.package, "onnx-cpu", tmp_path / "artifact", data=rows)
     assert artifact.lossy
     assert artifact.engine["precision"]["achieved"] == dict(chosen.achieved)
+
+
+def test_a_cpu_whose_sums_saturate_is_named_among_the_remarks(network, calibration, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_cpu, "int8_sums_here", lambda: "saturating")
+    made = compressed(network, STATIC, calibration, target="onnx-cpu", held_out=rows, out=tmp_path / "made")
+    assert any(held.startswith("weights have 7 bits, as CPUs without VNNI cut sums") for held in made.climb.remarks)
 
 
 def test_the_layer_that_ruins_the_answers_goes_back_to_float_and_the_plan_says_why(fragile, calibration, rows, tmp_path):
