@@ -43,8 +43,11 @@ class Subject:
 
 
 @cache
-def inspector(seed: int = 0) -> Subject:
-    """The example's model at full length. The seed divides the modules: 60% train the head, calibrate and choose; 40% judge."""
+def inspector(seed: int = 0, schedule: ps.Schedule | None = None) -> Subject:
+    """The example's model at full length. The seed divides the modules: 60% train the head, calibrate and choose; 40% judge.
+
+    With a schedule it is packed to be trained end to end, and trusted.
+    """
     cells, example = import_module("cells"), import_module("inspector")
     every, (net, features) = _cells(), _embedded()
     learned, unseen = cells.divide(len(every), seed=seed)
@@ -52,9 +55,12 @@ def inspector(seed: int = 0) -> Subject:
     order = np.random.default_rng(seed).permutation(learned)
     few = every.take(order[:128])
     # Of scores, int8 may move one in a hundred by more than 0.05 where the decision stays: quality is what is gated here.
+    training = None if schedule is None else ps.Training(example.untrained, loss="binary-cross-entropy", schedule=schedule)
+    out = Path(_WORK.name) / f"inspector{seed}{'' if schedule is None else '-trainable'}"
     package = ps.pack(model, name="inspector", featurize=example.featurize, predict=example.predict, examples={"image": few.images},
-                      labels=few.labels, slices={"cell": few.types}, tolerances={"defect": {"p99": 0.3}},
-                      out=Path(_WORK.name) / f"inspector{seed}")  # fmt: skip
+                      labels=few.labels, slices={"cell": few.types}, tolerances={"defect": {"p99": 0.3}}, training=training,
+                      out=out)  # fmt: skip
+    package = package if schedule is None else ps.open(out, trust=True)
     parts = (every.take(rows) for rows in (order[:CALIBRATE], order[CALIBRATE:], unseen))
     return Subject(package, *(ps.Data({"image": part.images}, labels=part.labels, slices={"cell": part.types}) for part in parts))
 
