@@ -21,7 +21,7 @@ from portside.runtimes.timing import interleave, ratio
 from portside.sdk.core import statistics
 from portside.sdk.core.package import Package
 
-SCHEDULE = ps.Schedule(epochs=8, batch=128, lr=3e-3, weight_decay=1e-4)
+SCHEDULE = ps.Schedule(epochs=6, batch=128, lr=3e-3, weight_decay=1e-4)
 
 
 @dataclass(frozen=True)
