@@ -14,6 +14,9 @@ from ..sdk.store import Store
 EXPORTED = "annotations/program.pt2"
 """What torch traced: of the program, which a derived package shares, so it goes along. (Its own module needs torch.)"""
 
+REPORT = "annotations/{}.json"
+"""Where a pass of a kind keeps its report."""
+
 
 def derive(package: Package, step: Mapping[str, Any], out: Path | None = None, files: Mapping[str, bytes] | None = None,
            **content: Any) -> Package:  # fmt: skip
@@ -34,7 +37,7 @@ def derive(package: Package, step: Mapping[str, Any], out: Path | None = None, f
     parent = package.content
     changed = replace(parent, recipe=(*parent.recipe, dict(step)), parents=(*parent.parents, package.digest), **content)
     annotations = package.manifest.annotations
-    notes = {name: package.path / name for name in annotations.files if name == EXPORTED}
+    notes = {name: package.path / name for name in annotations.files if name == EXPORTED} | _reports(package)
     return _published(changed, {**held, **(files or {})}, out, replace(annotations, files={}), notes, package.trusted)
 
 
@@ -53,7 +56,14 @@ def child(package: Package, content: Content, step: Mapping[str, Any], files: Ma
     Raises StoreError where it cannot be written.
     """
     changed = replace(content, files={}, recipe=(*package.content.recipe, dict(step)), parents=(*package.content.parents, package.digest))
-    return _published(changed, files, out, replace(package.manifest.annotations, files={}), notes or {}, package.trusted)
+    annotations = replace(package.manifest.annotations, files={})
+    return _published(changed, files, out, annotations, {**_reports(package), **(notes or {})}, package.trusted)
+
+
+def _reports(package: Package) -> dict[str, Source]:
+    """What the passes before said of themselves: the package that comes of all of them is the one that people open."""
+    names = (REPORT.format(step.get("kind")) for step in package.content.recipe)
+    return {name: package.path / name for name in names if name in package.manifest.annotations.files}
 
 
 def finished(made: Package, parent: Package, out: Path | None, notes: Mapping[str, bytes] | None = None) -> Package:

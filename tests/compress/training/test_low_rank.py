@@ -189,3 +189,11 @@ def test_what_cannot_be_factored_is_refused_by_name(trainable, trained, parts, t
         ps.LowRank().run(ps.pack(trained, name="plain", examples={"features": train.inputs["image"].reshape(-1, 1, 8, 8)[:64]},
                                  out=tmp_path / "plain"), train, context)  # fmt: skip
     assert not (tmp_path / "made").exists()
+
+
+def test_its_report_stays_with_what_later_passes_make(small, parts, tmp_path):
+    lower = ps.Quantize("float16").run(small, parts[0], PassContext(tmp_path / "lower"))
+    again = ps.LowRank(rank=4, epochs=0, layers=["head.3"]).run(small, parts[0], PassContext(tmp_path / "again"))
+    assert report(lower) == report(small)
+    assert report(again) != report(small)
+    assert set(small.manifest.annotations.files) == set(again.manifest.annotations.files)
