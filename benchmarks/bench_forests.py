@@ -1,128 +1,164 @@
-"""Forests: how much smaller tree ensembles get and what it costs, on rows that neither the model nor the pass has seen.
+"""Forests: how much smaller tree ensembles get on three targets and what it costs, on rows that neither model nor pass has seen.
 
-Aim: a forest and a boosting model >= 5x smaller within 0.3 points. Five seeds divide the unseen rows: some to shrink on (their labels
-are not used), the others to judge on. Answers are those of the onnx-cpu artifact; differences are paired with the whole model's on the
-same rows. "first trees" is the baseline: as many of the first trees as the budget holds, nothing fitted. Sizes are of the artifacts'
-engine files. "all seeds" takes a row's mean over the seeds that judged it.
+Aim: a forest and a boosting model >= 5x smaller within 0.3 points on onnx-cpu, tflite and wasm. Five seeds divide the unseen rows: 2,000
+to shrink on, the others to judge on. Differences are paired with the whole model's answers from the same target on the same rows; tflite
+and wasm (in headless Chromium) answer 4,000 of them, for three seeds. "first trees" is the baseline: as many of the first trees as the
+budget holds. Bytes are those of the model's files in the artifacts; a page has 14 MB of engine beside them. "all" takes a row's mean over
+the seeds that judged it; the worst slice is the one that loses most of those with 32 rows or more.
 
-    python benchmarks/bench_forests.py [forest] [boosting] [gradient] [regressor] [--ratios 0.2 ...] [--short] [--json FILE]
+    python benchmarks/bench_forests.py [forest] [boosting] [gradient] [regressor] [--short] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import subjects
+from bench_precision import kept
+from forest_models import Step, distilled, fewer_numbers, first_trees, model_bytes, subject, trees_of, unlabelled
 
 import portside as ps
 from portside.compress.base import PassContext
-from portside.compress.forest_build import built
-from portside.compress.forest_fit import Shape
-from portside.compress.retold import retold
 from portside.runtimes.evaluate import answers, rules_of
-from portside.runtimes.onnx_weights import TensorPart, read_tensors
 from portside.runtimes.quality import Task, groups, task_of
 from portside.runtimes.timing import interleave, ratio, table
-from portside.runtimes.trees import Trees
 from portside.sdk.core.package import Package
 from portside.sdk.core.statistics import MIN_ROWS, Estimate, paired_difference
 
-SEEDS = (0, 1, 2, 3, 4)
-RATIOS = (0.2, 0.1, 0.05)
-SHRINK, ROWS = 2000, 10_000
-"""Rows at most to shrink on, and in all."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A packed ensemble, and rows that it was not trained on, with groups of them."""
-
-    package: Package
-    rows: ps.Data
-
-
-@cache
-def subject(name: str) -> Subject:
-    """Of the zoo: all rows behind those that trained it."""
-    datasets = subjects.import_module("datasets")
-    frame, labels, first = {
-        "forest": lambda: (*datasets.loans(), 20000), "boosting": lambda: (*datasets.census(), 30000),
-        "gradient": lambda: (*_houses(datasets), 2500), "regressor": lambda: (*_incomes(datasets), 2500),
-    }[name]()  # fmt: skip
-    frame, labels = frame.iloc[first : first + ROWS], labels[first : first + ROWS]
-    columns = {key: frame[key].tolist() if frame[key].dtype == object else frame[key].to_numpy() for key in frame.columns}
-    slices = {"forest": "salary_range", "boosting": "RAC1P"}.get(name)
-    held = columns[slices] if slices else np.digitize(columns["HouseAge"], np.quantile(columns["HouseAge"], [0.25, 0.5, 0.75]))
-    return Subject(ps.open(subjects.PACKAGES / name), ps.Data(columns, labels, {slices or "HouseAge": np.array(held).astype(str)}))
-
-
-def _houses(datasets: Any) -> tuple[Any, Any]:
-    frame, labels = datasets.houses()
-    return frame.round(1), labels
-
-
-def _incomes(datasets: Any) -> tuple[Any, Any]:
-    frame, _ = datasets.houses()
-    return frame.drop(columns="MedInc"), frame["MedInc"].to_numpy()
-
-
-def measure(short: bool = False, names: Sequence[str] = (), ratios: Sequence[float] = RATIOS) -> list[dict[str, Any]]:
-    """One row per model, way and seed, and one over all seeds; `short`: one seed and one ratio."""
-    seeds, shares = (SEEDS[:1], ratios[:1]) if short else (SEEDS, ratios)
-    return [row for name in names or NAMES for row in _subject(name, seeds, shares)]
-
-
+SEEDS, ELSEWHERE = (0, 1, 2, 3, 4), 3
+"""Seeds, and of them those that tflite and wasm are measured with."""
+TARGETS = ("onnx-cpu", "tflite", "wasm")
+RATIO, SMALLER = 0.18, 0.1
+"""Of the nodes; the first leaves files room for what is not trees, so that these too are a fifth."""
+SHRINK, FEW, DRAWS = 2000, 4000, 400
 NAMES = ("forest", "boosting", "gradient", "regressor")
+MAIN: dict[str, Step] = {f"ratio {RATIO:g}": ps.Forest(RATIO).run, f"first trees {RATIO:g}": first_trees(RATIO)}
+OTHERS: dict[str, Step] = {
+    f"ratio {RATIO:g}, no labels": unlabelled(ps.Forest(RATIO)), f"ratio {SMALLER:g}": ps.Forest(SMALLER).run,
+    f"ratio {RATIO:g}, then few numbers": partial(fewer_numbers, ps.Forest(RATIO)),
+}  # fmt: skip
 
 
-def _subject(name: str, seeds: Sequence[int], ratios: Sequence[float]) -> Iterator[dict[str, Any]]:
-    held, size = subject(name), len(subject(name).rows)
-    with tempfile.TemporaryDirectory() as work:
-        whole = Compiled(held.package, Path(work) / "whole")
-        answered = whole.task(held.rows)
-        ways = [(f"ratio {share:g}", ps.Forest(ratio=share)) for share in ratios]
-        ways += [("0.2, thresholds 32, leaves auto", ps.Forest(0.2, thresholds=32, leaves="auto"))]
-        for way, step in (*ways, ("first trees 0.2", None)):
-            gaps = np.full((len(seeds), size), np.nan)
-            for place, seed in enumerate(seeds):
-                print(f"{name}, {way}, seed {seed}", file=sys.stderr)
-                order = np.random.default_rng(seed).permutation(size)
-                count = min(SHRINK, size // 3)
-                rows, judged = held.rows.take(order[:count]), order[count:]
-                folder = Path(work) / f"{way}-{seed}".replace(" ", "-")
-                small = step.run(held.package, rows, PassContext(folder, seed)) if step else first_trees(held.package, 0.2, folder)
-                made = Compiled(small, folder.with_suffix(".compiled"), tflite=place == 0)
-                before, after = answered.take(judged), made.task(held.rows.take(judged))
-                gaps[place, judged] = after.per_row - before.per_row
-                yield {"model": name, "way": way, "seed": seed, **compared(before, after, held.rows.take(judged)), **sizes(whole, made),
-                       "latency": latency(whole, made, held.rows)}  # fmt: skip
-                made.session.close()
-            seen = np.isfinite(gaps).any(axis=0)
-            mean = np.nanmean(gaps[:, seen], axis=0)
-            yield {"model": name, "way": way, "seed": "all", "difference": paired_difference(mean, np.zeros_like(mean)).to_dict()}
-        whole.session.close()
+def measure(short: bool = False, names: Sequence[str] = NAMES, file: Path | None = None) -> list[dict[str, Any]]:
+    """One row per model, way and seed, and one over all seeds; `short`: one seed of the main ways; `file`: written row by row."""
+    return kept(_measured(names, SEEDS[: 1 if short else None], short), file)
+
+
+def _measured(names: Sequence[str], seeds: Sequence[int], short: bool) -> Iterator[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as work, ExitStack() as opened:
+        judges: dict[str, Judge] = {}
+        for name in names:
+            judges[name] = opened.enter_context(closing(Judge(name, Path(work) / name)))
+            yield from (row for way, step in MAIN.items() for row in judges[name].rows(way, step, seeds))
+        for name, judge in judges.items() if not short else ():
+            students = {f"a {last}": distilled(last, name) for last in ("tree", "network")} if name in ("forest", "boosting") else {}
+            yield from (row for way, step in (OTHERS | students).items() for row in judge.rows(way, step, seeds))
+
+
+class Judge:
+    """One model, whole, and everything that is held against it.
+
+    Args:
+        name: of the model.
+        folder: for packages and artifacts.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._folder, self._held = name, folder, subject(name)
+        self._targets = TARGETS if name in ("forest", "boosting") else TARGETS[:1]
+        self._whole = {target: Compiled(self._held.package, target, folder / "whole") for target in self._targets}
+        self._last: dict[str, Compiled] = {}
+        self._answered = {target: made.task(self._held.rows) for target, made in self._whole.items()}
+
+    def rows(self, way: str, step: Step, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """One per seed, and one over all."""
+        size, found = len(self._held.rows), list[dict[str, Any]]()
+        gaps = np.full((len(TARGETS), len(seeds), size), np.nan)
+        for place, seed in enumerate(seeds):
+            order = np.random.default_rng(seed).permutation(size)
+            count = min(SHRINK, size // 3)
+            out = self._folder / f"{way}-{seed}".replace(" ", "-").replace(",", "")
+            small = step(self._held.package, self._held.rows.take(order[:count]), PassContext(out, seed))
+            main = way in MAIN and place < ELSEWHERE
+            targets = self._targets if main else TARGETS[:1]
+            found.append({"model": self._name, "way": way, "seed": seed, **_kept_trees(self._held.package, small)})
+            found[-1]["targets"] = {target: self._judged(small, target, out, order[count:], gaps[number, place], timed=main and not place)
+                                    for number, target in enumerate(targets)}  # fmt: skip
+            _tell_apart(found[-1]["targets"])
+            yield found[-1]
+        about = {"model": self._name, "way": way, "seed": "all"}
+        yield {**about, "targets": {target: self._summed(target, gaps[number]) for number, target in enumerate(self._targets)
+                                    if np.isfinite(gaps[number]).any()}}  # fmt: skip
+
+    def _judged(self, small: Package, target: str, out: Path, rows: Any, gaps: Any, timed: bool) -> dict[str, Any]:
+        rows = rows if target == TARGETS[0] else rows[:FEW]
+        made = self._compiled(small, target, out)
+        before, after = self._answered[target].take(rows), made.task(self._held.rows.take(rows))
+        gaps[rows] = after.per_row - before.per_row
+        found = {"bytes": made.bytes / self._whole[target].bytes, "size_bytes": made.bytes, "answer": after.answer,
+                 **self._compared(before, gaps)}  # fmt: skip
+        if before.kind == "classification":
+            found["flips"] = float((before.answer != after.answer).mean())
+        if timed and target != "wasm":  # in a page the way to it would be timed
+            found["latency"] = self._latency(made, target)
+        return found
+
+    def _compiled(self, small: Package, target: str, out: Path) -> Compiled:
+        """The last one again where a seed changes nothing, as with the first trees."""
+        before = self._last.get(target)
+        if before is not None and before.package.digest == small.digest:
+            return before
+        if before is not None:
+            before.close()
+        self._last[target] = Compiled(small, target, out.with_suffix(".compiled"))
+        return self._last[target]
+
+    def close(self) -> None:
+        """Free all engines."""
+        for made in (*self._whole.values(), *self._last.values()):
+            made.close()
+
+    def _compared(self, before: Task, gaps: Any) -> dict[str, Any]:
+        """Differences on the rows that have a gap, all of them and in the slice that loses most."""
+        seen = np.flatnonzero(np.isfinite(gaps))
+        large = {key: at for key, at in groups(self._held.rows.take(seen).slices).items() if len(at) >= MIN_ROWS}
+        slices = {key: _interval(gaps[seen][at]) for key, at in large.items()}
+        sign = 1 if before.kind == "classification" else -1
+        worst = min(slices, key=lambda key: sign * slices[key].value)
+        return {"metric": before.primary, "rows": len(seen), "before": float(before.per_row.mean()), "slices": len(slices),
+                "difference": _interval(gaps[seen]).to_dict(), "worst": worst, "worst_difference": slices[worst].to_dict()}  # fmt: skip
+
+    def _summed(self, target: str, gaps: Any) -> dict[str, Any]:
+        by_seed = [float(np.nanmean(held)) for held in gaps if np.isfinite(held).any()]
+        seen = np.isfinite(gaps).any(axis=0)
+        mean = np.full(gaps.shape[1], np.nan)
+        mean[seen] = np.nanmean(gaps[:, seen], axis=0)
+        return {**self._compared(self._answered[target], mean), "by_seed": by_seed}
+
+    def _latency(self, made: Compiled, target: str) -> dict[str, list[float]]:
+        """Rows at once -> (median, lowest, highest) ratio to the whole model, codec included."""
+        found: dict[str, list[float]] = {}
+        for count in (1, 256):
+            given = self._held.rows.take(np.arange(count)).inputs
+            pair = {"whole": self._whole[target].session, "small": made.session}
+            both = interleave({name: partial(session.predict, given) for name, session in pair.items()}, 5, 0.1)
+            found[str(count)] = list(ratio(both["small"], both["whole"]))
+        return found
 
 
 class Compiled:
-    """A package on its targets: its sizes, and its answers from onnx-cpu."""
+    """A package on a target: the bytes of its model, and its answers."""
 
-    def __init__(self, package: Package, folder: Path, tflite: bool = True) -> None:
-        self.package = package
-        targets = ("onnx-cpu", "tflite") if tflite else ("onnx-cpu",)
-        artifacts = {target: ps.compile(package, target, out=folder / target) for target in targets}
-        self.bytes = {target: _bytes(artifact.path / "engine") for target, artifact in artifacts.items()}
-        self.session = ps.load(artifacts["onnx-cpu"].path)
-        stage = next(stage for stage in package.content.stages if stage.kind == "trees")
-        self.trees = Trees.from_tensors(*read_tensors(package, stage))
+    def __init__(self, package: Package, target: str, folder: Path) -> None:
+        self.package, artifact = package, ps.compile(package, target, out=folder / target)
+        self.bytes, self.session = model_bytes(artifact.path), ps.load(artifact.path)
 
     def task(self, rows: ps.Data) -> Task:
         """Answers beside labels. Raises ValueError where they do not fit."""
@@ -131,85 +167,57 @@ class Compiled:
             raise ValueError(self.package.name)
         return found
 
-
-def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def sizes(whole: Compiled, small: Compiled) -> dict[str, Any]:
-    """Shares of nodes and bytes, and trees that are left."""
-    shares = {target: size / whole.bytes[target] for target, size in small.bytes.items()}
-    return {"nodes": len(small.trees.feature) / len(whole.trees.feature), "trees": len(small.trees.roots), "bytes": shares}
+    def close(self) -> None:
+        """Free the engine."""
+        self.session.close()
 
 
-def compared(before: Task, after: Task, rows: ps.Data) -> dict[str, Any]:
-    """Quality overall and in the worst slice, paired on these rows."""
-    large = {key: at for key, at in groups(rows.slices).items() if len(at) >= MIN_ROWS}
-    slices = {key: paired_difference(after.per_row[at], before.per_row[at]) for key, at in large.items()}
-    sign = 1 if before.kind == "classification" else -1
-    worst = min(slices, key=lambda key: sign * slices[key].value)
-    return {
-        "metric": before.primary, "before": float(before.per_row.mean()), "rows": len(rows),
-        "difference": paired_difference(after.per_row, before.per_row).to_dict(),
-        "worst": worst, "worst_difference": slices[worst].to_dict(),
-        "flips": float((before.answer != after.answer).mean()) if before.kind == "classification" else None,
-    }  # fmt: skip
+def _interval(gaps: Any) -> Estimate:
+    return paired_difference(gaps, np.zeros_like(gaps), draws=DRAWS)
 
 
-def latency(whole: Compiled, small: Compiled, rows: ps.Data) -> dict[str, list[float]]:
-    """Rows at once -> (median, lowest, highest) ratio to the whole model, codec included."""
-    found: dict[str, list[float]] = {}
-    for count in (1, 256):
-        given = rows.take(np.arange(count)).inputs
-        pair = {"whole": whole.session, "small": small.session}
-        both = interleave({name: partial(session.predict, given) for name, session in pair.items()}, 5, 0.1)
-        found[str(count)] = list(ratio(both["small"], both["whole"]))
-    return found
+def _kept_trees(whole: Package, small: Package) -> dict[str, Any]:
+    before, after = trees_of(whole), trees_of(small)
+    if before is None or after is None:
+        return {"nodes": None, "trees": None, "recipe": small.content.recipe[-1]["kind"]}
+    return {"nodes": len(after.feature) / len(before.feature), "trees": len(after.roots), "recipe": small.content.recipe[-1]["kind"]}
 
 
-def first_trees(package: Package, share: float, out: Path) -> Package:
-    """The baseline: the first trees that a share of the nodes holds; a forest's mean is over these."""
-    stage = next(stage for stage in package.content.stages if stage.kind == "trees")
-    trees = Trees.from_tensors(*read_tensors(package, stage))
-    ends = np.append(trees.roots[1:], len(trees.feature))
-    count = max(1, int(np.searchsorted(ends, share * len(trees.feature), side="right")))
-    whole = Shape.of(trees)
-    factor = len(trees.roots) / count if trees.aggregate == "mean" else 1.0
-    made = built(replace(whole, chosen=np.arange(count), value=whole.value * factor))
-    return retold(package, {stage.name: TensorPart(made.to_dict(), made.to_tensors())}, {"kind": "first-trees"}, PassContext(out))
+def _tell_apart(targets: dict[str, dict[str, Any]]) -> None:
+    """Per target, in how many rows it answers otherwise than onnx-cpu does (values: by more than 1e-4); answers are not kept."""
+    held = {target: found.pop("answer") for target, found in targets.items()}
+    first = held[TARGETS[0]]
+    for target, own in held.items():
+        known = first[: len(own)]
+        unlike = np.abs(own - known) > 1e-4 if own.dtype.kind == "f" else own != known
+        targets[target]["unlike_onnx"] = int(unlike.sum())
 
 
 def show(rows: list[dict[str, Any]]) -> str:
     """The table that people read: differences in points (of the error's own unit for values) with paired 95% intervals."""
-    head = ["model", "way", "seed", "nodes", "trees", "onnx-cpu", "tflite", "difference", "(95%)", "worst slice", "1 row", "256 rows"]
-    return table([head, *map(_line, rows)])
+    head = ["model", "way", "seed", "target", "trees", "bytes", "difference", "(95%)", "worst slice", "unlike onnx", "1 row", "256 rows"]
+    return table([head, *(_line(row, target, found) for row in rows for target, found in row["targets"].items())])
 
 
-def _line(row: dict[str, Any]) -> list[str]:
-    about = [row["model"], row["way"], str(row["seed"])]
+def _line(row: dict[str, Any], target: str, found: dict[str, Any]) -> list[str]:
     unit = 1.0 if row["model"] == "regressor" else 100.0
-    change = Estimate(**row["difference"])
+    change, worst = Estimate(**found["difference"]), Estimate(**found["worst_difference"])
+    size = f"{found['bytes']:.3f}x" if "bytes" in found else ""
+    about = [row["model"], row["way"], str(row["seed"]), target, str(row.get("trees") or ""), size]
     words = [f"{unit * change.value:+.3f}", f"({unit * change.low:+.3f} to {unit * change.high:+.3f})"]
-    if row["seed"] == "all":
-        return [*about, "", "", "", "", *words, "", "", ""]
-    sizes = [f"{row['bytes'][target]:.3f}x" if target in row["bytes"] else "" for target in ("onnx-cpu", "tflite")]
-    worst = f"{row['worst']} {unit * row['worst_difference']['value']:+.2f}"
-    times = [f"{row['latency'][count][0]:.2f}x" for count in ("1", "256")]
-    return [*about, f"{row['nodes']:.3f}x", str(row["trees"]), *sizes, *words, worst, *times]
+    times = [f"{found['latency'][count][0]:.2f}x" if "latency" in found else "" for count in ("1", "256")]
+    slices = f"{found['worst']} {unit * worst.value:+.2f} ({unit * worst.low:+.2f} to {unit * worst.high:+.2f})"
+    return [*about, *words, slices, str(found.get("unlike_onnx", "")), *times]
 
 
 def main() -> None:
     """By itself, with a choice of models."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"of {', '.join(NAMES)}; default: all")
-    parser.add_argument("--short", action="store_true", help="one seed, one ratio")
+    parser.add_argument("--short", action="store_true", help="one seed, the main ways")
     parser.add_argument("--json", type=Path, help="where the rows go")
-    parser.add_argument("--ratios", type=float, nargs="*", default=RATIOS, help="shares of the nodes")
     asked = parser.parse_args()
-    rows = measure(asked.short, asked.names, asked.ratios)
-    print(show(rows))
-    if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
+    print(show(measure(asked.short, asked.names or NAMES, asked.json)))
 
 
 if __name__ == "__main__":

@@ -217,13 +217,21 @@ def test_the_same_seed_makes_the_same_trees(forest, cancer, tmp_path) -> None:
     assert made[0].digest == made[1].digest
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("target", ["onnx-cpu", "tflite"])
-def test_artifacts_shrink(target: str, forest, cancer, tmp_path) -> None:
-    x, _ = cancer
-    small = ps.compress(forest, ps.Forest(0.2), ps.Data({"x": x[:350]}), out=tmp_path / "small")
-    sizes = []
-    for number, package in enumerate((forest, small)):
-        artifact = ps.compile(package, target, out=tmp_path / f"{target}{number}")
-        sizes.append(sum(file.stat().st_size for file in (artifact.path / "engine").rglob("*") if file.is_file()))
-    assert sizes[1] < 0.4 * sizes[0]
+@pytest.mark.parametrize("target", [
+    "onnx-cpu", pytest.param("tflite", marks=pytest.mark.slow), pytest.param("wasm", marks=pytest.mark.browser),
+])  # fmt: skip
+def test_files_shrink_and_answer_as_the_package_does(target: str, forest, cancer, tmp_path) -> None:
+    x, y = cancer
+    small = ps.compress(forest, ps.Forest(0.2), ps.Data({"x": x[:350]}, labels=y[:350]), out=tmp_path / "small")
+    made = [ps.compile(package, target, out=tmp_path / f"{target}{number}").path for number, package in enumerate((forest, small))]
+    files = [[file for file in (path / "engine").glob("*") if file.is_file()] for path in made]  # beside the engine of a page
+    sizes = [sum(file.stat().st_size for file in held) for held in files]
+    assert 0 < sizes[1] < 0.4 * sizes[0]
+    session = ps.load(made[1])
+    try:
+        answered = session.predict({"x": x[350:]})
+    finally:
+        session.close()
+    truth = answers(small, x[350:])
+    assert np.array_equal(answered["label"], truth["label"])
+    np.testing.assert_allclose(answered["probabilities"], truth["probabilities"], atol=1e-5)
