@@ -6,7 +6,7 @@ and wasm (in headless Chromium) answer 4,000 of them, for three seeds. "first tr
 budget holds. Bytes are those of the model's files in the artifacts; a page has 14 MB of engine beside them. "all" takes a row's mean over
 the seeds that judged it; the worst slice is the one that loses most of those with 32 rows or more.
 
-    python benchmarks/bench_forests.py [forest] [boosting] [gradient] [regressor] [--short] [--json FILE]
+    python benchmarks/bench_forests.py [forest] [boosting] [gradient] [regressor] [--targets ...] [--ways ...] [--short] [--json FILE]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from bench_precision import kept
-from forest_models import Step, distilled, fewer_numbers, first_trees, model_bytes, subject, trees_of, unlabelled
+from forest_models import COLUMNS, Step, distilled, fewer_numbers, first_trees, model_bytes, subject, trees_of, unlabelled
 
 import portside as ps
 from portside.compress.base import PassContext
@@ -35,8 +35,8 @@ from portside.sdk.core.statistics import MIN_ROWS, Estimate, paired_difference
 SEEDS, ELSEWHERE = (0, 1, 2, 3, 4), 3
 """Seeds, and of them those that tflite and wasm are measured with."""
 TARGETS = ("onnx-cpu", "tflite", "wasm")
-RATIO, SMALLER = 0.18, 0.1
-"""Of the nodes; the first leaves files room for what is not trees, so that these too are a fifth."""
+RATIO, SMALLER = 0.2, 0.1
+"""Of the nodes, and of the bytes of the arrays."""
 SHRINK, FEW, DRAWS = 2000, 4000, 400
 NAMES = ("forest", "boosting", "gradient", "regressor")
 MAIN: dict[str, Step] = {f"ratio {RATIO:g}": ps.Forest(RATIO).run, f"first trees {RATIO:g}": first_trees(RATIO)}
@@ -44,22 +44,23 @@ OTHERS: dict[str, Step] = {
     f"ratio {RATIO:g}, no labels": unlabelled(ps.Forest(RATIO)), f"ratio {SMALLER:g}": ps.Forest(SMALLER).run,
     f"ratio {RATIO:g}, then few numbers": partial(fewer_numbers, ps.Forest(RATIO)),
 }  # fmt: skip
+STUDENTS: dict[str, Step] = {"a tree": distilled("tree"), "a network": distilled("network")}
+WAYS = (*MAIN, *OTHERS, *STUDENTS)
 
 
-def measure(short: bool = False, names: Sequence[str] = NAMES, file: Path | None = None) -> list[dict[str, Any]]:
+def measure(short: bool = False, names: Sequence[str] = NAMES, ways: Sequence[str] = (), targets: Sequence[str] = TARGETS,
+            file: Path | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """One row per model, way and seed, and one over all seeds; `short`: one seed of the main ways; `file`: written row by row."""
-    return kept(_measured(names, SEEDS[: 1 if short else None], short), file)
+    return kept(_measured(names, ways or (tuple(MAIN) if short else WAYS), targets, SEEDS[: 1 if short else None]), file)
 
 
-def _measured(names: Sequence[str], seeds: Sequence[int], short: bool) -> Iterator[dict[str, Any]]:
+def _measured(names: Sequence[str], ways: Sequence[str], targets: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as work, ExitStack() as opened:
-        judges: dict[str, Judge] = {}
-        for name in names:
-            judges[name] = opened.enter_context(closing(Judge(name, Path(work) / name)))
-            yield from (row for way, step in MAIN.items() for row in judges[name].rows(way, step, seeds))
-        for name, judge in judges.items() if not short else ():
-            students = {f"a {last}": distilled(last, name) for last in ("tree", "network")} if name in ("forest", "boosting") else {}
-            yield from (row for way, step in (OTHERS | students).items() for row in judge.rows(way, step, seeds))
+        judges = {name: opened.enter_context(closing(Judge(name, targets, Path(work) / name))) for name in names}
+        for steps in (MAIN, OTHERS, STUDENTS):
+            for name, judge in judges.items():
+                wanted = {} if steps is STUDENTS and name not in COLUMNS else {way: step for way, step in steps.items() if way in ways}
+                yield from (row for way, step in wanted.items() for row in judge.rows(way, step, seeds))
 
 
 class Judge:
@@ -67,12 +68,13 @@ class Judge:
 
     Args:
         name: of the model.
+        targets: to measure on, as far as they are for this model.
         folder: for packages and artifacts.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, targets: Sequence[str], folder: Path) -> None:
         self._name, self._folder, self._held = name, folder, subject(name)
-        self._targets = TARGETS if name in ("forest", "boosting") else TARGETS[:1]
+        self._targets = tuple(target for target in targets if target == TARGETS[0] or name in COLUMNS)
         self._whole = {target: Compiled(self._held.package, target, folder / "whole") for target in self._targets}
         self._last: dict[str, Compiled] = {}
         self._answered = {target: made.task(self._held.rows) for target, made in self._whole.items()}
@@ -80,14 +82,16 @@ class Judge:
     def rows(self, way: str, step: Step, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
         """One per seed, and one over all."""
         size, found = len(self._held.rows), list[dict[str, Any]]()
-        gaps = np.full((len(TARGETS), len(seeds), size), np.nan)
+        gaps = np.full((len(self._targets), len(seeds), size), np.nan)
         for place, seed in enumerate(seeds):
             order = np.random.default_rng(seed).permutation(size)
             count = min(SHRINK, size // 3)
             out = self._folder / f"{way}-{seed}".replace(" ", "-").replace(",", "")
             small = step(self._held.package, self._held.rows.take(order[:count]), PassContext(out, seed))
             main = way in MAIN and place < ELSEWHERE
-            targets = self._targets if main else TARGETS[:1]
+            targets = self._targets if main else tuple(target for target in self._targets if target == TARGETS[0])
+            if not targets:
+                continue
             found.append({"model": self._name, "way": way, "seed": seed, **_kept_trees(self._held.package, small)})
             found[-1]["targets"] = {target: self._judged(small, target, out, order[count:], gaps[number, place], timed=main and not place)
                                     for number, target in enumerate(targets)}  # fmt: skip
@@ -186,7 +190,8 @@ def _kept_trees(whole: Package, small: Package) -> dict[str, Any]:
 def _tell_apart(targets: dict[str, dict[str, Any]]) -> None:
     """Per target, in how many rows it answers otherwise than onnx-cpu does (values: by more than 1e-4); answers are not kept."""
     held = {target: found.pop("answer") for target, found in targets.items()}
-    first = held[TARGETS[0]]
+    if (first := held.get(TARGETS[0])) is None:
+        return
     for target, own in held.items():
         known = first[: len(own)]
         unlike = np.abs(own - known) > 1e-4 if own.dtype.kind == "f" else own != known
@@ -215,9 +220,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument("--short", action="store_true", help="one seed, the main ways")
+    parser.add_argument("--targets", nargs="*", choices=TARGETS, default=TARGETS, help="default: all; trees and networks on onnx-cpu alone")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=(), help="default: all")
     parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    print(show(measure(asked.short, asked.names or NAMES, asked.json)))
+    print(show(measure(asked.short, asked.names or NAMES, asked.ways, asked.targets, asked.json)))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ ROWS = 20_000
 """Unseen rows at most, to shrink and to judge on."""
 FIRST = {"forest": 20_000, "boosting": 30_000, "gradient": 2500, "regressor": 2500}
 """Model -> the first row that did not train it."""
+COLUMNS = {"forest": ("car_value", "debt_to_income_ratio", "loan_length", "driver_tenure"), "boosting": ("AGEP",)}
+"""Models that teach others -> their columns of numbers; the rest are texts."""
 Step: TypeAlias = Callable[[Package, ps.Data, PassContext], Package]
 
 
@@ -88,7 +90,7 @@ def fewer_numbers(step: Any, package: Package, rows: ps.Data, context: PassConte
     return ps.compress(package, recipe, rows, out=context.out, seed=context.seed)
 
 
-def distilled(last: str, name: str) -> Step:
+def distilled(last: str) -> Step:
     """A single tree, or a small network, taught by the ensemble on the same rows."""
 
     def run(package: Package, rows: ps.Data, context: PassContext) -> Package:
@@ -96,17 +98,16 @@ def distilled(last: str, name: str) -> Step:
             "tree": DecisionTreeClassifier(max_leaf_nodes=128, min_samples_leaf=5, random_state=context.seed),
             "network": MLPClassifier((32,), early_stopping=True, max_iter=100, random_state=context.seed),
         }[last]
-        return ps.Distil(Pipeline([("columns", _columns(name)), ("model", estimator)])).run(package, rows, context)
+        return ps.Distil(Pipeline([("columns", _columns(package.name, rows)), ("model", estimator)])).run(package, rows, context)
 
     return run
 
 
-def _columns(name: str) -> Any:
-    pipelines = subjects.import_module("pipelines")
-    names = pipelines.TEXTS if name == "forest" else [one for one in subject(name).rows.inputs if one != "AGEP"]
+def _columns(name: str, rows: ps.Data) -> Any:
     texts = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    return ColumnTransformer([("numbers", numbers, pipelines.NUMBERS if name == "forest" else ["AGEP"]), ("texts", texts, names)])
+    rest = [column for column in rows.inputs if column not in COLUMNS[name]]
+    return ColumnTransformer([("numbers", numbers, list(COLUMNS[name])), ("texts", texts, rest)])
 
 
 def trees_of(package: Package) -> Trees | None:

@@ -27,14 +27,18 @@ class Link:
         mean: scores -> expected answers.
         slope: expected answers -> the second derivative of the loss by the score.
         pull: (expected answers, goals) -> the first.
-        loss: (expected answers, goals) -> a number, the mean over rows.
+        losses: (expected answers, goals) -> (rows,) what each row costs.
     """
 
     name: str
     mean: Callable[[Array], Array]
     slope: Callable[[Array], Array]
     pull: Callable[[Array, Array], Array]
-    loss: Callable[[Array, Array], float]
+    losses: Callable[[Array, Array], Array]
+
+    def loss(self, answer: Array, goal: Array) -> float:
+        """The mean over rows."""
+        return float(self.losses(answer, goal).mean())
 
 
 def sigmoid(score: Array) -> Array:
@@ -48,21 +52,21 @@ def softmax(score: Array) -> Array:
     return raised / raised.sum(axis=-1, keepdims=True)
 
 
-def _squared(answer: Array, goal: Array) -> float:
-    return float(((answer - goal) ** 2).sum(axis=1).mean())
+def _squared(answer: Array, goal: Array) -> Array:
+    return ((answer - goal) ** 2).sum(axis=1)
 
 
-def _binary(answer: Array, goal: Array) -> float:
+def _binary(answer: Array, goal: Array) -> Array:
     held = np.clip(answer, _TINY, 1 - _TINY)
-    return float(-(goal * np.log(held) + (1 - goal) * np.log(1 - held)).sum(axis=1).mean())
+    return -(goal * np.log(held) + (1 - goal) * np.log(1 - held)).sum(axis=1)
 
 
-def _classes(answer: Array, goal: Array) -> float:
-    return float(-(goal * np.log(np.maximum(answer, _TINY))).sum(axis=1).mean())
+def _classes(answer: Array, goal: Array) -> Array:
+    return -(goal * np.log(np.maximum(answer, _TINY))).sum(axis=1)
 
 
-def _counts(answer: Array, goal: Array) -> float:
-    return float((answer - goal * np.log(np.maximum(answer, _TINY))).sum(axis=1).mean())
+def _counts(answer: Array, goal: Array) -> Array:
+    return (answer - goal * np.log(np.maximum(answer, _TINY))).sum(axis=1)
 
 
 def _variance(answer: Array) -> Array:

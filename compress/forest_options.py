@@ -88,10 +88,11 @@ class Part:
         whole = Shape.of(self.trees)
         return order(whole, self.ends, whole.score(self.ends), self.learn.link.slope(self.learn.answer))
 
-    def loss(self, shape: Shape) -> float:
-        """Of an ensemble on the rows to judge on, by their labels where there are any, summed over rows."""
-        wanted = self.apart.goal if self.apart.truth is None else self.apart.truth
-        return len(self.apart.x) * self.apart.link.loss(self.apart.link.mean(shape.score(shape.ends(self.apart_ends))), wanted)
+    def judged(self, shape: Shape) -> tuple[Array, Array | None]:
+        """(rows,) what an ensemble costs on each row to judge on: by the goal, and by labels where there are any."""
+        rows = self.apart
+        answer = rows.link.mean(shape.score(shape.ends(self.apart_ends)))
+        return rows.link.losses(answer, rows.goal), None if rows.truth is None else rows.link.losses(answer, rows.truth)
 
 
 def parts(goal: Goal, trees: Trees, times: int, most: int, seed: int) -> list[Part]:

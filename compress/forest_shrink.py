@@ -1,7 +1,8 @@
-"""An ensemble shrunk to a budget on rows: several choices of trees are tried, and the one that loses least on rows kept apart is taken."""
+"""An ensemble shrunk to a budget on rows: several choices of trees are tried on rows kept apart, and the best is taken."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,11 +37,39 @@ class Limits:
     most: int = 40_000
 
 
-@dataclass(frozen=True)
-class _Choice:
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Trees that could stay, and what they cost.
+
+    Attributes:
+        option: which.
+        sweeps: over their leaves.
+        far: from the goal, the mean over rows.
+        labels: (rows,) what each row's label makes of it; None without labels.
+    """
+
     option: Option
     sweeps: int
-    loss: float
+    far: float
+    labels: Array | None = None
+
+
+def chosen(choices: Sequence[Choice]) -> Choice:
+    """The closest to the goal; where labels say more clearly than by a standard error that another is better, the one that they like
+    best. The first trees as they are win where labels find nothing better.
+    """
+    closest = min(choices, key=lambda choice: choice.far)
+    if (before := closest.labels) is None:
+        return closest
+    named = [(choice, choice.labels) for choice in choices if choice.labels is not None]
+    means = [(float(said.mean()), place) for place, (_, said) in enumerate(named)]
+    liked = [means[place] for place, (choice, said) in enumerate(named) if choice is closest or _clear(before - said)]
+    first = [means[place] for place, (choice, _) in enumerate(named) if choice.option.plain and not choice.sweeps][:1]
+    return named[min(liked + first)[1]][0]
+
+
+def _clear(gain: Array) -> bool:
+    return bool(gain.mean() > gain.std() / len(gain) ** 0.5)
 
 
 class Shrinking:
@@ -61,14 +90,14 @@ class Shrinking:
 
     def run(self) -> Shape:
         """The smallest loss within the budget, leaves fitted on all rows."""
-        choices: list[_Choice] = []
+        choices: list[Choice] = []
         tried = list(options(self._trees, self._limits.ratio, self._limits.trees))
         for number, option in enumerate(tried):
             self._context.progress(number, len(tried) + 1, f"{option.number} trees")
             if choices and self._context.late:
                 break
-            choices.append(self._tried(option))
-        best = min(choices, key=lambda choice: choice.loss)
+            choices += self._tried(option)
+        best = chosen(choices)
         self._context.progress(len(tried), len(tried) + 1, f"{best.option.number} trees, all rows")
         made = self._shapes(best.option, self._all, best.sweeps)[-1]
         self._context.progress(len(tried) + 1, len(tried) + 1, "done")
@@ -81,10 +110,15 @@ class Shrinking:
         ends = held.ends(trees.ends(rows.x))
         return refitted(held, ends, rows.goal, rows.link, self._limits.sweeps, self._limits.ridge)[-1]
 
-    def _tried(self, option: Option) -> _Choice:
-        losses = [[part.loss(shape) for shape in self._shapes(option, part, self._limits.sweeps)] for part in self._parts]
-        total = np.sum(losses, axis=0)
-        return _Choice(option, int(np.argmin(total)), float(total.min()))
+    def _tried(self, option: Option) -> list[Choice]:
+        """After each number of sweeps."""
+        judged = [[part.judged(shape) for shape in self._shapes(option, part, self._limits.sweeps)] for part in self._parts]
+        found = list[Choice]()
+        for sweeps, held in enumerate(zip(*judged, strict=True)):
+            labels = [by_label for _, by_label in held if by_label is not None]
+            far = float(np.concatenate([by_goal for by_goal, _ in held]).mean())
+            found.append(Choice(option, sweeps, far, np.concatenate(labels) if labels else None))
+        return found
 
     def _shapes(self, option: Option, part: Part, sweeps: int) -> list[Shape]:
         """The option within the budget, after each of so many sweeps."""

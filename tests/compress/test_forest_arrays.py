@@ -17,9 +17,9 @@ from portside.compress.forest_build import Size, built, size_bytes
 from portside.compress.forest_fit import Shape, narrowed_to, order, refitted, thinned
 from portside.compress.forest_leaves import rounded
 from portside.compress.forest_links import LINKS, link_of
-from portside.compress.forest_options import Goal, options, parts
+from portside.compress.forest_options import Goal, Option, options, parts
 from portside.compress.forest_prune import Costs, costs, pruned
-from portside.compress.forest_shrink import Limits, Shrinking
+from portside.compress.forest_shrink import Choice, Limits, Shrinking, chosen
 from portside.compress.forest_thresholds import merged
 from portside.sdk.core.errors import UnsupportedError
 
@@ -211,3 +211,16 @@ def test_rows_are_judged_by_what_other_rows_taught() -> None:
             assert len(both) == len(x) == len(np.unique(both, axis=0))
     (few,) = parts(Goal(x[:20], score[:20], score[:20], LINKS["value"], score[:20]), trees, 0, 10**6, seed=1)
     assert len(few.learn.x) == len(few.apart.x) == 20
+
+
+def test_labels_overrule_closeness_only_where_they_are_clear() -> None:
+    noise = np.random.default_rng(0).normal(size=400)
+    close = Choice(Option(8), 1, 0.1, noise + 1.0)
+    clearly, hardly = (Choice(Option(4), 2, 0.2, np.roll(noise, 1) + level) for level in (0.5, 0.99))
+    assert chosen([clearly, close]) is clearly
+    assert chosen([hardly, close]) is close
+    first = Choice(Option(2, ranked=False, plain=True), 0, 0.9, noise + 0.995)
+    assert chosen([hardly, close, first]) is first  # no worse than what needs no pass
+    assert chosen([clearly, close, first]) is clearly
+    silent = [Choice(Option(4), 0, 0.2), Choice(Option(2), 0, 0.3)]
+    assert chosen(silent) is silent[0]
