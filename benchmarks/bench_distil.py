@@ -8,7 +8,7 @@ third of the epochs each.
 
 "rare" is the pruned network tuned on rows with ten bags, and judged where bags are few as well: by the gates that its compile asks.
 
-    python benchmarks/bench_distil.py [--short] [--json FILE]
+    python benchmarks/bench_distil.py [--seeds 0 ...] [--short] [--json FILE]
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ PAIRS = {
 """A way -> what it is held against."""
 
 
-def measure(short: bool = False, file: Path | None = None) -> list[dict[str, Any]]:
+def measure(short: bool = False, file: Path | None = None, seeds: Sequence[int] = SEEDS) -> list[dict[str, Any]]:
     """One row per seed and way, and per seed and pair; `short`: the first seed alone; `file`: see `kept`."""
-    return kept((row for seed in SEEDS[: 1 if short else None] for row in _rows(seed)), file)
+    return kept((row for seed in seeds[: 1 if short else None] for row in _rows(seed)), file)
 
 
 def _rows(seed: int) -> Iterator[dict[str, Any]]:
@@ -146,9 +146,10 @@ def main() -> None:
     """By itself."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="one seed")
+    parser.add_argument("--seeds", type=int, nargs="+", choices=SEEDS, default=SEEDS, help="of the five; default: all")
     parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    print(show(measure(asked.short, asked.json)))
+    print(show(measure(asked.short, asked.json, asked.seeds)))
 
 
 if __name__ == "__main__":
