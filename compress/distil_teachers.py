@@ -198,11 +198,15 @@ def _of_package(package: Package, data: Data, names: Sequence[str], context: Pas
     codec, signature = codec_of(package), package.signature
     if signature.state:
         raise UnsupportedError("A model with a memory cannot teach row by row", got=package.name)
-    order = list(alike(len(data), rows_at_once(signature), lengths_of(signature, data.inputs)))
+
+    def encode(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return codec.encode(_fields(inputs, signature, codec.fields))
+
+    order = list(alike(len(data), rows_at_once(signature), lengths_of(signature, encode, data.inputs)))
     session, parts = Reference().open(package, engine=EngineOptions()), list[dict[str, Array]]()
     try:
         for rows in order:
-            answer = session.run(narrowed(signature, codec.encode(_fields(data.take(rows).inputs, signature, codec.fields))))
+            answer = session.run(narrowed(signature, encode(data.take(rows).inputs)))
             parts.append({name: answer[name] for name in names})
             context.progress(sum(len(held[names[0]]) for held in parts), len(data), "asking the teacher")
     finally:

@@ -1,33 +1,35 @@
-"""Rows of different lengths, put together with their like: a batch is padded to its longest row, and the padding is computed too.
-
-The length of a row is that of its texts in characters, which goes with the number of tokens and needs no tokenizer.
-"""
+"""Rows of different lengths, put together with their like: a batch is padded to its longest row, and the padding is computed too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..sdk.core.data import take_rows
 from ..sdk.core.golden import free_dimensions
 from ..sdk.core.signature import Array, Signature
 
+Encode: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 POOL = 32
 """Batches whose rows are sorted among each other in training: as few as leave the mixture of a batch to chance."""
 
 
-def lengths_of(signature: Signature, inputs: Mapping[str, Any]) -> Array | None:
-    """(rows,) int64, or None where rows are of one length as the model sees them.
+def lengths_of(signature: Signature, encode: Encode, inputs: Mapping[str, Any]) -> Array | None:
+    """(rows,) int64: how long each row is as the model sees it, in tokens; None where no field is a text, or all are of one length.
 
     Args:
-        signature: whose inputs have a dimension beside the batch that is free, or not.
-        inputs: wire field -> one value per row; texts count.
+        signature: of the model; its inputs have a dimension beside the batch that is free, or not.
+        encode: what makes its typed inputs, as a codec does; called row by row.
+        inputs: wire field -> one value per row.
     """
-    texts = [cast("list[str]", list(held)) for held in inputs.values() if _texts(held)] if free_dimensions(signature) else []
-    if not texts:
+    free = [dimension[0] for dimension in free_dimensions(signature).values()]
+    if not free or not any(_texts(held) for held in inputs.values()):
         return None
-    return np.array([sum(len(text) for text in row) for row in zip(*texts, strict=True)], dtype=np.int64)
+    rows = len(next(iter(inputs.values())))
+    typed = (encode({name: take_rows(held, np.array([row])) for name, held in inputs.items()}) for row in range(rows))
+    return np.array([sum(np.shape(held[spec.name])[axis] for spec, axis in free) for held in typed], dtype=np.int64)
 
 
 def _texts(held: Any) -> bool:

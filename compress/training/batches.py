@@ -62,7 +62,7 @@ class Batches:
         self._codec = Codec.from_steps(package.content.codec, package.read)
         self._names = tuple(spec.name for spec in package.signature.inputs)
         self._dtypes = {spec.name: NUMPY[spec.dtype] for spec in package.signature.inputs if spec.dtype != "string"}
-        self._lengths = lengths_of(package.signature, data.inputs)
+        self._lengths = lengths_of(package.signature, self._codec.encode, data.inputs)
         self._labels = None if data.labels is None else numbers_of(data.labels, package)
 
     def __len__(self) -> int:

@@ -18,11 +18,17 @@ def padding(batches: list[np.ndarray], lengths: np.ndarray) -> int:
     return int(sum(len(rows) * lengths[rows].max() - lengths[rows].sum() for rows in batches))
 
 
-def test_texts_have_lengths_where_the_model_takes_any_length() -> None:
-    inputs = {"text": ["a", "three words here", ""], "other": np.array(["bb", "", "c"], dtype=object)}
-    held = lengths_of(signature("batch", "sequence"), inputs)
+def encoded(inputs) -> dict[str, np.ndarray]:
+    """A token per word, padded to the longest text, as codecs do."""
+    words = [text.split() for text in inputs["text"]]
+    return {"ids": np.zeros((len(words), max(map(len, words))), np.int64)}
+
+
+def test_texts_are_as_long_as_the_model_sees_them() -> None:
+    inputs = {"text": ["a", "three long words", "", "twenty-six-letters-at-once"], "other": np.zeros((4, 2))}
+    held = lengths_of(signature("batch", "sequence"), encoded, inputs)
     assert held is not None
-    assert held.tolist() == [3, 16, 1]
+    assert held.tolist() == [1, 3, 0, 1]
 
 
 @pytest.mark.parametrize(("shape", "inputs"), [
@@ -31,7 +37,7 @@ def test_texts_have_lengths_where_the_model_takes_any_length() -> None:
     (("batch", "sequence"), {"text": ["a", None]}),
 ])  # fmt: skip
 def test_rows_of_one_length_and_numbers_have_none(shape, inputs) -> None:
-    assert lengths_of(signature(*shape), inputs) is None
+    assert lengths_of(signature(*shape), encoded, inputs) is None
 
 
 @pytest.mark.parametrize("rows", [1, 7, 64, 4 * POOL * 2 + 5])
