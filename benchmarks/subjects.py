@@ -56,7 +56,7 @@ def inspector(seed: int = 0, schedule: ps.Schedule | None = None) -> Subject:
     few = every.take(order[:128])
     # Of scores, int8 may move one in a hundred by more than 0.05 where the decision stays: quality is what is gated here.
     training = None if schedule is None else ps.Training(example.untrained, loss="binary-cross-entropy", schedule=schedule)
-    out = Path(_WORK.name) / f"inspector{seed}{'' if schedule is None else '-trainable'}"
+    out = Path(_WORK.name) / f"inspector{seed}{'' if schedule is None else f'-{schedule.epochs}-{schedule.lr}'}"
     package = ps.pack(model, name="inspector", featurize=example.featurize, predict=example.predict, examples={"image": few.images},
                       labels=few.labels, slices={"cell": few.types}, tolerances={"defect": {"p99": 0.3}}, training=training,
                       out=out)  # fmt: skip
