@@ -1,8 +1,8 @@
 """The ladder: from the class that was asked for down to what holds, one measured rung after the other.
 
 1. The class on every node that can take it, at the cheapest calibration.
-2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half. Where that holds, the gap to
-   the number before is halved until the fewest that hold are known.
+2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half. Where that holds and
+   costs more than the number before, the gap between the two is halved, for the fewest that hold.
    Before that int8-dynamic smooths its activations, where the target can; nodes go back from whichever of the two lost less.
 3. Other calibrations, with the same nodes kept.
 4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
@@ -27,6 +27,8 @@ SLOWER, LARGER = 1.05, 1.0
 """Ratios to float above which an artifact is called slower or larger; medians of interleaved repeats differ by a few per cent anyway."""
 SMALLER, FASTER = 0.98, 0.95
 """Ratios below which there is a gain."""
+DEARER = 1.05
+"""Ratio above which one rung costs more than another, and the fewest nodes between them are looked for."""
 NEXT: dict[Precision, Precision] = {
     "int8-static": "int8-dynamic",
     "int8-dynamic": "float16",
@@ -132,17 +134,17 @@ class Ladder:
         return rung
 
     def _fewest(self, rung: Rung) -> Rung:
-        """The rung that holds with the fewest nodes in float32, between the one that does and half as many, which did not."""
+        """Of the rungs between the one that holds and half as many nodes in float32, which did not: the fewest, while that saves."""
         if (doubled := self._doubled) is None:
             return rung
-        failed, held = doubled.count // 2, doubled.count
-        while held - failed > 1 and not self.late():
+        failed, held, below = doubled.count // 2, doubled.count, self.rungs[-2].trial
+        while held - failed > 1 and _dearer(rung.trial, below) and not self.late():
             middle = (failed + held) // 2
             tried = self._tried(doubled.settings(middle), f"{failed} such nodes are too few, {held} are enough")
             if _holds(tried.trial):
                 rung, held = tried, middle
             else:
-                failed = middle
+                failed, below = middle, tried.trial
         return rung
 
     def _steps(self, first: Settings) -> Iterator[tuple[Settings, str]]:
@@ -222,6 +224,11 @@ class Ladder:
 def _holds(trial: Trial) -> bool:
     """It may be shipped and is worth it; float32 always is."""
     return trial.passed and (pays(trial) or trial.settings.precision == "float32")
+
+
+def _dearer(trial: Trial, below: Trial) -> bool:
+    """It costs so much more than what did not hold that something between the two is worth a trial."""
+    return trial.figures["ratio"] > DEARER * below.figures["ratio"] or trial.figures["size_ratio"] > DEARER * below.figures["size_ratio"]
 
 
 def pays(trial: Trial) -> bool:

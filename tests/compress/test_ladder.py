@@ -113,7 +113,7 @@ def test_the_nodes_that_hurt_most_go_back_first_and_the_reason_is_their_damage()
 @pytest.mark.parametrize("enough", range(1, 16))
 def test_the_fewest_nodes_that_hold_are_found_between_two_doublings(enough):
     names = [f"main/m{place}" for place in range(40)]
-    bench = Bench(lambda settings: "passed" if len(settings.kept) >= enough else "failed")
+    bench = Bench(lambda settings: ("passed" if len(settings.kept) >= enough else "failed", 0.5, 0.25 + 0.02 * len(settings.kept)))
     bench.plans.plan = lambda settings: PrecisionPlan({name: settings.precision for name in names if name not in settings.kept})
     climb = bench.climb(hurts={name: 40.0 - place for place, name in enumerate(names)})
     assert climb.chosen.trial.settings.kept == tuple(sorted(names[:enough]))
@@ -123,10 +123,16 @@ def test_the_fewest_nodes_that_hold_are_found_between_two_doublings(enough):
 
 def test_between_two_doublings_time_ends_the_climb_with_what_holds():
     asked = iter([False] * 4 + [True])
-    bench = Bench(lambda settings: "passed" if len(settings.kept) >= 3 else "failed")
+    bench = Bench(lambda settings: ("passed" if len(settings.kept) >= 3 else "failed", 0.5 + 0.1 * len(settings.kept), 0.25))
     climb = bench.climb(late=lambda: next(asked))
     assert [count for *_, count in steps(bench)] == [0, 1, 2, 4]
     assert len(climb.chosen.trial.settings.kept) == 4
+
+
+def test_fewer_nodes_are_not_looked_for_where_they_would_save_nothing():
+    bench = Bench(lambda settings: ("passed" if len(settings.kept) >= 3 else "failed", 0.5, 0.25 + 0.001 * len(settings.kept)))
+    bench.climb()
+    assert [count for *_, count in steps(bench)] == [0, 1, 2, 4]
 
 
 def test_fewer_nodes_are_not_looked_for_where_another_calibration_holds():
