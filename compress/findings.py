@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 from ..sdk.core.budget import Budget
 from .excess import Excess, costs, excesses, total
-from .ladder import costs_more
 from .made import Made
 from .ranking import non_dominated, objectives
+from .rungs import costs_more
 from .trials import Trial
 
 Outcome: TypeAlias = Literal["within the budget", "nothing within the budget", "not enough data"]

@@ -2,7 +2,8 @@
 
 1. The class on every node that can take it, at the cheapest calibration.
 2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half. Where that holds and
-   costs more than the number before, the gap between the two is halved, for the fewest that hold.
+   costs more than the number before, the gap between the two is halved, for the fewest that hold; and of those beyond, nodes
+   that cost more than they help are left out.
    Before that int8-dynamic smooths its activations, where the target can; nodes go back from whichever of the two lost less.
 3. Other calibrations, with the same nodes kept.
 4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
@@ -14,44 +15,23 @@ enough data" is no rung to stand on either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..sdk.core.plan import Precision, PrecisionPlan
+from .fewest import Doubled, Fewest
+from .rungs import Rung, gains, holds, remarks
 from .sensitivity import sensitivity
 from .settings import Settings
 from .trials import Trial, Workbench
 
-SLOWER, LARGER = 1.05, 1.0
-"""Ratios to float above which an artifact is called slower or larger; medians of interleaved repeats differ by a few per cent anyway."""
-SMALLER, FASTER = 0.98, 0.95
-"""Ratios below which there is a gain."""
-DEARER = 1.05
-"""Ratio above which one rung costs more than another, and the fewest nodes between them are looked for."""
 NEXT: dict[Precision, Precision] = {
     "int8-static": "int8-dynamic",
     "int8-dynamic": "float16",
     "int4-weights": "int8-dynamic",
     "float16": "float32",
 }
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One attempt and why it was made."""
-
-    why: str
-    trial: Trial
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {"why": self.why, **self.trial.to_dict()}
-
-    def __str__(self) -> str:
-        held = self.trial
-        figures = f"{held.figures['ratio']:.2f}x latency, {held.figures['size_ratio']:.2f}x bytes" if held.figures else "no figures"
-        return f"{held.settings}: {held.verdict}; {figures}" + (f"; {'; '.join(held.reasons)}" if held.reasons else "")
 
 
 @dataclass(frozen=True)
@@ -83,19 +63,6 @@ class Climb:
         }
 
 
-@dataclass(frozen=True)
-class _Doubled:
-    """Settings, nodes that hurt in them, the worst first, and how many of these are kept in float32 just now."""
-
-    base: Settings
-    order: Sequence[str]
-    count: int
-
-    def settings(self, count: int) -> Settings:
-        """With another number of nodes kept."""
-        return replace(self.base, kept=(*self.base.kept, *self.order[:count]))
-
-
 @dataclass
 class Ladder:
     """One climb on a workbench.
@@ -112,7 +79,8 @@ class Ladder:
     late: Callable[[], bool] = lambda: False
     hurts: Callable[[PrecisionPlan], Mapping[str, float]] | None = None
     rungs: list[Rung] = field(default_factory=list[Rung])
-    _doubled: _Doubled | None = field(default=None, init=False)
+    _doubled: Doubled | None = field(default=None, init=False)
+    """The last settings with nodes kept in float32 because of what they hurt."""
 
     def climb(self, first: Settings) -> Climb:
         """Rungs from `first` on, until one holds. Raises UnsupportedError where no node can take the class at all."""
@@ -122,8 +90,8 @@ class Ladder:
             if self.late() or (fallback is not None and settings.precision == "float32"):
                 break
             rung = self._tried(settings, why)
-            if _holds(rung.trial):
-                return self._done(self._fewest(rung))
+            if holds(rung.trial):
+                return self._done(self._fewest(rung, settings))
             if rung.trial.passed and fallback is None and gains(rung.trial):
                 fallback = rung
         return self._done(fallback or self._float())
@@ -133,19 +101,10 @@ class Ladder:
         self.rungs.append(rung)
         return rung
 
-    def _fewest(self, rung: Rung) -> Rung:
-        """Of the rungs between the one that holds and half as many nodes in float32, which did not: the fewest, while that saves."""
-        if (doubled := self._doubled) is None:
+    def _fewest(self, rung: Rung, settings: Settings) -> Rung:
+        if (doubled := self._doubled) is None or settings != doubled.settings(doubled.count):  # another calibration or class
             return rung
-        failed, held, below = doubled.count // 2, doubled.count, self.rungs[-2].trial
-        while held - failed > 1 and _dearer(rung.trial, below) and not self.late():
-            middle = (failed + held) // 2
-            tried = self._tried(doubled.settings(middle), f"{failed} such nodes are too few, {held} are enough")
-            if _holds(tried.trial):
-                rung, held = tried, middle
-            else:
-                failed, below = middle, tried.trial
-        return rung
+        return Fewest(doubled, self.rungs[-2].trial, self._tried, self.late).of(rung)
 
     def _steps(self, first: Settings) -> Iterator[tuple[Settings, str]]:
         """Settings to try, each after the verdict on the one before."""
@@ -187,13 +146,12 @@ class Ladder:
         }
         count, tried = 1, settings
         while count <= max(1, len(order) // 2) and count < len(plan.nodes):
-            self._doubled = _Doubled(settings, order, count)
+            self._doubled = Doubled(settings, order, count)
             tried, last = self._doubled.settings(count), order[count - 1]
             yield tried, f"back in float32: the {count} nodes that hurt most, {last} last: {self.bench.why[last]}"
             if not self._broken():
                 return
             count *= 2
-        self._doubled = None
         if settings.calibrated:
             for method, percentile in (("percentile", 99.99), ("entropy", 99.99)):
                 if (method, percentile) != (settings.method, settings.percentile):
@@ -219,44 +177,3 @@ class Ladder:
         few = ("the rows cannot tell whether something lower than float32 holds: the rungs say what is missing",) if climb.undecided else ()
         warned = tuple(f"calibration: {held}" for held in self.bench.warnings)
         return replace(climb, remarks=(*(few or remarks(chosen.trial)), *warned))
-
-
-def _holds(trial: Trial) -> bool:
-    """It may be shipped and is worth it; float32 always is."""
-    return trial.passed and (pays(trial) or trial.settings.precision == "float32")
-
-
-def _dearer(trial: Trial, below: Trial) -> bool:
-    """It costs so much more than what did not hold that something between the two is worth a trial."""
-    return trial.figures["ratio"] > DEARER * below.figures["ratio"] or trial.figures["size_ratio"] > DEARER * below.figures["size_ratio"]
-
-
-def pays(trial: Trial) -> bool:
-    """Smaller or faster than float, and neither larger nor slower."""
-    return gains(trial) and not costs_more(trial)
-
-
-def gains(trial: Trial) -> bool:
-    """Smaller or faster than float, whatever it costs of the other."""
-    figures = trial.figures
-    return figures.get("size_ratio", 1.0) < SMALLER or figures.get("ratio", 1.0) < FASTER
-
-
-def costs_more(trial: Trial) -> bool:
-    """Slower or larger than float, beyond what repeats differ by."""
-    figures = trial.figures
-    return not trial.settings.as_it_was and (figures.get("ratio", 0) > SLOWER or figures.get("size_ratio", 0) > LARGER)
-
-
-def remarks(trial: Trial) -> Iterator[str]:
-    """What must be said beside an artifact of these settings."""
-    figures = trial.figures
-    if trial.settings.as_it_was:
-        yield "nothing lower than float32 holds: this is the package as it was"
-    if figures.get("ratio", 0) > SLOWER and not trial.settings.as_it_was:
-        yield f"slower than float: {figures['ratio']:.2f}x ({figures['ratio_low']:.2f}-{figures['ratio_high']:.2f}) of its latency"
-    if figures.get("size_ratio", 0) > LARGER:
-        yield f"larger than float: {figures['size_ratio']:.2f}x of its bytes"
-    yield from trial.comparison.get("artifact", ())
-    for name, why in trial.kept.items():
-        yield f"{name} stayed float32: {why}"

@@ -12,8 +12,9 @@ from ..sdk.core.plan import Precision
 from .clock import Clock
 from .damages import Damages
 from .findings import Findings
-from .ladder import Ladder, remarks
+from .ladder import Ladder
 from .made import reasons
+from .rungs import remarks
 from .settings import Settings
 from .space import Space
 from .structures import UNCHANGED, Structure

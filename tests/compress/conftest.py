@@ -12,7 +12,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import portside as ps
-from portside.compress import ladder, trials
+from portside.compress import rungs, trials
 from portside.runtimes.samples import Sample
 from portside.sdk.core.contract import Rule
 from portside.sdk.core.signature import Signature, TensorSpec
@@ -82,7 +82,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Latency is measured briefly: tests do not look at it."""
     monkeypatch.setattr(trials, "REPEATS", 2)
     monkeypatch.setattr(trials, "SECONDS", 0.005)
-    monkeypatch.setattr(ladder, "SLOWER", 1000.0)
+    monkeypatch.setattr(rungs, "SLOWER", 1000.0)
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from portside.compress import ladder as module
-from portside.compress.ladder import Ladder, costs_more, pays, remarks
+from portside.compress import rungs as module
+from portside.compress.fewest import SPARED
+from portside.compress.ladder import Ladder
+from portside.compress.rungs import costs_more, pays, remarks
 from portside.compress.settings import Settings
 from portside.compress.trials import Trial, Workbench
 from portside.sdk.core.budget import Budget
@@ -117,14 +119,14 @@ def test_the_fewest_nodes_that_hold_are_found_between_two_doublings(enough):
     bench.plans.plan = lambda settings: PrecisionPlan({name: settings.precision for name in names if name not in settings.kept})
     climb = bench.climb(hurts={name: 40.0 - place for place, name in enumerate(names)})
     assert climb.chosen.trial.settings.kept == tuple(sorted(names[:enough]))
-    assert len(bench.tried) == len(set(steps(bench))) <= 2 + 2 * enough.bit_length()
+    assert len(bench.tried) == len(set(bench.tried)) <= 2 + 2 * enough.bit_length() + SPARED
     assert climb.chosen in climb.rungs
 
 
 def test_between_two_doublings_time_ends_the_climb_with_what_holds():
-    asked = iter([False] * 4 + [True])
+    asked = iter([False] * 4)
     bench = Bench(lambda settings: ("passed" if len(settings.kept) >= 3 else "failed", 0.5 + 0.1 * len(settings.kept), 0.25))
-    climb = bench.climb(late=lambda: next(asked))
+    climb = bench.climb(late=lambda: next(asked, True))
     assert [count for *_, count in steps(bench)] == [0, 1, 2, 4]
     assert len(climb.chosen.trial.settings.kept) == 4
 
@@ -133,6 +135,32 @@ def test_fewer_nodes_are_not_looked_for_where_they_would_save_nothing():
     bench = Bench(lambda settings: ("passed" if len(settings.kept) >= 3 else "failed", 0.5, 0.25 + 0.001 * len(settings.kept)))
     bench.climb()
     assert [count for *_, count in steps(bench)] == [0, 1, 2, 4]
+
+
+def test_a_node_that_costs_more_than_it_helps_is_left_out():
+    dear, needed = NAMES[2], {*NAMES[:2], NAMES[3]}
+    bench = Bench(lambda settings: ("passed" if needed <= {*settings.kept} else "failed", 0.8 if dear in settings.kept else 0.5, 0.25))
+    climb = bench.climb()
+    assert steps(bench) == [("int8-static", "min-max", count) for count in (0, 1, 2, 4, 3, 3)]
+    assert {*climb.chosen.trial.settings.kept} == needed
+    assert climb.chosen.why == f"{dear} may cost more than it helps"
+
+
+def test_a_node_that_is_needed_stays_whatever_it_costs():
+    cost = lambda settings: 0.8 if NAMES[2] in settings.kept else 0.5  # noqa: E731
+    bench = Bench(lambda settings: ("passed" if {*NAMES[:4]} <= {*settings.kept} else "failed", cost(settings), 0.25))
+    climb = bench.climb()
+    assert climb.chosen.trial.settings.kept == tuple(sorted(NAMES[:4]))
+    assert steps(bench)[-1] == ("int8-static", "min-max", 3)
+
+
+@pytest.mark.parametrize("end", ["fault", "dear"])
+def test_what_was_kept_in_one_class_is_not_looked_for_in_the_next(end):
+    stop = {"fault": "fault", "dear": ("passed", 1.2, 1.2)}[end]
+    bench = Bench(lambda settings: "passed" if settings.precision == "int8-dynamic" else stop if len(settings.kept) == 4 else "failed")
+    climb = bench.climb()
+    assert climb.chosen.trial.settings == Settings("int8-dynamic")
+    assert steps(bench)[-1] == ("int8-dynamic", "min-max", 0)
 
 
 def test_fewer_nodes_are_not_looked_for_where_another_calibration_holds():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from portside.compress import ladder, trials
+from portside.compress import rungs, trials
 from portside.sdk.core.plan import plan_of
 from portside.sdk.opening import open as open_package
 from portside.sdk.pack import pack
@@ -17,7 +17,7 @@ def quick(monkeypatch):
     """Latency is measured briefly: tests do not look at it."""
     monkeypatch.setattr(trials, "REPEATS", 2)
     monkeypatch.setattr(trials, "SECONDS", 0.005)
-    monkeypatch.setattr(ladder, "SLOWER", 1000.0)
+    monkeypatch.setattr(rungs, "SLOWER", 1000.0)
 
 
 @pytest.fixture
