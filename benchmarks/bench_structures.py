@@ -134,7 +134,7 @@ def _line(row: dict[str, Any]) -> list[str]:
 
 
 COLOURS = {"search: front": "#0072b2", FOUND: "#0072b2", "prune alone": "#e69f00", "low-rank alone": "#cc79a7", "int8 alone": "#009e73",
-           "QAT alone": "#d55e00", "float": "#888"}  # fmt: skip
+           "float": "#888"}  # fmt: skip
 
 
 def plot(rows: Sequence[dict[str, Any]], width: int = 760, height: int = 420) -> str:

@@ -15,13 +15,13 @@ from portside.sdk.core.package import Package
 
 Step = Callable[[float, float], Pass]
 """(share that is left, epochs) -> the pass."""
-PARTS = (1.05, 0.97, 0.9, 0.8, 0.7, 0.6)
-"""Of the share that the bytes ask for, tried until a file is small enough: files hold more than weights."""
+PARTS = (1.6, 1.4, 1.2, 1.05, 0.97, 0.9, 0.8, 0.7, 0.6)
+"""Of the share that the bytes ask for: channels go in eights, so that a pass leaves less than it may, and files hold more than weights."""
 
 
 def singles(teacher: Package, learn: ps.Data, aim: float, epochs: float, seed: int,
             folder: Path) -> Iterator[tuple[str, Package, dict[str, Any]]]:  # fmt: skip
-    """(way, package, about it): one pass each, in float taken to at most `aim` MB where it can be, then trained on labels."""
+    """(way, package, about it): one pass each; those that shrink the network taken to at most `aim` MB where they can be, and trained."""
     yield "int8 alone", _ran(ps.Quantize("int8-static"), teacher, learn, seed, folder), {"what": "int8-static", "aim_mb": aim}
     shrinking: dict[str, Step] = {
         "prune alone": lambda share, own: ps.Prune(share, budget="parameters", steps=1, epochs=own),
@@ -30,17 +30,19 @@ def singles(teacher: Package, learn: ps.Data, aim: float, epochs: float, seed: i
     for way, step in shrinking.items():
         share = _share(step, teacher, learn, aim, seed)
         yield way, _ran(step(share, epochs), teacher, learn, seed, folder), {"what": f"{share:.3f} of the parameters", "aim_mb": aim}
-    yield "QAT alone", _ran(ps.QAT(epochs=epochs), teacher, learn, seed, folder), {"what": "int8-static", "aim_mb": aim}
 
 
 def _share(step: Step, teacher: Package, learn: ps.Data, aim: float, seed: int) -> float:
     """The largest share, of a few, whose file is small enough; the smallest that the pass can do where none is."""
     wanted = aim / _size(teacher)
-    able = {part: size for part in PARTS if (size := _sized(step, wanted * part, teacher, learn, seed)) is not None}
-    if small := [part for part, size in able.items() if size <= aim]:
-        return wanted * small[0]
-    if able:
-        return wanted * min(able)
+    least: float | None = None
+    for part in PARTS:
+        size = _sized(step, wanted * part, teacher, learn, seed)
+        least = wanted * part if size is not None else least
+        if size is not None and size <= aim:
+            return wanted * part
+    if least is not None:
+        return least
     return next(share for power in range(1, 20) if _sized(step, share := wanted * 1.2**power, teacher, learn, seed) is not None)
 
 
