@@ -1,13 +1,13 @@
 """MiniLM taught to a student with 40% of its parameters, on texts without labels: what of its quality is left on unseen texts.
 
 The student has three of the teacher's six layers, a linear bridge in place of those left out, and its table of words as two factors, all
-begun from the teacher's weights, and is taught with `ps.Distil(loss="embedding")` on 10,000 texts, once each; seeds decide their order.
+begun from the teacher's weights, and is taught with `ps.Distil(loss="embedding")` on 7,000 texts, once each; seeds decide their order.
 Judged on texts that share no six words in a row with those: pairs of 500 sentences of Python's library and of 500 sentences of news
 against the teacher, and pairs that people have judged. Beside it: the same student untaught, the teacher's first three layers alone, and
 int8-dynamic of student and teacher. The mark is DistilBERT (Sanh et al. 2019): 60% of the size, 97% of the quality, 1.6x the speed.
 
     python benchmarks/texts.py                                                            (once: WordNet and the judged pairs)
-    python benchmarks/bench_student.py [--short] [--texts 10000] [--json FILE] [--resume DIR]
+    python benchmarks/bench_student.py [--short] [--texts 7000] [--json FILE] [--resume DIR]
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.package import Package
 
 SEEDS = (0, 1, 2)
-TEXTS, DOCSTRINGS = 10_000, 0.6
+TEXTS, DOCSTRINGS = 7_000, 0.6
 """Texts to learn from, and the share of docstrings among them; the rest are glosses."""
 FITTED = 1000
 """Texts that the bridge is fitted on."""
