@@ -18,7 +18,7 @@ from .recipe import Recipe
 from .resuming import Kept
 from .structures import Structure
 
-FOLDER, HALF = "structures", ".half-"
+FOLDER, HALF = "structures", ".making-"
 """In the folder of a search: finished passes, and the checkpoints of training; what is being made."""
 Progress = Callable[[int, int, str], None]
 

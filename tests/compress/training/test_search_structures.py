@@ -216,11 +216,11 @@ def killed_in(word: str, package: Path, folder: Path, calls: int) -> list[str]:
 def test_killed_in_a_training_it_repeats_none_that_was_finished(trainable, tmp_path) -> None:
     folder = tmp_path / "kept"
     first = killed_in("ran distil", trainable.path, folder, 2)
-    (folder / "structures" / ".half-of-a-kill").mkdir()
+    (folder / "structures" / ".making-of-a-kill").mkdir()
     second = killed_in("finished", trainable.path, folder, 1)
     ran = [line for line in first if line.startswith("ran ")]
     again = [line for line in second if line.startswith("ran ")]
     assert len(ran) >= 3 and not set(ran) & set(again), "a pass that was finished ran again"
-    assert second[-1].startswith("finished") and not list((folder / "structures").glob(".half-*"))
+    assert second[-1].startswith("finished") and not list((folder / "structures").glob(".making-*"))
     kept = [json.loads(file.read_text())["trial"]["settings"] for file in (folder / "trials").glob("*.json")]
     assert len({json.dumps(held, sort_keys=True) for held in kept}) == len(kept)
