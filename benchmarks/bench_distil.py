@@ -2,8 +2,8 @@
 
 70,000 pictures are divided into five parts, one a seed, no picture in two of them: 5,000 train the teacher and its students, 3,000 more
 have their labels taken away, 6,000 judge. So seeds are independent, and Student's t over them holds pictures, networks and shuffling.
-Both sides of a pair have the same network at the start and the same steps, and but for "few" the same rows in the same order. Options are
-the defaults, except where "at 1" says the temperature. Answers are those of the onnx-cpu artifact. "rounds" prunes in three rounds of a
+Both sides of a pair have the same network at the start and the same steps, and but for "few" the same rows in the same order. The
+temperature is 4, except where "at 1" says so. Answers are those of the onnx-cpu artifact. "rounds" prunes in three rounds of a
 third of the epochs each.
 
 "rare" is the pruned network tuned on rows with ten bags, and judged where bags are few as well: by the gates that its compile asks.

@@ -24,6 +24,8 @@ from portside.sdk.core.package import Package
 
 PART, LEARN, UNSEEN = 14_000, 5000, 3000
 """Pictures of a seed; those with labels, and those without. The others judge."""
+WARM = 4.0
+"""Temperature, unless a way says 1."""
 FEW = 300
 """Labels of a student that has not the teacher's."""
 WIDE, NARROW = 24, 8
@@ -78,14 +80,14 @@ class Makers:
         return {
             "teacher": teacher,
             "student, labels": lambda: self.labelled(student(), learn, "student-labels"),
-            "student, distilled": lambda: self.run(teacher(), ps.Distil(student()), learn, "student-distilled"),
+            "student, distilled": lambda: self.run(teacher(), ps.Distil(student(), temperature=WARM), learn, "student-distilled"),
             "student, distilled at 1": lambda: self.run(teacher(), ps.Distil(student(), temperature=1.0), learn, "student-at-1"),
             "pruned, labels": lambda: self.run(teacher(), PRUNED, learn, "pruned-labels"),
-            "pruned, distilled": lambda: self.run(teacher(), taught(), learn, "pruned-distilled"),
+            "pruned, distilled": lambda: self.run(teacher(), taught(temperature=WARM), learn, "pruned-distilled"),
             "pruned, distilled at 1": lambda: self.run(teacher(), taught(temperature=1.0), learn, "pruned-at-1"),
             "pruned, rounds": lambda: self.run(teacher(), replace(PRUNED, steps=3), learn, "pruned-rounds"),
             "few, labels": lambda: self.labelled(student(), few, "few-labels", epochs),
-            "few, distilled": lambda: self.run(teacher(), ps.Distil(student()), bare, "few-distilled"),
+            "few, distilled": lambda: self.run(teacher(), ps.Distil(student(), temperature=WARM), bare, "few-distilled"),
         }  # fmt: skip
 
     def rare(self) -> Mapping[str, Callable[[], Package]]:
@@ -93,7 +95,7 @@ class Makers:
         learn = self.seldom(self.rows.learn, RARE_LEARNED)
         return {
             "rare, labels": lambda: self.run(self.teacher(), PRUNED, learn, "rare-labels"),
-            "rare, distilled": lambda: self.run(self.teacher(), taught(), learn, "rare-distilled"),
+            "rare, distilled": lambda: self.run(self.teacher(), taught(temperature=WARM), learn, "rare-distilled"),
         }
 
     @staticmethod

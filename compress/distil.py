@@ -44,7 +44,7 @@ class Distil:
         teacher: a package, its folder or name, a function (wire fields -> an array with one row each), or a list of such, whose answers
             are averaged. None: the package that the pass runs on, or, where that is the student, the one that the recipe began with.
         loss: "soft" (probabilities, or values), "embedding" or "ranking".
-        temperature: of "soft" with probabilities, for torch students.
+        temperature: of "soft" with probabilities, for torch students; larger ones show more of what is unlikely.
         weight: of what teachers say; the rest is the student's own loss on labels. Without labels it is 1.
         epochs: None: the student's whole schedule; a torch student's.
         output: name of the teacher's output; None: the first that the loss can teach.
@@ -55,7 +55,7 @@ class Distil:
     student: Any = None
     teacher: Any = None
     loss: Loss = "soft"
-    temperature: float = 4.0
+    temperature: float = 1.0
     weight: float = 0.9
     epochs: float | None = None
     output: str | None = None
