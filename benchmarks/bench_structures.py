@@ -1,9 +1,9 @@
 """The search over structures and precision on Fashion-MNIST, against each single pass taken to the same bytes.
 
-A network trained for six epochs on 20,000 pictures; `ps.search(structures="auto")` on onnx-cpu, whose passes learn from the same, judged on 10,000
-others; everything is judged at last on the 10,000 test pictures, which nobody has seen. Asked of the search: a tenth of the bytes; it
-answers with the fastest of those that hold. The single passes have the same rows and the epochs of the network's schedule, as has every
-structure of the search that is trained in full. CPU seconds are those of the search's own process.
+A network trained for six epochs on 20,000 pictures; `ps.search(structures="auto")` on onnx-cpu, whose passes learn from the same, judged
+on 10,000 others; everything is judged at last on the 10,000 test pictures, which nobody has seen. Asked of the search: a tenth of the
+bytes; it answers with the fastest of those that hold. The single passes have the same rows and the epochs of the network's schedule, as
+has every structure of the search that is trained in full. CPU seconds are those of the search's own process.
 
     python benchmarks/bench_structures.py [--short] [--minutes 20] [--seeds 0 1] [--work FOLDER] [--plot FILE] [--json FILE]
 """
