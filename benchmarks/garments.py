@@ -1,18 +1,17 @@
-"""Fashion-MNIST for the benchmark of structures: a network trained fully, rows, and a judge of packages made from it."""
+"""Fashion-MNIST for the benchmark of structures: a network trained for six epochs, rows, and a judge of packages made from it."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import garment_nets
 import numpy as np
 import torch
-from subjects import EXAMPLES
+from subjects import import_module
 
 import portside as ps
 from portside.runtimes.base import CompileOptions, runtime
@@ -37,7 +36,7 @@ class Setting:
 
 def parts(seed: int, setting: Setting) -> tuple[ps.Data, ps.Data, ps.Data]:
     """(rows to learn from, to choose on, to judge on); the seed divides the first two, the last are the data set's own."""
-    datasets = _datasets()
+    datasets = import_module("datasets")
     (x, y), (tx, ty) = datasets.clothes("train"), datasets.clothes("t10k")
     order = np.random.default_rng(seed).permutation(len(x))
     choose = order[setting.learn : setting.learn + setting.choose]
@@ -45,13 +44,8 @@ def parts(seed: int, setting: Setting) -> tuple[ps.Data, ps.Data, ps.Data]:
     return one, two, ps.Data({"picture": tx[: setting.test]}, labels=ty[: setting.test])
 
 
-def _datasets() -> Any:
-    sys.path.insert(0, str(EXAMPLES / "zoo"))
-    return import_module("datasets")
-
-
 def teacher_of(learn: ps.Data, seed: int, schedule: ps.Schedule, out: Path) -> Package:
-    """The network fully trained, and packed to be trained further."""
+    """The network as its schedule trains it, packed to be trained further."""
     if out.is_dir():
         return ps.open(out, trust=True)
     torch.manual_seed(seed)

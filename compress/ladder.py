@@ -167,10 +167,7 @@ class Ladder:
         for rung in self.rungs:
             if rung.trial.settings.precision == "float32":
                 return rung
-        why = "nothing else held" if self.rungs else "there was no time for another rung"
-        rung = Rung(why, (self.attempt or self.bench.attempt)(Settings("float32")))
-        self.rungs.append(rung)
-        return rung
+        return self._tried(Settings("float32"), "nothing else held" if self.rungs else "there was no time for another rung")
 
     def _done(self, chosen: Rung) -> Climb:
         climb = Climb(tuple(self.rungs), chosen)

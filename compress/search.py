@@ -91,10 +91,11 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
         learned = {"train": data_digest(train), "train_slices": slices_digest(train)} if known and train is not None else None
         store, shelf = TrialStore(folder, lineage, learned), _shelf(held, train, seed, folder, known)
         with store.locked():
+            plain = Searching(bench, store, clock, limits, price, progress)
             if shelf is None:
-                found, structured = Searching(bench, store, clock, limits, price, progress).run(), {}
+                found, structured = plain.run(), {}
             else:
-                run = StructuredSearching(bench, store, clock, limits, price, progress, shelf, list(known))
+                run = StructuredSearching(plain, shelf, list(known))
                 found, structured = run.run(), run.lowered
     remarks = (*found.remarks, *(["calibrated on the rows that trials are judged on: pass calibration=..."] if calibration is None else []))
     about = {**lineage, **(learned or {}), "parents": list(held.content.parents), "rows": len(rows), "minutes": minutes,

@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from ..sdk.core.budget import Budget
 from ..sdk.core.errors import PortsideError, StoreError
 from ..sdk.core.package import Package
 from .clock import Clock
@@ -24,7 +23,6 @@ from .searching import Found, Searching
 from .settings import Settings
 from .shelf import Shelf, Unfinished
 from .structures import Structure
-from .trial_store import TrialStore
 from .trials import Trial, Workbench
 
 SHARE = 0.6
@@ -35,14 +33,9 @@ TRAINED = "trained_s"
 
 @dataclass
 class StructuredSearching:
-    """One run over structures; `bench` is that of the package as it is."""
+    """One run over structures; `plain` is that of the package as it is, whose bench, store, clock and budget hold for all."""
 
-    bench: Workbench
-    store: TrialStore
-    clock: Clock
-    budget: Budget
-    price: float | None
-    progress: Callable[[int, int, str], None]
+    plain: Searching
     shelf: Shelf
     structures: Sequence[Structure]
     notes: list[str] = field(default_factory=list[str])
@@ -52,53 +45,52 @@ class StructuredSearching:
     def run(self) -> Found:
         """Everything there is time for; Ctrl-C ends it early, and before the first trial it is the caller's."""
         self.shelf.tidy()
-        plain = Searching(self.bench, self.store, self.clock, self.budget, self.price, self.progress)
         try:
-            ended = self._run(plain)
+            ended = self._run()
         except KeyboardInterrupt:
-            if not self.store.trials:
+            if not self.plain.store.trials:
                 raise
             ended = "interrupted"
-        found = plain.found(ended)
-        places = {key: place for place, key in enumerate(self.store.trials)}
+        found = self.plain.found(ended)
+        places = {key: place for place, key in enumerate(self.plain.store.trials)}
         rungs = tuple((places[key], why) for key, why in self.rungs if key in places)
         return replace(found, rungs=(*rungs, *found.rungs), remarks=(*self.notes, *found.remarks))
 
-    def _run(self, plain: Searching) -> str:
-        plain.defaults()
+    def _run(self) -> str:
+        self.plain.defaults()
         self._halve()
         best = self._best()
         for number, trial in enumerate(best):
-            if self.clock.left <= 0:
+            if self.plain.clock.left <= 0:
                 return "time"
-            part = Clock(self.clock.left / (len(best) - number + 1))
+            part = Clock(self.plain.clock.left / (len(best) - number + 1))
             self._lower(trial.settings.structure, part)
-        return plain.search()
+        return self.plain.search()
 
     def _halve(self) -> None:
         """Rung by rung; a third of those that were trained goes on."""
         left, why = list(self.structures), "trained short first"
         for number, share in enumerate(SHARES):
-            spent, last = self.clock.spent, number == len(SHARES) - 1
-            until = spent + (1 if last else 0.5) * max(0.0, SHARE * self.clock.seconds - spent)
+            spent, last = self.plain.clock.spent, number == len(SHARES) - 1
+            until = spent + (1 if last else 0.5) * max(0.0, SHARE * self.plain.clock.seconds - spent)
             trials = self._rung([held.at(share) for held in left], until, why)
             trained = [trial for trial in trials if trial.settings.structure.trains]
-            left = [trained[place].settings.structure for place in going_on(trained, self.budget, self._saves())]
+            left = [trained[place].settings.structure for place in going_on(trained, self.plain.budget, self._saves())]
             why = f"of the best of {len(trained)} that were trained for {share:.2g} of their epochs"
 
     def _rung(self, structures: Sequence[Structure], until: float, why: str) -> list[Trial]:
         """Trials of structures, one by one, those that would likely take half of their time beyond the rung's are left out."""
         trials: list[Trial] = []
         for structure in structures:
-            key = self.store.key(Settings("float32").of(structure))
-            if key not in self.store.trials:
-                if self.clock.spent + self._expected(structure, trials) / 2 > until:
+            key = self.plain.store.key(Settings("float32").of(structure))
+            if key not in self.plain.store.trials:
+                if self.plain.clock.spent + self._expected(structure, trials) / 2 > until:
                     self.notes.append(f"there was no time to train: {structure}")
                     continue
                 if (trial := self._trained(structure)) is None:
                     continue
-                self.store.add(trial)
-            trials.append(self.store.trials[key])
+                self.plain.store.add(trial)
+            trials.append(self.plain.store.trials[key])
             self.rungs.append((key, why))
         return trials
 
@@ -112,14 +104,14 @@ class StructuredSearching:
         return median(taken) if taken else 0.0
 
     def _of(self, structure: Structure) -> Trial | None:
-        return self.store.trials.get(self.store.key(Settings("float32").of(structure)))
+        return self.plain.store.trials.get(self.plain.store.key(Settings("float32").of(structure)))
 
     def _trained(self, structure: Structure) -> Trial | None:
         """A structure made and measured in float; None where the time of the search ended first."""
         settings, began = Settings("float32").of(structure), time.monotonic()
-        self._say(f"trial {len(self.store.trials) + 1}: {settings}; {max(0, self.clock.left):.0f} s left")
+        self._say(f"trial {len(self.plain.store.trials) + 1}: {settings}; {max(0, self.plain.clock.left):.0f} s left")
         try:
-            package = self.shelf.make(structure, began + self.clock.left, self._told(structure))
+            package = self.shelf.make(structure, began + self.plain.clock.left, self._told(structure))
             trained = time.monotonic() - began
             with closing(self._bench(package)) as bench:
                 trial = bench.attempt(settings)
@@ -137,14 +129,14 @@ class StructuredSearching:
     def _best(self) -> list[Trial]:
         """Of each structure the trial that was trained longest; of these the most promising."""
         longest: dict[str, Trial] = {}
-        for trial in self.store.trials.values():
+        for trial in self.plain.store.trials.values():
             structure = trial.settings.structure
             if structure and trial.settings.precision == "float32" and structure.at(1.0) in self.structures:
                 key = structure.at(1.0).key
                 if key not in longest or longest[key].settings.structure.share < structure.share:
                     longest[key] = trial
         trials = list(longest.values())
-        return [trials[place] for place in order(trials, self.budget, self._saves())[:LEAST]]
+        return [trials[place] for place in order(trials, self.plain.budget, self._saves())[:LEAST]]
 
     def _lower(self, structure: Structure, part: Clock) -> None:
         """Search precision for one structure within a part of the time."""
@@ -154,22 +146,22 @@ class StructuredSearching:
             self.notes.append(f"precision of {structure} was not searched: {error}")
             return
         with closing(bench):
-            inner = Searching(bench, self.store, part, self.budget, self.price, self.progress, structure=structure, overall=self.clock)
+            inner = replace(self.plain, bench=bench, clock=part, rungs=[], notes=[], structure=structure, overall=self.plain.clock)
             inner.search()
             self.lowered[structure] = Made(bench, inner.orders)
             self.rungs += inner.rungs
             self.notes += [f"{structure}: {note}" for note in inner.notes]
 
     def _bench(self, package: Package) -> Workbench:
-        held = self.bench
+        held = self.plain.bench
         return Workbench(package, held.target, held.data, held.calibration_data, limits=held.limits, price_per_hour=held.price,
                          seed=held.seed, progress=held.progress, source=held)  # fmt: skip
 
     def _saves(self) -> dict[str, float]:
-        return saved(self.store.trials.values())
+        return saved(self.plain.store.trials.values())
 
     def _say(self, what: str) -> None:
-        self.progress(len(self.store.trials), min(100, round(100 * self.clock.spent / self.clock.seconds)), what)
+        self.plain.progress(len(self.plain.store.trials), min(100, round(100 * self.plain.clock.spent / self.plain.clock.seconds)), what)
 
     def _told(self, structure: Structure) -> Callable[[int, int, str], None]:
         """Progress of passes, with what they work on; the changing loss is left out."""

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from sklearn.datasets import load_breast_cancer
 
 import portside as ps
 from portside.compress import rungs, trials
@@ -107,3 +108,11 @@ def rows(network: ps.Package) -> ps.Data:
 def calibration(network: ps.Package) -> ps.Data:
     """200 rows."""
     return labelled(network, 200, 3)
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    """Features (569, 30) and labels of scikit-learn's breast cancer data, shuffled."""
+    x, y = load_breast_cancer(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    return x[order], y[order]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_diabetes, load_wine
 from sklearn.ensemble import (
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -37,13 +37,6 @@ def trees_of(package) -> Trees:
 
 def answers(package, x) -> dict[str, np.ndarray]:
     return Reference().open(package).predict({"x": x})
-
-
-@pytest.fixture(scope="module")
-def cancer():
-    x, y = load_breast_cancer(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(y))
-    return x[order], y[order]
 
 
 @pytest.fixture(scope="module")
