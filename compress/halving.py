@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
+from typing import TypeAlias
 
 from ..sdk.core.budget import Budget
-from .excess import total
+from .excess import costs, total
 from .ranking import non_dominated, objectives
+from .structures import UNCHANGED, Structure
 from .trials import Trial
 
 FEWER = 3
@@ -23,38 +26,65 @@ SHARES = (1 / FEWER**2, 1 / FEWER, 1.0)
 COSTS = ("size_mb", "p50_ms", "p95_ms", "p99_ms", "size_ratio", "ratio")
 
 
-def order(trials: Sequence[Trial], budget: Budget, saves: Mapping[str, float]) -> list[int]:
+NEAR = 0.1
+"""Part over a limit of cost that counts as within it: timings differ by as much, and the precision is not chosen yet."""
+Saves: TypeAlias = Mapping[Structure, Mapping[str, float]]
+"""Structure, trained in full -> figure -> factor that lower precision brings."""
+
+
+def order(trials: Sequence[Trial], budget: Budget, saves: Saves) -> list[int]:
     """Places of the trials that have figures, the most promising first.
 
-    What others beat in latency, size and loss comes last. Of the rest the one that is least over the budget comes first, and the faster
-    where that is alike. Precision comes later, so costs are taken as if it had saved already.
+    What others beat in latency, size and loss comes last, and before it what costs more than the budget allows: training makes a loss
+    smaller, a cost stays. Of the rest the one that is least over the budget comes first, and the faster where that is alike. Precision
+    comes later, so costs are taken as if it had saved already.
 
     Args:
         trials: of structures, in float.
         budget: what is asked for.
-        saves: figure -> factor that lower precision brings, see `saved`.
+        saves: see `saved`; structures that are not in it save what the package as it was does.
     """
     places = [place for place, trial in enumerate(trials) if trial.figures]
     lowered = {place: _lowered(trials[place], saves) for place in places}
     unbeaten = {places[place] for place in non_dominated([objectives(trials[place]) for place in places])}
-    return sorted(places, key=lambda place: (place not in unbeaten, total(lowered[place], budget), objectives(lowered[place])))
+    return sorted(places, key=lambda place: (place not in unbeaten, *_over(lowered[place], budget), objectives(lowered[place])))
 
 
-def going_on(trials: Sequence[Trial], budget: Budget, saves: Mapping[str, float]) -> list[int]:
+def going_on(trials: Sequence[Trial], budget: Budget, saves: Saves) -> list[int]:
     """Places of those that are trained longer: the best third."""
     found = order(trials, budget, saves)
     return found[: max(LEAST, -(-len(found) // FEWER))]
 
 
-def saved(trials: Iterable[Trial]) -> dict[str, float]:
-    """What precision alone saves: figure -> ratio to float, of the trial of the package as it was that saves most bytes."""
-    able = [trial for trial in trials if not trial.settings.structure and "size_ratio" in trial.figures]
-    best = min(able, key=lambda trial: trial.figures["size_ratio"], default=None)
-    if best is None:
-        return {}
-    size, latency = best.figures["size_ratio"], best.figures["ratio"]
-    return {name: size if name.startswith("size") else latency for name in COSTS}
+def smallest(trials: Iterable[Trial]) -> dict[Structure, Trial]:
+    """Of every structure, and of the package as it was, the trial below float that saves most bytes."""
+    found: dict[Structure, Trial] = {}
+    for trial in trials:
+        own = trial.settings.structure.at(1.0)
+        size = trial.figures.get("size_mb", inf)
+        if trial.settings.precision != "float32" and size < (found[own].figures["size_mb"] if own in found else inf):
+            found[own] = trial
+    return found
 
 
-def _lowered(trial: Trial, saves: Mapping[str, float]) -> Trial:
-    return replace(trial, figures={name: held * saves.get(name, 1.0) for name, held in trial.figures.items()})
+def saved(trials: Iterable[Trial]) -> Saves:
+    """What the smallest file of a structure saves against the same structure in float."""
+    held = list(trials)
+    floats = {trial.settings.structure.at(1.0): trial for trial in held if trial.settings.precision == "float32" and trial.figures}
+    factors: dict[Structure, Mapping[str, float]] = {}
+    for structure, trial in smallest(held).items():
+        if structure in floats:
+            size, latency = (trial.figures[name] / floats[structure].figures[name] for name in ("size_mb", "p50_ms"))
+            factors[structure] = {name: size if name.startswith("size") else latency for name in COSTS}
+    return factors
+
+
+def _over(trial: Trial, budget: Budget) -> tuple[float, float]:
+    """(parts over the limits of cost, parts over all limits)."""
+    cost = sum(held.relative for held in costs(trial, budget))
+    return (cost if cost > NEAR else 0.0, total(trial, budget))
+
+
+def _lowered(trial: Trial, saves: Saves) -> Trial:
+    factors = saves.get(trial.settings.structure.at(1.0), saves.get(UNCHANGED, {}))
+    return replace(trial, figures={name: held * factors.get(name, 1.0) for name, held in trial.figures.items()})

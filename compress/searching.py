@@ -92,16 +92,16 @@ class Searching:
         for precision in ("float32", *self._classes()):
             if precision != "float32" and self._late():
                 return
-            self._attempt(Settings(precision))
+            self.attempt(Settings(precision))
 
     def search(self) -> str:
         """Attempts until the time is over, which is said, or everything was tried."""
-        self._attempt(Settings("float32"))
+        self.attempt(Settings("float32"))
         able: list[Precision] = []
         for precision in self._classes():
             if self._late():
                 return "time"
-            if self._attempt(Settings(precision)).fault is None:
+            if self.attempt(Settings(precision)).fault is None:
                 able.append(precision)
                 if len(able) == 1:
                     self._climb(precision)  # before the other classes: where time is short, what holds is found here
@@ -112,7 +112,7 @@ class Searching:
         return tuple(held for held in FIRST if held in taken)
 
     def _climb(self, first: Precision) -> None:
-        ladder = Ladder(self.bench, self._attempt, lambda: self._late() or self.clock.over(LADDER_SHARE), self._damages.of_plan)
+        ladder = Ladder(self.bench, self.attempt, lambda: self._late() or self.clock.over(LADDER_SHARE), self._damages.of_plan)
         climb = ladder.climb(Settings(first))
         self.rungs = [(self.store.key(rung.trial.settings), rung.why) for rung in climb.rungs]
 
@@ -128,10 +128,10 @@ class Searching:
             settings = proposals.next()
             if settings is None:
                 return "everything tried"
-            proposals.tell(self._attempt(settings))
+            proposals.tell(self.attempt(settings))
         return "time"
 
-    def _attempt(self, settings: Settings) -> Trial:
+    def attempt(self, settings: Settings) -> Trial:
         """The trial of these settings: the one that was made before, or a new one, kept."""
         settings = settings.of(self.structure)
         if (key := self._key(settings)) in self.store.trials:

@@ -1,9 +1,10 @@
 """The run of a search over structures: all of them trained short, the best third longer, then precision for those that are left.
 
 1. The package as it is, and every class of precision at its defaults: what precision alone saves.
-2. Structures in float, by successive halving, see `halving`.
+2. Structures by successive halving, see `halving`: in float, and once each in the class that saved most bytes.
 3. For the best of them what a search does for any package: classes, ladder, proposals.
-4. The same for the package as it is, with the time that is left.
+4. The same for the package as it is, with the time that is left. Where its cheapest trial costs more than the budget allows, structures
+   that were left behind come first: each is trained in full and lowered.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from statistics import median
 from ..sdk.core.errors import PortsideError, StoreError
 from ..sdk.core.package import Package
 from .clock import Clock
-from .halving import LEAST, SHARES, going_on, order, saved
+from .excess import costs
+from .halving import LEAST, SHARES, Saves, going_on, order, saved, smallest
 from .made import Made
 from .searching import Found, Searching
 from .settings import Settings
 from .shelf import Shelf, Unfinished
-from .structures import Structure
+from .structures import UNCHANGED, Structure
 from .trials import Trial, Workbench
 
 SHARE = 0.6
@@ -59,13 +61,29 @@ class StructuredSearching:
     def _run(self) -> str:
         self.plain.defaults()
         self._halve()
-        best = self._best()
+        best = self._best(LEAST)
         for number, trial in enumerate(best):
             if self.plain.clock.left <= 0:
                 return "time"
             part = Clock(self.plain.clock.left / (len(best) - number + 1))
             self._lower(trial.settings.structure, part)
+        if not self._affordable():
+            self._further()
         return self.plain.search()
+
+    def _affordable(self) -> bool:
+        """Some trial of the package as it was costs no more than the budget allows."""
+        plain = [trial for trial in self.plain.store.trials.values() if trial.figures and not trial.settings.structure]
+        return any(not costs(trial, self.plain.budget) for trial in plain)
+
+    def _further(self) -> None:
+        """Structures that were left behind, the most promising first, while their training takes less than half of the time left."""
+        for trial in self._best(len(self.structures)):
+            structure = trial.settings.structure.at(1.0)
+            if structure in self.lowered or self._expected(structure, []) > self.plain.clock.left / 2:
+                continue
+            if any(held.figures for held in self._rung([structure], float("inf"), "left behind, and time was left")):
+                self._lower(structure, Clock(self.plain.clock.left / 2))
 
     def _halve(self) -> None:
         """Rung by rung; a third of those that were trained goes on."""
@@ -84,9 +102,11 @@ class StructuredSearching:
         for structure in structures:
             key = self.plain.store.key(Settings("float32").of(structure))
             if key not in self.plain.store.trials:
+                note = f"there was no time to train: {structure}"
                 if self.plain.clock.spent + self._expected(structure, trials) / 2 > until:
-                    self.notes.append(f"there was no time to train: {structure}")
+                    self.notes.append(note)
                     continue
+                self.notes = [held for held in self.notes if held != note]  # it is trained after all
                 if (trial := self._trained(structure)) is None:
                     continue
                 self.plain.store.add(trial)
@@ -115,6 +135,7 @@ class StructuredSearching:
             trained = time.monotonic() - began
             with closing(self._bench(package)) as bench:
                 trial = bench.attempt(settings)
+                self._sample(bench, structure)
         except Unfinished:
             self.notes.append(f"the time was over before it was trained: {structure}; what was done is kept where there is a folder")
             return None
@@ -126,7 +147,13 @@ class StructuredSearching:
             return Trial(settings, "failed", fault=f"{type(error).__name__}: {error}"[:300], seconds=time.monotonic() - began)
         return trial if not trial.figures else replace(trial, figures={**trial.figures, TRAINED: trained})
 
-    def _best(self) -> list[Trial]:
+    def _sample(self, bench: Workbench, structure: Structure) -> None:
+        """What precision saves on a structure, once: a small network does not save what a large one does."""
+        known = smallest(self.plain.store.trials.values())
+        if UNCHANGED in known and structure.at(1.0) not in known:
+            replace(self.plain, bench=bench, rungs=[], notes=[], structure=structure).attempt(replace(known[UNCHANGED].settings, kept=()))
+
+    def _best(self, many: int) -> list[Trial]:
         """Of each structure the trial that was trained longest; of these the most promising."""
         longest: dict[str, Trial] = {}
         for trial in self.plain.store.trials.values():
@@ -136,7 +163,7 @@ class StructuredSearching:
                 if key not in longest or longest[key].settings.structure.share < structure.share:
                     longest[key] = trial
         trials = list(longest.values())
-        return [trials[place] for place in order(trials, self.plain.budget, self._saves())[:LEAST]]
+        return [trials[place] for place in order(trials, self.plain.budget, self._saves())[:many]]
 
     def _lower(self, structure: Structure, part: Clock) -> None:
         """Search precision for one structure within a part of the time."""
@@ -157,7 +184,7 @@ class StructuredSearching:
         return Workbench(package, held.target, held.data, held.calibration_data, limits=held.limits, price_per_hour=held.price,
                          seed=held.seed, progress=held.progress, source=held)  # fmt: skip
 
-    def _saves(self) -> dict[str, float]:
+    def _saves(self) -> Saves:
         return saved(self.plain.store.trials.values())
 
     def _say(self, what: str) -> None:

@@ -27,11 +27,29 @@ def pruned(ratio: float) -> Structure:
 PLAIN = [trial(10, 10, 0), trial(2.5, 5, 0.001, precision="int8-static"), trial(5, 9, 0, precision="float16")]
 
 
-def test_what_precision_saves_is_that_of_the_smallest_trial_of_the_package_as_it_was():
-    assert saved([*PLAIN, trial(1, 1, 0, pruned(0.1))]) == {
-        "size_mb": 0.25, "size_ratio": 0.25, "p50_ms": 0.5, "p95_ms": 0.5, "p99_ms": 0.5, "ratio": 0.5,
-    }  # fmt: skip
+def test_what_precision_saves_is_that_of_the_smallest_trial_of_each_structure():
+    small = [trial(1, 1, 0, pruned(0.1).at(1 / 9)), trial(0.5, 2, 0, pruned(0.1).at(1 / 9), "int8-static")]
+    found = saved([*PLAIN, *small, trial(4, 4, 0, pruned(0.4))])
+    assert found == {
+        UNCHANGED: {"size_mb": 0.25, "size_ratio": 0.25, "p50_ms": 0.5, "p95_ms": 0.5, "p99_ms": 0.5, "ratio": 0.5},
+        pruned(0.1): {"size_mb": 0.5, "size_ratio": 0.5, "p50_ms": 2, "p95_ms": 2, "p99_ms": 2, "ratio": 2},
+    }
     assert saved([]) == {}
+
+
+def test_a_structure_is_taken_at_what_it_saves_itself():
+    large, small = trial(5, 6, 0.02, pruned(0.5)), trial(2, 2, 0.03, pruned(0.2))
+    own = trial(1.5, 4, 0, pruned(0.2), "int8-static")
+    budget = Budget(p95_ms=3, max_drop=0.01)
+    assert order([large, small], budget, saved(PLAIN)) == [0, 1], "6 ms become 3"
+    every = [*PLAIN, trial(5, 6, 0, pruned(0.5)), trial(2, 6, 0, pruned(0.5), "int8-static"), small, own]
+    assert order([large, small], budget, saved(every)) == [1, 0]
+
+
+def test_a_cost_that_stays_weighs_more_than_a_loss_that_training_makes_smaller():
+    slow, bad = trial(4, 6, 0.011, pruned(0.5)), trial(3, 4, 0.08, pruned(0.1))
+    assert order([slow, bad], Budget(p95_ms=5, max_drop=0.01), {}) == [1, 0]
+    assert order([slow, bad], Budget(p95_ms=5.8, max_drop=0.01), {}) == [0, 1], "4% over is what timings differ by"
 
 
 def test_costs_are_taken_as_if_precision_had_saved_already():

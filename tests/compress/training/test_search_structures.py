@@ -94,6 +94,18 @@ def test_packages_come_of_their_recipe_and_compile(searched, trainable, parts, t
     assert front.best is not None and front.best_trial.passed
 
 
+def test_structures_left_behind_are_trained_where_the_package_as_it_was_costs_too_much(trainable, parts, searched) -> None:
+    train, held = parts
+    front, _ = searched
+    assert not any("left behind" in why for _, why in front.rungs), "no limit of cost: the package as it was is worth its time"
+    least = min(trial.figures["size_mb"] for trial in front.trials if trial.figures and not trial.settings.structure)
+    asked = [pruned(ratio, 1) for ratio in (0.5, 0.35, 0.2)]
+    found = ps.search(trainable, "onnx-cpu", ps.Budget(size_mb=least * 0.9, max_drop=0.5), held, 30, structures=asked, train=train)
+    lowered = {trial.settings.structure for trial in found.trials if trial.settings.precision != "float32"}
+    assert sum(bool(held) and held.share == 1 for held in lowered) == 3
+    assert sum("left behind" in why for _, why in found.rungs) == 1
+
+
 def test_a_front_with_structures_survives_a_file(searched, tmp_path) -> None:
     front, _ = searched
     data = json.loads(json.dumps(front.to_dict()))
