@@ -8,8 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, cast, get_args
 
-import numpy as np
-
 from ..runtimes.subjects import opened
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.data import Data
@@ -19,13 +17,13 @@ from ..sdk.core.package import Package
 from .base import PassContext
 from .derive import descended
 from .distil_estimators import estimator_of, fitted, packed
+from .distil_features import FeatureGoals, Shown, Side, shown_by
 from .distil_losses import goals_of
 from .distil_teachers import Answers, Loss, Teacher, digest_of_array, taught, teachers_of
+from .feature_pairs import check_features
 from .option_checks import check, check_choice, check_epochs, number
-from .training.batches import Batches
 from .training.fit import Fit
 from .training.retrace import repacked, require_float
-from .training.stored import trainee_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class Distil:
         Distil(student=small)
         Distil(student=DecisionTreeClassifier(max_depth=6))
         Distil(student=small, teacher=[first, second], loss="embedding")
+        Distil(student=small, loss="features", features={"body.2": "encoder.layer.5"})
         Recipe([Prune(0.3, epochs=0), Distil()])
 
     Attributes:
@@ -43,12 +42,15 @@ class Distil:
             None: the package that the pass runs on learns.
         teacher: a package, its folder or name, a function (wire fields -> an array with one row each), or a list of such, whose answers
             are averaged. None: the package that the pass runs on, or, where that is the student, the one that the recipe began with.
-        loss: "soft" (probabilities, or values), "embedding" or "ranking".
+        loss: "soft" (probabilities, or values), "embedding", "ranking", or "features": inner layers of one torch teacher, and its answers.
         temperature: of "soft" with probabilities, for torch students; larger ones show more of what is unlikely.
         weight: of what teachers say; the rest is the student's own loss on labels. Without labels it is 1.
         epochs: None: the student's whole schedule; a torch student's.
         output: name of the teacher's output; None: the first that the loss can teach.
         options: of an estimator that is named.
+        features: of "features": layer of the student -> layer of the teacher, by dotted name. None: four that both have under one name,
+            evenly from the first to the last before the head.
+        feature_weight: of "features": what the layers' mean distance counts, beside the answers' loss.
     """
 
     kind: ClassVar[str] = "distil"
@@ -60,18 +62,18 @@ class Distil:
     epochs: float | None = None
     output: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    features: Mapping[str, str] | None = None
+    feature_weight: float = 1.0
 
     def __post_init__(self) -> None:
         check_choice("loss", self.loss, get_args(Loss))
-        if self.loss == "features":
-            raise UnsupportedError("Inner features cannot be taught yet", got="features", expected="soft, embedding, ranking",
-                                   fix='Give the features as an output of kind "embedding" and use that loss.')  # fmt: skip
         check("temperature", self.temperature, number(self.temperature) and 0 < self.temperature < float("inf"), "a number above 0")
         check("weight", self.weight, number(self.weight) and 0 < self.weight <= 1, "a share above 0, up to 1")
         check_epochs(self.epochs)
         named = self.student is None or isinstance(self.student, Package | str | Path) or hasattr(self.student, "fit")
         check("student", self.student, named, "a package, its folder or name, or a scikit-learn estimator")
         check("options", self.options, not self.options or self._names_estimator, "options of an estimator that `student` names")
+        check_features(self.features, self.feature_weight, self.loss)
 
     @property
     def _names_estimator(self) -> bool:
@@ -81,20 +83,20 @@ class Distil:
         """The student's package, with the teachers as its lineage.
 
         Raises:
-            InputError: no rows, answers or labels that do not fit the student; a package that would teach itself.
-            UnsupportedError: a teacher without an output for the loss, a student that cannot be taught it.
-            TrustError: the student's training/ folder is not trusted.
+            InputError: no rows, answers or labels that do not fit the student; a package that would teach itself; layers that do not exist.
+            UnsupportedError: a teacher without an output for the loss, or without layers; a student that cannot be taught it.
+            TrustError: the student's training/ folder is not trusted, or that of a teacher which shows its layers.
         """
         teachers = teachers_of(self._teacher(package, context), package)
         student = self._student(package)
-        if isinstance(student, Package):
-            trainee_of(student)  # refused before anybody is asked
-        answers = taught(teachers, data, self.loss, self.output, context)
+        learner = _learner(student, data)  # refused before anybody is asked
+        shown = shown_by(teachers, learner, data, self.features, self.output) if self.loss == "features" else None
+        answers = taught(teachers, data, self.loss if shown is None else shown.loss, self.output, context)
         weight = 1.0 if data.labels is None else self.weight
         with TemporaryDirectory(prefix="portside-distil-") as work:
             out = Path(work) / "student"
-            if isinstance(student, Package):
-                made = self._trained(student, data, answers, teachers, weight, replace(context, out=out))
+            if learner is not None:
+                made = self._trained(learner, answers, teachers, shown, weight, replace(context, out=out))
             else:
                 made = self._fitted(student, package, data, answers, teachers, weight, out)
             return descended(made, _lineage(package, teachers, self.student is None), context.out)
@@ -120,17 +122,16 @@ class Distil:
             raise InputError("An artifact cannot learn", field="student", got=str(self.student), fix="Name the package with training/.")
         return found
 
-    def _trained(self, student: Package, data: Data, answers: Answers, teachers: tuple[Teacher, ...], weight: float,
+    def _trained(self, learner: Side, answers: Answers, teachers: tuple[Teacher, ...], shown: Shown | None, weight: float,
                  context: PassContext) -> Package:  # fmt: skip
-        require_float(student)
-        trainee = trainee_of(student)
-        batches = Batches(student, trainee, data)
-        first = batches.of(np.arange(min(2, len(batches))))
-        goals = goals_of(trainee, answers, self.loss, first, temperature=self.temperature, weight=weight, seed=context.seed)
-        step = self._step(None if self.student is None else student.digest, teachers)
+        student, trainee, batches = learner.package, learner.trainee, learner.batches
+        loss = self.loss if shown is None else shown.loss
+        goals = goals_of(trainee, answers, loss, learner.first, temperature=self.temperature, weight=weight, seed=context.seed)
+        step = self._step(None if self.student is None else student.digest, teachers) | ({"features": shown.named} if shown else {})
         schedule = trainee.schedule if self.epochs is None else replace(trainee.schedule, epochs=self.epochs)
-        key = {"pass": step, "student": student.digest, "data": data_digest(data), "answers": digest_of_array(answers.held)}
+        key = {"pass": step, "student": student.digest, "data": data_digest(batches.data), "answers": digest_of_array(answers.held)}
         if self.epochs != 0:
+            goals = goals if shown is None else FeatureGoals(goals, shown, shown.begun(context), weight * self.feature_weight)
             Fit(trainee.model, goals, batches, schedule, context, key, saying="distilling", extra=goals.extra).run()
         return repacked(student, trainee, step, context)
 
@@ -154,12 +155,22 @@ class Distil:
             parts = cast("list[object]", list(self.teacher)) if isinstance(self.teacher, list | tuple) else [self.teacher]
             data["teacher"] = [_said(part) for part in parts]
         data |= {"options": dict(self.options)} if self.options else {}
+        data |= {"feature_weight": self.feature_weight} if self.loss == "features" else {}
+        data |= {"features": dict(self.features)} if self.features else {}
         return {name: value for name, value in data.items() if value is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Distil:
         """Parse a recipe's step. Raises InputError."""
         return cls(**{name: value for name, value in data.items() if name != "kind"})
+
+
+def _learner(student: object, data: Data) -> Side | None:
+    """A package that learns, made again; None: an estimator. Raises as `Side.of`, and InputError where precision was lowered."""
+    if not isinstance(student, Package):
+        return None
+    require_float(student)
+    return Side.of(student, data)
 
 
 def _said(given: object) -> object:

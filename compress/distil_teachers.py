@@ -200,7 +200,7 @@ def _of_package(package: Package, data: Data, names: Sequence[str], context: Pas
         raise UnsupportedError("A model with a memory cannot teach row by row", got=package.name)
 
     def encode(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return codec.encode(_fields(inputs, signature, codec.fields))
+        return codec.encode(fields_read(inputs, signature, codec.fields))
 
     order = list(alike(len(data), rows_at_once(signature), lengths_of(signature, encode, data.inputs)))
     session, parts = Reference().open(package, engine=EngineOptions()), list[dict[str, Array]]()
@@ -215,7 +215,7 @@ def _of_package(package: Package, data: Data, names: Sequence[str], context: Pas
     return {name: np.concatenate([part[name] for part in parts])[back] for name in names}
 
 
-def _fields(inputs: Mapping[str, Any], signature: Signature, fields: Sequence[Any]) -> dict[str, Any]:
+def fields_read(inputs: Mapping[str, Any], signature: Signature, fields: Sequence[Any]) -> dict[str, Any]:
     """The columns that a package reads: a student may need others."""
     wanted = {field.name for field in fields} | {spec.name for spec in signature.inputs}
     return {name: held for name, held in inputs.items() if name in wanted}

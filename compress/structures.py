@@ -79,4 +79,4 @@ UNCHANGED = Structure()
 def _said(step: Mapping[str, Any]) -> str:
     """A pass in two words: its kind, and how much it leaves."""
     size = next((f" {step[name]:g}" for name in _SIZES if isinstance(step.get(name), int | float)), "")
-    return f"{step.get('kind')}{size}"
+    return f"{step.get('kind')}{size}{' features' if step.get('loss') == 'features' else ''}"

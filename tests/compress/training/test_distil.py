@@ -266,8 +266,10 @@ def test_scores_become_chances() -> None:
 def test_what_cannot_be_taught_is_said(trainable, forest, parts, unlabelled, tmp_path) -> None:
     train, _ = parts
     student = small_network(tmp_path / "student", train)
-    with pytest.raises(UnsupportedError, match="features"):
-        ps.Distil(student, loss="features")
+    with pytest.raises(UnsupportedError, match="shows no inner features: it has no training/ folder"):
+        ps.compress(forest, ps.Distil(student, loss="features"), unlabelled, out=tmp_path / "none")
+    with pytest.raises(UnsupportedError, match="no inner layers"):
+        ps.compress(trainable, ps.Distil(DecisionTreeClassifier(), loss="features"), unlabelled, out=tmp_path / "none")
     with pytest.raises(UnsupportedError, match="no training/ folder"):
         ps.compress(trainable, ps.Distil(forest), unlabelled, out=tmp_path / "none")
     with pytest.raises(TrustError):
