@@ -12,7 +12,7 @@ Every finished trial is one file in the `resume` folder; there is no other state
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -79,6 +79,7 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
     price = _price(prices, target, limits)
     _require_optuna()
     held = package if isinstance(package, Package) else open_package(package, trust=trust)
+    given = [name for name, words in (("data", data), ("calibration", calibration), ("train", train)) if words is not None]
     rows = _rows(held, data)
     train, calibration = (calibration if train is None else train), (train if calibration is None else calibration)
     known = {} if structures is None else structures_of(structures, held, rows, train, limits)
@@ -101,7 +102,7 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
     about = {**lineage, **(learned or {}), "parents": list(held.content.parents), "rows": len(rows), "minutes": minutes,
              "price_per_hour": price, "budget": limits.to_dict()}  # fmt: skip
     return Front(held.name, target, limits, found.trials, found.rungs, tuple(remarks), found.ended, clock.spent, about,
-                 _command(held, target, limits, minutes, seed, price, resume, structures),
+                 _command(held, target, limits, minutes, seed, price, resume, structures, given),
                  Made(bench, found.orders, structured, shelf))  # fmt: skip
 
 
@@ -149,11 +150,11 @@ def _lineage(bench: Workbench, budget: Budget, calibration: Data | None) -> dict
 
 
 def _command(package: Package, target: str, budget: Budget, minutes: float, seed: int, price: float | None, resume: Any,
-             structures: Asked | None) -> str:  # fmt: skip
-    """A call that makes the front again; the command line puts its own words in its place."""
+             structures: Asked | None, given: Sequence[str]) -> str:  # fmt: skip
+    """A call that makes the front again, with the rows that were given; the command line puts its own words in its place."""
     limits = ", ".join(f"{name}={held:g}" for name, held in budget.limits.items())
-    asked = [repr(package.name), f"target={target!r}", f"budget=ps.Budget({limits})", "data=data", f"minutes={minutes:g}", f"seed={seed}"]
-    asked += [f"prices={price:g}"] if price is not None else []
-    if structures is not None:
-        asked += [f"structures={structures!r}" if isinstance(structures, str) else "structures=structures", "train=train"]
+    asked = [repr(package.name), f"target={target!r}", f"budget=ps.Budget({limits})", *(f"{name}={name}" for name in given)]
+    asked += [f"minutes={minutes:g}", f"seed={seed}", *([f"prices={price:g}"] if price is not None else [])]
+    asked += [f"structures={structures!r}" if isinstance(structures, str) else "structures=structures"] if structures is not None else []
+    asked += ["trust=True"] if package.trusted else []
     return f"ps.search({', '.join(asked)}{f', resume={str(resume)!r}' if resume is not None else ''})"

@@ -73,6 +73,15 @@ def test_packages_of_a_search_keep_its_gates_and_a_compile_asks_them(package, tm
     assert "max_flips  0.3" in str(found)
 
 
+def test_the_call_that_makes_it_again_names_the_rows_that_were_given(package) -> None:
+    held, learned = rows(100), rows(100, 4)
+    given = {"data=data": {}, "calibration=calibration": {"calibration": learned}, "train=train": {"train": learned}}
+    for words, rows_of in given.items():
+        said = ps.search(package, data=held, minutes=1e-4, prices=2, **rows_of).command
+        assert words in said and "data=data" in said and "prices=2" in said
+        assert not any(other in said for other in given if other not in ("data=data", words))
+
+
 def test_finished_trials_are_not_made_again(package, tmp_path, monkeypatch) -> None:
     first = ps.search(package, data=rows(400), minutes=0.02, resume=tmp_path / "kept")
     monkeypatch.setattr(Workbench, "attempt", lambda *_: pytest.fail("tried again"))
