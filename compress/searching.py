@@ -183,7 +183,8 @@ class Searching:
         if all(trial.settings.as_it_was for trial in trials):
             return ["there was no time to try anything below float32: give it more minutes"]
         if best.settings.as_it_was:
-            return ["nothing below float32 is within the budget and smaller or faster: the best is the package as it was"]
+            return ["nothing below float32 is within the budget, and smaller or faster without costing more of the other: "
+                    "the best is the package as it was"]  # fmt: skip
         return list(remarks(best))
 
 

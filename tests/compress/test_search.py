@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import portside as ps
-from portside.compress import trials
+from portside.compress import rungs, trials
 from portside.compress.searching import Searching
 from portside.compress.trials import Workbench
 from portside.runtimes import samples
@@ -80,6 +80,15 @@ def test_the_call_that_makes_it_again_names_the_rows_that_were_given(package) ->
         said = ps.search(package, data=held, minutes=1e-4, prices=2, **rows_of).command
         assert words in said and "data=data" in said and "prices=2" in said
         assert not any(other in said for other in given if other not in ("data=data", words))
+
+
+def test_what_is_smaller_and_slower_is_not_said_to_be_neither(package, monkeypatch) -> None:
+    monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= 2)
+    monkeypatch.setattr(rungs, "SLOWER", 0.0)  # whatever is lower than float is slower, by this
+    found = ps.search(package, data=rows(400), calibration=rows(200, 4), minutes=10)
+    assert found.best_trial.settings.as_it_was and found.trials[1].passed and found.trials[1].figures["size_ratio"] < 1
+    (said,) = [remark for remark in found.remarks if "nothing below float32" in remark]
+    assert "smaller or faster without costing more of the other" in said
 
 
 def test_finished_trials_are_not_made_again(package, tmp_path, monkeypatch) -> None:
