@@ -25,6 +25,8 @@ FIRST: tuple[Precision, ...] = ("int8-static", "int8-dynamic", "int4-weights", "
 """Where a ladder begins: the class that saves most and can be taken."""
 LADDER_SHARE = 0.6
 """Of the whole time, what the ladder may take."""
+_NOTHING = ("nothing below float32 is within the budget, and smaller or faster without costing more of the other: the best is the package "
+            "as it was")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -183,8 +185,7 @@ class Searching:
         if all(trial.settings.as_it_was for trial in trials):
             return ["there was no time to try anything below float32: give it more minutes"]
         if best.settings.as_it_was:
-            return ["nothing below float32 is within the budget, and smaller or faster without costing more of the other: "
-                    "the best is the package as it was"]  # fmt: skip
+            return [_NOTHING]
         return list(remarks(best))
 
 

@@ -82,10 +82,10 @@ def test_the_call_that_makes_it_again_names_the_rows_that_were_given(package) ->
         assert not any(other in said for other in given if other not in ("data=data", words))
 
 
-def test_what_is_smaller_and_slower_is_not_said_to_be_neither(package, monkeypatch) -> None:
+def test_what_is_smaller_and_slower_is_not_said_to_be_neither(network, calibration, monkeypatch) -> None:
     monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= 2)
     monkeypatch.setattr(rungs, "SLOWER", 0.0)  # whatever is lower than float is slower, by this
-    found = ps.search(package, data=rows(400), calibration=rows(200, 4), minutes=10)
+    found = ps.search(network, budget=ps.Budget(max_flips=0.2), data=calibration, calibration=calibration, minutes=10)
     assert found.best_trial.settings.as_it_was and found.trials[1].passed and found.trials[1].figures["size_ratio"] < 1
     (said,) = [remark for remark in found.remarks if "nothing below float32" in remark]
     assert "smaller or faster without costing more of the other" in said
