@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,7 @@ from .distil_teachers import Loss, Teacher, fields_read
 from .feature_distance import VECTORS, distances, seen, thinned, vectors
 from .feature_pairs import Pair, glimpsed, pairs_of
 from .training.batches import Batch, Batches
+from .training.fit import seeded, training
 from .training.stored import ABOUT, Trainee, trainee_of
 
 ROWS, BATCH = 512, 32
@@ -97,11 +99,12 @@ class Shown:
         return [vectors(pair, own[pair.student], theirs[pair.teacher]) for pair in self.pairs]
 
     def begun(self, context: PassContext) -> nn.ModuleList:
-        """A distance per pair, found on `ROWS` rows by both as they are."""
+        """A distance per pair, found on `ROWS` rows: the student in train mode, as the first steps will see it, and left as it was."""
         random = np.random.default_rng(context.seed)
         rows = random.permutation(len(self.student.batches))[:ROWS]
-        looks = [[thinned(both, VECTORS * len(part) // len(rows), random) for both in self.looked(part)]
-                 for part in np.array_split(rows, -(-len(rows) // BATCH))]  # fmt: skip
+        with rehearsing(self.student.trainee.model, context.seed):
+            looks = [[thinned(both, VECTORS * len(part) // len(rows), random) for both in self.looked(part)]
+                     for part in np.array_split(rows, -(-len(rows) // BATCH))]  # fmt: skip
         return distances(list(zip(*looks, strict=True)))
 
     def looked(self, rows: Array) -> list[tuple[Tensor, Tensor]]:
@@ -110,6 +113,18 @@ class Shown:
         with torch.no_grad(), self.own() as own:
             self.student.trainee.model(*batch.features)
             return self.joined(own, self.theirs(batch))
+
+
+@contextmanager
+def rehearsing(model: nn.Module, seed: int) -> Generator[None]:
+    """A model in train mode, for a look: norms of a fresh one have no statistics yet. Afterwards its buffers are what they were."""
+    before = {name: held.clone() for name, held in model.named_buffers()}
+    with seeded(), training({"model": model}):
+        torch.manual_seed(seed)
+        yield
+    with torch.no_grad():
+        for name, held in model.named_buffers():
+            held.copy_(before[name])
 
 
 @dataclass(frozen=True, eq=False)
