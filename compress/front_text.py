@@ -8,7 +8,7 @@ from math import inf
 from ..runtimes.report import table
 from .trials import Trial
 
-HEAD = ("", "precision", "p50 ms", "p95 ms", "of float", "size MB", "loss", "")
+HEAD = ("", "precision", "p50 ms", "p95 ms", "of float", "size MB", "memory MB", "loss", "")
 
 
 def lines(trials: Sequence[Trial], unbeaten: Sequence[Trial], chosen: Trial | None) -> list[str]:
@@ -19,7 +19,7 @@ def lines(trials: Sequence[Trial], unbeaten: Sequence[Trial], chosen: Trial | No
 
 
 def cells(trial: Trial) -> tuple[str, ...]:
-    """Settings, latencies, ratio to float, size and loss, as text."""
+    """Settings, latencies, ratio to float, size, memory and loss, as text; "-" where nothing was measured."""
     figures, loss = trial.figures, "-" if trial.loss == inf else f"{trial.loss:.4g}"
-    found = [f"{figures[name]:.3g}" if name in figures else "-" for name in ("p50_ms", "p95_ms", "ratio", "size_mb")]
-    return (str(trial.settings), *found[:2], f"{found[2]}x" if figures else "-", found[3], loss)
+    found = [f"{figures[name]:.3g}" if name in figures else "-" for name in ("p50_ms", "p95_ms", "ratio", "size_mb", "memory_mb")]
+    return (str(trial.settings), *found[:2], f"{found[2]}x" if figures else "-", *found[3:], loss)

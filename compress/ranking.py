@@ -8,7 +8,7 @@ from math import inf
 from .trials import Trial
 
 OBJECTIVES = ("p50_ms", "size_mb")
-"""Figures that a front is over, beside the loss."""
+"""Figures that a front is over, beside the loss. Not memory: most of it is the engine's own, and the rest goes with the size."""
 
 
 def objectives(trial: Trial) -> tuple[float, ...]:

@@ -44,7 +44,8 @@ class Trial:
     Attributes:
         settings: what was tried.
         verdict: of fidelity and gates together; "failed" with `fault` where it could not be compiled or run.
-        figures: size_mb, p50_ms, p95_ms, p99_ms, ratio (to float, interleaved), memory_mb, cost_per_1k where there is a price.
+        figures: size_mb, p50_ms, p95_ms, p99_ms, ratio (to float, interleaved), memory_mb where the runtime says it, cost_per_1k where
+            there is a price.
         loss: one number to order attempts by: drop of the primary metric, else share of flips, else the distance of the kind.
         gates: limits on quality that were given, judged on the held-out rows.
         broken: what of the contract does not hold, in words.
@@ -225,13 +226,12 @@ class Workbench:
         row = one_row(session.info.signature, of_rows(session.info.signature, self._golden, 1) or self._golden)
         if isinstance(session, Measurable):
             taken = session.measure(row, 3, SECONDS)
-            footprint = session.footprint(row, 1)
+            memory = session.footprint(row, 1).memory_mb
             floats = cast("Measurable", self.source.session).measure(row, 3, SECONDS)
-            memory = footprint.memory_mb or 0.0
         else:
             both = interleave({"float": lambda: self.source.session.run(row), "this": lambda: session.run(row)}, REPEATS, SECONDS)
             taken, floats, memory = both["this"], both["float"], probe(artifact, trust=self.package.trusted)["memory_mb"]
-        figures = {"size_mb": artifact.size_bytes / 1e6, "memory_mb": memory, **_latency(taken, floats)}
+        figures = {"size_mb": artifact.size_bytes / 1e6, **({} if memory is None else {"memory_mb": memory}), **_latency(taken, floats)}
         figures["size_ratio"] = artifact.size_bytes / self.source.floats.size_bytes
         return figures if self.price is None else figures | {"cost_per_1k": figures["p50_ms"] / 3600 * self.price}
 

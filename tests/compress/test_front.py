@@ -110,6 +110,15 @@ def test_trials_that_failed_have_no_figures_and_do_no_harm() -> None:
     assert objectives(broken) == (float("inf"),) * 3 and "boom" not in str(found.points)
 
 
+def test_memory_is_shown_and_is_no_objective() -> None:
+    lean, fat = (replace(trial(), figures={**trial().figures, "memory_mb": held}) for held in (7.25, 31.5))
+    unknown = replace(trial(), figures={name: held for name, held in trial().figures.items() if name != "memory_mb"})
+    head, *lines = str(front(fat, lean, unknown)).splitlines()[2:6]
+    assert [line[head.index("memory MB") :].split()[0] for line in lines] == ["31.5", "7.25", "-"]
+    assert front(fat, lean).points == (fat,), "a repeat differs as much: what is equal otherwise is no other point of the front"
+    assert front(fat, lean, memory_mb=10).best_trial is lean
+
+
 def test_a_front_is_data() -> None:
     made = replace(
         front(trial(FLOAT, size=4), trial(), Trial(HALF, "failed", fault="no"), size_mb=2), rungs=((1, "asked for"),), remarks=("x",)

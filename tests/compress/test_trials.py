@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import portside as ps
+from portside.compress.excess import excesses
 from portside.compress.settings import Settings
 from portside.compress.trials import Trial, Workbench
 from portside.runtimes.onnx_cpu import OnnxCpu
+from portside.runtimes.timing import Footprint, Samples
 from portside.sdk.core.errors import EngineError, InputError, UnsupportedError
 from portside.sdk.core.plan import PRECISIONS
 
@@ -41,6 +43,30 @@ def test_every_class_is_measured_and_judged(bench, precision):
         assert trial.figures["size_ratio"] < 1
         assert list(trial.achieved) == [precision]
         assert abs(trial.loss) < 0.1
+
+
+class Page:
+    """A session that measures itself, and says of memory what it was told to."""
+
+    def __init__(self, session, memory_mb):
+        self.info, self._memory_mb = session.info, memory_mb
+
+    def measure(self, inputs, repeats=5, seconds=0.5):
+        return Samples(tuple((0.001, 0.002) for _ in range(repeats)))
+
+    def footprint(self, inputs, starts=3):
+        return Footprint(10.0, (9.0, 11.0), self._memory_mb)
+
+
+def test_memory_that_was_not_measured_is_no_figure_and_within_no_limit(bench, monkeypatch):
+    session = bench.session
+    monkeypatch.setattr(bench, "session", Page(session, 20.0))
+    assert bench._figures(bench.floats, Page(session, 20.0))["memory_mb"] == 20.0
+    figures = bench._figures(bench.floats, Page(session, None))
+    assert "memory_mb" not in figures and figures["p50_ms"] > 0
+    (over,) = excesses(Trial(Settings("float32"), "passed", figures), ps.Budget(memory_mb=1000))
+    assert str(over) == "memory_mb not measured against 1000"
+    assert not excesses(Trial(Settings("float32"), "passed", {**figures, "memory_mb": 20.0}), ps.Budget(memory_mb=1000))
 
 
 def test_a_trial_survives_a_file(bench):
