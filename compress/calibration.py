@@ -23,8 +23,9 @@ from ..sdk.core.door import Door
 from ..sdk.core.errors import InputError
 from ..sdk.core.manifest import Stage
 from ..sdk.core.package import Package
-from ..sdk.core.plan import Range
+from ..sdk.core.plan import Means, Range
 from ..sdk.core.signature import Array, Signature
+from .averages import Average
 from .histogram import Histogram, Method
 
 ROWS = 512
@@ -47,6 +48,7 @@ class Calibration:
         histograms: "stage/value" -> histogram.
         rows: rows that were run.
         digest: of those rows, as they were given.
+        means: "stage/value" -> mean of each channel, of the values whose channels' axis was given.
         warnings: what a user should know about the data: few rows, one class, values that never varied, NaN.
     """
 
@@ -54,14 +56,16 @@ class Calibration:
     rows: int
     digest: str
     warnings: tuple[str, ...] = ()
+    means: Mapping[str, Means] = field(default_factory=dict[str, Means])
 
     def ranges(self, method: Method = "min-max", percentile: float = 99.99) -> dict[str, Range]:
         """Value -> range by a method. Values that were never finite are left out."""
         return {name: held.range(method, percentile) for name, held in self.histograms.items() if held.seen}
 
     def describe(self, method: Method, percentile: float) -> dict[str, Any]:
-        """What a plan keeps of it."""
-        return {"method": method, "rows": self.rows, "data": self.digest} | ({"percentile": percentile} if method == "percentile" else {})
+        """What a plan keeps of it, warnings included: whoever opens the package later has not seen the rows."""
+        found = {"method": method, "rows": self.rows, "data": self.digest} | ({"percentile": percentile} if method == "percentile" else {})
+        return found | ({"warnings": list(self.warnings)} if self.warnings else {})
 
 
 @dataclass
@@ -109,7 +113,7 @@ class Probe:
 
 
 def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]], rows: int = ROWS, seed: int = 0,
-              progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Calibration:  # fmt: skip
+              progress: Callable[[int, int, str], None] = lambda done, of, what: None, axes: Mapping[str, int] | None = None) -> Calibration:
     """Run a sample of the data through the float program and keep a histogram of each value.
 
     Args:
@@ -119,6 +123,7 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
         rows: at most this many rows, chosen at random.
         seed: of the choice.
         progress: called with (rows done, rows, what).
+        axes: "stage/value" -> the axis of its channels, for values whose means are wanted.
 
     Raises InputError for data without rows or of other fields, TrustError for host stages.
     """
@@ -128,15 +133,19 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
     chosen = _sample(data, whole_calls(package.signature, min(rows, len(data))), seed)
     sample = data.take(chosen)
     histograms = {f"{stage}/{name}": Histogram() for stage, names in values.items() for name in names}
+    averages = {name: Average(axis) for name, axis in (axes or {}).items()}
     probe = Probe(package, values, engine=QUICK)
     try:
         for place, batch in enumerate(sample.batches(at_once)):
             progress(place * at_once, len(sample), "calibration")
             for name, value in probe.run(batch.inputs)[1].items():
                 histograms[name].add(value)
+                if name in averages:
+                    averages[name].add(value)
     finally:
         probe.close()
-    return Calibration(histograms, len(sample), data_digest(sample), tuple(_warnings(data, chosen, histograms)))
+    means = {name: held.mean for name, held in averages.items() if held.mean}
+    return Calibration(histograms, len(sample), data_digest(sample), tuple(_warnings(data, chosen, histograms)), means)
 
 
 def rows_of_call(signature: Signature, most: int = AT_ONCE) -> int:

@@ -10,6 +10,7 @@ from ...compress.compressing import Compressed, compressed
 from ...compress.recipe import Recipe, recipe_of
 from ...runtimes.audit_text import gate_lines
 from ..core.budget import Budget
+from ..core.plan import plan_of
 from .audited import budget_of, gate_arguments
 from .console import Exit, Result, progress
 from .places import open_package_at
@@ -61,7 +62,8 @@ def _run(args: argparse.Namespace) -> Result:
                        held_out=held_out, out=args.out, seed=args.seed, resume=args.resume, progress=_Told())  # fmt: skip
     written = found.package.digest != package.digest
     data = {"package": found.package.digest if written else None, "path": str(found.package.path) if written else None,
-            "name": found.package.name, "ladder": found.climb.to_dict() if found.climb else None}  # fmt: skip
+            "name": found.package.name, "warnings": list(_warnings(found)),
+            "ladder": found.climb.to_dict() if found.climb else None}  # fmt: skip
     words = ["--target", args.target or "...", *([] if args.held_out is None else data_words(args.held_out, args))]
     undecided = found.climb is not None and found.climb.undecided
     code = Exit.DONE if written else Exit.NOT_ENOUGH_DATA if undecided else Exit.NO
@@ -87,6 +89,10 @@ class _Told:
         self.last = head
 
 
+def _warnings(found: Compressed) -> tuple[str, ...]:
+    return plan_of(found.package.content.plan).warnings
+
+
 def _text(found: Compressed, written: bool, words: Sequence[str]) -> str:
     lines: list[str] = []
     if found.climb is not None:
@@ -94,6 +100,8 @@ def _text(found: Compressed, written: bool, words: Sequence[str]) -> str:
         lines += [f"{number}. {rung}\n     {rung.why}" for number, rung in enumerate(found.climb.rungs, 1)]
         lines += ["", f"chosen: {chosen.settings}", *found.climb.remarks]
         lines += ["", *gate_lines([gate.to_dict() for gate in chosen.gates])] if chosen.gates else []
+    else:
+        lines += [f"calibration: {held}" for held in _warnings(found)]  # a climb says them among its remarks
     if not written:
         return "\n".join([*lines, "", "nothing was written"])
     package = found.package

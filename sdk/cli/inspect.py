@@ -43,12 +43,17 @@ def _package(package: Package) -> Result:
         "trains with": _training(content.files),
         "precision": _precision(plan.counts, plan.kept) if plan.lossy or plan.kept else None,
         "smoothed": f"activations of {len(plan.smoothing)} values" if plan.smoothing else None,
-        "calibrated": _plain(plan.calibration),
+        "calibrated": _plain({name: held for name, held in plan.calibration.items() if name != "warnings"}),
         **{name: value for name, value in notes.fields.items() if isinstance(value, str | int | float)},
     }  # fmt: skip
     data = {"kind": "package", "digest": package.digest, "path": str(package.path), **content.to_dict(), "annotations": notes.to_dict()}
-    parts = [fields(about), _tensors(content.signature), _stages(content.stages), _kept(plan.kept)]
+    parts = [fields(about), _warned(plan.warnings), _tensors(content.signature), _stages(content.stages), _kept(plan.kept)]
     return Result(data, "\n\n".join(filter(None, parts)))
+
+
+def _warned(warnings: Sequence[str]) -> str:
+    """What calibration warned of when the plan was made."""
+    return table([["calibration:", held] for held in warnings]) if warnings else ""
 
 
 def _training(files: Mapping[str, FileEntry]) -> str:

@@ -11,11 +11,12 @@ cannot map to its operators stays in float32 there, and its artifact says so.
 from __future__ import annotations
 
 import base64
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from .canonical import with_extra
 from .errors import FormatError
@@ -26,7 +27,8 @@ Range: TypeAlias = "tuple[float, float]"
 Exponents: TypeAlias = "tuple[int, ...]"
 OCTAVE = 8
 """Steps of a smoothing exponent in one octave: the exponent e stands for the factor 2 ** (e / 8)."""
-_FIELDS = ("nodes", "ranges", "per_channel", "calibration", "kept", "smoothing")
+Means: TypeAlias = "tuple[float, ...]"
+_FIELDS = ("nodes", "ranges", "per_channel", "calibration", "kept", "smoothing", "means")
 _LEAST, _MOST = -128, 127
 
 
@@ -39,10 +41,12 @@ class PrecisionPlan:
         ranges: "stage/value" -> (lowest, highest) real number that calibration saw, for values that int8-static nodes read and
             write.
         per_channel: int8 weights have a scale per output channel rather than one per tensor.
-        calibration: how the ranges were found: method, rows, digest of the data; empty where nothing was calibrated.
+        calibration: how the ranges were found: method, rows, digest of the data, warnings; empty where nothing was calibrated.
         kept: "stage/node" -> why it stayed float32 although the class asked for it.
         smoothing: "stage/value" -> exponent of each channel of its last axis. The int8-dynamic products that read the value read it
             divided by 2 ** (exponent / 8), and their weights' rows are multiplied by the same: in float nothing changes.
+        means: "stage/value" -> mean of each channel, for values that int8-static products read: what their rounded weights add to a
+            result on average is taken off its bias. Products whose values have none keep their biases.
         extra: unknown fields, kept.
     """
 
@@ -52,6 +56,7 @@ class PrecisionPlan:
     calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
     kept: Mapping[str, str] = field(default_factory=dict[str, str])
     smoothing: Mapping[str, Exponents] = field(default_factory=dict[str, Exponents])
+    means: Mapping[str, Means] = field(default_factory=dict[str, Means])
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -64,13 +69,20 @@ class PrecisionPlan:
         """Class -> nodes, the most frequent first."""
         return dict(Counter(self.nodes.values()).most_common())
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What calibration warned of: few rows, classes that it did not see, values that never varied."""
+        held: object = self.calibration.get("warnings", ())
+        return tuple(map(str, cast("list[object]", held))) if isinstance(held, list | tuple) else ()
+
     def stage(self, name: str) -> PrecisionPlan:
         """The part of one stage, its ids without the stage's name."""
         start = f"{name}/"
         nodes = {key.removeprefix(start): held for key, held in self.nodes.items() if key.startswith(start)}
         ranges = {key.removeprefix(start): held for key, held in self.ranges.items() if key.startswith(start)}
         smoothing = {key.removeprefix(start): held for key, held in self.smoothing.items() if key.startswith(start)}
-        return replace(self, nodes=nodes, ranges=ranges, kept={}, smoothing=smoothing)
+        means = {key.removeprefix(start): held for key, held in self.means.items() if key.startswith(start)}
+        return replace(self, nodes=nodes, ranges=ranges, kept={}, smoothing=smoothing, means=means)
 
     def keep(self, why: Mapping[str, str]) -> PrecisionPlan:
         """The plan with these nodes put back into float32."""
@@ -84,7 +96,8 @@ class PrecisionPlan:
             "per_channel": self.per_channel, "calibration": dict(self.calibration), "kept": dict(sorted(self.kept.items())),
         }  # fmt: skip
         smoothing = {"smoothing": {key: _packed(held) for key, held in sorted(self.smoothing.items())}} if self.smoothing else {}
-        return with_extra(known | smoothing, self.extra)
+        means = {"means": {key: _halved(held) for key, held in sorted(self.means.items())}} if self.means else {}
+        return with_extra(known | smoothing | means, self.extra)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PrecisionPlan:
@@ -95,7 +108,8 @@ class PrecisionPlan:
             extra = {key: held for key, held in data.items() if key not in _FIELDS}
             kept = {str(key): str(why) for key, why in data.get("kept", {}).items()}
             smoothing = {str(key): _unpacked(held) for key, held in data.get("smoothing", {}).items()}
-            return cls(nodes, ranges, bool(data.get("per_channel", True)), dict(data.get("calibration", {})), kept, smoothing, extra)
+            means = {str(key): _doubled(key, held) for key, held in data.get("means", {}).items()}
+            return cls(nodes, ranges, bool(data.get("per_channel", True)), dict(data.get("calibration", {})), kept, smoothing, means, extra)
         except (AttributeError, TypeError, ValueError) as error:
             raise FormatError(f"The precision plan is malformed: {error}", got=str(data)[:200]) from error
 
@@ -127,3 +141,20 @@ def _packed(held: Exponents) -> str:
 
 def _unpacked(held: str) -> Exponents:
     return tuple(step - 256 if step > _MOST else step for step in base64.b64decode(held, validate=True))
+
+
+def _halved(held: Means) -> str:
+    """Base64 of the upper two bytes of each float32, rounded: 1 part in 256, where a mean only weighs errors of rounding."""
+    return base64.b64encode(b"".join(struct.pack("<I", _bits(mean) + 0x8000)[2:] for mean in held)).decode("ascii")
+
+
+def _bits(number: float) -> int:
+    return int.from_bytes(struct.pack("<f", number), "little")
+
+
+def _doubled(name: object, held: str) -> Means:
+    data = base64.b64decode(held, validate=True)
+    found = tuple(float(struct.unpack("<f", b"\0\0" + data[place : place + 2])[0]) for place in range(0, len(data), 2))
+    if not all(map(isfinite, found)):
+        raise FormatError("A mean in the precision plan is no number", got=str(name))
+    return found

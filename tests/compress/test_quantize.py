@@ -66,6 +66,16 @@ def test_the_plan_has_ranges_of_everything_that_is_quantized_and_says_where_they
     assert plan.calibration["rows"] == 200
 
 
+def test_the_plan_keeps_what_calibration_warned_of(network, calibration, tmp_path):
+    few = ps.Data({"x": np.zeros((8, 16), np.float32)})
+    plan = plan_of(derived(network, few, tmp_path / "few").content.plan)
+    assert "calibrated on 8 rows" in plan.warnings[0] and "never varied" in plan.warnings[1]
+    assert plan_of(plan.to_dict()) == plan
+    plan = plan_of(derived(network, calibration, tmp_path / "some", Quantize("int8-static", rows=2)).content.plan)
+    assert len(set(calibration.labels)) > 2
+    assert any("saw no row of the classes" in held for held in plan.warnings)
+
+
 def test_without_a_folder_it_goes_into_the_store_under_the_parents_name(network, calibration):
     made = derived(network, calibration, None)
     assert Store().pull(made.digest).digest == made.digest

@@ -69,6 +69,20 @@ def test_without_a_target_json_names_the_package(portside, network, rows):
     assert found["ladder"] is None
 
 
+def test_what_calibration_warned_of_is_said_once_and_kept(portside, network, rows):
+    np.savez(rows / "few.npz", x=np.random.default_rng(2).random((9, 2)).astype(np.float32))
+    said = portside("compress", network.path, "int8-static", rows / "few.npz", "--out", rows / "small")
+    assert said.code == 0 and said.out.count("calibration: calibrated on 9 rows") == 1, said.out
+    shown = portside("inspect", rows / "small").out
+    assert shown.count("calibrated on 9 rows") == 1 and "warnings" not in shown
+    words = ("compress", network.path, "int8-static", rows / "few.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
+    said = portside(*words, "--max-flips", 0.9, "--out", rows / "climbed")
+    assert said.out.count("calibrated on 9 rows") == 1, said.out
+    assert portside("inspect", rows / "climbed").out.count("calibrated on 9 rows") == 1
+    found = portside(*words[:4], "--out", rows / "again", "--json").json
+    assert [held.split(":")[0] for held in found["warnings"]] == ["calibrated on 9 rows"]
+
+
 def test_help_teaches(portside):
     said = portside("compress", "--help")
     assert said.code == 0
