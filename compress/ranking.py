@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 
 from .trials import Trial
 
 OBJECTIVES = ("p50_ms", "size_mb")
 """Figures that a front is over, beside the loss. Not memory: most of it is the engine's own, and the rest goes with the size."""
+
+COST = "cost_per_1k"
+"""The figure of a thousand predictions' price. It is the median latency in money, so a front over latency is one over cost as well."""
+
+
+def priced(trials: Iterable[Trial]) -> bool:
+    """There is a price, and so a figure of cost."""
+    return any(COST in trial.figures for trial in trials)
 
 
 def objectives(trial: Trial) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from math import inf
 from typing import Any
@@ -12,6 +13,7 @@ from ..runtimes.pictures import shown
 from ..runtimes.report_page import document, grid, verdict
 from .excess import excesses
 from .findings import Findings
+from .ranking import COST, priced
 from .search_plot import losses, plot
 from .trials import Trial
 
@@ -26,7 +28,8 @@ _STYLE = """
 _KEYS = ("<p class=note><span class=key></span> front &ensp; <span class='key beaten'></span> beaten by another &ensp; "
          "<span class='key cross'>&times;</span> may not be shipped &ensp; <span class='key ring'></span> chosen &ensp; "
          "area: size of the file; dashed: limits of the budget.</p>")  # fmt: skip
-_HEAD = ("", "tried", "p50 ms", "p95 ms", "of float", "size MB", "memory MB", "loss", "verdict", "why not")
+_FIGURES = {"p50_ms": "p50 ms", "p95_ms": "p95 ms", "ratio": "of float", "size_mb": "size MB", "memory_mb": "memory MB",
+            COST: "cost per 1k"}  # fmt: skip
 
 
 def page(front: Findings) -> str:
@@ -63,20 +66,25 @@ def _summary(front: Findings) -> str:
         held = chosen.figures
         lines.append(
             f"<br>{mark}: <b>{chosen.settings}</b>, p95 {figure(held['p95_ms'])} ms, {held['ratio']:.2f}x of float, "
-            f"{figure(held['size_mb'])} MB, {held['size_ratio']:.2f}x; {escape(losses(front))}: {_loss(chosen)}."
+            f"{figure(held['size_mb'])} MB, {held['size_ratio']:.2f}x;{_cost(chosen)} {escape(losses(front))}: {_loss(chosen)}."
         )
     return "".join(lines)
 
 
+def _cost(trial: Trial) -> str:
+    return f" {figure(trial.figures[COST])} per thousand predictions;" if COST in trial.figures else ""
+
+
 def _trials(front: Findings) -> str:
-    rows = [_trial(front, trial) for trial in front.trials]
-    return grid(_HEAD, rows, "trials")
+    figures = {name: words for name, words in _FIGURES.items() if name != COST or priced(front.trials)}
+    rows = [_trial(front, trial, list(figures)) for trial in front.trials]
+    return grid(("", "tried", *figures.values(), "loss", "verdict", "why not"), rows, "trials")
 
 
-def _trial(front: Findings, trial: Trial) -> tuple[str, ...]:
+def _trial(front: Findings, trial: Trial, names: Sequence[str]) -> tuple[str, ...]:
     mark = "&#9654; best" if trial is front.best_trial else "&#9654; nearest" if trial is front.nearest else ""
     mark = mark or ("front" if any(trial is held for held in front.points) else "")
-    held = [figure(trial.figures[name]) if name in trial.figures else "-" for name in ("p50_ms", "p95_ms", "ratio", "size_mb", "memory_mb")]
+    held = [figure(trial.figures[name]) if name in trial.figures else "-" for name in names]
     why = trial.fault or "; ".join(str(held) for held in excesses(trial, front.budget))
     return (mark, escape(str(trial.settings)), *held, _loss(trial), verdict(trial.verdict), escape(why))
 

@@ -9,6 +9,7 @@ from math import inf, isfinite, sqrt
 from ..runtimes.parity import figure
 from ..runtimes.scale import Scale
 from .findings import Findings
+from .ranking import COST
 from .search_labels import Box, Room
 from .trials import Trial
 
@@ -16,6 +17,7 @@ HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 62, 16, 14, 44
 LEAST, MOST = 4.0, 15.0
 """Radii of the smallest and the largest file."""
 NARROW, LABELS = 500, 6
+MEDIAN = "p50_ms"
 
 
 def plot(front: Findings, width: int) -> str:
@@ -38,9 +40,11 @@ def plot(front: Findings, width: int) -> str:
 
 
 def axis(front: Findings) -> tuple[str, str]:
-    """(figure, its words) of the horizontal axis: the latency that the budget limits, else the median."""
-    name = next((name for name in ("p95_ms", "p99_ms") if name in front.budget.limits), "p50_ms")
-    return name, f"{name.removesuffix('_ms')} latency of one row, ms"
+    """(figure, its words) of the horizontal axis: the latency that the budget limits, else the median, which is also the cost."""
+    name = next((name for name in ("p95_ms", "p99_ms") if name in front.budget.limits), MEDIAN)
+    rate = _cost_of_1_ms(front)
+    cost = f"; 1 ms is {rate:.3g} per thousand" if name == MEDIAN and rate else ""
+    return name, f"{name.removesuffix('_ms')} latency of one row, ms{cost}"
 
 
 def losses(front: Findings) -> str:
@@ -51,12 +55,26 @@ def losses(front: Findings) -> str:
     return "share of decisions that differ" if held.get("flips") else "mean distance of the answers"
 
 
+def _cost_of_1_ms(front: Findings) -> float | None:
+    """Price of a thousand predictions whose median latency is 1 ms; None without a price."""
+    rates = [trial.figures[COST] / trial.figures[MEDIAN] for trial in front.trials if COST in trial.figures]
+    return rates[0] if rates else None
+
+
+def _limit(front: Findings) -> float | None:
+    """The limit on the horizontal axis, in ms: the budget's on latency, or on cost, which is median latency in money."""
+    limits, name, rate = front.budget.limits, axis(front)[0], _cost_of_1_ms(front)
+    if name == MEDIAN and COST in limits and rate:
+        return limits[COST] / rate
+    return limits.get(name)
+
+
 def _x(front: Findings, trial: Trial) -> float:
     return trial.figures.get(axis(front)[0], inf)
 
 
 def _scales(front: Findings, trials: Sequence[Trial], width: int) -> tuple[Scale, Scale]:
-    limit = front.budget.limits.get(axis(front)[0])
+    limit = _limit(front)
     across = [_x(front, trial) for trial in trials]
     most = max(across)
     reach = max(most, limit) if limit is not None and limit < 3 * most else most
@@ -92,7 +110,7 @@ def _axes(front: Findings, x: Scale, y: Scale, width: int) -> list[str]:
 def _limits(front: Findings, x: Scale, y: Scale) -> list[str]:
     """Lines of the budget, where they are on the plot."""
     lines: list[str] = []
-    latency, loss = front.budget.limits.get(axis(front)[0]), _allowed(front)
+    latency, loss = _limit(front), _allowed(front)
     if latency is not None and latency < x.high:
         lines.append(f"<path d='M{x.at(latency):.1f} {TOP}V{HEIGHT - BOTTOM}' class=limit stroke-dasharray='5 4' />")
     if loss is not None:
@@ -102,18 +120,26 @@ def _limits(front: Findings, x: Scale, y: Scale) -> list[str]:
 
 def _covered(front: Findings, x: Scale, y: Scale) -> list[Box]:
     """Where the lines of limits are: no label stands there."""
-    latency, loss = front.budget.limits.get(axis(front)[0]), _allowed(front)
+    latency, loss = _limit(front), _allowed(front)
     across = [] if latency is None or latency >= x.high else [(x.at(latency) - 3, 0.0, x.at(latency) + 3, float(HEIGHT))]
     return across if loss is None else [*across, (0.0, y.at(loss) - 3, x.end, y.at(loss) + 3)]
 
 
 def _dot(trial: Trial, spot: tuple[float, float, float], unbeaten: bool, marked: bool) -> str:
     x, y, radius = spot
-    title = f"<title>{escape(str(trial.settings))}: {trial.verdict}; {figure(trial.figures['size_mb'])} MB</title>"
+    title = f"<title>{escape(str(trial.settings))}: {trial.verdict}; {_figures(trial)}</title>"
     if not trial.passed:
         return f"<path d='M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8' class=miss>{title}</path>"
     ring = f"<circle cx={x:.1f} cy={y:.1f} r={radius + 4:.1f} class=ring />" if marked else ""
     return f"{ring}<circle cx={x:.1f} cy={y:.1f} r={radius:.1f} class={'front' if unbeaten else 'beaten'}>{title}</circle>"
+
+
+def _figures(trial: Trial) -> str:
+    """What the axes do not show: size, memory, cost."""
+    held = trial.figures
+    memory = f", {figure(held['memory_mb'])} MB of memory" if "memory_mb" in held else ""
+    cost = f", {figure(held[COST])} per thousand" if COST in held else ""
+    return f"{figure(held['size_mb'])} MB{memory}{cost}"
 
 
 def _names(front: Findings, trials: Sequence[Trial], points: set[int], width: int) -> list[tuple[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,30 @@ def test_memory_is_shown_and_is_no_objective() -> None:
     assert [line[head.index("memory MB") :].split()[0] for line in lines] == ["31.5", "7.25", "-"]
     assert front(fat, lean).points == (fat,), "a repeat differs as much: what is equal otherwise is no other point of the front"
     assert front(fat, lean, memory_mb=10).best_trial is lean
+
+
+def costing(held: Trial, cost: float) -> Trial:
+    return replace(held, figures={**held.figures, "cost_per_1k": cost})
+
+
+def test_a_price_has_a_column_a_limit_in_the_plot_and_a_word_on_every_dot(tmp_path) -> None:
+    cheap, dear = costing(trial(HALF, p95=1.0, size=2.0), 0.009), costing(trial(FLOAT, p95=2.0), 0.018)
+    found = front(dear, cheap, cost_per_1k=0.012)
+    head, *lines = str(found).splitlines()[2:5]
+    assert [line[head.index("cost per 1k") :].split()[0] for line in lines] == ["0.018", "0.009"]
+    page = found.report(tmp_path / "front.html").read_text()
+    assert "<th>cost per 1k</th>" in page and "<td>0.009</td>" in page and "0.018 per thousand" in page
+    assert found.best_trial is cheap and "0.009 per thousand predictions" in page
+    assert "1 ms is 0.01 per thousand" in page
+    across = [float(held) for held in re.findall(r"M([\d.]+) 14V296' class=limit", page)]
+    assert len(across) == 2, "one in each width"
+    dots = [float(held) for held in re.findall(r"<circle cx=([\d.]+) [^>]*class=(?:front|beaten)", page)]
+    assert min(dots[:2]) < across[0] < max(dots[:2]), "the limit on cost lies between the two"
+
+
+def test_without_a_price_there_is_no_column_for_it(tmp_path) -> None:
+    found = front(trial(FLOAT), trial())
+    assert "cost" not in str(found) and "per thousand" not in found.report(tmp_path / "front.html").read_text()
 
 
 def test_a_front_is_data() -> None:
