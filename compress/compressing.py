@@ -1,10 +1,12 @@
-"""`compress`: a recipe run on a package; with a target and held-out rows, precision climbs the ladder until what comes out holds."""
+"""`compress`: a recipe run on a package; with a target and held-out rows, precision climbs the ladder until what comes out holds.
+
+What is measured is held against the package that the recipe began with, whatever passes came before precision.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +17,11 @@ from ..sdk.core.package import Package
 from .base import Pass, PassContext
 from .derive import finished
 from .gated import gated
-from .ladder import Climb, Ladder
+from .judgement import Judge
+from .ladder import Climb
 from .quantize import Quantize
 from .recipe import Recipe, recipe_of
 from .resuming import Kept
-from .settings import Settings
-from .trials import Workbench
 
 LADDER = "annotations/ladder.json"
 Progress = Callable[[int, int, str], None]
@@ -31,7 +32,7 @@ class Compressed:
     """What came out, and the climb that led there.
 
     Attributes:
-        package: derived; the parent itself where nothing lower than float32 held.
+        package: derived; the parent itself where nothing lower than float32 held, or what passes made breaks a gate.
         climb: None without a target: then nothing was measured.
     """
 
@@ -75,18 +76,21 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
         raise InputError("Measuring on a target needs rows that calibration did not see", field="held_out",
                          fix="Pass held_out=Data(...), or leave target out and verify afterwards.")  # fmt: skip
     steps, kept = recipe_of(recipe), Kept(None if resume is None else Path(resume), data, seed, package.digest)
+    judge = None if target is None or held_out is None else Judge(package, target, held_out, data, steps.gates, seed, progress)
     climb: Climb | None = None
     with TemporaryDirectory(prefix="portside-compress-") as work:
         made = package
         for number, step in enumerate(steps.passes):
-            climbs = isinstance(step, Quantize) and target is not None
+            climbs = isinstance(step, Quantize) and judge is not None
             place = None if climbs else kept.place(made, step)  # a climb measures: what was measured before may no longer hold
             if (before := kept.found(place, package.trusted)) is not None:
                 made = before
                 continue
             context = PassContext(place or Path(work) / f"{number}", seed, progress=progress, checkpoints=kept.checkpoints, origin=package)
-            if isinstance(step, Quantize) and target is not None and held_out is not None:
-                made, climb = _climbed(made, step, steps, data, held_out, target, context)
+            if isinstance(step, Quantize) and judge is not None:
+                made, climb = judge.climb(made, steps.passes[:number], step, context.out)
+                if not climb.chosen.trial.passed:
+                    return Compressed(package, climb)
             else:
                 made = step.run(made, data, context)
         if made.digest == package.digest:
@@ -94,14 +98,3 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
         made = gated(made, steps.gates, Path(work) / "gated")
         notes = {} if climb is None else {LADDER: json.dumps(climb.to_dict(), indent=1, allow_nan=False).encode()}
         return Compressed(finished(made, package, None if out is None else Path(out), notes), climb)
-
-
-def _climbed(package: Package, step: Quantize, recipe: Recipe, data: Data, held_out: Data, target: str,
-             context: PassContext) -> tuple[Package, Climb]:  # fmt: skip
-    bench = Workbench(package, target, held_out, data, limits=recipe.gates, seed=context.seed, progress=context.progress)
-    with closing(bench):
-        climb = Ladder(bench).climb(step.settings)
-        chosen: Settings = climb.chosen.trial.settings
-        if chosen.precision == "float32":
-            return package, climb
-        return bench.package_of(chosen, context.out), climb

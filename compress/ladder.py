@@ -50,9 +50,10 @@ class Climb:
 
     @property
     def undecided(self) -> bool:
-        """Float32 was all that was left, and there were rungs below it that the rows are too few to judge."""
+        """Float32 was all that was left, and the rows are too few to judge it, or rungs below it."""
         below = [rung.trial for rung in self.rungs if rung.trial.settings.precision != "float32"]
-        return self.chosen.trial.settings.precision == "float32" and any(trial.verdict == "not enough data" for trial in below)
+        left, chosen = self.chosen.trial.settings.precision == "float32", self.chosen.trial
+        return (left and any(trial.verdict == "not enough data" for trial in below)) or chosen.verdict == "not enough data"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -173,4 +174,10 @@ class Ladder:
         climb = Climb(tuple(self.rungs), chosen)
         few = ("the rows cannot tell whether something lower than float32 holds: the rungs say what is missing",) if climb.undecided else ()
         warned = tuple(f"calibration: {held}" for held in self.bench.warnings)
-        return replace(climb, remarks=(*(few or remarks(chosen.trial)), *warned))
+        return replace(climb, remarks=(*(few or (*_in_float(chosen.trial), *remarks(chosen.trial))), *warned))
+
+
+def _in_float(trial: Trial) -> Iterator[str]:
+    """What is said where passes before changed the network, and precision did not."""
+    if trial.settings.precision == "float32" and trial.settings.structure:
+        yield "nothing lower than float32 holds: what the passes before made stays in float32"

@@ -1,0 +1,105 @@
+"""Where a recipe's result is measured, and what it is held against: the package that the recipe began with, on the target's own engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..sdk.core.budget import Budget
+from ..sdk.core.data import Data
+from ..sdk.core.package import Package
+from ..sdk.core.plan import PRECISIONS, Precision, plan_of
+from .base import Pass
+from .histogram import METHODS
+from .ladder import Climb, Ladder
+from .quantize import Quantize
+from .rungs import Rung, remarks
+from .settings import Settings
+from .structures import Structure
+from .trials import Workbench
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measures what passes made of a package.
+
+    Attributes:
+        ancestor: the package that the recipe began with; drops, latency and bytes are held against it in float.
+        target: the runtime.
+        held_out: rows to judge on.
+        data: rows that passes learn from.
+        gates: of the recipe.
+        seed: of everything random.
+        progress: called with (done, of, what).
+    """
+
+    ancestor: Package
+    target: str
+    held_out: Data
+    data: Data
+    gates: Budget
+    seed: int
+    progress: Callable[[int, int, str], None]
+
+    def climb(self, package: Package, before: Sequence[Pass], step: Quantize, out: Path | None) -> tuple[Package, Climb]:
+        """(the package of the rung that was chosen, the climb); `package` itself where nothing lower than float32 holds.
+
+        What passes before made is measured first, as it is: where that does not hold, no precision is tried.
+
+        Args:
+            package: what the passes `before` made of the ancestor.
+            before: these passes.
+            step: the class to begin with.
+            out: folder that does not exist yet.
+        """
+        done = _structure(before)
+        with self._bench(package) as bench:
+            begun = [_as_it_is(bench, before, "what the passes before made")] if before else []
+            if begun and not begun[0].trial.passed:
+                return package, _alone(begun[0])
+            climb = Ladder(bench, lambda settings: bench.attempt(settings.of(done)), rungs=begun).climb(step.settings)
+            chosen = climb.chosen.trial.settings
+            return (package if chosen.precision == "float32" else bench.package_of(chosen, out)), climb
+
+    def measure(self, package: Package, passes: Sequence[Pass]) -> Climb:
+        """One rung: what these passes made of the ancestor, as it is."""
+        with self._bench(package) as bench:
+            return _alone(_as_it_is(bench, passes, "what the recipe made"))
+
+    @contextmanager
+    def _bench(self, package: Package) -> Generator[Workbench]:
+        """A bench for a package, beside that of the ancestor where this is another one."""
+        with self._opened(self.ancestor, None) as source:
+            if package.digest == self.ancestor.digest:
+                yield source
+                return
+            with self._opened(package, source) as bench:
+                yield bench
+
+    def _opened(self, package: Package, source: Workbench | None) -> Workbench:
+        return Workbench(package, self.target, self.held_out, self.data, limits=self.gates, seed=self.seed, progress=self.progress,
+                         source=source)  # fmt: skip
+
+
+def _as_it_is(bench: Workbench, passes: Sequence[Pass], why: str) -> Rung:
+    """A package without any precision but its own, under the name of its passes."""
+    return Rung(why, replace(bench.attempt(Settings("float32")), settings=_settings(bench.package).of(_structure(passes))))
+
+
+def _alone(rung: Rung) -> Climb:
+    broken = () if rung.trial.passed else ("what the passes made does not hold, so nothing is kept of it",)
+    return Climb((rung,), rung, (*broken, *remarks(rung.trial)))
+
+
+def _structure(passes: Sequence[Pass]) -> Structure:
+    return Structure(tuple(step.to_dict() for step in passes))
+
+
+def _settings(package: Package) -> Settings:
+    """The precision that a package has by its plan: the lowest class of it."""
+    plan = plan_of(package.content.plan)
+    precision: Precision = next((held for held in reversed(PRECISIONS) if plan.counts.get(held)), "float32")
+    method = plan.calibration.get("method")
+    return Settings(precision, method if method in METHODS else "min-max", per_channel=plan.per_channel)
