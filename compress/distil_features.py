@@ -187,7 +187,7 @@ def _showing(teachers: Sequence[Teacher]) -> Package:
                                fix=f"Name one. {fix}")  # fmt: skip
     package = teachers[0].package
     if package is None:
-        raise UnsupportedError("A function shows no inner features", got=teachers[0].said, expected=expected, fix=fix)
+        raise UnsupportedError("A teacher that only answers shows no inner features", got=teachers[0].said, expected=expected, fix=fix)
     if ABOUT not in package.content.files:
         raise UnsupportedError(f"The teacher {package.name!r} shows no inner features: it has no training/ folder",
                                got=", ".join(sorted({stage.kind for stage in package.content.stages})), expected=expected,

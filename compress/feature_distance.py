@@ -74,17 +74,17 @@ class Distance(nn.Module):
 
     def __init__(self, own: Tensor, other: Tensor) -> None:
         super().__init__()
-        for name, held in {"own_": own, "": other}.items():
+        alike = own.shape[1] == other.shape[1]
+        for name, held in {"own_": other if alike else own, "": other}.items():
             middle, scale = units(held)
             self.register_buffer(f"{name}mean", middle)
             self.register_buffer(f"{name}scale", scale)
-        self.projection = self._begun(own, other) if own.shape[1] != other.shape[1] else None
+        self.projection = None if alike else self._begun(own, other)
 
     def forward(self, own: Tensor, other: Tensor) -> Tensor:
         """The distance, a scalar: 0 is the same, 1 no nearer than the mean."""
-        if self.projection is None:
-            return functional.mse_loss((own - self.mean) / self.scale, (other - self.mean) / self.scale)
-        return functional.mse_loss(self.projection((own - self.own_mean) / self.own_scale), (other - self.mean) / self.scale)
+        made = (own - self.own_mean) / self.own_scale
+        return functional.mse_loss(made if self.projection is None else self.projection(made), (other - self.mean) / self.scale)
 
     def _begun(self, own: Tensor, other: Tensor) -> nn.Linear:
         made = cast("nn.Linear", nn.utils.skip_init(nn.Linear, own.shape[1], other.shape[1]))
