@@ -78,6 +78,6 @@ def total(trial: Trial, budget: Budget) -> float:
 def _quality(trial: Trial) -> list[Excess]:
     if trial.passed:
         return []
-    found = [Excess(gate.name, gate.measured, gate.limit, str(gate)) for gate in trial.gates if not gate]
+    found = [Excess(gate.name, gate.measured, gate.limit, str(gate)) for gate in trial.asked if not gate]
     others = "; ".join(filter(None, (trial.fault, *trial.broken)))
     return found + ([Excess(CONTRACT, None, None, others or trial.verdict)] if others or not found else [])

@@ -72,5 +72,5 @@ class Front(Findings):
         chosen, mark = self.best_trial or self.nearest, "best" if self.best_trial is not None else "nearest miss"
         text = [f"{self.name} on {self.target}, {len(self.trials)} trials: {self.verdict}", "", *lines(self.trials, self.points, chosen)]
         text += ["", f"  > {mark}: {chosen.settings}"] if chosen is not None else []
-        text += ["", *gate_lines([gate.to_dict() for gate in chosen.gates])] if chosen is not None and chosen.gates else []
+        text += ["", *gate_lines([gate.to_dict() for gate in chosen.asked])] if chosen is not None and chosen.asked else []
         return "\n".join([*text, *(f"  note: {remark}" for remark in self.remarks)])

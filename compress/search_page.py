@@ -7,7 +7,7 @@ from html import escape
 from math import inf
 from typing import Any
 
-from ..runtimes.audit_sections import STYLE, Row, compared, gate_table, lineage
+from ..runtimes.audit_sections import STYLE, Row, compared, expectation_table, gate_table, lineage
 from ..runtimes.parity import figure
 from ..runtimes.pictures import shown
 from ..runtimes.report_page import document, grid, verdict
@@ -53,6 +53,7 @@ def page(front: Findings) -> str:
         gates = [gate.to_dict() for gate in chosen.gates]
         body += [f"<h2>Audit of the {mark}: {escape(str(chosen.settings))}</h2>", _nodes(chosen)]
         body += ["<h3>Gates</h3>", gate_table(gates)] if gates else []
+        body += ["<h3>Expectations</h3>", expectation_table(expected)] if (expected := chosen.comparison.get("expectations")) else []
         body += compared(chosen.comparison, _rows(front), gates)
     body += lineage(_known(front), front.command)
     return document(f"Search of {front.name}", body)

@@ -25,8 +25,9 @@ from .whole_file import HALF, write_whole
 if sys.platform != "win32":
     import fcntl
 
-FORMAT = 2
-"""Of a trial's file. 2: gates are data. A file of another format is said, and its trial made again."""
+FORMAT = 3
+"""Of a trial's file. 2: gates are data. 3: expectations are judged, and memory that was not measured is no figure. A file
+of another format is said, and its trial made again."""
 
 
 @dataclass

@@ -30,6 +30,7 @@ from ..sdk.core.package import Package
 from ..sdk.core.plan import PrecisionPlan
 from .calibration import Calibration
 from .derive import derive
+from .expected import Expected
 from .quantize import Plans, Quantize
 from .settings import Settings
 from .smoothing import Smoothing
@@ -43,13 +44,14 @@ class Trial:
 
     Attributes:
         settings: what was tried.
-        verdict: of fidelity and gates together; "failed" with `fault` where it could not be compiled or run.
+        verdict: of fidelity, gates and expectations together; "failed" with `fault` where it could not be compiled or run.
         figures: size_mb, p50_ms, p95_ms, p99_ms, ratio (to float, interleaved), memory_mb where the runtime says it, cost_per_1k where
             there is a price.
         loss: one number to order attempts by: drop of the primary metric, else share of flips, else the distance of the kind.
         gates: limits on quality that were given, judged on the held-out rows.
         broken: what of the contract does not hold, in words.
-        comparison: what changed against the float package, as an audit shows it; under "artifact" what the artifact says of its precision.
+        comparison: what changed against the float package, as an audit shows it; under "artifact" what the artifact says of its
+            precision, under "expectations" what came of the package's own.
         achieved: class -> nodes of the artifact.
         kept: id -> why it stayed float32.
         weights_bytes: dtype -> bytes, read from the file.
@@ -76,9 +78,14 @@ class Trial:
         return self.verdict == "passed"
 
     @property
+    def asked(self) -> tuple[Gate, ...]:
+        """Limits that were given, and the package's own expectations."""
+        return (*self.gates, *(Gate.from_dict(held["gate"]) for held in self.comparison.get("expectations", ())))
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why it did not pass, in words for people."""
-        return (*([self.fault] if self.fault else []), *self.broken, *(str(gate) for gate in self.gates if not gate))
+        return (*([self.fault] if self.fault else []), *self.broken, *(str(gate) for gate in self.asked if not gate))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -138,6 +145,7 @@ class Workbench:
                     self.before: Answers = answered(reference, data, self._rows)
             self._held = held.pop_all()
         self.source: Workbench = source or self
+        self.expected = Expected(package, self.source.package, self.source.before, data, self.rules, self._rows)
         self._calibration: Calibration | None = None
         self._smoothing: Smoothing | None = None
         self.why: dict[str, str] = {}
@@ -210,12 +218,14 @@ class Workbench:
         with closing(self._open(artifact)) as session:
             after = answered(session, self.data, self._rows)
             figures = self._figures(artifact, session)
-        found = compare(artifact, self.source.package, self.data, self.rules, self.source.before, after)
-        verdicts, broken = self._fidelity(after, artifact.lossy)
-        gates = judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips)
-        verdict = combine([*verdicts, *(gate.verdict for gate in gates)])
+            found = compare(artifact, self.source.package, self.data, self.rules, self.source.before, after)
+            verdicts, broken = self._fidelity(after, artifact.lossy)
+            gates = judged(self.limits.limits, found.changes, found.slices, found.counts, found.flips)
+            verdict = combine([*verdicts, *(gate.verdict for gate in gates)])
+            expected = self.expected.of(session, after) if verdict != "failed" else ()  # each asks all the rows again
+        verdict = combine([verdict, *(held.gate.verdict for held in expected)])
         precision = artifact.engine.get("precision", {})
-        said = {**_plain(found), "artifact": list(precision.get("notes", ()))}
+        said = {**_plain(found), "artifact": list(precision.get("notes", ())), "expectations": [held.to_dict() for held in expected]}
         return Trial(settings, verdict, figures, self._loss(found, after), gates, broken, said, precision.get("achieved", {}),
                      precision.get("kept", {}), artifact.engine.get("weights_bytes", {}))  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from .paired import Answers, answered, by_row, newly_nan
 
 _SLACK = 1e-6
 """A fall below this share of an output's scale is rounding."""
+Hits: TypeAlias = "tuple[int, int]"
+"""Rows that go against an expectation, of so many that its change reaches."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def stored(subject: Package | Artifact) -> tuple[Expectation, ...]:
 
 def run(expectation: Expectation, sessions: tuple[Session, Session], answers: tuple[Answers, Answers], data: Data,
         rules: Mapping[str, Rule], rows: int) -> Outcome:  # fmt: skip
-    """Run it.
+    """Run it on both.
 
     Args:
         expectation: what must hold.
@@ -72,19 +74,31 @@ def run(expectation: Expectation, sessions: tuple[Session, Session], answers: tu
 
     Raises InputError for a field or output that is not there.
     """
-    name, limit = str(expectation), expectation.at_most
-    inputs = _allowed(changed(expectation, data.inputs), sessions[1].info.signature)
+    signature = sessions[1].info.signature
+    ancestor, subject = (hits(expectation, session, held, data, rules, rows, signature)
+                         for session, held in zip(sessions, answers, strict=True))  # fmt: skip
+    return outcome(expectation, ancestor, subject)
+
+
+def hits(expectation: Expectation, session: Session, answers: Answers, data: Data, rules: Mapping[str, Rule], rows: int,
+         signature: Signature) -> Hits:  # fmt: skip
+    """One side of it: (rows against it, rows that the change reaches); `signature` says which numbers are allowed."""
+    inputs = _allowed(changed(expectation, data.inputs), signature)
     reached = touched(data.inputs, inputs, len(data))
-    count = int(reached.sum())
+    if not reached.any():
+        return 0, 0
+    against = _against(expectation, answers, answered(session, Data(inputs), rows), rules)[reached]
+    return int(against.sum()), int(reached.sum())
+
+
+def outcome(expectation: Expectation, ancestor: Hits, subject: Hits) -> Outcome:
+    """The verdict on what the two sides did."""
+    name, limit, (found, count) = str(expectation), expectation.at_most, subject
     if not count:
-        return Outcome(name, clopper_pearson(0, 0), clopper_pearson(0, 0), unjudged(name, limit, "it changes no row of the data"))
-    against = [
-        _against(expectation, held, answered(session, Data(inputs), rows), rules)[reached]
-        for session, held in zip(sessions, answers, strict=True)
-    ]
-    hits = [int(held.sum()) for held in against]
-    gate = judge(name, limit, lower_bound(hits[1], count), upper_bound(hits[1], count), count)
-    return Outcome(name, clopper_pearson(hits[1], count), clopper_pearson(hits[0], count), gate)
+        gate = unjudged(name, limit, "it changes no row of the data")
+    else:
+        gate = judge(name, limit, lower_bound(found, count), upper_bound(found, count), count)
+    return Outcome(name, clopper_pearson(*subject), clopper_pearson(*ancestor), gate)
 
 
 def _allowed(inputs: Mapping[str, Any], signature: Signature) -> dict[str, Any]:

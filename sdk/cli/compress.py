@@ -99,7 +99,7 @@ def _text(found: Compressed, written: bool, words: Sequence[str]) -> str:
         chosen = found.climb.chosen.trial
         lines += [f"{number}. {rung}\n     {rung.why}" for number, rung in enumerate(found.climb.rungs, 1)]
         lines += ["", f"chosen: {chosen.settings}", *found.climb.remarks]
-        lines += ["", *gate_lines([gate.to_dict() for gate in chosen.gates])] if chosen.gates else []
+        lines += ["", *gate_lines([gate.to_dict() for gate in chosen.asked])] if chosen.asked else []
     else:
         lines += [f"calibration: {held}" for held in _warnings(found)]  # a climb says them among its remarks
     if not written:

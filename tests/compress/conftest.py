@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import portside as ps
 from portside.compress import rungs, trials
 from portside.runtimes.samples import Sample
 from portside.sdk.core.contract import Rule
+from portside.sdk.core.expectations import FILE, Expectation, to_bytes
+from portside.sdk.core.package import write
 from portside.sdk.core.signature import Signature, TensorSpec
 
 WIDTH, HIDDEN, CLASSES = 16, 64, 3
@@ -76,6 +79,17 @@ def labelled(package: ps.Package, rows: int, seed: int) -> ps.Data:
     labels = np.asarray(package.predict({"x": x})["label"]).astype(np.int64)
     labels[::10] = (labels[::10] + 1) % CLASSES
     return ps.Data({"x": x}, labels=labels, slices={"site": np.where(x[:, 0] > 0, "north", "south")})
+
+
+@pytest.fixture
+def expecting() -> Callable[..., ps.Package]:
+    """Writes a package again, with expectations of its own: (package, folder, *expectations) -> Package."""
+
+    def write_again(package: ps.Package, out: Path, *expectations: Expectation) -> ps.Package:
+        files = {name: package.path / name for name in package.content.files}
+        return write(replace(package.content, files={}), {**files, FILE: to_bytes(expectations)}, out, package.manifest.annotations)
+
+    return write_again
 
 
 @pytest.fixture(autouse=True)

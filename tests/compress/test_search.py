@@ -91,6 +91,24 @@ def test_what_is_smaller_and_slower_is_not_said_to_be_neither(network, calibrati
     assert "smaller or faster without costing more of the other" in said
 
 
+def test_a_search_asks_what_a_compile_of_its_best_asks(network, expecting, calibration, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= 2)
+    budget, held = ps.Budget(max_flips=0.3), {"data": calibration, "calibration": calibration}
+    found = ps.search(expecting(network, tmp_path / "no", ps.Invariance("x", scale=-1)), budget=budget, minutes=10, **held)
+    assert found.best is None and found.outcome == "nothing within the budget"
+    assert "invariance: scale -1 in x" in found.verdict and "invariance: scale -1 in x  0.01" in str(found)
+    assert found.binding.limit == "invariance: scale -1 in x" and found.binding.measured > 0.5
+    page = found.report(tmp_path / "front.html").read_text()
+    assert "<h3>Expectations</h3>" in page and "in the ancestor" in page
+    package = expecting(network, tmp_path / "yes", ps.Invariance("x", scale=1.0001, at_most=0.1))
+    found = ps.search(package, budget=budget, minutes=10, **held)
+    lossy = found.trials[1]
+    assert lossy.passed and [gate.name for gate in lossy.asked] == ["max_flips", "invariance: scale 1.0001 in x"]
+    made = ps.compile(found.package_of(lossy, tmp_path / "made"), "onnx-cpu", tmp_path / "artifact", data=calibration)
+    (asked,) = made.verified["audit"]["expectations"]
+    assert asked["verdict"] == "passed" and asked["measured"] == lossy.asked[1].measured
+
+
 def test_finished_trials_are_not_made_again(package, tmp_path, monkeypatch) -> None:
     first = ps.search(package, data=rows(400), minutes=0.02, resume=tmp_path / "kept")
     monkeypatch.setattr(Workbench, "attempt", lambda *_: pytest.fail("tried again"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import portside as ps
+from portside.compress import expected
 from portside.compress.excess import excesses
 from portside.compress.settings import Settings
 from portside.compress.trials import Trial, Workbench
@@ -144,6 +146,30 @@ def test_without_labels_the_loss_is_the_share_of_flips(network, rows, calibratio
         trial = bench.attempt(Settings("int4-weights"))
     assert trial.comparison["labelled"] == 0
     assert trial.loss == trial.comparison["flips"][0]["count"] / len(rows) > 0
+
+
+def test_expectations_of_the_package_are_judged_on_what_was_compiled(network, expecting, rows, calibration, tmp_path, monkeypatch):
+    asked = []
+    real = expected.session_of
+    monkeypatch.setattr(expected, "session_of", lambda package: asked.append(package) or real(package))
+    package = expecting(network, tmp_path / "expecting", ps.Perturbation(1e-6), ps.Invariance("x", scale=3, at_most=0.001))
+    with Workbench(package, "onnx-cpu", rows, calibration, limits=ps.Budget(max_flips=0.05)) as bench:
+        trials = [bench.attempt(Settings(precision)) for precision in ("float32", "int8-static")]
+        strict = replace(bench.limits, max_flips=0.0)
+        monkeypatch.setattr(bench, "limits", strict)
+        broken = bench.attempt(Settings("int4-weights"))
+    assert len(asked) == 1, "the package itself is asked once"
+    for trial in trials:
+        assert trial.verdict == "failed" and trial.broken == () and all(trial.gates)
+        assert [gate.name for gate in trial.asked if not gate] == ["invariance: scale 3 in x"]
+        (reason,) = trial.reasons
+        assert reason.startswith("invariance: scale 3 in x: failed") and "against 0.001" in reason
+        assert [held.limit for held in excesses(trial, ps.Budget())] == ["invariance: scale 3 in x"]
+        back = Trial.from_dict(json.loads(json.dumps(trial.to_dict(), allow_nan=False)))
+        assert back.asked == trial.asked and back.to_dict() == trial.to_dict()
+    ancestors = [trial.comparison["expectations"][1]["ancestor"] for trial in trials]
+    assert ancestors[0] == ancestors[1] == trials[0].comparison["expectations"][1]["subject"]
+    assert broken.verdict == "failed" and broken.asked == broken.gates, "what fails anyway is not asked further"
 
 
 def test_few_rows_are_no_verdict(network, rows, calibration):
