@@ -14,16 +14,20 @@ from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
-from .base import PassContext
+from .base import Ahead, PassContext
 from .derive import descended
-from .distil_estimators import estimator_of, fitted, packed
+from .distil_estimators import decides, estimator_of, fitted, packed
 from .distil_features import FeatureGoals, Shown, Side, shown_by
 from .distil_losses import goals_of
-from .distil_teachers import Answers, Loss, Teacher, digest_of_array, taught, teachers_of
+from .distil_teachers import Answers, Loss, Teacher, check_teachers, digest_of_array, keys_of, taught, teachers_of
 from .feature_pairs import check_features
 from .option_checks import check, check_choice, check_epochs, number
 from .training.fit import Fit
+from .training.foreseen import foreseen
 from .training.retrace import repacked, require_float
+
+_KINDS = {"cross-entropy": "score", "binary-cross-entropy": "score", "mse": "value", "l1": "value"}
+"""What a package's loss says about its task."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class Distil:
         student: a package with a `training/` folder, its folder or name; or a scikit-learn estimator, or its name as in
             "sklearn.tree:DecisionTreeClassifier". A folder or name is opened with the trust of the package that the pass runs on.
             None: the package that the pass runs on learns.
-        teacher: a package, its folder or name, a function (wire fields -> an array with one row each), or a list of such, whose answers
-            are averaged. None: the package that the pass runs on, or, where that is the student, the one that the recipe began with.
+        teacher: a package, its folder or name, a function (wire fields -> an array with one row each) or its name as FILE.py:OBJECT, the
+            address of a server as in "http://127.0.0.1:3000/predict", or a list of such, whose answers are averaged. None: the package
+            that the pass runs on, or, where that is the student, the one that the recipe began with.
         loss: "soft" (probabilities, or values), "embedding", "ranking", or "features": inner layers of one torch teacher, and its answers.
         temperature: of "soft" with probabilities, for torch students; larger ones show more of what is unlikely.
         weight: of what teachers say; the rest is the student's own loss on labels. Without labels it is 1.
@@ -74,6 +79,7 @@ class Distil:
         check("student", self.student, named, "a package, its folder or name, or a scikit-learn estimator")
         check("options", self.options, not self.options or self._names_estimator, "options of an estimator that `student` names")
         check_features(self.features, self.feature_weight, self.loss)
+        check_teachers(self.teacher)
 
     @property
     def _names_estimator(self) -> bool:
@@ -84,6 +90,7 @@ class Distil:
 
         Raises:
             InputError: no rows, answers or labels that do not fit the student; a package that would teach itself; layers that do not exist.
+            EngineError: a server that teaches does not answer.
             UnsupportedError: a teacher without an output for the loss, or without layers; a student that cannot be taught it.
             TrustError: the student's training/ folder is not trusted, or that of a teacher which shows its layers.
         """
@@ -91,7 +98,7 @@ class Distil:
         student = self._student(package)
         learner = _learner(student, data)  # refused before anybody is asked
         shown = shown_by(teachers, learner, data, self.features, self.output) if self.loss == "features" else None
-        answers = taught(teachers, data, self.loss if shown is None else shown.loss, self.output, context)
+        answers = taught(teachers, data, self.loss if shown is None else shown.loss, self.output, context, _kind(student, learner))
         weight = 1.0 if data.labels is None else self.weight
         with TemporaryDirectory(prefix="portside-distil-") as work:
             out = Path(work) / "student"
@@ -101,13 +108,34 @@ class Distil:
                 made = self._fitted(student, package, data, answers, teachers, weight, out)
             return descended(made, _lineage(package, teachers, self.student is None), context.out)
 
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """The student in the package's place. Raises as `run` does, for what is known."""
+        if ahead.package is None:
+            return Ahead(None, ahead.data, changed=True)
+        if self.student is None:
+            found = foreseen(ahead)
+            if self.teacher is None and not ahead.changed:
+                raise _alone()
+            teachers_of(self.teacher, ahead.package)
+            return found
+        teachers_of(self.teacher, ahead.package)
+        student = self._student(ahead.package)
+        if isinstance(student, Package):
+            return foreseen(Ahead(student, ahead.data))
+        self._check_estimator(student)
+        return Ahead(None, ahead.data, changed=True)
+
+    def _check_estimator(self, student: object) -> None:
+        if self.loss != "soft":
+            raise UnsupportedError(f"An estimator cannot be taught {self.loss}", got=type(student).__name__, expected="soft",
+                                   fix="Let a torch package be the student.")  # fmt: skip
+
     def _teacher(self, package: Package, context: PassContext) -> Any:
         """The teacher as given; of a package that is its own recipe's student, what the recipe began with. Raises InputError."""
         if self.student is not None or self.teacher is not None:
             return self.teacher
         if context.origin is None or context.origin.digest == package.digest:
-            raise InputError("A package cannot teach itself", field="student", got="no student, no teacher",
-                             fix="Put the pass behind one that changes the package (prune, low-rank), or name a teacher.")  # fmt: skip
+            raise _alone()
         return context.origin
 
     def _student(self, package: Package) -> Any:
@@ -137,9 +165,7 @@ class Distil:
 
     def _fitted(self, student: Any, package: Package, data: Data, answers: Answers, teachers: tuple[Teacher, ...], weight: float,
                 out: Path) -> Package:  # fmt: skip
-        if self.loss != "soft":
-            raise UnsupportedError(f"An estimator cannot be taught {self.loss}", got=type(student).__name__, expected="soft",
-                                   fix="Let a torch package be the student.")  # fmt: skip
+        self._check_estimator(student)
         return packed(fitted(student, data, answers, weight), package, self._step(_said(student), teachers), out)
 
     def _step(self, student: object, teachers: tuple[Teacher, ...]) -> dict[str, Any]:
@@ -159,6 +185,11 @@ class Distil:
         data |= {"features": dict(self.features)} if self.features else {}
         return {name: value for name, value in data.items() if value is not None}
 
+    @property
+    def reads(self) -> list[object]:
+        """Digests of what functions hold that teach: `to_dict` has their names alone."""
+        return keys_of(self.teacher)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Distil:
         """Parse a recipe's step. Raises InputError."""
@@ -171,6 +202,19 @@ def _learner(student: object, data: Data) -> Side | None:
         return None
     require_float(student)
     return Side.of(student, data)
+
+
+def _kind(student: object, learner: Side | None) -> str | None:
+    """Chances of classes ("score") or values, as the student's task is; None: its loss does not tell."""
+    if learner is None:
+        return "score" if decides(student) else "value"
+    loss = learner.trainee.setup.loss
+    return _KINDS.get(loss) if isinstance(loss, str) else None
+
+
+def _alone() -> InputError:
+    return InputError("A package cannot teach itself", field="student", got="no student, no teacher",
+                      fix="Put the pass behind one that changes the package (prune, low-rank), or name a teacher.")  # fmt: skip
 
 
 def _said(given: object) -> object:

@@ -57,9 +57,8 @@ def fitted(student: Any, data: Data, answers: Answers, weight: float) -> Any:
     Raises InputError for labels or a task that do not fit; what the estimator itself refuses is wrapped.
     """
     x, model = _table(data.inputs), deepcopy(student)
-    decides = hasattr(model, "predict_proba") or getattr(model, "_estimator_type", None) == "classifier"
     classes = answers.kind == "score"
-    if decides != classes:
+    if decides(model) != classes:
         raise InputError("Teacher and student do different tasks", field="student", got=type(student).__name__,
                          expected="a classifier" if classes else "a regressor")  # fmt: skip
     try:
@@ -68,6 +67,11 @@ def fitted(student: Any, data: Data, answers: Answers, weight: float) -> Any:
         return _classified(model, x, _chances(data, answers, weight), answers)
     except (ValueError, TypeError) as error:
         raise InputError(f"The student cannot be fitted: {str(error)[:200]}", field="student", got=type(student).__name__) from error
+
+
+def decides(model: Any) -> bool:
+    """It is a classifier."""
+    return hasattr(model, "predict_proba") or getattr(model, "_estimator_type", None) == "classifier"
 
 
 def _classified(model: Any, x: Any, chances: Array, answers: Answers) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -22,80 +22,87 @@ from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array, Signature
 from .base import PassContext
+from .distil_answers import KINDS, Answers, Loss, classes, numbers
+from .distil_columns import served
+from .distil_endpoint import Endpoint, is_address
+from .distil_functions import file_digest, function_key, names_object, object_of
 from .row_lengths import alike, lengths_of
 from .whole_file import write_whole
 
-Loss: TypeAlias = Literal["soft", "features", "embedding", "ranking"]
 Function: TypeAlias = Callable[[Mapping[str, Any]], Any]
 """Wire fields -> answers: one array of a row each, or a mapping of them by name."""
-_KINDS: Mapping[str, tuple[str, ...]] = {
-    "soft": ("score", "value"), "embedding": ("embedding",), "ranking": ("ranking", "score", "value"),
-}  # fmt: skip
-"""Kinds of outputs that a loss teaches, best first."""
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What the teachers say, the mean over them.
-
-    Attributes:
-        name: of the output.
-        kind: of it: "score", "value", "embedding", "ranking".
-        held: (rows, size) float64; scores of classes are probabilities that sum to 1.
-        classes: per place among the scores what a label may be called; None where nobody decides.
-        texts: names of the classes, where the teacher gives names.
-    """
-
-    name: str
-    kind: str
-    held: Array
-    classes: tuple[Any, ...] | None = None
-    texts: tuple[str, ...] | None = None
+_EXPECTED = "a package, its folder or name, a function, FILE.py:OBJECT, or http://HOST:PORT/predict"
 
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """One who answers.
+    """One who answers: a package, a function or an endpoint.
 
     Attributes:
         package: a package, or None.
         function: a function, or None.
+        endpoint: a server, or None.
+        word: FILE.py:OBJECT, where a function is named so.
     """
 
     package: Package | None = None
     function: Function | None = None
+    endpoint: Endpoint | None = None
+    word: str | None = None
 
     @property
     def said(self) -> str:
-        """As a recipe keeps it: the digest, or the function's name."""
+        """As a recipe keeps it: the digest, the address, or the function's name."""
         if self.package is not None:
             return self.package.digest
-        return f"function {getattr(self.function, '__qualname__', type(self.function).__name__)}"
+        if self.endpoint is not None:
+            return self.endpoint.said
+        return f"function {self.word or getattr(self.function, '__qualname__', type(self.function).__name__)}"
 
-    def output(self, loss: Loss, asked: str | None) -> tuple[str, str]:
-        """(name, kind) of the output that is taught. Raises InputError, UnsupportedError."""
+    @property
+    def key(self) -> object:
+        """By what its answers are known again."""
+        if self.package is not None:
+            return self.package.digest
+        return function_key(self.function) if self.word is None else [self.word, file_digest(self.word)]
+
+    def teach(self, data: Data, loss: Loss, asked: str | None, kind: str | None, context: PassContext) -> Answers:
+        """What it says about all rows; `kind`, as the student needs it, holds where the teacher does not say one. Raises as `taught`."""
+        if self.endpoint is not None:
+            return served(self.endpoint, data, loss, asked, kind, context)
+        name, found = self.output(loss, asked, kind)
+        decision = _decision(self, loss, found)
+        answers = self.answer(data, [name, *([decision] if decision else [])], context)
+        scores = numbers(answers[name], loss, found, len(data))
+        if self.package is None or decision is None:
+            return Answers(name, found, scores)
+        return Answers(name, found, scores, *classes(answers[decision], scores, self.package.signature.output(decision).categories))
+
+    def output(self, loss: Loss, asked: str | None, wanted: str | None = None) -> tuple[str, str]:
+        """(name, kind) of the output that is taught; a function's is what is `wanted`. Raises InputError, UnsupportedError."""
         if self.package is None:
-            return asked or "score", _KINDS[loss][0]
+            return asked or "score", (wanted if loss == "soft" else None) or KINDS[loss][0]
         outputs = self.package.signature.outputs
         if asked is not None:
             spec = self.package.signature.output(asked)
             return asked, spec.kind or "score"
-        for kind in _KINDS[loss]:
+        for kind in KINDS[loss]:
             if named := [spec.name for spec in outputs if spec.kind == kind and spec.dtype.startswith("f")]:
                 return named[0], kind
         raise UnsupportedError(f"The teacher {self.package.name!r} has no output for the loss {loss!r}",
-                               got=", ".join(f"{spec.name}: {spec.kind}" for spec in outputs), expected=", ".join(_KINDS[loss]),
+                               got=", ".join(f"{spec.name}: {spec.kind}" for spec in outputs), expected=", ".join(KINDS[loss]),
                                fix="Name one with output=..., or choose another loss.")  # fmt: skip
 
     def answer(self, data: Data, names: Sequence[str], context: PassContext) -> dict[str, Array]:
-        """These outputs for all rows, from the checkpoints where they are there. Functions are always asked."""
-        if self.package is None:
-            return _of_function(cast("Function", self.function), data, names)
-        key = {"teacher": self.package.digest, "rows": data_digest(Data(data.inputs)), "outputs": list(names)}
+        """These outputs for all rows, from the checkpoints where they are there."""
+        key = {"teacher": self.key, "rows": data_digest(Data(data.inputs)), "outputs": list(names)}
         file = None if context.checkpoints is None else context.checkpoints / f"teacher-{digest_of(key)[7:31]}.safetensors"
         if (held := _kept(file, names, len(data))) is not None:
             return held
-        made = _of_package(self.package, data, names, context)
+        if self.package is None:
+            made = _of_function(cast("Function", self.function), data, names)
+        else:
+            made = _of_package(self.package, data, names, context)
         _keep(file, made)
         return made
 
@@ -104,17 +111,39 @@ def teachers_of(given: object, package: Package) -> tuple[Teacher, ...]:
     """The teachers that a user names: none (the package itself), one, or a list. Raises InputError, FormatError, StoreError."""
     if given is None:
         return (Teacher(package),)
-    parts = cast("list[object]", list(given)) if isinstance(given, list | tuple) else [given]
+    parts = _parts(given)
     if not parts:
         raise InputError("There is no teacher", field="teacher", fix="Leave it out: the package itself teaches.")
     return tuple(_teacher(part, package) for part in parts)
 
 
+def _parts(given: object) -> list[object]:
+    return cast("list[object]", list(given)) if isinstance(given, list | tuple) else [given]
+
+
+def check_teachers(given: object) -> None:
+    """Addresses and files that a recipe names, looked at before any work and without running anything. Raises InputError."""
+    for part in _parts(given):
+        if is_address(part):
+            Endpoint(cast("str", part))
+        elif names_object(part):
+            file_digest(cast("str", part))
+
+
+def keys_of(given: object) -> list[object]:
+    """By what functions among the teachers are known again; empty where there are none. Raises InputError for a file that is gone."""
+    parts = [part for part in _parts(given) if not isinstance(part, Package | Path)]
+    named = [file_digest(part) for part in parts if isinstance(part, str) and not is_address(part) and names_object(part)]
+    return [*named, *(function_key(part) for part in parts if callable(part))]
+
+
 def _teacher(given: object, package: Package) -> Teacher:
     if isinstance(given, Package):
         return Teacher(given)
-    if isinstance(given, str) and given.startswith(("http://", "https://")):
-        raise UnsupportedError("A server cannot be a teacher by its address", got=given, fix="Pass a function that asks it for answers.")
+    if is_address(given):
+        return Teacher(endpoint=Endpoint(cast("str", given)))
+    if names_object(given):
+        return _of_file(cast("str", given))
     if isinstance(given, str | Path):
         found = opened(given, package.trusted)
         if isinstance(found, Package):
@@ -122,33 +151,46 @@ def _teacher(given: object, package: Package) -> Teacher:
         raise InputError("An artifact cannot teach", field="teacher", got=str(given), fix="Name the package that it was compiled from.")
     if callable(given):
         return Teacher(None, cast("Function", given))
-    expected = "a package, its folder or name, or a function"
-    raise InputError("This is no teacher", field="teacher", got=type(given).__name__, expected=expected)
+    raise InputError("This is no teacher", field="teacher", got=type(given).__name__, expected=_EXPECTED)
 
 
-def taught(teachers: Sequence[Teacher], data: Data, loss: Loss, asked: str | None, context: PassContext) -> Answers:
+def _of_file(word: str) -> Teacher:
+    """Who stands in a user's file: a package, or a function. Raises InputError."""
+    found = object_of(word)
+    if isinstance(found, Package):
+        return Teacher(found)
+    if callable(found) and not isinstance(found, type):
+        return Teacher(function=cast("Function", found), word=word)
+    raise InputError("This is no teacher", field="teacher", got=f"{word}: {type(found).__name__}", expected="a package, or a function")
+
+
+def taught(teachers: Sequence[Teacher], data: Data, loss: Loss, asked: str | None, context: PassContext,
+           kind: str | None = None) -> Answers:  # fmt: skip
     """The mean of what the teachers say.
 
+    Args:
+        teachers: one or more.
+        data: rows.
+        loss: what the answers are for.
+        asked: name of the output; None: the first, or only, one that the loss can teach.
+        context: keeps answers, hears of progress.
+        kind: "score" or "value", as the student needs it: what functions and servers do not say. None: nobody knows.
+
     Raises:
-        InputError: no rows; answers of different sizes, of other rows, or that are no numbers.
+        InputError: no rows; answers of different sizes or kinds, of other rows, or that are no numbers.
         UnsupportedError: a teacher without an output for the loss.
+        EngineError: a server that does not answer.
     """
     if not len(data):
         raise InputError("There are no rows to teach on", field="data")
-    held: list[Array] = []
-    named: Answers | None = None
+    held: list[Answers] = []
     for number, teacher in enumerate(teachers):
         context.progress(number, len(teachers), "asking the teacher")
-        name, kind = teacher.output(loss, asked)
-        decision = _decision(teacher, loss, kind)
-        answers = teacher.answer(data, [name, *([decision] if decision else [])], context)
-        scores = _numbers(answers[name], loss, kind, len(data))
-        held.append(scores)
-        named = named or Answers(name, kind, scores, *_classes(teacher, decision, answers, scores))
-    assert named is not None  # noqa: S101 - there is a teacher
-    if len({part.shape[1] for part in held}) > 1:
-        raise InputError("The teachers answer in different sizes", field="teacher", got=", ".join(str(part.shape[1]) for part in held))
-    return Answers(named.name, named.kind, np.mean(held, axis=0), named.classes, named.texts)
+        held.append(teacher.teach(data, loss, asked, kind, context))
+    if len({(part.kind, part.held.shape[1]) for part in held}) > 1:
+        said = ", ".join(f"{part.kind} ({part.held.shape[1]})" for part in held)
+        raise InputError("The teachers answer in different sizes or kinds", field="teacher", got=said)
+    return replace(held[0], held=np.mean([part.held for part in held], axis=0))
 
 
 def _decision(teacher: Teacher, loss: Loss, kind: str) -> str | None:
@@ -157,41 +199,6 @@ def _decision(teacher: Teacher, loss: Loss, kind: str) -> str | None:
         return None
     found = [spec.name for spec in teacher.package.signature.outputs if spec.kind == "decision" and len(spec.shape) == 1]
     return found[0] if found else None
-
-
-def _classes(teacher: Teacher, decision: str | None, answers: Mapping[str, Array], scores: Array) -> tuple[Any, Any]:
-    """(codes, names) of the classes by place: what was decided where a score was the highest; the place itself where it never was."""
-    if teacher.package is None or decision is None:
-        return None, None
-    place, said = scores.argmax(axis=1), answers[decision]
-    codes: list[Any] = []
-    for one in range(scores.shape[1]):
-        values, counts = np.unique(said[place == one], return_counts=True)
-        codes.append(values[counts.argmax()].item() if len(values) else one)
-    categories = teacher.package.signature.output(decision).categories
-    known = categories is not None and all(0 <= int(code) < len(categories) for code in codes)
-    return tuple(codes), tuple(categories[int(code)] for code in codes) if categories is not None and known else None
-
-
-def _numbers(held: Array, loss: Loss, kind: str, rows: int) -> Array:
-    """(rows, size) float64 of one teacher: probabilities for scores of classes. Raises InputError."""
-    if held.dtype.kind not in "fiu" or not held.ndim or len(held) != rows or not np.isfinite(held).all():
-        raise InputError("A teacher's answers are no finite numbers, one row for each", field="teacher", got=f"{held.dtype} {held.shape}",
-                         expected=f"({rows}, ...)")  # fmt: skip
-    flat = held.reshape(rows, -1).astype(np.float64)
-    return probabilities(flat) if loss == "soft" and kind == "score" else flat
-
-
-def probabilities(scores: Array) -> Array:
-    """(rows, classes) that sum to 1, from these or from logits; one column is the chance, or the logit, of the second of two classes."""
-    inside = bool((scores >= 0).all() and (scores <= 1).all())
-    if scores.shape[1] == 1:
-        chance = scores if inside else 1 / (1 + np.exp(-scores))
-        return np.concatenate([1 - chance, chance], axis=1)
-    if inside and np.abs(scores.sum(axis=1) - 1).max() < 1e-3:
-        return scores / scores.sum(axis=1, keepdims=True)
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
 
 
 def _of_package(package: Package, data: Data, names: Sequence[str], context: PassContext) -> dict[str, Array]:
@@ -244,7 +251,7 @@ def _kept(file: Path | None, names: Sequence[str], rows: int) -> dict[str, Array
 
 
 def _keep(file: Path | None, answers: Mapping[str, Array]) -> None:
-    if file is not None:
+    if file is not None and all(held.dtype.kind in "fiu" and held.dtype.itemsize <= 8 for held in answers.values()):  # else refused anyway
         made = save({f"{place}": np.ascontiguousarray(held) for place, held in enumerate(answers.values())})
         write_whole(file, made, "What a teacher answered")
 

@@ -42,6 +42,8 @@ class Kept:
             return None
         whole = {"package": package.digest, "pass": dict(step.to_dict()), "data": data_digest(self.data),
                  "slices": slices_digest(self.data), "seed": self.seed, "origin": self.origin}  # fmt: skip
+        if reads := getattr(step, "reads", None):  # what is behind names that its `to_dict` has
+            whole["reads"] = reads
         return self.folder / f"{step.kind}-{digest_of(whole).removeprefix('sha256:')[:24]}"
 
     def found(self, place: Path | None, trusted: bool) -> Package | None:

@@ -14,9 +14,9 @@ from ...runtimes.report import SIDE_BY_SIDE, Report, side_by_side, write_page
 from ...runtimes.verify import verify
 from ..core.data import Data
 from ..core.errors import InputError, PortsideError
+from ..objects import load_module
 from .console import Exit, Result, progress, table
 from .models import Model, open_model
-from .objects import load_module
 from .places import open_package_at
 from .refusal import code_of
 from .tables import arguments as data_arguments

@@ -15,8 +15,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import portside as ps
 from portside.compress.base import PassContext
+from portside.compress.distil_answers import probabilities
 from portside.compress.distil_losses import listwise, pairwise, softened
-from portside.compress.distil_teachers import probabilities
 from portside.runtimes.reference import Reference
 from portside.sdk.core.errors import InputError, PortsideError, TrustError, UnsupportedError
 
@@ -285,8 +285,6 @@ def test_what_cannot_be_taught_is_said(trainable, forest, parts, unlabelled, tmp
         ps.compress(forest, ps.Distil(student, teacher=lambda inputs: np.full((2, 10), 0.1)), unlabelled, out=tmp_path / "none")
     with pytest.raises(InputError, match="different tasks"):
         ps.compress(forest, ps.Distil(LinearRegression()), unlabelled, out=tmp_path / "none")
-    with pytest.raises(UnsupportedError, match="address"):
-        ps.compress(forest, ps.Distil(student, teacher="http://localhost:3000"), unlabelled, out=tmp_path / "none")
     with pytest.raises(UnsupportedError, match="taught ranking"):
         ps.compress(forest, ps.Distil(DecisionTreeClassifier(), loss="ranking"), unlabelled, out=tmp_path / "none")
     for wrong in ({"temperature": 0}, {"weight": 0}, {"weight": 2}, {"epochs": -1}, {"loss": "hard"}, {"options": {"a": 1}}):
