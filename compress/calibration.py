@@ -113,7 +113,8 @@ class Probe:
 
 
 def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]], rows: int = ROWS, seed: int = 0,
-              progress: Callable[[int, int, str], None] = lambda done, of, what: None, axes: Mapping[str, int] | None = None) -> Calibration:
+              progress: Callable[[int, int, str], None] = lambda done, of, what: None,
+              axes: Mapping[str, int] | None = None) -> Calibration:  # fmt: skip
     """Run a sample of the data through the float program and keep a histogram of each value.
 
     Args:

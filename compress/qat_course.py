@@ -99,7 +99,8 @@ class Course:
         ranges, loss = self._trained(places, calibration, was)
         made = Plans(self._traced("made", edits))
         plan = made.plan(self._settings(), self._calibrated(made)).keep({**asked, **places.lost})
-        plan = replace(plan, ranges=_ranges(made, plan.ranges, ranges), calibration={**plan.calibration, "trained": len(ranges)})
+        plan = replace(plan, ranges=_ranges(made, plan.ranges, ranges), means={},  # biases were trained with the rounded weights
+                       calibration={**plan.calibration, "trained": len(ranges)})  # fmt: skip
         return self._published(made.package, plan, _report(edits, places, loss, self.settled))
 
     def _settings(self) -> Settings:

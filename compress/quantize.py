@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ..runtimes.onnx_weights import read_graph
+from ..runtimes.precision.onnx_biases import channel_axis
 from ..runtimes.precision.onnx_lower import graph_of
-from ..runtimes.precision.onnx_nodes import Graph, candidates
+from ..runtimes.precision.onnx_nodes import WEIGHTED, Graph, candidates
 from ..runtimes.precision.onnx_static import watched_values
 from ..sdk.core.data import Data
-from ..sdk.core.errors import UnsupportedError
+from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.plan import PRECISIONS, Precision, PrecisionPlan
-from .base import PassContext
+from .base import Ahead, PassContext
 from .calibration import ROWS, Calibration, calibrate
 from .derive import derive
+from .foresight import check_nodes
 from .histogram import Method
 from .settings import Settings
 from .smoothing import Smoothing, find_smoothing
@@ -47,6 +49,9 @@ class Quantize:
     rows: int = ROWS
     smooth: bool = False
 
+    def __post_init__(self) -> None:
+        _ = self.settings  # options that mean nothing are found here
+
     @classmethod
     def of(cls, settings: Settings) -> Quantize:
         """The pass that makes what these settings say."""
@@ -68,6 +73,17 @@ class Quantize:
         calibration = makes.calibrate(data, self.rows, context.seed, context.progress) if self.settings.calibrated else None
         smoothing = makes.smooth(data, context.seed, context.progress) if self.settings.smoothed else None
         return derive(package, self.to_dict(), context.out, plan=makes.plan(self.settings, calibration, None, smoothing).to_dict())
+
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """The same program with a plan. Raises as `run` does, for what is known."""
+        settings, package = self.settings, ahead.package
+        if package is not None and settings.precision != "float32":
+            plans = Plans(package)
+            plans.able(settings.precision)
+            check_nodes(settings.kept, plans.known, ahead.changed)
+        if (settings.calibrated or settings.smoothed) and not len(ahead.data):
+            raise InputError("There are no rows to calibrate on", field="data", fix="Pass Data(inputs=...).")
+        return replace(ahead, lowered=True)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: what a recipe keeps."""
@@ -98,6 +114,18 @@ class Plans:
             return []
         return [f"{stage}/{name}" for stage, graph in self.graphs.items() for name in candidates(graph, precision)]
 
+    @property
+    def known(self) -> list[str]:
+        """ "stage/node" ids of all nodes that have a name, in the program's order."""
+        return [f"{stage}/{name}" for stage, graph in self.graphs.items() for name in graph.named]
+
+    def able(self, precision: Precision) -> list[str]:
+        """As `nodes`. Raises UnsupportedError where there are none."""
+        if found := self.nodes(precision):
+            return found
+        raise UnsupportedError(f"No node of {self.package.name!r} can be {precision}", expected=", ".join(self.classes()),
+                               fix="Choose one of these, or leave it in float32.")  # fmt: skip
+
     def classes(self) -> list[Precision]:
         """Classes that some node can take, float32 first."""
         return [precision for precision in PRECISIONS if precision == "float32" or self.nodes(precision)]
@@ -108,7 +136,15 @@ class Plans:
         static = self.nodes("int8-static")
         values = {stage: watched_values(graph, {name for name in graph.named if f"{stage}/{name}" in static})
                   for stage, graph in self.graphs.items()}  # fmt: skip
-        return calibrate(self.package, data, values, rows, seed, progress)
+        return calibrate(self.package, data, values, rows, seed, progress, self._axes(static))
+
+    def _axes(self, static: Sequence[str]) -> dict[str, int]:
+        """ "stage/value" -> the axis of its channels, of what int8-static products with weights read."""
+        found: dict[str, int] = {}
+        for stage, graph in self.graphs.items():
+            nodes = [node for name, node in graph.named.items() if f"{stage}/{name}" in static and node.op_type in WEIGHTED]
+            found |= {f"{stage}/{node.input[0]}": channel_axis(node) for node in nodes if graph.free(node.input[0])}
+        return found
 
     def smooth(self, data: Data, seed: int = 0,
                progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Smoothing:  # fmt: skip
@@ -133,15 +169,10 @@ class Plans:
 
         Raises UnsupportedError where no node takes the class, or `kept` names one that does not exist.
         """
-        able = self.nodes(settings.precision)
         if settings.precision == "float32":
             return PrecisionPlan()
-        if not able:
-            raise UnsupportedError(f"No node of {self.package.name!r} can be {settings.precision}",
-                                   expected=", ".join(self.classes()), fix="Choose one of these, or leave it in float32.")  # fmt: skip
-        known = {f"{stage}/{name}" for stage, graph in self.graphs.items() for name in graph.named}
-        if unknown := [name for name in settings.kept if name not in known]:
-            raise UnsupportedError("A node to keep does not exist", got=unknown[0], expected=", ".join(able[:12]))
+        able = self.able(settings.precision)
+        check_nodes(settings.kept, self.known, changed=False)
         plan = PrecisionPlan({name: self._class(name, settings.precision) for name in able}, per_channel=settings.per_channel)
         plan = plan.keep({name: (why or {}).get(name, "asked for") for name in settings.kept if name in plan.nodes})
         if settings.smoothed and smoothing is not None:
@@ -150,4 +181,5 @@ class Plans:
         if not settings.calibrated or calibration is None:
             return plan
         ranges = calibration.ranges(settings.method, settings.percentile)
-        return PrecisionPlan(plan.nodes, ranges, plan.per_channel, calibration.describe(settings.method, settings.percentile), plan.kept)
+        said = calibration.describe(settings.method, settings.percentile)
+        return replace(plan, ranges=ranges, calibration=said, means=calibration.means)

@@ -115,7 +115,7 @@ def lower(model: ModelProto, plan: PrecisionPlan, boundaries: Mapping[str, tuple
     held: dict[str, Precision] = {name: precision for name, precision in plan.nodes.items() if name not in kept and precision != "float32"}
     static = {name for name, precision in held.items() if precision == "int8-static" and graph.named[name].op_type != "Gather"}
     if static:
-        model, missing = lower_static(graph, static, plan.ranges, plan.per_channel, largest)
+        model, missing = lower_static(graph, static, plan.ranges, plan.per_channel, largest, plan.means)
         kept |= missing
     others: dict[str, Precision] = {name: precision for name, precision in held.items() if name not in static}
     return (lower_weights(graph_of(model, boundaries), others, plan.per_channel, largest), kept) if others else (model, kept)

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, shape_inference
 
-from ...sdk.core.plan import Range
+from ...sdk.core.plan import Means, Range
 from ...sdk.core.signature import Array
+from .onnx_biases import added
 from .onnx_nodes import ELSEWHERE, JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, attribute, fresh, node_of, rebuilt, tensor, value_names
 
 LEVELS = 255
@@ -56,6 +57,16 @@ def held_values(graph: Graph, names: set[str], ranges: Mapping[str, Range]) -> d
     return {value: value in work.owned for value in work.scales}
 
 
+@dataclass(frozen=True)
+class Wide:
+    """A weight in int8: names of what it is multiplied out to and of its scale, the scale, and the numbers themselves."""
+
+    name: str
+    scale_name: str
+    scale: Array
+    values: Array
+
+
 @dataclass
 class _Static:
     """One lowering under way."""
@@ -66,10 +77,11 @@ class _Static:
     per_channel: bool
     taken: set[str]
     largest: int = LARGEST
+    means: Mapping[str, Means] = field(default_factory=dict[str, Means])
     tensors: list[TensorProto] = field(default_factory=list[TensorProto])
     scales: dict[str, tuple[str, str, float]] = field(default_factory=dict[str, "tuple[str, str, float]"])
     """Quantized value -> names of its scale and zero point, and the scale."""
-    weights: dict[tuple[str, ...], tuple[str, str, Array]] = field(default_factory=dict[tuple[str, ...], "tuple[str, str, Array]"])
+    weights: dict[tuple[str, ...], Wide] = field(default_factory=dict[tuple[str, ...], "Wide"])
     zeros: dict[tuple[type, int], str] = field(default_factory=dict[tuple[type, int], str])
     before: list[NodeProto] = field(default_factory=list[NodeProto])
     entries: dict[str, str] = field(default_factory=dict[str, str])
@@ -88,8 +100,8 @@ class _Static:
         return self.entries[value]
 
 
-def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per_channel: bool,
-                 largest: int = LARGEST) -> tuple[ModelProto, dict[str, str]]:  # fmt: skip
+def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per_channel: bool, largest: int = LARGEST,
+                 means: Mapping[str, Means] | None = None) -> tuple[ModelProto, dict[str, str]]:  # fmt: skip
     """The model with these nodes in int8, and node -> why for those that stayed float.
 
     Args:
@@ -98,9 +110,10 @@ def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per
         ranges: value -> range; a node without one for what it reads or makes stays float.
         per_channel: a scale per output channel of a weight.
         largest: code of a weight.
+        means: value -> mean of each channel; biases of the products that read it are corrected.
     """
     kept = {name: "its values were not calibrated" for name in names if not _ranged(graph, name, ranges)}
-    work = _Static(graph, set(names) - set(kept), ranges, per_channel, value_names(graph.model), largest)
+    work = _Static(graph, set(names) - set(kept), ranges, per_channel, value_names(graph.model), largest, means or {})
     _quantize_values(work)
     nodes = [pair for value in graph.model.graph.input for pair in _pairs(work, value.name, value.name)]
     for node in graph.nodes:
@@ -177,15 +190,15 @@ def _lowered(work: _Static, node: NodeProto) -> NodeProto:
     made.input[:] = [work.entry(name) for name in node.input]
     if node.op_type not in WEIGHTED:
         return made
-    made.input[1], scale_name, scale = _weight(work, node)
+    wide = _weight(work, node)
+    made.input[1] = wide.name
     if len(node.input) > 2 and node.input[2]:
-        made.input[2] = _bias(work, node, scale_name, scale)
+        made.input[2] = _bias(work, node, wide)
     return made
 
 
-def _weight(work: _Static, node: NodeProto) -> tuple[str, str, Array]:
-    """Names of the dequantized weight and of its scale (one, or one per channel), and the scale. A weight read twice alike is
-    stored once."""
+def _weight(work: _Static, node: NodeProto) -> Wide:
+    """The dequantized weight, of one scale or one per channel. A weight read twice alike is stored once."""
     axis, bias = output_axis(node), work.graph.weight(node, 2)
     least = 0.0 if bias is None else np.abs(bias) / (BIAS_LIMIT * work.scales[node.input[0]][2])
     key = (node.input[1], str(axis)) if not np.any(least) else (node.input[1], node.name)
@@ -194,26 +207,40 @@ def _weight(work: _Static, node: NodeProto) -> tuple[str, str, Array]:
         names = [fresh(work.taken, f"{node.input[1]}.{kind}") for kind in ("int8", "scale", "wide")]
         work.tensors += [tensor(names[0], codes), tensor(names[1], scale)]
         places: dict[str, Any] = {"axis": axis} if scale.ndim else {}
-        work.weights[key] = (names[2], names[1], scale)
+        work.weights[key] = Wide(names[2], names[1], scale, _multiplied(codes, scale, axis))
         work.before.append(node_of("DequantizeLinear", (names[0], names[1], _zeros(work, np.int8, scale)), names[2:], names[2], **places))
     return work.weights[key]
 
 
-def _bias(work: _Static, node: NodeProto, scale_name: str, scale: Array) -> str:
+def _multiplied(codes: Array, scale: Array, axis: int) -> Array:
+    shaped = scale if not scale.ndim else scale.reshape([-1 if place == axis else 1 for place in range(codes.ndim)])
+    return codes * shaped
+
+
+def _bias(work: _Static, node: NodeProto, wide: Wide) -> str:
     """Name of the dequantized bias: int32 at the product of both scales, which engines fold when they open the file."""
-    bias = work.graph.weight(node, 2)
+    bias, scale = work.graph.weight(node, 2), wide.scale
     if bias is None or (scale.ndim and scale.shape != bias.shape):
         return node.input[2]
+    bias = _corrected(work, node, wide, bias)
     value_scale, _, factor = work.scales[node.input[0]]
     product = scale * np.float32(factor)
     codes = np.clip(np.rint(bias / product.astype(np.float64)), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
     names = [fresh(work.taken, f"{node.input[2]}.{kind}") for kind in ("int32", "scale", "wide")]
     work.tensors.append(tensor(names[0], codes))
     work.before += [
-        node_of("Mul", (scale_name, value_scale), (names[1],), names[1]),
+        node_of("Mul", (wide.scale_name, value_scale), (names[1],), names[1]),
         node_of("DequantizeLinear", (names[0], names[1], _zeros(work, np.int32, product)), names[2:], names[2], axis=0),
     ]
     return names[2]
+
+
+def _corrected(work: _Static, node: NodeProto, wide: Wide, bias: Array) -> Array:
+    """The bias without what the rounded weight adds to the result on average."""
+    if not (means := work.means.get(node.input[0])):
+        return bias
+    error = added(node, work.graph.held(node), wide.values, means)
+    return bias if error is None or error.shape != bias.shape else bias - error
 
 
 def _zeros(work: _Static, dtype: type, scale: Array) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -143,13 +143,18 @@ def _unpacked(held: str) -> Exponents:
     return tuple(step - 256 if step > _MOST else step for step in base64.b64decode(held, validate=True))
 
 
-def _halved(held: Means) -> str:
-    """Base64 of the upper two bytes of each float32, rounded: 1 part in 256, where a mean only weighs errors of rounding."""
-    return base64.b64encode(b"".join(struct.pack("<I", _bits(mean) + 0x8000)[2:] for mean in held)).decode("ascii")
+def means_of(numbers: Iterable[float]) -> Means:
+    """Means as a plan keeps them: the upper two bytes of a float32, rounded. They weigh errors of rounding; 1 part in 256 is enough."""
+    return tuple(struct.unpack("<f", (_bits(number) + 0x8000 & 0xFFFF0000).to_bytes(4, "little"))[0] for number in numbers)
 
 
 def _bits(number: float) -> int:
     return int.from_bytes(struct.pack("<f", number), "little")
+
+
+def _halved(held: Means) -> str:
+    """Base64 of two bytes each."""
+    return base64.b64encode(b"".join(_bits(mean).to_bytes(4, "little")[2:] for mean in means_of(held))).decode("ascii")
 
 
 def _doubled(name: object, held: str) -> Means:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portside.sdk.core.errors import FormatError
-from portside.sdk.core.plan import PRECISIONS, PrecisionPlan, plan_of
+from portside.sdk.core.plan import PRECISIONS, PrecisionPlan, means_of, plan_of
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8).map(lambda name: f"main/{name}")
 NUMBERS = st.floats(-1e30, 1e30, allow_nan=False)
@@ -21,6 +21,7 @@ PLANS = st.builds(
     calibration=st.dictionaries(st.sampled_from(["method", "data"]), st.text(max_size=4)),
     kept=st.dictionaries(NAMES, st.text(max_size=4), max_size=3),
     smoothing=st.dictionaries(NAMES, st.lists(st.integers(-128, 127), max_size=6).map(tuple), max_size=3),
+    means=st.dictionaries(NAMES, st.lists(st.floats(-(2.0**100), 2.0**100, width=32), max_size=6).map(means_of), max_size=3),
     extra=st.dictionaries(st.just("later"), st.integers()),
 )
 
@@ -57,7 +58,15 @@ def test_a_stage_gets_its_own_ids_and_not_those_of_a_stage_whose_name_begins_ali
     assert dict(plan.stage("main").ranges) == {"x": (0.0, 1.0)}
     assert dict(plan.stage("main2").nodes) == {"a": "float16"}
     assert not plan.stage("other").lossy
+    assert PrecisionPlan(means={"main/x": (1.0,), "main2/x": (2.0,)}).stage("main").means == {"x": (1.0,)}
     assert PrecisionPlan(smoothing={"main/x": (1, -8), "main2/x": (2,)}).stage("main").smoothing == {"x": (1, -8)}
+
+
+@given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), max_size=8))
+def test_a_mean_keeps_one_part_in_256(numbers):
+    kept = means_of(numbers)
+    assert means_of(kept) == kept
+    assert all(abs(one - other) <= abs(other) / 256 + 1e-38 for one, other in zip(kept, numbers, strict=True))
 
 
 def test_a_plan_that_smooths_nothing_is_written_as_before():
