@@ -43,6 +43,7 @@ def compared(found: Found, row: Row | None, gates: Sequence[Found] = ()) -> list
     if found.get("drifts"):
         rows = [(escape(drift["output"]), drift["kind"], _figures(drift), str(drift["infinite"])) for drift in found["drifts"]]
         parts += ["<h3>Numbers that moved</h3>", grid(("output", "kind", "by", "infinitely far"), rows)]
+        parts += [_moved(drift, row, folded=bool(found.get("flips"))) for drift in found["drifts"] if drift.get("examples")]
     return parts
 
 
@@ -107,9 +108,30 @@ def _flips(flips: Found, row: Row | None) -> list[str]:
     return parts
 
 
+def _moved(drift: Found, row: Row | None, folded: bool) -> str:
+    """The rows that moved most; folded where decisions are what matters."""
+    cards = [_framed(held, row, [f"{side}: <b>{escape(held[side])}</b>" for side in ("before", "after")] + [_far(drift["kind"], held)])
+             for held in drift["examples"][:EXAMPLES]]  # fmt: skip
+    title = f"{escape(drift['output'])}: the {len(cards)} rows that moved most" if len(cards) > 1 else f"{escape(drift['output'])}: one row"
+    return f"<details{'' if folded else ' open'}><summary>{title}</summary><div class=cards>{''.join(cards)}</div></details>"
+
+
+def _far(kind: str, held: Found) -> str:
+    distance = held["distance"]
+    if distance is None:
+        return "<b class=failed>infinitely far</b>"
+    return f"<span class=note>{f'cosine {1 - distance:.4g}' if kind == 'embedding' else f'moved by {distance:.4g}'}</span>"
+
+
 def _card(held: Found, row: Row | None) -> str:
     label = held["label"]
-    answers = [f"{side}: <b class={_right(held[side], label)}>{escape(held[side])}</b>{_score(held, side)}" for side in ("before", "after")]
+    return _framed(held, row, [f"{side}: <b class={_right(held[side], label)}>{escape(held[side])}</b>{_score(held, side)}"
+                               for side in ("before", "after")])  # fmt: skip
+
+
+def _framed(held: Found, row: Row | None, answers: Sequence[str]) -> str:
+    """A row as a card: what it is, its label, both answers, its slices."""
+    label = held["label"]
     where = ", ".join(f"{name}={group}" for name, group in held["slices"].items())
     lines = [f"row {held['row']}", *([f"label: <b>{escape(label)}</b>"] if label is not None else []), *answers]
     lines += [f"<span class=note>{escape(where)}</span>"] if where else []

@@ -27,6 +27,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     if found["drifts"]:
         rows = [(held["output"], held["kind"], _figures(held), str(held["infinite"])) for held in found["drifts"]]
         text += ["", *table(("output", "kind", "moved by", "infinitely far"), rows)]
+        text += [line for held in found["drifts"] for line in _moved(held)] if not found["flips"] else []
     if found["expectations"]:
         rows = [(held["name"], _estimate(held["subject"]), _estimate(held["ancestor"]), f"{held['gate']['limit']:g}",
                  held["gate"]["verdict"], held["gate"]["note"]) for held in found["expectations"]]  # fmt: skip
@@ -62,6 +63,14 @@ def _flips(held: Mapping[str, Any]) -> list[str]:
     rows = [(str(row["row"]), _where(row["slices"]), row["label"] or "-", _shown(row, "before"), _shown(row, "after"))
             for row in held["examples"][:_EXAMPLES]]  # fmt: skip
     return text + (table(("row", "slices", "label", "before", "after"), rows) if rows else [])
+
+
+def _moved(held: Mapping[str, Any]) -> list[str]:
+    """The rows that moved most, of a model that decides nothing."""
+    rows = [(str(row["row"]), _where(row["slices"]), row["label"] or "-", row["before"], row["after"], _number(row["distance"]))
+            for row in held.get("examples", ())[:_EXAMPLES]]  # fmt: skip
+    head = ("row", "slices", "label", "before", "after", "by")
+    return [f"  {held['output']}, the rows that moved most:", *table(head, rows)] if rows else []
 
 
 def _shown(row: Mapping[str, Any], side: str) -> str:

@@ -17,7 +17,8 @@ from ..sdk.core.signature import Array
 from .artifact import Artifact
 from .changes import Changes, Labelled, sliced
 from .evaluate import digest_of
-from .flipped import Drift, Flips, comparable, decides, drift, flips
+from .flipped import Flips, comparable, decides, flips
+from .moved import Drift, drift
 from .paired import Answers, newly_nan
 from .quality import groups, task_of
 
@@ -73,7 +74,7 @@ def compare(subject: Package | Artifact, ancestor: Package | Artifact, data: Dat
         len(data), int(known.sum()), changes=labelled.changes() if labelled else {},
         slices=sliced(labelled, groups_of) if labelled else {}, counts={key: len(rows) for key, rows in groups(groups_of).items()},
         flips=tuple(sorted(found, key=lambda held: -held.count)),
-        drifts=tuple(drift(name, rules[name], before, after) for name in names if name not in decisions),
+        drifts=tuple(drift(name, rules[name], before, after, data.slices, labels) for name in names if name not in decisions),
         notes=(*why, *_notes(subject, nan, reasons)),
     )  # fmt: skip
 

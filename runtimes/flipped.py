@@ -1,17 +1,16 @@
-"""Answers that differ between two models, row by row: decisions that flipped, with examples, and how far numbers moved."""
+"""Decisions that differ between two models, row by row, with examples. How far other answers moved: see `moved`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from ..sdk.core import distances
 from ..sdk.core.contract import Rule
-from ..sdk.core.measures import element_kind, measure, misfit
+from ..sdk.core.measures import element_kind, misfit
 from ..sdk.core.signature import Array
 from ..sdk.core.statistics import Estimate, clopper_pearson, lower_bound, upper_bound
 from .fidelity import shown
@@ -20,8 +19,6 @@ from .quality import groups
 
 SHOWN = 20
 """Flipped rows that are shown."""
-_NEIGHBOUR_ROWS = 1000
-"""Rows among which neighbours are looked for: the search is quadratic."""
 
 
 @dataclass(frozen=True)
@@ -75,28 +72,6 @@ class Flips:
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Drift:
-    """How far an output that is no decision moved: distances per row in its kind's unit, as figures by name.
-
-    Attributes:
-        output, kind: which.
-        figures: mean, p50, p95, p99 and max of the rows that have a distance; embeddings: cosine_min, cosine_mean and
-            neighbour_overlap.
-        infinite: rows without a finite distance, e.g. those that only one side answers with NaN.
-    """
-
-    output: str
-    kind: str
-    figures: Mapping[str, float]
-    infinite: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; figures that do not exist are None."""
-        figures = {name: held if isfinite(held) else None for name, held in self.figures.items()}
-        return {"output": self.output, "kind": self.kind, "figures": figures, "infinite": self.infinite}
-
-
 def comparable(before: Answers, after: Answers, rules: Mapping[str, Rule]) -> dict[str, str]:
     """Output -> why its answers cannot be compared, "" where they can; outputs with a rule that both sides have."""
     names = [name for name in rules if name in before.names and name in after.names]
@@ -131,28 +106,6 @@ def flips(name: str, before: Answers, after: Answers, broken: Array, slices: Map
                  worst, examples)  # fmt: skip
 
 
-def drift(name: str, rule: Rule, before: Answers, after: Answers) -> Drift:
-    """How far an output moved, by the kind of its rule."""
-    apart = by_row(name, before, after, lambda one, two: measure(rule, one, two).distance)
-    held = apart[np.isfinite(apart)]
-    infinite = int(len(apart) - len(held))
-    if rule.kind == "embedding":
-        return Drift(name, rule.kind, _cosines(held) | _overlap(before.joined(name), after.joined(name)), infinite)
-    figures = {f"p{at}": float(np.quantile(held, at / 100)) for at in (50, 95, 99)} if len(held) else {}
-    return Drift(name, rule.kind, {"mean": float(held.mean()), **figures, "max": float(held.max())} if len(held) else {}, infinite)
-
-
-def _cosines(apart: Array) -> dict[str, float]:
-    return {"cosine_min": 1 - float(apart.max()), "cosine_mean": 1 - float(apart.mean())} if len(apart) else {}
-
-
-def _overlap(before: Array | None, after: Array | None) -> dict[str, float]:
-    if before is None or after is None or len(before) < 2:
-        return {}
-    some = np.unique(np.linspace(0, len(before) - 1, _NEIGHBOUR_ROWS).astype(np.int64))
-    return {"neighbour_overlap": float(distances.neighbour_overlap(before[some], after[some]).mean())}
-
-
 def _shown_first(off: Array, before: list[Any], labels: Array | None) -> list[int]:
     """Flipped rows: with a label first, of these the ones that were right."""
 
@@ -169,11 +122,16 @@ def _flat(answers: Answers, name: str) -> list[Any]:
 
 def _example(row: int, name: str, before: Answers, after: Answers, slices: Mapping[str, Array], labels: Array | None,
              scores: str | None) -> FlippedRow:  # fmt: skip
-    label = None if labels is None or labels[row] is None else shown(labels[row])
-    where = {key: str(np.asarray(held)[row]) for key, held in slices.items()}
-    pair = [shown(_row(held, name, row)) for held in (before, after)]
-    beside = [_sure(_row(held, scores, row)) if scores else None for held in (before, after)]
+    label, where = about(row, slices, labels)
+    pair = [shown(answer_of(held, name, row)) for held in (before, after)]
+    beside = [_sure(answer_of(held, scores, row)) if scores else None for held in (before, after)]
     return FlippedRow(row, where, label, pair[0], pair[1], beside[0], beside[1])
+
+
+def about(row: int, slices: Mapping[str, Array], labels: Array | None) -> tuple[str | None, dict[str, str]]:
+    """(label as text, slice name -> group) of a row."""
+    label = None if labels is None or labels[row] is None else shown(labels[row])
+    return label, {key: str(np.asarray(held)[row]) for key, held in slices.items()}
 
 
 def _sure(score: Array) -> str:
@@ -182,7 +140,8 @@ def _sure(score: Array) -> str:
     return f"{float(numbers.max()):.4g}" if numbers.ndim == 1 and numbers.dtype.kind == "f" and numbers.size else shown(score)
 
 
-def _row(answers: Answers, name: str, row: int) -> Array:
+def answer_of(answers: Answers, name: str, row: int) -> Array:
+    """The answer of one output to one row."""
     for batch in answers.batches:
         if row < len(batch[name]):
             return batch[name][row]

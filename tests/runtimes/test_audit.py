@@ -227,6 +227,7 @@ def test_nan_in_numbers_is_an_infinite_error(make_package) -> None:
     found = audit(package("log", "log"), package("same", "mul"), Data({"x": x}), gates=Budget(max_flips=0.1))
     assert found.gates[0].note.startswith("no output is a decision")
     assert found.drifts[0].infinite == 1
+    assert found.drifts[0].examples[0].row == 5 and found.drifts[0].examples[0].to_dict()["distance"] is None
     json.dumps(found.to_dict(), allow_nan=False)
 
 

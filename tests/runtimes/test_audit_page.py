@@ -67,8 +67,9 @@ def test_it_stands_alone_and_says_everything(found, tmp_path) -> None:
 
 def test_flipped_rows_are_pictures(found) -> None:
     text = page(found.to_dict(), found.row)
-    count = min(20, found.flips[0].count)
-    assert text.count("src='data:image/png;base64,") == text.count("<div class=card>") == count > 5
+    count, moved = min(20, found.flips[0].count), len(found.drifts[0].examples)
+    assert text.count("src='data:image/png;base64,") == text.count("<div class=card>") == count + moved > 25
+    assert "<details><summary>score: the 20 rows that moved most" in text, "decisions come first: these are folded"
     assert "base64" not in page(found.to_dict(), None)
 
 
@@ -88,6 +89,33 @@ def test_rows_without_a_picture_are_values(made, make_package) -> None:
     row = found.flips[0].examples[0].row
     assert f"x: [{x[row, 0]:.4g}, {x[row, 1]:.4g}]" in text
     assert "nothing was asked to hold" in text and "there are no labels" in text
+
+
+@pytest.mark.parametrize(("kind", "said"), [("value", "moved by"), ("embedding", "cosine")])
+def test_rows_that_moved_most_are_shown_where_nothing_decides(make_package, kind, said) -> None:
+    signature = Signature((TensorSpec("x", "f32", ("batch", 2)),), (TensorSpec("y", "f32", ("batch", 2), kind=kind),))
+    x = np.random.default_rng(0).random((64, 2)).astype(np.float32) + 0.1
+
+    def package(name: str, by: float):
+        model = graph_model(signature, [node("Mul", ["x", "by"], "y")], {"by": np.array([1, by], np.float32)})
+        cases = [Case({"x": x[:32]}, {"y": x[:32] * np.array([1, by], np.float32)}, why=("random",) * 32)]
+        return make_package(signature, [("main", model)], cases=cases, rules={"y": Rule(kind)}, name=name)
+
+    data = ps.Data({"x": x}, labels=x * 2, slices={"site": np.arange(64) % 2})
+    found = audit(package("b", 1.5), package("a", 1.0), data)
+    examples = found.drifts[0].examples
+    assert len(examples) == 20 and [held.distance for held in examples] == sorted((held.distance for held in examples), reverse=True)
+    far = np.abs(x[:, 1] / 2) if kind == "value" else 1 - (x * x * [1, 1.5]).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(
+        x * [1, 1.5], axis=1)  # fmt: skip
+    assert examples[0].row == far.argmax() and examples[0].distance == pytest.approx(far.max(), abs=1e-5)
+    text, row = page(found.to_dict(), found.row), examples[0].row
+    assert "y: the 20 rows that moved most" in text and "<details open>" in text and text.count("<div class=card>") == 20
+    assert f"x: [{x[row, 0]:.4g}, {x[row, 1]:.4g}]" in text and said in text and f"site={row % 2}" in text
+    assert examples[0].before in text and examples[0].after in text and examples[0].label in text
+    assert f"  {row}  " in str(found) and "the rows that moved most" in str(found)
+    still = package("c", 1.0)
+    same = audit(still, still, data)
+    assert same.drifts[0].examples == () and "moved most" not in page(same.to_dict(), same.row)
 
 
 def test_the_page_of_a_failed_compile_can_be_written(found, tmp_path: Path) -> None:
