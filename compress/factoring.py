@@ -14,6 +14,7 @@ from .responses import Response, responses
 from .training.batches import Batch
 from .training.structure import Edit, factored, replaced
 
+KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 WIDEST = 8192
 """Outputs of a layer beyond which its covariance is too large to look at."""
 
@@ -23,7 +24,7 @@ class Spectrum:
     """A layer's principal directions.
 
     Attributes:
-        layer: Linear or Conv2d.
+        layer: Linear, Conv1d or Conv2d.
         directions: (out, full rank) float64, strongest first.
         energies: (full rank,) float64, what each holds.
         mean: (out,) float64 of the answers, bias apart; None: the layer has no bias, or weights alone are looked at.
@@ -78,11 +79,11 @@ def matrix(layer: nn.Module) -> Tensor:
 
 
 def obstacle(model: nn.Module, layer: nn.Module) -> str | None:
-    """Why a Linear or Conv2d cannot be factored; None: it can."""
+    """Why a layer of these kinds cannot be factored; None: it can."""
     weight = cast("Tensor", layer.weight)
-    if type(layer) not in (nn.Linear, nn.Conv2d):
+    if type(layer) not in KINDS:
         return f"a {type(layer).__name__} may compute more than its weights say"
-    if isinstance(layer, nn.Conv2d) and layer.groups != 1:
+    if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.groups != 1:
         return f"its channels are in {layer.groups} groups"
     if weight.dtype != torch.float32:
         return f"its weights are {weight.dtype}"

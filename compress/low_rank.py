@@ -1,6 +1,6 @@
-"""The pass that makes two small layers of a large one: Linear and Conv2d of a lower rank, chosen by what their answers lose.
+"""The pass that makes two small layers of a large one: products and convolutions of a lower rank, chosen by what their answers lose.
 
-A Linear becomes two; a Conv2d becomes k x k to the rank, then 1 x 1 (Denton et al., "Exploiting linear structure within convolutional
+A Linear becomes two, a Conv1d or Conv2d its kernel to the rank and 1 x 1 (Denton et al., "Exploiting linear structure within convolutional
 networks for efficient evaluation", NeurIPS 2014).
 """
 
@@ -20,7 +20,7 @@ from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
 from .base import Options, PassContext
-from .factoring import factor, obstacle, spectra
+from .factoring import KINDS, factor, obstacle, spectra
 from .layer_names import named
 from .option_checks import check_choice, check_epochs, check_share, check_whole, words
 from .ranks import Candidate, by_energy, by_rank, by_ratio
@@ -122,12 +122,12 @@ class LowRank(Options):
         """(layers that can be factored, others -> the reason). Raises UnsupportedError for one that the user names outright."""
         asked = named(model, self.layers, "layers") if self.layers else None
         chosen = {name: layer for name, layer in model.named_modules()
-                  if isinstance(layer, nn.Linear | nn.Conv2d) and (asked is None or name in asked)}  # fmt: skip
+                  if isinstance(layer, KINDS) and (asked is None or name in asked)}  # fmt: skip
         left = {name: why for name, layer in chosen.items() if (why := obstacle(model, layer))}
         if wrong := [name for name in self.layers if name in left]:
             raise UnsupportedError("This layer cannot be factored", got=f"{wrong[0]}: {left[wrong[0]]}", fix="Leave it out of `layers`.")
         if not chosen:
-            raise UnsupportedError("There is no Linear or Conv2d to factor", got=", ".join(self.layers) or "the whole model")
+            raise UnsupportedError("There is no Linear, Conv1d or Conv2d to factor", got=", ".join(self.layers) or "the whole model")
         return {name: layer for name, layer in chosen.items() if name not in left}, left
 
 

@@ -78,7 +78,7 @@ def responses(model: nn.Module, layers: Mapping[str, nn.Module], batches: Iterab
 
 def _vectors(layer: nn.Module, answer: Tensor) -> Tensor:
     """(vectors, out): channels last, bias taken off."""
-    held = answer.movedim(-3, -1) if isinstance(layer, nn.Conv2d) else answer
+    held = answer.movedim(-3, -1) if isinstance(layer, nn.Conv2d) else answer.movedim(-2, -1) if isinstance(layer, nn.Conv1d) else answer
     flat = held.reshape(-1, held.shape[-1])
     bias: Tensor | None = layer.bias  # type: ignore[assignment]
     return flat if bias is None else flat - bias

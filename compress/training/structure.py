@@ -26,15 +26,15 @@ def with_edits(model: nn.Module, edits: Sequence[Edit]) -> nn.Module:
 
 
 def factored(first: nn.Module, rank: int) -> nn.Sequential:
-    """Two layers of this rank in place of one, with fresh weights: Linear, or Conv2d as (k x k to rank) then (1 x 1 to out)."""
+    """Two layers of this rank in place of one, with fresh weights: Linear, or a convolution as (its kernel to rank) then (1 x 1 to out)."""
     bias = getattr(first, "bias", None) is not None
     if isinstance(first, nn.Linear):
         return nn.Sequential(nn.Linear(first.in_features, rank, bias=False), nn.Linear(rank, first.out_features, bias))
-    if isinstance(first, nn.Conv2d):
+    if isinstance(first, nn.Conv1d | nn.Conv2d):
         whole = {key: getattr(first, key) for key in ("kernel_size", "stride", "padding", "dilation", "padding_mode")}
-        inner = nn.Conv2d(first.in_channels, rank, bias=False, **whole)
-        return nn.Sequential(inner, nn.Conv2d(rank, first.out_channels, 1, bias=bias))
-    raise FormatError("Only Linear and Conv2d can be factored", got=type(first).__name__)
+        kind = nn.Conv1d if isinstance(first, nn.Conv1d) else nn.Conv2d
+        return nn.Sequential(kind(first.in_channels, rank, bias=False, **whole), kind(rank, first.out_channels, 1, bias=bias))
+    raise FormatError("Only Linear, Conv1d and Conv2d can be factored", got=type(first).__name__)
 
 
 def replaced(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import digits
 import numpy as np
 import pytest
+import signals
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,12 +127,15 @@ def layer_of(kind, out, into, kernel, stride, dilation, padding, bias):
         return nn.Linear(into, out, bias), torch.randn(40, into)
     mode = "zeros" if isinstance(padding, str) or padding == 0 else "reflect" if padding == 1 else "zeros"
     stride = 1 if isinstance(padding, str) else stride
+    if kind == "conv1d":
+        kernel, stride = (held[0] if isinstance(held, tuple) else held for held in (kernel, stride))
+        return nn.Conv1d(into, out, kernel, stride, padding, dilation, bias=bias, padding_mode=mode), torch.randn(6, into, 17)
     made = nn.Conv2d(into, out, kernel, stride, padding, dilation, bias=bias, padding_mode=mode)
     return made, torch.randn(6, into, 9, 11)
 
 
 @settings(max_examples=40, deadline=None)
-@given(kind=st.sampled_from(["linear", "conv"]), out=st.integers(1, 9), into=st.integers(1, 7),
+@given(kind=st.sampled_from(["linear", "conv", "conv1d"]), out=st.integers(1, 9), into=st.integers(1, 7),
        kernel=st.sampled_from([1, 2, 3, (1, 3), (3, 2)]), stride=st.sampled_from([1, 2, (2, 1)]), dilation=st.sampled_from([1, 2]),
        padding=st.sampled_from([0, 1, 2, "same"]), bias=st.booleans(), weights_only=st.booleans(), seed=st.integers(0, 99))  # fmt: skip
 def test_full_rank_is_exact_and_lower_rank_is_best(kind, out, into, kernel, stride, dilation, padding, bias, weights_only, seed):
@@ -149,6 +153,26 @@ def test_full_rank_is_exact_and_lower_rank_is_best(kind, out, into, kernel, stri
     if not weights_only:
         total = float(found.energies.sum()) / out
         assert losses == pytest.approx([total * (1 - share) for share in shares], rel=1e-3, abs=1e-6)
+
+
+def test_convolutions_over_time_are_factored(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 4, 32)).astype(np.float32)
+    torch.manual_seed(0)
+    ps.pack(signals.make().eval(), name="signals", predict=signals.predict, examples={"x": x[:64]}, out=tmp_path / "signals",
+            training=ps.Training(signals.make, {}, loss="mse"))  # fmt: skip
+    package = ps.open(tmp_path / "signals", trust=True)
+    made = ps.LowRank(ratio=0.5, epochs=0).run(package, ps.Data({"x": x}), PassContext(tmp_path / "made"))
+    said = report(made)
+    assert {"body.0", "body.2"} <= set(said["layers"]) | {name for name, why in said["left"].items() if "rank" in why}
+    assert said["left"]["body.4"] == "its channels are in 24 groups"
+    assert said["parameters"][1] <= 0.5 * said["parameters"][0]
+    first, second = trainee_of(made).model.get_submodule("body.2").children()
+    assert (type(first), first.kernel_size, first.dilation, second.kernel_size) == (nn.Conv1d, (5,), (2,), (1,))
+    artifact = ps.load(ps.compile(made, target="onnx-cpu", out=tmp_path / "artifact"))
+    with torch.no_grad():
+        expected = trainee_of(made).model(torch.from_numpy(x))
+    np.testing.assert_allclose(artifact.predict({"x": x})["value"], expected, atol=1e-5)
 
 
 def test_ranks_follow_energy_per_parameter():
