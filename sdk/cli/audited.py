@@ -10,7 +10,7 @@ from ..core.budget import Budget
 from .console import Exit, progress
 from .models import Model
 from .tables import arguments as data_arguments
-from .tables import fitting, read
+from .tables import rows_of
 
 
 def gate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def budget_of(args: argparse.Namespace) -> Budget:
 
 def audited(args: argparse.Namespace, subject: Model, ancestor: Model) -> Audit:
     """The audit of two opened models on `--data`."""
-    data = fitting(read(args.data, args.label, args.slice), subject)
+    data = rows_of(args.data, args, subject)
     progress(f"auditing {subject.name} on {len(data)} rows ...")
     return run_audit(subject, ancestor, data, gates=budget_of(args), trust=args.trust)
 

@@ -15,7 +15,7 @@ from .audited import budget_of, gate_arguments
 from .console import Exit, Result, progress
 from .places import open_package_at
 from .tables import arguments as data_arguments
-from .tables import data_words, fitting, read
+from .tables import data_words, rows_of
 
 EXAMPLE = """
   portside compress inspector:4 int8-static train.npz --target onnx-cpu --held-out test.npz --max-drop 0.005
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> Result:
 
 def _run(args: argparse.Namespace) -> Result:
     package = open_package_at(args.package, args.trust)
-    held_out = None if args.held_out is None else fitting(read(args.held_out, args.label, args.slice), package)
-    found = compressed(package, _recipe(args), fitting(read(args.data, args.label, args.slice), package), target=args.target,
+    held_out = None if args.held_out is None else rows_of(args.held_out, args, package)
+    found = compressed(package, _recipe(args), rows_of(args.data, args, package, judged=held_out is None), target=args.target,
                        held_out=held_out, out=args.out, seed=args.seed, resume=args.resume, progress=_Told())  # fmt: skip
     written = found.package.digest != package.digest
     data = {"package": found.package.digest if written else None, "path": str(found.package.path) if written else None,

@@ -18,7 +18,7 @@ from .audited import gate_arguments
 from .console import Exit, Result, progress
 from .places import open_package_at
 from .tables import arguments as data_arguments
-from .tables import data_words, fitting, read
+from .tables import data_words, rows_of
 
 EXAMPLE = """
   portside search inspector:4 --target onnx-cpu --size-mb 2 --p95-ms 5 --max-drop 0.005 \\
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> Result:
 
 def _run(args: argparse.Namespace) -> Result:
     package = open_package_at(args.package, args.trust)
-    data, calibration, train = (None if word is None else fitting(read(word, args.label, args.slice), package)
+    data, calibration, train = (None if word is None else rows_of(word, args, package, judged=word is args.data)
                                 for word in (args.data, args.calibration, args.train))  # fmt: skip
     found = search(package, args.target, budget_of(args), data, args.minutes, calibration=calibration,
                    structures=structures_of(args.structures), train=train, prices=args.price_per_hour, seed=args.seed, resume=args.out,

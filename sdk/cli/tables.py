@@ -35,13 +35,20 @@ def data_words(word: str, args: Namespace) -> list[str]:
     return ["--data", word, *label, *(part for column in args.slice for part in ("--slice", column))]
 
 
-def read(word: str, label: str = LABEL, slices: Sequence[str] = ()) -> Data:
+def rows_of(word: str, args: Namespace, model: Model, *, judged: bool = True) -> Data:
+    """The rows of an option for a model. Rows that nothing is judged on, as those of calibration, may lack columns to slice by.
+
+    Raises InputError, which names the file: a command may have several.
+    """
+    return fitting(read(word, args.label, args.slice, judged=judged), model, word)
+
+
+def read(word: str, label: str = LABEL, slices: Sequence[str] = (), *, judged: bool = True) -> Data:
     """The data that a word names; columns to slice by are among the inputs too (see `fitting`). Raises InputError."""
     path = Path(word)
-    if path.suffix == ".npz" and path.is_file():
-        return _split(_npz_columns(path), label, slices)
-    if path.suffix == ".csv" and path.is_file():
-        return _split(_csv_columns(path), label, slices)
+    if path.suffix in (".npz", ".csv") and path.is_file():
+        columns = _npz_columns(path) if path.suffix == ".npz" else _csv_columns(path)
+        return _split(columns, label, slices if judged else [name for name in slices if name in columns], word)
     if ":" in word:
         return load_object(word, Data)
     raise InputError("This is not labelled data", got=word, expected="FILE.py:OBJECT, an .npz file or a .csv file")
@@ -57,18 +64,18 @@ def _npz_columns(path: Path) -> dict[str, Array]:
                          expected="numpy.savez of arrays of numbers or texts") from error  # fmt: skip
 
 
-def fitting(data: Data, model: Model) -> Data:
-    """The data without the inputs that are columns to slice by and nothing that the model takes."""
+def fitting(data: Data, model: Model, word: str = "the data") -> Data:
+    """The data, which errors call `word`, without the inputs that are columns to slice by and nothing that the model takes."""
     taken = {field.name for field in codec_of(model).wire_fields(model.signature)}
     if odd := [name for name in data.inputs if name not in taken and name not in data.slices]:
-        raise InputError("A column of the data is neither an input nor the label", field=odd[0], expected=", ".join(sorted(taken)),
+        raise InputError(f"A column of {word} is neither an input nor the label", field=odd[0], expected=", ".join(sorted(taken)),
                          fix=f"Name it with --slice {odd[0]} or --label {odd[0]}, or leave it out.")  # fmt: skip
     return replace(data, inputs={name: held for name, held in data.inputs.items() if name in taken or name not in data.slices})
 
 
-def _split(columns: dict[str, Any], label: str, slices: Sequence[str]) -> Data:
+def _split(columns: dict[str, Any], label: str, slices: Sequence[str], word: str) -> Data:
     if absent := [name for name in slices if name not in columns]:
-        raise InputError("There is no such column to slice by", got=absent[0], expected=", ".join(columns))
+        raise InputError(f"{word} has no such column to slice by", got=absent[0], expected=", ".join(columns))
     inputs = {name: values for name, values in columns.items() if name != label}
     return Data(inputs=inputs, labels=columns.get(label), slices={name: np.asarray(columns[name]) for name in slices})
 

@@ -83,6 +83,16 @@ def test_what_calibration_warned_of_is_said_once_and_kept(portside, network, row
     assert [held.split(":")[0] for held in found["warnings"]] == ["calibrated on 9 rows"]
 
 
+def test_rows_for_calibration_need_no_slices(portside, network, rows):
+    held = dict(np.load(rows / "test.npz"))
+    np.savez(rows / "test.npz", site=np.arange(1200) % 2, **held)
+    words = ("compress", network.path, "float16", rows / "train.npz", "--slice", "site")
+    said = portside(*words, "--target", "onnx-cpu", "--held-out", rows / "test.npz", "--max-slice-drop", 0.5, "--out", rows / "small")
+    assert said.code == 0, said.err
+    said = portside(*words, "--out", rows / "other")
+    assert said.code == 2 and f"{rows / 'train.npz'} has no such column" in said.err, "then no other rows have it"
+
+
 def test_help_teaches(portside):
     said = portside("compress", "--help")
     assert said.code == 0

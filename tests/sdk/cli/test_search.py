@@ -71,6 +71,21 @@ def test_help_teaches(portside):
     assert all(word in said.out for word in ("--p95-ms 5", "--out", "Exit codes: 0", "Ctrl-C"))
 
 
+def test_rows_that_nothing_is_judged_on_need_no_slices_and_errors_name_the_file(portside, asked, tmp_path):
+    rows, bare, odd = (tmp_path / f"{name}.npz" for name in ("rows", "bare", "odd"))
+    held = dict(np.load(rows))
+    np.savez(rows, site=np.arange(400) % 2, **held)
+    np.savez(bare, **held)
+    np.savez(odd, colour=np.arange(400), **held)
+    said = portside(*asked, "--slice", "site", "--calibration", bare, "--json")
+    assert said.code == 0, said.err
+    assert {"site=0", "site=1"} == set(said.json["trials"][0]["comparison"]["slices"])
+    said = portside(*asked, "--slice", "site", "--slice", "shift", "--calibration", bare)
+    assert said.code == 2 and f"{rows} has no such column to slice by" in said.err and "shift" in said.err
+    said = portside(*asked, "--slice", "site", "--calibration", odd)
+    assert said.code == 2 and f"A column of {odd} is neither" in said.err
+
+
 def test_structures_are_refused_before_any_work_where_they_cannot_be(portside, asked, tmp_path):
     rows = tmp_path / "rows.npz"
     said = portside(*asked, "--structures", "auto", "--max-drop", 0.1)
