@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, cast
+from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 from ..sdk.core.data import Data
 from ..sdk.core.package import Package
@@ -64,5 +64,31 @@ class Pass(Protocol):
         ...
 
     def to_dict(self) -> Mapping[str, Any]:
-        """The pass as data: kind and options, what a recipe keeps."""
+        """The pass as data: kind and options, what a recipe keeps. Raises InputError for options that mean nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What is known of the package that a pass will run on, before anything has run.
+
+    Attributes:
+        package: the one that the recipe begins with, or a student that takes its place; None: a pass makes it, and nothing is known.
+        data: rows that passes learn from.
+        changed: passes before change the network: sizes are others, and nodes may have other names.
+        lowered: passes before lower precision.
+    """
+
+    package: Package | None
+    data: Data
+    changed: bool = False
+    lowered: bool = False
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """What a pass may offer: to be refused before passes in front of it have worked. Without it nothing is known behind the pass."""
+
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """What the next pass will find. Raises what `run` would, as far as it can be said by now; where it cannot, nothing."""
         ...

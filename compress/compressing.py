@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..sdk.core.data import Data
-from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
 from .base import Pass, PassContext
 from .derive import finished
+from .foresight import check_places, look_ahead
 from .gated import gated
 from .judgement import Judge
 from .ladder import Climb
@@ -43,7 +43,7 @@ class Compressed:
 def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *, target: str | None = None, held_out: Data | None = None,
              out: Path | str | None = None, seed: int = 0, resume: Path | str | None = None,
              progress: Progress = lambda done, of, what: None) -> Package:  # fmt: skip
-    """Run a recipe.
+    """Run a recipe, which is looked at before any work: what cannot run is refused before passes in front of it have trained.
 
     Args:
         package: float, opened; with trust, where it has host stages.
@@ -62,7 +62,7 @@ def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *
 
     Raises:
         InputError: a recipe that means nothing, too little data, `target` without `held_out`.
-        UnsupportedError: no node can take the class.
+        UnsupportedError: no node can take the class; no such target, or a pass that the package cannot take.
         StoreError: `out` is not empty, or cannot be written; what `resume` keeps is damaged.
     """
     return compressed(package, recipe, data, target=target, held_out=held_out, out=out, seed=seed, resume=resume, progress=progress).package
@@ -72,11 +72,10 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
                out: Path | str | None = None, seed: int = 0, resume: Path | str | None = None,
                progress: Progress = lambda done, of, what: None) -> Compressed:  # fmt: skip
     """As `compress`, with the climb beside the package."""
-    if target is not None and held_out is None:
-        raise InputError("Measuring on a target needs rows that calibration did not see", field="held_out",
-                         fix="Pass held_out=Data(...), or leave target out and verify afterwards.")  # fmt: skip
     steps, kept = recipe_of(recipe), Kept(None if resume is None else Path(resume), data, seed, package.digest)
     judge = None if target is None or held_out is None else Judge(package, target, held_out, data, steps.gates, seed, progress)
+    check_places(target, held_out, None if out is None else Path(out))
+    look_ahead(steps.passes, package, data)
     climb: Climb | None = None
     with TemporaryDirectory(prefix="portside-compress-") as work:
         made = package

@@ -14,15 +14,16 @@ from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
-from .base import PassContext
+from .base import Ahead, PassContext
 from .derive import descended
 from .distil_estimators import decides, estimator_of, fitted, packed
-from .distil_features import FeatureGoals, Shown, Side, shown_by
+from .distil_features import FeatureGoals, Shown, Side, no_layers, shown_by
 from .distil_losses import goals_of
 from .distil_teachers import Answers, Loss, Teacher, check_teachers, digest_of_array, keys_of, taught, teachers_of
 from .feature_pairs import check_features
 from .option_checks import check, check_choice, check_epochs, number
 from .training.fit import Fit
+from .training.foreseen import foreseen
 from .training.retrace import repacked, require_float
 
 _KINDS = {"cross-entropy": "score", "binary-cross-entropy": "score", "mse": "value", "l1": "value"}
@@ -107,13 +108,35 @@ class Distil:
                 made = self._fitted(student, package, data, answers, teachers, weight, out)
             return descended(made, _lineage(package, teachers, self.student is None), context.out)
 
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """The student in the package's place. Raises as `run` does, for what is known."""
+        if ahead.package is None:
+            return Ahead(None, ahead.data, changed=True)
+        if self.student is None:
+            if self.teacher is None and not ahead.changed and not ahead.lowered:
+                raise _alone()
+            teachers_of(self.teacher, ahead.package)
+            return foreseen(ahead)
+        teachers_of(self.teacher, ahead.package)
+        student = self._student(ahead.package)
+        if isinstance(student, Package):
+            return foreseen(Ahead(student, ahead.data))
+        self._check_estimator(student)
+        return Ahead(None, ahead.data, changed=True)
+
+    def _check_estimator(self, student: object) -> None:
+        if self.loss == "features":
+            raise no_layers()
+        if self.loss != "soft":
+            raise UnsupportedError(f"An estimator cannot be taught {self.loss}", got=type(student).__name__, expected="soft",
+                                   fix="Let a torch package be the student.")  # fmt: skip
+
     def _teacher(self, package: Package, context: PassContext) -> Any:
         """The teacher as given; of a package that is its own recipe's student, what the recipe began with. Raises InputError."""
         if self.student is not None or self.teacher is not None:
             return self.teacher
         if context.origin is None or context.origin.digest == package.digest:
-            raise InputError("A package cannot teach itself", field="student", got="no student, no teacher",
-                             fix="Put the pass behind one that changes the package (prune, low-rank), or name a teacher.")  # fmt: skip
+            raise _alone()
         return context.origin
 
     def _student(self, package: Package) -> Any:
@@ -143,9 +166,7 @@ class Distil:
 
     def _fitted(self, student: Any, package: Package, data: Data, answers: Answers, teachers: tuple[Teacher, ...], weight: float,
                 out: Path) -> Package:  # fmt: skip
-        if self.loss != "soft":
-            raise UnsupportedError(f"An estimator cannot be taught {self.loss}", got=type(student).__name__, expected="soft",
-                                   fix="Let a torch package be the student.")  # fmt: skip
+        self._check_estimator(student)
         return packed(fitted(student, data, answers, weight), package, self._step(_said(student), teachers), out)
 
     def _step(self, student: object, teachers: tuple[Teacher, ...]) -> dict[str, Any]:
@@ -190,6 +211,11 @@ def _kind(student: object, learner: Side | None) -> str | None:
         return "score" if decides(student) else "value"
     loss = learner.trainee.setup.loss
     return _KINDS.get(loss) if isinstance(loss, str) else None
+
+
+def _alone() -> InputError:
+    return InputError("A package cannot teach itself", field="student", got="no student, no teacher",
+                      fix="Put the pass behind one that changes the package (prune, low-rank), or name a teacher.")  # fmt: skip
 
 
 def _said(given: object) -> object:

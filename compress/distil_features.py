@@ -150,6 +150,12 @@ class FeatureGoals:
         return {**self.goals.extra, "features": self.distances}
 
 
+def no_layers() -> UnsupportedError:
+    """The refusal of an estimator that should learn inner layers."""
+    return UnsupportedError("An estimator has no inner layers to teach", expected="a package with training/",
+                            fix='Let a torch package be the student, or use loss="soft".')  # fmt: skip
+
+
 def shown_by(teachers: Sequence[Teacher], student: Side | None, data: Data, asked: Mapping[str, str] | None, output: str | None) -> Shown:
     """The teacher's layers that a student learns from.
 
@@ -166,8 +172,7 @@ def shown_by(teachers: Sequence[Teacher], student: Side | None, data: Data, aske
         InputError: layers that do not exist or cannot be compared.
     """
     if student is None:
-        raise UnsupportedError("An estimator has no inner layers to teach", expected="a package with training/",
-                               fix='Let a torch package be the student, or use loss="soft".')  # fmt: skip
+        raise no_layers()
     package = _showing(teachers)
     fields = fields_read(data.inputs, package.signature, codec_of(package).fields)
     teacher = Side.of(package, Data(fields))

@@ -14,12 +14,12 @@ from ..runtimes.trees import Trees
 from ..sdk.core.data import Data
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
-from .base import PassContext
+from .base import Ahead, PassContext
 from .forest_build import built
 from .forest_fit import Shape
 from .forest_leaves import LEAVES, Leaves, fitting
 from .forest_options import Goal
-from .forest_rows import Inside, Rows
+from .forest_rows import Inside, Rows, stage_of
 from .forest_shrink import Limits, Shrinking, used
 from .forest_thresholds import Thresholds, merged
 from .retold import retold
@@ -61,13 +61,10 @@ class Forest:
             InputError: an option that means nothing, no rows, labels that do not fit.
             UnsupportedError: a program without an ensemble or with several; leaf values that their form or a rule forbids.
         """
-        self._check()
         inside = Inside(package)
         try:
             trees = Trees.from_tensors(*read_tensors(package, inside.stage))
-            if self.trees is not None and self.trees > len(trees.roots):
-                raise InputError("There are fewer trees than are to stay", field="trees", got=self.trees,
-                                 expected=f"1 to {len(trees.roots)}")  # fmt: skip
+            self._check_trees(trees)
             rows = inside.rows(data, self.labels)
             made = fitting(self._shrunk(trees, rows, context), self.leaves, inside, rows, contract_of(package).rules)
         finally:
@@ -95,6 +92,22 @@ class Forest:
             return replace(shape, trees=replace(shape.trees, threshold=threshold))
         return shrinking.again(shape, threshold)
 
+    def __post_init__(self) -> None:
+        self._check()
+
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """The same program around fewer nodes. Raises as `run` does, for what is known."""
+        if (package := ahead.package) is not None:
+            stage = stage_of(package)
+            package.require_trust()
+            if not ahead.changed:
+                self._check_trees(Trees.from_tensors(*read_tensors(package, stage)))
+        return replace(ahead, changed=True)
+
+    def _check_trees(self, trees: Trees) -> None:
+        if self.trees is not None and self.trees > len(trees.roots):
+            raise InputError("There are fewer trees than are to stay", field="trees", got=self.trees, expected=f"1 to {len(trees.roots)}")
+
     def _check(self) -> None:
         _within("ratio", self.ratio, 0 < self.ratio <= 1, "above 0, at most 1")
         _within("labels", self.labels, 0 <= self.labels <= 1, "0 to 1")
@@ -107,8 +120,7 @@ class Forest:
         _within("leaves", self.leaves, self.leaves in LEAVES, ", ".join(LEAVES))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: what a recipe keeps. Raises InputError for options that mean nothing."""
-        self._check()
+        """JSON-ready: what a recipe keeps."""
         return {"kind": self.kind, **{name: value for name, value in asdict(self).items() if value is not None}}
 
     @classmethod

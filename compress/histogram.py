@@ -18,6 +18,7 @@ import numpy as np
 from ..sdk.core.errors import InputError
 from ..sdk.core.plan import Range
 from ..sdk.core.signature import Array
+from .option_checks import number
 
 Method: TypeAlias = Literal["min-max", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -27,6 +28,12 @@ _STEPS = 64
 """Cuts that the entropy method compares."""
 COUNTED = 1 << 16
 """Numbers of one batch that are placed in bins; of more, that many spread evenly stand for all. Extremes are of every number."""
+
+
+def check_percentile(percentile: object) -> None:
+    """Raises InputError for one that leaves nothing, or is no number."""
+    if not number(percentile) or not 50 < percentile <= 100:  # type: ignore[operator]
+        raise InputError("A calibration percentile lies above 50 and at most at 100", field="percentile", got=percentile)
 
 
 class Histogram:
@@ -72,8 +79,7 @@ class Histogram:
         """
         if method not in METHODS:
             raise InputError("There is no such calibration method", got=method, expected=", ".join(METHODS))
-        if not 50 < percentile <= 100:
-            raise InputError("A calibration percentile lies above 50 and at most at 100", got=percentile)
+        check_percentile(percentile)
         if not self.seen:
             return 0.0, 0.0
         if method == "min-max":

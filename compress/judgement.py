@@ -100,6 +100,6 @@ def _structure(passes: Sequence[Pass]) -> Structure:
 def _settings(package: Package) -> Settings:
     """The precision that a package has by its plan: the lowest class of it."""
     plan = plan_of(package.content.plan)
-    precision: Precision = next((held for held in reversed(PRECISIONS) if plan.counts.get(held)), "float32")
+    classes: list[Precision] = ["float32", *plan.nodes.values()]
     method = plan.calibration.get("method")
-    return Settings(precision, method if method in METHODS else "min-max", per_channel=plan.per_channel)
+    return Settings(max(classes, key=PRECISIONS.index), method if method in METHODS else "min-max", per_channel=plan.per_channel)

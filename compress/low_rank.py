@@ -19,12 +19,13 @@ from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
-from .base import Options, PassContext
+from .base import Ahead, Options, PassContext
 from .factoring import KINDS, factor, obstacle, spectra
 from .layer_names import named
 from .option_checks import check_choice, check_epochs, check_share, check_whole, words
 from .ranks import Candidate, by_energy, by_rank, by_ratio
 from .training.batches import Batch, Batches
+from .training.foreseen import foreseen
 from .training.retrace import repacked, require_float
 from .training.stored import trainee_of
 from .tuning import check_runs, epochs_of, tuned
@@ -102,6 +103,10 @@ class LowRank(Options):
         tuned(trainee, was, batches, epochs_of(trainee, self.epochs), context, key)
         note = _report(candidates, ranks, left, (_parameters(was), _parameters(trainee.model)))
         return repacked(package, trainee, self.to_dict(), context, edits, {REPORT: note})
+
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """A factored network. Raises as `run` does, for what is known."""
+        return foreseen(ahead, self.layers, "layers")
 
     def _ranks(self, candidates: Sequence[Candidate], parameters: int, name: str) -> dict[str, int]:
         if self.ratio is not None:

@@ -16,7 +16,7 @@ from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
-from .base import Options, PassContext
+from .base import Ahead, Options, PassContext
 from .importance import IMPORTANCES, Importance, Scores, at_random, by_norms, by_taylor, by_weights
 from .layer_names import named
 from .option_checks import check_choice, check_epochs, check_share, check_whole, words
@@ -24,6 +24,7 @@ from .pruning_budget import MEASURES, Measure
 from .pruning_groups import Layout
 from .pruning_rounds import Rounds
 from .training.batches import Batch, Batches
+from .training.foreseen import foreseen
 from .training.retrace import repacked, require_float
 from .training.stored import trainee_of
 from .tuning import epochs_of, objective
@@ -88,9 +89,7 @@ class Prune(Options):
             InputError: no rows, a name that no layer has, a budget that cannot be kept, "taylor" without labels.
         """
         require_float(package)
-        if self.importance == "taylor" and data.labels is None:
-            raise InputError("What the loss misses shows on labels alone", field="importance", got="taylor",
-                             fix='Pass Data(inputs=..., labels=...), or use importance="l2".')  # fmt: skip
+        self._check_labels(data)
         trainee = trainee_of(package)
         batches = Batches(package, trainee, data)
         key = {"pass": self.to_dict(), "package": package.digest, "data": data_digest(data)}
@@ -99,6 +98,16 @@ class Prune(Options):
         made, said = start.narrow(self._scores, self.ratio, self.budget, self.round_to) if self.structured else start.thin(self.ratio)
         note = json.dumps(said, indent=1, sort_keys=True, allow_nan=False).encode()
         return repacked(package, made, self.to_dict(), context, (), {REPORT: note})
+
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """A narrower network. Raises as `run` does, for what is known."""
+        self._check_labels(ahead.data)
+        return foreseen(ahead, self.keep)
+
+    def _check_labels(self, data: Data) -> None:
+        if self.importance == "taylor" and data.labels is None:
+            raise InputError("What the loss misses shows on labels alone", field="importance", got="taylor",
+                             fix='Pass Data(inputs=..., labels=...), or use importance="l2".')  # fmt: skip
 
     def _scores(self, layout: Layout, rounds: Rounds, step: int) -> Scores:
         """How much each unit matters before this step."""

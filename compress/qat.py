@@ -7,7 +7,7 @@ program of the trained weights with that plan.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Literal, TypeAlias, get_args
@@ -15,11 +15,14 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 from ..sdk.core.data import Data
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
-from .base import Options, PassContext
+from .base import Ahead, Options, PassContext
+from .foresight import check_nodes
 from .histogram import METHODS, Method
 from .option_checks import check, check_choice, check_epochs, number, words
 from .qat_course import Course, Settled
+from .quantize import Plans
 from .training.batches import Batches
+from .training.foreseen import foreseen
 from .training.retrace import require_float
 from .training.stored import trainee_of
 from .tuning import epochs_of
@@ -81,11 +84,22 @@ class QAT(Options):
         require_float(package)
         trainee = trainee_of(package)
         batches = Batches(package, trainee, data)
-        if self.towards in ("labels", "both") and data.labels is None:
-            raise InputError("This needs labels", field="data", fix='Pass Data(inputs=..., labels=...), or towards="float".')
+        self._check_labels(data)
         towards = self.towards or ("float" if data.labels is None else "labels")
         lr = trainee.schedule.lr * LR_SHARE if self.lr is None else self.lr
         settled = Settled(epochs_of(trainee, self.epochs), lr, self.keep, self.calibration, self.ranges == "learned", self.freeze_ranges,
                           self.per_channel, towards)  # fmt: skip
         with TemporaryDirectory(prefix="portside-qat-") as work:
             return Course(package, trainee, batches, settled, self.to_dict(), context, Path(work)).run()
+
+    def look_ahead(self, ahead: Ahead) -> Ahead:
+        """A trained network with a plan. Raises as `run` does, for what is known."""
+        self._check_labels(ahead.data)
+        found = foreseen(ahead, [word for word in self.keep if "/" not in word])
+        if ahead.package is not None:
+            check_nodes([word for word in self.keep if "/" in word], Plans(ahead.package).known, changed=True)
+        return replace(found, lowered=True)
+
+    def _check_labels(self, data: Data) -> None:
+        if self.towards in ("labels", "both") and data.labels is None:
+            raise InputError("This needs labels", field="data", fix='Pass Data(inputs=..., labels=...), or towards="float".')

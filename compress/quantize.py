@@ -20,6 +20,7 @@ from .calibration import ROWS, Calibration, calibrate
 from .derive import derive
 from .foresight import check_nodes
 from .histogram import Method
+from .option_checks import check_whole
 from .settings import Settings
 from .smoothing import Smoothing, find_smoothing
 
@@ -51,6 +52,7 @@ class Quantize:
 
     def __post_init__(self) -> None:
         _ = self.settings  # options that mean nothing are found here
+        check_whole("rows", self.rows)
 
     @classmethod
     def of(cls, settings: Settings) -> Quantize:

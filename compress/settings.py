@@ -9,7 +9,7 @@ from typing import Any
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.errors import InputError
 from ..sdk.core.plan import PRECISIONS, Precision
-from .histogram import METHODS, Method
+from .histogram import METHODS, Method, check_percentile
 from .structures import UNCHANGED, Structure
 
 
@@ -40,6 +40,7 @@ class Settings:
             raise InputError("There is no such precision", field="precision", got=self.precision, expected=", ".join(PRECISIONS))
         if self.method not in METHODS:
             raise InputError("There is no such calibration method", field="calibration", got=self.method, expected=", ".join(METHODS))
+        check_percentile(self.percentile)
         object.__setattr__(self, "kept", tuple(sorted(self.kept)))
 
     @property

@@ -54,10 +54,7 @@ class Batches:
     """
 
     def __init__(self, package: Package, trainee: Trainee, data: Data) -> None:
-        if package.signature.state:
-            raise UnsupportedError("A model with a memory cannot be trained row by row", got=package.name)
-        if not len(data):
-            raise InputError("There are no rows to train on", field="data")
+        check_rows(package, data)
         self.data, self._featurize = data, trainee.featurize
         self._codec = Codec.from_steps(package.content.codec, package.read)
         self._names = tuple(spec.name for spec in package.signature.inputs)
@@ -91,6 +88,16 @@ class Batches:
         """All rows once, as they stand."""
         for start in range(0, len(self), size):
             yield self.of(np.arange(start, min(start + size, len(self))))
+
+
+def check_rows(package: Package, data: Data) -> None:
+    """Raises InputError for no rows, or labels that mean nothing; UnsupportedError for a model with a memory."""
+    if package.signature.state:
+        raise UnsupportedError("A model with a memory cannot be trained row by row", got=package.name)
+    if not len(data):
+        raise InputError("There are no rows to train on", field="data")
+    if data.labels is not None:
+        numbers_of(data.labels, package)
 
 
 def _featurized(featurize: Function | None, tensors: list[Tensor]) -> tuple[Any, ...]:

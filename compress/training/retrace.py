@@ -54,14 +54,24 @@ def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], contex
 def require_float(package: Package) -> None:
     """Raises InputError where the package has a PrecisionPlan: passes that train ask before they begin."""
     if package.content.plan is not None:
-        raise InputError("Precision was lowered before training", got=package.name,
-                         fix="Put passes that train before `quantize` in the recipe, or start from the float package.")  # fmt: skip
+        raise lowered_before(package.name)
 
 
-def _options(package: Package, trainee: Trainee, inputs: Mapping[str, Array]) -> ImportOptions:
+def lowered_before(name: str) -> InputError:
+    """The refusal of a pass that trains behind one that lowers precision."""
+    return InputError("Precision was lowered before training", got=name,
+                      fix="Put passes that train before `quantize` in the recipe, or start from the float package.")  # fmt: skip
+
+
+def require_traceable(package: Package) -> None:
+    """Raises UnsupportedError for a program with parts that are no torch operations."""
     if any(stage.kind == "host" for stage in package.content.stages):
         raise UnsupportedError("A package with a host stage cannot be traced again", got=", ".join(package.trust_needed()),
                                fix="Do in torch operations what the host function does.")  # fmt: skip
+
+
+def _options(package: Package, trainee: Trainee, inputs: Mapping[str, Array]) -> ImportOptions:
+    require_traceable(package)
     setup = trainee.setup
     image = {name: _Largest(size) for name, size in setup.image.items()}
     return ImportOptions(examples=inputs, featurize=trainee.featurize, predict=trainee.predict, dynamic=setup.dynamic, image=image)

@@ -138,13 +138,18 @@ def trainee_of(package: Package) -> Trainee:
         TrustError: the caller does not trust the package; nothing has run.
         FormatError: the folder does not give a module.
     """
+    require_training(package)
+    return rebuilt(Setup.from_bytes(package.read(ABOUT)), package.read)
+
+
+def require_training(package: Package) -> None:
+    """Raises UnsupportedError for a package without a `training/` folder, TrustError where the caller does not trust it."""
     if ABOUT not in package.content.files:
         raise UnsupportedError(f"Package {package.name!r} cannot be trained: it has no training/ folder",
                                fix="Pack it with training=ps.Training(factory, config).")  # fmt: skip
     if not package.trusted:
         raise TrustError(f"Training {package.name!r} runs Python of its own", got=ABOUT,
                          fix="Read its training/ folder, then open it with trust=True (CLI: --trust).")  # fmt: skip
-    return rebuilt(Setup.from_bytes(package.read(ABOUT)), package.read)
 
 
 def rebuilt(setup: Setup, read: Callable[[str], bytes], resize: bool = True) -> Trainee:

@@ -111,11 +111,15 @@ def test_a_program_with_nothing_to_quantize_is_refused(precision, tmp_path):
         derived(package, data, tmp_path / "made", Quantize(precision))
 
 
-def test_options_that_do_not_exist_are_refused(network, calibration, tmp_path):
-    for step in (Quantize("int3"), Quantize("int8-static", calibration="best"), Quantize("int8-static", "percentile", 40)):
-        with pytest.raises(InputError):
-            derived(network, calibration, tmp_path / "made", step)
-    assert not (tmp_path / "made").exists()
+@pytest.mark.parametrize("options", [("int3",), ("int8-static", "best"), *(("int8-static", "percentile", share) for share in (40, "all"))])
+def test_options_that_do_not_exist_are_refused_where_they_are_written(options):
+    with pytest.raises(InputError):
+        Quantize(*options)
+
+
+def test_rows_of_a_calibration_are_a_number():
+    with pytest.raises(InputError, match="rows"):
+        Quantize("int8-static", rows=0)
 
 
 @pytest.mark.parametrize("target", [OnnxCpu, WasmWeb])
