@@ -47,7 +47,7 @@ def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *
 
     Args:
         package: float, opened; with trust, where it has host stages.
-        recipe: a `Recipe`, one pass, a TOML file, or a class of precision ("int8-static").
+        recipe: a `Recipe`, one pass, a TOML or JSON file, or a class of precision ("int8-static").
         data: rows that passes learn from: calibration, training.
         target: the runtime to measure on. With it, precision climbs the ladder: layers that hurt go back to float, other
             calibrations and classes are tried, until fidelity and the recipe's gates hold on `held_out`, not slower or larger than float.

@@ -7,6 +7,8 @@ calibration = "percentile"
 
 [gates]
 max_drop = 0.005
+
+The same as JSON: {"pass": [{"kind": "quantize", "precision": "int8-static", "calibration": "percentile"}], "gates": {"max_drop": 0.005}}
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..sdk.core.budget import Budget
-from ..sdk.core.errors import InputError, MissingExtraError, PortsideError
+from ..sdk.core.canonical import read_object
+from ..sdk.core.errors import FormatError, InputError, MissingExtraError, PortsideError
 from ..sdk.core.plan import PRECISIONS
 from .base import Pass
 from .quantize import Quantize
@@ -33,6 +36,7 @@ PASSES: Mapping[str, tuple[str, str, str]] = {
     "qat": (".qat", "QAT", "torch"),
 }
 """Kind -> (module, class, extra): imported when a recipe names it, as most need torch, which an install may lack."""
+_FIX = 'Write TOML with a [[pass]] in it, or JSON: {"pass": [{"kind": ...}]} in a .json file.'
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,13 @@ class Recipe:
 
     @classmethod
     def from_file(cls, path: Path | str) -> Recipe:
-        """Read a TOML file. Raises InputError where it cannot be read or means nothing."""
+        """Read a TOML file, or a JSON file (.json). Raises InputError where it cannot be read or means nothing."""
         try:
             text = Path(path).read_text(encoding="utf-8")
-            return cls.from_dict(tomllib.loads(text))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InputError("The recipe cannot be read", got=f"{path}: {error}", fix="Write TOML with a [[pass]] in it.") from error
+            data = read_object(text, "it") if Path(path).suffix.lower() == ".json" else tomllib.loads(text)
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, FormatError) as error:
+            raise InputError("The recipe cannot be read", got=f"{path}: {error}", fix=_FIX) from error
+        return cls.from_dict(data)
 
 
 def recipe_of(word: Recipe | Pass | str | Path) -> Recipe:

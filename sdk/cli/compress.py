@@ -20,8 +20,10 @@ from .tables import data_words, rows_of
 EXAMPLE = """
   portside compress inspector:4 int8-static train.npz --target onnx-cpu --held-out test.npz --max-drop 0.005
   portside compress inspector:4 recipe.toml train.py:rows --out small/
+  portside compress inspector:4 recipe.json train.py:rows --out small/
 
-  A recipe is a class of precision (float16, int8-dynamic, int8-static, int4-weights) or a TOML file with [[pass]] and [gates].
+  A recipe is a class of precision (float16, int8-dynamic, int8-static, int4-weights) or a file with [[pass]] and [gates] in
+  TOML, or the same in JSON (.json).
   With --target a quantize pass is measured there: layers that hurt most go back to float, other calibrations and classes are tried,
   until the held-out rows hold. Where nothing lower than float32 holds nothing is written: exit code 1, or 4 where the rows are
   too few to tell.
@@ -35,7 +37,7 @@ portside search --out FOLDER keeps what it has measured, and goes on from there.
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Package, recipe, calibration rows; where to measure and what may be lost."""
     parser.add_argument("package", metavar="PACKAGE", help="a folder, or a name in the store")
-    parser.add_argument("recipe", metavar="RECIPE", help="a class of precision, or a .toml file")
+    parser.add_argument("recipe", metavar="RECIPE", help="a class of precision, or a .toml or .json file")
     parser.add_argument("data", metavar="DATA", help="rows for calibration and training: FILE.py:OBJECT, .npz or .csv")
     parser.add_argument("--target", help="measure on this runtime and climb the ladder; see `portside doctor`")
     parser.add_argument("--held-out", metavar="DATA", help="rows to judge on, with --target; not those of the calibration")

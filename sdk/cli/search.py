@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="rows to judge on: FILE.py:OBJECT, .npz or .csv (default: the package's evidence set)")
     parser.add_argument("--calibration", metavar="DATA", help="rows for calibration, others than --data")
     parser.add_argument("--structures", action="append", default=[], metavar="RECIPE",
-                        help="also change the network: auto, or a recipe's .toml file; may be repeated")  # fmt: skip
+                        help="also change the network: auto, or a recipe's .toml or .json file; may be repeated")  # fmt: skip
     parser.add_argument("--train", metavar="DATA", help="rows that structures learn from, others than --data (default: --calibration)")
     parser.add_argument("--out", metavar="FOLDER", help="keep finished trials here, and go on from those that are")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")

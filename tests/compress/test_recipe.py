@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import portside as ps
@@ -27,6 +29,20 @@ def test_a_file_and_the_objects_are_the_same(tmp_path):
     assert found == ps.Recipe([ps.Quantize("int8-static", "percentile", 99.9, keep=("main/Gemm_2",))], ps.Budget(max_drop=0.005))
     assert ps.Recipe.from_dict(found.to_dict()) == found
     assert recipe_of(tmp_path / "recipe.toml") == found
+
+
+def test_json_holds_the_same(tmp_path):
+    (tmp_path / "recipe.toml").write_text(TEXT)
+    recipe = ps.Recipe.from_file(tmp_path / "recipe.toml")
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()))
+    assert recipe_of(str(tmp_path / "recipe.json")) == recipe
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"pass": 3}', '{"pass": [3]}', '{"pass": [{"kind": "prune", "kind": "qat"}]}', '{"pass": []}'])
+def test_json_that_is_no_recipe_is_refused(tmp_path, text):
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(errors.InputError):
+        recipe_of(tmp_path / "recipe.json")
 
 
 def test_a_class_or_one_pass_is_a_recipe():

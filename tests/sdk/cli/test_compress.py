@@ -93,6 +93,13 @@ def test_rows_for_calibration_need_no_slices(portside, network, rows):
     assert said.code == 2 and f"{rows / 'train.npz'} has no such column" in said.err, "then no other rows have it"
 
 
+def test_a_recipe_is_a_json_file_as_well(portside, network, rows):
+    (rows / "recipe.json").write_text('{"pass": [{"kind": "quantize", "precision": "float16"}], "gates": {"max_flips": 0.1}}')
+    said = portside("compress", network.path, rows / "recipe.json", rows / "train.npz", "--out", rows / "small")
+    assert said.code == 0, said.err
+    assert [step["kind"] for step in open_package(rows / "small").content.recipe] == ["quantize", "gates"]
+
+
 def test_help_teaches(portside):
     said = portside("compress", "--help")
     assert said.code == 0
