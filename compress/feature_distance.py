@@ -3,7 +3,9 @@
 Romero et al., "FitNets: Hints for thin deep nets", ICLR 2015; Sun et al., "Patient knowledge distillation for BERT model compression",
 EMNLP 2019. A projection stands only where widths differ: a layer as wide as the teacher's can answer as it does, and a projection would
 take on a part of what the layer should learn. It begins as the ridge regression from the one to the other, so that the gradients of the
-first steps are about what the student lacks. It is dropped after training.
+first steps are about what the student lacks. It reads features divided by the root of their number: an adaptive optimizer moves every
+weight by the learning rate, and of a thousand inputs of size 1 a step would move the answer by as much as there is to learn. It is
+dropped after training.
 """
 
 from __future__ import annotations
@@ -84,13 +86,14 @@ class Distance(nn.Module):
     def forward(self, own: Tensor, other: Tensor) -> Tensor:
         """The distance, a scalar: 0 is the same, 1 no nearer than the mean."""
         made = (own - self.own_mean) / self.own_scale
-        return functional.mse_loss(made if self.projection is None else self.projection(made), (other - self.mean) / self.scale)
+        made = made if self.projection is None else self.projection(made / own.shape[1] ** 0.5)
+        return functional.mse_loss(made, (other - self.mean) / self.scale)
 
     def _begun(self, own: Tensor, other: Tensor) -> nn.Linear:
         made = cast("nn.Linear", nn.utils.skip_init(nn.Linear, own.shape[1], other.shape[1]))
         one, two = (own - self.own_mean) / self.own_scale, (other - self.mean) / self.scale
         with torch.no_grad():
-            made.weight.copy_(regressed(one.double(), two.double()).T)
+            made.weight.copy_(regressed(one.double(), two.double()).T * own.shape[1] ** 0.5)
             made.bias.zero_()
         return made
 
