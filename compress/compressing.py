@@ -33,7 +33,7 @@ class Compressed:
 
     Attributes:
         package: derived; the parent itself where nothing lower than float32 held, or what passes made breaks a gate.
-        climb: None without a target: then nothing was measured.
+        climb: None without a target: then nothing was measured. One rung where a recipe ends in another pass than `quantize`.
     """
 
     package: Package
@@ -51,17 +51,18 @@ def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *
         data: rows that passes learn from: calibration, training.
         target: the runtime to measure on. With it, precision climbs the ladder: layers that hurt go back to float, other
             calibrations and classes are tried, until fidelity and the recipe's gates hold on `held_out`, not slower or larger than float.
-        held_out: rows to judge on, with labels where there are any; needed with `target`.
+            What a recipe without `quantize` at its end makes is measured once, and where it does not hold nothing is written.
+        held_out: rows to judge on, with labels where there are any; needed with `target`, and of no use without.
         out: a new folder; default: the store, under the package's name.
         seed: of everything random.
         resume: a folder that keeps finished passes and the checkpoints of training: the same call goes on from them.
         progress: called with (done, of, what).
 
     Returns:
-        Package: derived, with lineage and recipe. `package` itself where the ladder ended at float32.
+        Package: derived, with lineage and recipe. `package` itself where the ladder ended at float32, or what passes made does not hold.
 
     Raises:
-        InputError: a recipe that means nothing, too little data, `target` without `held_out`.
+        InputError: a recipe that means nothing, too little data, one of `target` and `held_out` without the other.
         UnsupportedError: no node can take the class; no such target, or a pass that the package cannot take.
         StoreError: `out` is not empty, or cannot be written; what `resume` keeps is damaged.
     """
@@ -94,6 +95,10 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
                 made = step.run(made, data, context)
         if made.digest == package.digest:
             return Compressed(package, climb)
+        if judge is not None and not isinstance(steps.passes[-1], Quantize):
+            climb = judge.measure(made, steps.passes)
+            if not climb.chosen.trial.passed:
+                return Compressed(package, climb)
         made = gated(made, steps.gates, Path(work) / "gated")
         notes = {} if climb is None else {LADDER: json.dumps(climb.to_dict(), indent=1, allow_nan=False).encode()}
         return Compressed(finished(made, package, None if out is None else Path(out), notes), climb)

@@ -31,11 +31,14 @@ def check_places(target: str | None, held_out: Data | None, out: Path | None) ->
 
     Raises:
         UnsupportedError, MissingExtraError: the target.
-        InputError: a target without rows to judge on.
+        InputError: a target without rows to judge on, or rows without a target.
         StoreError: `out` is not empty.
     """
     if out is not None:
         check_free(out)
+    if target is None and held_out is not None:
+        raise InputError("Rows to judge on are of no use without a target to measure on", field="target",
+                         fix='Pass target="onnx-cpu" as well, or audit the result afterwards.')  # fmt: skip
     if target is None:
         return
     if held_out is None or not len(held_out):

@@ -25,8 +25,8 @@ EXAMPLE = """
   A recipe is a class of precision (float16, int8-dynamic, int8-static, int4-weights) or a file with [[pass]] and [gates] in
   TOML, or the same in JSON (.json).
   With --target a quantize pass is measured there: layers that hurt most go back to float, other calibrations and classes are tried,
-  until the held-out rows hold. Where nothing lower than float32 holds nothing is written: exit code 1, or 4 where the rows are
-  too few to tell.
+  until the held-out rows hold. What a recipe without one makes is measured once. Where nothing lower than float32 holds, or what
+  the passes made does not, nothing is written: exit code 1, or 4 where the rows are too few to tell.
 """
 
 _INTERRUPTED = """nothing was written.
@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("package", metavar="PACKAGE", help="a folder, or a name in the store")
     parser.add_argument("recipe", metavar="RECIPE", help="a class of precision, or a .toml or .json file")
     parser.add_argument("data", metavar="DATA", help="rows for calibration and training: FILE.py:OBJECT, .npz or .csv")
-    parser.add_argument("--target", help="measure on this runtime and climb the ladder; see `portside doctor`")
+    parser.add_argument("--target", help="measure on this runtime, and climb the ladder with quantize; see `portside doctor`")
     parser.add_argument("--held-out", metavar="DATA", help="rows to judge on, with --target; not those of the calibration")
     gate_arguments(parser)
     parser.add_argument("--out", metavar="DIR", help="a new folder; default: the store")
