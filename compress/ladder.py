@@ -4,7 +4,8 @@
 2. The nodes that hurt most, measured one by one, go back into float32: one, two, four, ... up to half. Where that holds and
    costs more than the number before, the gap between the two is halved, for the fewest that hold; and of those beyond, nodes
    that cost more than they help are left out.
-   Before that int8-dynamic smooths its activations, where the target can; nodes go back from whichever of the two lost less.
+   Before that weights with one scale get a scale per channel, and int8-dynamic smooths its activations, where the target can; nodes
+   go back from whichever lost least.
 3. Other calibrations, with the same nodes kept.
 4. The next class: int8-static, int8-dynamic, int4-weights and float16 in the order of what they save; at last float32.
 
@@ -112,30 +113,33 @@ class Ladder:
         settings, why = first, "asked for"
         while settings.precision != "float32":
             yield settings, why
-            broken = self._broken()
-            if broken and self._can_smooth(settings):
-                yield replace(settings, smooth=True), "channels of activations divided by factors, weights multiplied by them"
-                broken, settings = not self.rungs[-1].trial.passed, replace(settings, smooth=self._gained())
+            broken, before = self._broken(), self.rungs[-1].trial
+            for change, said in self._changes(settings) if broken else ():
+                changed = replace(settings, **change)
+                yield changed, said
+                after = self.rungs[-1].trial
+                settings, before = (changed, after) if after.fault is None and after.loss < before.loss else (settings, before)
+                if not (broken := not after.passed):
+                    break
             if broken:
                 yield from self._kept(settings)
             following = NEXT[settings.precision]
             while following != "float32" and not self.bench.plans.nodes(following):
                 following = NEXT[following]
             why = f"{settings.precision} does not hold, or does not pay" if self.rungs else "nothing can take the class"
-            settings = Settings(following, kept=tuple(first.kept), per_channel=first.per_channel)
+            settings = Settings(following, kept=tuple(first.kept), per_channel=settings.per_channel)
         yield settings, why
 
     def _broken(self) -> bool:
         """The last rung lost too much, rather than too much time."""
         return not self.rungs[-1].trial.passed and self.rungs[-1].trial.fault is None
 
-    def _can_smooth(self, settings: Settings) -> bool:
-        return settings.precision == "int8-dynamic" and not settings.smooth and self.bench.smooths
-
-    def _gained(self) -> bool:
-        """The last rung lost less than the one before."""
-        before, after = (rung.trial for rung in self.rungs[-2:])
-        return after.fault is None and after.loss < before.loss
+    def _changes(self, settings: Settings) -> Iterator[tuple[dict[str, Any], str]]:
+        """What may help a class on all of its nodes, and costs next to nothing."""
+        if settings.precision.startswith("int8") and not settings.per_channel:
+            yield {"per_channel": True}, "a scale for each output channel of a weight, rather than one for all"
+        if settings.precision == "int8-dynamic" and not settings.smooth and self.bench.smooths:
+            yield {"smooth": True}, "channels of activations divided by factors, weights multiplied by them"
 
     def _kept(self, settings: Settings) -> Iterator[tuple[Settings, str]]:
         """The same class with the nodes that hurt most in float32, then with other calibrations."""

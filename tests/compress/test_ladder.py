@@ -65,10 +65,10 @@ class Bench:
         figures = {} if fault else {"ratio": ratio, "ratio_low": ratio * 0.9, "ratio_high": ratio * 1.1, "size_ratio": size}
         return Trial(settings, "failed" if fault else verdict, figures, loss, achieved={settings.precision: 1}, fault=fault)
 
-    def climb(self, precision="int8-static", hurts=None, **options):
+    def climb(self, precision="int8-static", hurts=None, per_channel=True, **options):
         order = dict(zip(NAMES, range(8, 0, -1), strict=True)) if hurts is None else hurts
         return Ladder(self, hurts=lambda plan: {name: order[name] for name in order if name in plan.nodes}, **options).climb(
-            Settings(precision)
+            Settings(precision, per_channel=per_channel)
         )
 
 
@@ -101,6 +101,23 @@ def test_every_rung_in_order_when_nothing_holds():
     ]  # fmt: skip
     assert climb.chosen.trial.settings.precision == "float32"
     assert climb.remarks == ("nothing lower than float32 holds: this is the package as it was",)
+
+
+@pytest.mark.parametrize(("gain", "then"), [(0.05, True), (0.2, False)])
+def test_weights_with_one_scale_go_per_channel_before_nodes_go_back(gain, then):
+    bench = Bench(lambda settings: ("passed" if settings.kept else "failed", 0.5, 0.25, gain if settings.per_channel else 0.1))
+    climb = bench.climb(per_channel=False)
+    assert [(held.per_channel, len(held.kept)) for held in bench.tried] == [(False, 0), (True, 0), (then, 1)]
+    assert "each output channel" in climb.rungs[1].why
+
+
+def test_what_holds_per_channel_ends_the_climb_and_what_gained_stays_for_the_next_class():
+    bench = Bench(lambda settings: "passed" if settings.per_channel else "failed")
+    assert bench.climb(per_channel=False).chosen.trial.settings == Settings("int8-static")
+    bench = Bench(lambda settings: ("failed", 0.5, 0.25, 0.05 if settings.per_channel else 0.1), classes=("int8-static", "int8-dynamic"))
+    bench.climb(per_channel=False)
+    assert [held.per_channel for held in bench.tried] == [False, *[True] * (len(bench.tried) - 1)]
+    assert {held.precision for held in bench.tried} == {"int8-static", "int8-dynamic", "float32"}
 
 
 def test_the_nodes_that_hurt_most_go_back_first_and_the_reason_is_their_damage():
