@@ -41,7 +41,7 @@ def retold(package: Package, parts: Mapping[str, TensorPart], step: Mapping[str,
 
 def proven(package: Package, content: Content, program: Mapping[str, bytes], step: Mapping[str, Any], context: PassContext,
            source: Callable[[Package], AbstractContextManager[Source]], inner: Source | None = None,
-           notes: Mapping[str, bytes] | None = None) -> Package:  # fmt: skip
+           notes: Mapping[str, bytes] | None = None, limits: Mapping[str, Mapping[str, float]] | None = None) -> Package:  # fmt: skip
     """Derive a package of another program, with a contract of its own on the parent's golden rows.
 
     Args:
@@ -53,17 +53,18 @@ def proven(package: Package, content: Content, program: Mapping[str, bytes], ste
         source: draft of the child -> what its program must answer like.
         inner: the source's values at the boundaries, to name the stage at fault.
         notes: annotation files.
+        limits: output -> tolerances of the child that are not the parent's.
 
     Raises ContractError where the program does not answer like its source.
     """
     held = contract_of(package)
     files = {name: package.read(name) for name in package.content.files if not name.startswith("program/")}
-    limits = {name: dict(rule.limits) for name, rule in held.rules.items()}
+    known = {name: {**rule.limits, **(limits or {}).get(name, {})} for name, rule in held.rules.items()}
     without = {name: data for name, data in files.items() if not name.startswith("contract/")}
     with TemporaryDirectory(prefix="portside-proven-") as work:
         draft = write(replace(content, files={}), {**without, **program}, Path(work) / "draft", trusted=package.trusted)
         with source(draft) as answers:
-            contract = build(draft, answers, sample_of(package.signature, held), limits=limits, licence=held.licence,
+            contract = build(draft, answers, sample_of(package.signature, held), limits=known, licence=held.licence,
                              shareable=held.shareable, inner=inner)  # fmt: skip
     head, tensors = contract.to_bytes()
     return child(package, content, step, {**files, **program, CONTRACT: head, CONTRACT_TENSORS: tensors}, context.out, notes)

@@ -10,12 +10,13 @@ from typing import Any
 from ...runtimes.importers.program import ImportOptions
 from ...runtimes.importers.torch_module import run
 from ...runtimes.subjects import contract_of
-from ...sdk.core.errors import InputError, UnsupportedError
+from ...sdk.core.errors import ContractError, InputError, UnsupportedError
 from ...sdk.core.package import Package
 from ...sdk.core.signature import Array, Signature
 from ..base import PassContext
 from ..derive import EXPORTED
 from ..retold import proven, sample_of
+from .rounding import rounding_limits
 from .stored import Trainee, changed
 from .structure import Edit
 
@@ -43,12 +44,22 @@ def repacked(package: Package, trainee: Trainee, step: Mapping[str, Any], contex
         UnsupportedError: the model's inputs or outputs are others than they were.
     """
     require_float(package)
-    program = run(trainee.model, _options(package, trainee, sample_of(package.signature, contract_of(package)).inputs))
+    sample = sample_of(package.signature, contract_of(package))
+    program = run(trainee.model, _options(package, trainee, sample.inputs))
     content = replace(package.content, signature=_same(package.signature, program.signature), stages=program.stages,
                       boundaries=program.boundaries)  # fmt: skip
     exported = {EXPORTED: data} if (data := program.annotation_files.get(EXPORTED)) else {}
-    return proven(package, content, {**program.files, **changed(trainee, edits)}, step, context, lambda draft: nullcontext(program.source),
-                  program.inner, {**exported, **(notes or {})})  # fmt: skip
+
+    def made(limits: Mapping[str, Mapping[str, float]] | None = None) -> Package:
+        return proven(package, content, {**program.files, **changed(trainee, edits)}, step, context,
+                      lambda draft: nullcontext(program.source), program.inner, {**exported, **(notes or {})}, limits)  # fmt: skip
+
+    try:
+        return made()
+    except ContractError as error:  # a training of hours is not lost to the last bits of a sum
+        if not (limits := rounding_limits(error, package.signature, program.source, sample.inputs)):
+            raise
+        return made(limits)
 
 
 def require_float(package: Package) -> None:
