@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .compress.compressing import compress
     from .compress.distil import Distil
     from .compress.forest import Forest
+    from .compress.ladder_report import ladder_report
     from .compress.low_rank import LowRank
     from .compress.prune import Prune
     from .compress.qat import QAT
@@ -48,7 +49,7 @@ __version__ = "0.1.0"
 __all__ = [
     "QAT", "Budget", "Data", "Direction", "Distil", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Prune",
     "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress",
-    "errors", "evaluate", "image", "load", "open", "pack", "release", "search", "service", "signature", "verify",
+    "errors", "evaluate", "image", "ladder_report", "load", "open", "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -75,6 +76,7 @@ _WHERE = {
     "bench": ".runtimes.bench",
     "compile": ".runtimes.compiling",
     "evaluate": ".runtimes.evaluate",
+    "ladder_report": ".compress.ladder_report",
     "load": ".runtimes.loading",
     "open": ".sdk.opening",
     "pack": ".sdk.pack",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from ..sdk.core.budget import Budget
 from .excess import Excess, costs, excesses, total
@@ -35,6 +35,9 @@ class Findings:
         lineage: digests and versions of what went in.
         command: the command line that makes it again.
     """
+
+    MARK: ClassVar[str] = "best"
+    """What a plot calls `best_trial`."""
 
     name: str
     target: str

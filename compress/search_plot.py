@@ -144,7 +144,7 @@ def _figures(trial: Trial) -> str:
 
 def _names(front: Findings, trials: Sequence[Trial], points: set[int], width: int) -> list[tuple[int, str]]:
     """(trial, label): what was chosen first, then float32, then the front where the page is wide."""
-    marks = {id(front.best_trial): "best", id(front.nearest): "nearest"}
+    marks = {id(front.best_trial): front.MARK, id(front.nearest): "nearest"}
     found: list[tuple[int, str]] = []
     for trial in sorted(trials, key=lambda trial: id(trial) not in marks):
         mark, settings = marks.get(id(trial)), str(trial.settings)

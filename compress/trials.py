@@ -50,8 +50,8 @@ class Trial:
         loss: one number to order attempts by: drop of the primary metric, else share of flips, else the distance of the kind.
         gates: limits on quality that were given, judged on the held-out rows.
         broken: what of the contract does not hold, in words.
-        comparison: what changed against the float package, as an audit shows it; under "artifact" what the artifact says of its
-            precision, under "expectations" what came of the package's own.
+        comparison: what changed against the float package, as an audit shows it, and the target; under "artifact" what the artifact
+            says of its precision, under "expectations" what came of the package's own.
         achieved: class -> nodes of the artifact.
         kept: id -> why it stayed float32.
         weights_bytes: dtype -> bytes, read from the file.
@@ -225,7 +225,8 @@ class Workbench:
             expected = self.expected.of(session, after) if verdict != "failed" else ()  # each asks all the rows again
         verdict = combine([verdict, *(held.gate.verdict for held in expected)])
         precision = artifact.engine.get("precision", {})
-        said = {**_plain(found), "artifact": list(precision.get("notes", ())), "expectations": [held.to_dict() for held in expected]}
+        said = {**_plain(found), "target": self.target, "artifact": list(precision.get("notes", ())),
+                "expectations": [held.to_dict() for held in expected]}  # fmt: skip
         return Trial(settings, verdict, figures, self._loss(found, after), gates, broken, said, precision.get("achieved", {}),
                      precision.get("kept", {}), artifact.engine.get("weights_bytes", {}))  # fmt: skip
 

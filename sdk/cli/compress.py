@@ -5,12 +5,22 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from ...compress.compressing import Compressed, compressed
+from ...compress.ladder import Climb
+from ...compress.ladder_page import Climbed
+from ...compress.ladder_report import known
+from ...compress.ladder_report import written as write_page
 from ...compress.recipe import Recipe, recipe_of
 from ...runtimes.audit_text import gate_lines
+from ...runtimes.hardware import built_on
 from ..core.budget import Budget
+from ..core.data import Data
+from ..core.errors import InputError
+from ..core.package import Package
 from ..core.plan import plan_of
+from .again import command_line
 from .audited import budget_of, gate_arguments
 from .console import Exit, Result, progress
 from .places import open_package_at
@@ -45,6 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="a new folder; default: the store")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument("--resume", metavar="DIR", help="keep finished passes and training's checkpoints here, and go on from them")
+    parser.add_argument("--html", metavar="FILE", help="with --target: also write a page for people: the ladder, what stayed float and "
+                        "why, the audit of the chosen rung, lineage")  # fmt: skip
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages, training) to run")
     data_arguments(parser)
 
@@ -58,10 +70,14 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _run(args: argparse.Namespace) -> Result:
+    if args.html and args.target is None:
+        raise InputError("A page shows a ladder, and without a target none is climbed", field="html", fix="Pass --target and --held-out.")
     package = open_package_at(args.package, args.trust)
     held_out = None if args.held_out is None else rows_of(args.held_out, args, package)
     found = compressed(package, _recipe(args), rows_of(args.data, args, package, judged=held_out is None), target=args.target,
                        held_out=held_out, out=args.out, seed=args.seed, resume=args.resume, progress=_Told())  # fmt: skip
+    if args.html and found.climb is not None:
+        progress(f"page: {_page(args, found.package, found.climb, held_out)}")
     written = found.package.digest != package.digest
     data = {"package": found.package.digest if written else None, "path": str(found.package.path) if written else None,
             "name": found.package.name, "warnings": list(_warnings(found)),
@@ -70,6 +86,13 @@ def _run(args: argparse.Namespace) -> Result:
     undecided = found.climb is not None and found.climb.undecided
     code = Exit.DONE if written else Exit.NOT_ENOUGH_DATA if undecided else Exit.NO
     return Result(data, _text(found, written, words), code)
+
+
+def _page(args: argparse.Namespace, package: Package, climb: Climb, held_out: Data | None) -> Path:
+    built = built_on()
+    lineage = {**known(package, held_out), "versions": built["versions"], "cpu": built["cpu"]}
+    command = command_line("compress", args, ("package", "recipe", "data"))
+    return write_page(Climbed.of(package.name, climb.to_dict(), lineage, command), package, args.html, held_out)
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

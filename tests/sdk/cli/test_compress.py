@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import portside as ps
 from portside.compress import rungs, trials
+from portside.sdk.core.errors import InputError
 from portside.sdk.core.plan import plan_of
 from portside.sdk.opening import open as open_package
 from portside.sdk.pack import pack
@@ -81,6 +85,26 @@ def test_what_calibration_warned_of_is_said_once_and_kept(portside, network, row
     assert portside("inspect", rows / "climbed").out.count("calibrated on 9 rows") == 1
     found = portside(*words[:4], "--out", rows / "again", "--json").json
     assert [held.split(":")[0] for held in found["warnings"]] == ["calibrated on 9 rows"]
+
+
+def test_the_page_of_a_ladder_stands_alone_and_says_how_to_make_it_again(portside, network, rows):
+    words = ("compress", network.path, "int8-static", rows / "train.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
+    said = portside(*words, "--max-flips", 0.05, "--max-drop", 0.1, "--out", rows / "small", "--html", rows / "pages" / "ladder.html")
+    assert said.code == 0 and f"page: {rows / 'pages' / 'ladder.html'}" in said.err, said.err
+    page = (rows / "pages" / "ladder.html").read_text()
+    assert page.startswith("<!doctype html>") and "<script" not in page and not re.search(r"(src|href)='(?!data:)", page)
+    assert all(f"portside compress {network.path} int8-static" in page and word in page for word in ("--max-flips 0.05", "onnx-cpu"))
+    made = open_package(rows / "small")
+    assert made.digest in page and network.digest in page and "max_flips &le; 0.05" in page
+    again = ps.ladder_report(made, rows / "again.html").read_text()
+    assert re.findall(r"<tr>.*?</table>", again)[0] == re.findall(r"<tr>.*?</table>", page)[0], "the same rungs, from the package alone"
+
+
+def test_a_page_needs_a_ladder(portside, network, rows):
+    said = portside("compress", network.path, "float16", rows / "train.npz", "--out", rows / "small", "--html", rows / "page.html")
+    assert said.code == 2 and "--target" in said.err and not (rows / "small").exists()
+    with pytest.raises(InputError, match="keeps no ladder"):
+        ps.ladder_report(network, rows / "page.html")
 
 
 def test_rows_for_calibration_need_no_slices(portside, network, rows):
