@@ -1,10 +1,11 @@
 """Pruning: how much of EfficientNet-Lite0's latency goes, and what that costs, on solar cells nobody trained on.
 
 Aim: half of the latency on onnx-cpu within 1 point of AUC. Each seed divides the cells by blocks of neighbours: 60% train, 40% judge.
-"frozen" is the example as it is: ImageNet's backbone, a head on top. "longer" is the same network, unpruned, trained end to end for
-as many epochs, on the same rows, at the same rates as the pruned ones after their pruning. Drops are paired by row, against "frozen"
-(the worst slice too) and against "longer" at the same rate. Latency is that of one picture on one thread, resizing included, in turns
-with "frozen".
+"frozen" is the example as it is: ImageNet's backbone, a head on top. "taught" is pruned, then learns the inner features and the answers
+of "frozen"; "longer, taught" is the network unpruned, taught by itself for as long. "labels" is pruned and learns from labels alone;
+"longer" is the same, unpruned. All have as many epochs of the same rows at the same rate. Drops are paired by row, against "frozen" (the
+worst slice too) and against the unpruned network that learned alike. Latency is that of one picture on one thread, resizing included, in
+turns with "frozen".
 
     python benchmarks/bench_prune.py [--seeds 0 ...] [--ways longer "macs 0.45" ...] [--short] [--json FILE]
 """
@@ -47,10 +48,8 @@ from portside.sdk.core.errors import PortsideError
 from portside.sdk.core.package import Package
 
 SEEDS = (0, 1, 2, 3, 4)
-SCHEDULE = ps.Schedule(epochs=1, batch=16, lr=1e-3, warmup=0.1)
+SCHEDULE = ps.Schedule(epochs=2, batch=16, lr=1e-3, warmup=0.1)
 """Of fine-tuning, pruned or not."""
-SLOW = 3e-4
-"""The lower rate of "slower" ways."""
 ROUND_TO = 16
 """Channels that ONNX Runtime computes at once with AVX-512: a layer of 17 costs as much as one of 32."""
 NORMS = 512
@@ -70,31 +69,37 @@ def longer(package: Package, learn: ps.Data, context: PassContext) -> Package:
     return repacked(package, trainee, {"kind": "longer"}, context)
 
 
-def pruned(share: float, **options: Any) -> Way:
+def pruned(share: float, **options: Any) -> ps.Prune:
     """Narrower, at this share of the products, in one round, and trained as long."""
     usual = {"importance": "taylor", "rows": 128, "steps": 1, "epochs": SCHEDULE.epochs, "round_to": ROUND_TO, "norm_rows": NORMS}
-    return ps.Prune(share, **{**usual, **options}).run
+    return ps.Prune(share, **{**usual, **options})
 
 
-def slower(way: Way) -> Way:
-    """At a lower rate."""
-    schedule = replace(SCHEDULE, lr=SLOW)
-    return lambda package, learn, context: way(subjects.inspector(context.seed, schedule).package, learn, context)
+def taught(share: float | None) -> Way:
+    """Narrower, without training, then taught by the network as it was; None: as wide as it was."""
+
+    def way(package: Package, learn: ps.Data, context: PassContext) -> Package:
+        with tempfile.TemporaryDirectory() as work:
+            thin = package
+            if share is not None:
+                thin = pruned(share, epochs=0).run(package, learn, replace(context, out=Path(work) / "thin"))
+            steps = ps.Distil(student=thin, teacher=package, loss="features", epochs=SCHEDULE.epochs)
+            return steps.run(thin, learn, replace(context, origin=package))
+
+    return way
 
 
 WAYS: dict[str, Way] = {
+    "macs 0.45, taught": taught(0.45),
+    "macs 0.45, labels": pruned(0.45).run,
     "longer": longer,
-    "macs 0.45": pruned(0.45),
-    "macs 0.45, no tuning": pruned(0.45, epochs=0, norm_rows=0),
-    "macs 0.45, norms alone": pruned(0.45, epochs=0),
-    "longer, slower": slower(longer),
-    "macs 0.45, slower": slower(pruned(0.45)),
-    "macs 0.45, l2": pruned(0.45, importance="l2"),
-    "macs 0.45, random": pruned(0.45, importance="random"),
-    "macs 0.6": pruned(0.6),
-    "macs 0.35": pruned(0.35),
+    "longer, taught": taught(None),
+    "macs 0.45, no tuning": pruned(0.45, epochs=0, norm_rows=0).run,
+    "macs 0.45, norms alone": pruned(0.45, epochs=0).run,
+    "macs 0.6, taught": taught(0.6),
+    "macs 0.35, taught": taught(0.35),
 }
-MAIN = ("longer", "macs 0.45", "longer, slower", "macs 0.45, slower")
+MAIN = ("macs 0.45, taught", "macs 0.45, labels", "longer")
 """What every seed measures; the rest is for the first."""
 
 
@@ -215,8 +220,8 @@ def _line(row: dict[str, Any]) -> list[str]:
 
 
 def longest(row: dict[str, Any]) -> str:
-    """The unpruned way at the rate of this one."""
-    return "longer, slower" if "slower" in row["way"] else "longer"
+    """The unpruned way that learned as this one."""
+    return "longer, taught" if "taught" in row["way"] else "longer"
 
 
 def _drop(row: dict[str, Any], against: str) -> list[str]:
