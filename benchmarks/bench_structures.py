@@ -110,7 +110,8 @@ def _told(done: int, of: int, what: str) -> None:
 def show(rows: list[dict[str, Any]]) -> str:
     """Every file, then ways over the seeds with 95% intervals of the means."""
     files = [row for row in rows if "size_mb" in row]
-    head = ["seed", "way", "", "epochs", "MB", "smaller", "latency", "(spread)", "accuracy", "points lost", "(95%)"]
+    head = ["seed", "way", "", "epochs", "MB", "smaller", "latency", "(spread)", "accuracy", "points lost", "(95%)",
+            "worst garment"]  # fmt: skip
     ways = [["way", "seeds", "smaller", "faster", "points lost, mean", "(95% of the mean)"]]
     for way in dict.fromkeys(row["way"] for row in files if row["way"] != "search: front"):
         own = [row for row in files if row["way"] == way]
@@ -139,6 +140,8 @@ def _line(row: dict[str, Any]) -> list[str]:
     latency = [f"{row['ratio']:.2f}x", f"({row['ratio_low']:.2f}-{row['ratio_high']:.2f})"]
     loss = [f"{row['accuracy']:.2f}%", f"{row['drop']:+.2f}", f"({row['drop_low']:+.2f} to {row['drop_high']:+.2f})"]
     size = [f"{row['size_mb']:.3f}", f"{row['smaller']:.1f}x"]
+    worst = row.get("worst")  # rows of earlier runs have none
+    loss.append(f"{worst['garment']}: {worst['drop']:+.1f} ({worst['low']:+.1f} to {worst['high']:+.1f})" if worst else "")
     return [str(row["seed"]), row["way"], row["what"], f"{row['epochs']:.3g}", *size, *latency, *loss]
 
 

@@ -100,7 +100,15 @@ class Judge:
         drop = statistics.bootstrap(lambda at: 100 * float(self._before[at].mean() - right[at].mean()), len(right), draws=1000)
         return {"size_mb": size, "smaller": self.size_mb / size, "ratio": middle, "ratio_low": low, "ratio_high": high,
                 "faster": 1 / middle, "accuracy": 100 * float(right.mean()), "drop": drop.value, "drop_low": drop.low,
-                "drop_high": drop.high}  # fmt: skip
+                "drop_high": drop.high, "worst": self._worst(right)}  # fmt: skip
+
+    def _worst(self, right: Any) -> dict[str, Any]:
+        """The garment that lost most, in points, paired."""
+        labels = np.asarray(self._test.labels)
+        lost = {int(kind): 100 * (self._before[labels == kind] * 1.0 - right[labels == kind]) for kind in np.unique(labels)}
+        kind = max(lost, key=lambda kind: float(lost[kind].mean()))
+        held = statistics.bootstrap(lambda at: float(lost[kind][at].mean()), len(lost[kind]), draws=1000)
+        return {"garment": kind, "drop": held.value, "low": held.low, "high": held.high}
 
     def _opened(self, package: Package) -> tuple[float, Any]:
         self._count += 1
