@@ -23,6 +23,7 @@ from .option_checks import check_choice, check_epochs, check_share, check_whole,
 from .pruning_budget import MEASURES, Measure
 from .pruning_groups import Layout
 from .pruning_rounds import Rounds
+from .separating import separated
 from .training.batches import Batch, Batches
 from .training.foreseen import foreseen
 from .training.retrace import repacked, require_float
@@ -93,11 +94,12 @@ class Prune(Options):
         trainee = trainee_of(package)
         batches = Batches(package, trainee, data)
         key = {"pass": self.to_dict(), "package": package.digest, "data": data_digest(data)}
+        taken = separated(trainee.model, batches.of(np.arange(min(3, len(batches)))).features, self.keep) if self.structured else {}
         keep, epochs = named(trainee.model, self.keep, "keep"), epochs_of(trainee, self.epochs)
         start = Rounds(trainee, batches, keep, self.steps, epochs, self.norm_rows, context, key)
         made, said = start.narrow(self._scores, self.ratio, self.budget, self.round_to) if self.structured else start.thin(self.ratio)
         note = json.dumps(said, indent=1, sort_keys=True, allow_nan=False).encode()
-        return repacked(package, made, self.to_dict(), context, (), {REPORT: note})
+        return repacked(package, made, self.to_dict(), context, joined(made.model, taken), {REPORT: note})
 
     def look_ahead(self, ahead: Ahead) -> Ahead:
         """A narrower network. Raises as `run` does, for what is known."""

@@ -113,7 +113,9 @@ def layout(model: nn.Module, features: tuple[Any, ...], keep: Iterable[str] = ()
 def _exported(model: nn.Module, features: tuple[Any, ...]) -> Any:
     try:
         with torch.no_grad():
-            return torch.export.export(model, features, strict=False)
+            found = torch.export.export(model, features, strict=False)
+        found.graph.eliminate_dead_code()  # what nobody uses ties nothing: weights of an attention, averaged over heads and dropped
+        return found
     except Exception as error:  # whatever torch cannot trace; the message is its own
         raise UnsupportedError("The model cannot be traced, so what depends on a channel is not known",
                                got=f"{type(error).__name__}: {error}"[:300]) from error  # fmt: skip

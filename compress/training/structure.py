@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...sdk.core.errors import FormatError
+from .heads import Heads
 
 Edit: TypeAlias = Mapping[str, Any]
 """{"kind": ..., "module": dotted name, ...}: a change that the shapes of weights do not tell."""
@@ -71,6 +72,13 @@ def _fold(model: nn.Module, edit: Edit) -> None:
     replaced(model, edit["norm"], nn.Identity())
 
 
+def _separate(model: nn.Module, edit: Edit) -> None:
+    layer = found(model, edit["module"])
+    if not isinstance(layer, nn.MultiheadAttention):
+        raise FormatError("Only an nn.MultiheadAttention has heads to separate", got=f"{edit['module']}: {type(layer).__name__}")
+    replaced(model, edit["module"], Heads.of(layer))
+
+
 def biased(layer: nn.Module) -> None:
     """Give a layer a bias of zeros where it has none. Raises FormatError for what is no convolution or product."""
     weight = getattr(layer, "weight", None)
@@ -80,9 +88,10 @@ def biased(layer: nn.Module) -> None:
         layer.bias = nn.Parameter(torch.zeros(len(weight), dtype=weight.dtype, device=weight.device))
 
 
-EDITS: dict[str, Callable[[nn.Module, Edit], None]] = {"low-rank": _factor, "set": _set, "drop": _drop, "fold": _fold}
+EDITS: dict[str, Callable[[nn.Module, Edit], None]] = {"low-rank": _factor, "set": _set, "drop": _drop, "fold": _fold,
+                                                           "heads": _separate}  # fmt: skip
 """Kind -> what it does: factor a layer; set an attribute (a number of heads); put nothing in a module's place; give a layer the bias
-that the norm behind it is folded into, and drop the norm."""
+that the norm behind it is folded into, and drop the norm; give an attention's queries, keys and values layers of their own."""
 
 
 def with_weights(model: nn.Module, state: Mapping[str, Tensor], resize: bool = True) -> nn.Module:
