@@ -23,7 +23,7 @@ from .option_checks import check_choice, check_epochs, check_share, check_whole,
 from .pruning_budget import MEASURES, Measure
 from .pruning_groups import Layout
 from .pruning_rounds import Rounds
-from .separating import separated
+from .separating import joined, separated
 from .training.batches import Batch, Batches
 from .training.foreseen import foreseen
 from .training.retrace import repacked, require_float
