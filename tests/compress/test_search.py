@@ -20,6 +20,7 @@ from portside.compress.trials import Workbench
 from portside.runtimes import samples
 from portside.runtimes.subjects import contract_of
 from portside.sdk.core.errors import ContractError, InputError, MissingExtraError, StoreError
+from portside.sdk.core.plan import plan_of
 
 SCRIPT = Path(__file__).with_name("searched.py")
 
@@ -107,6 +108,15 @@ def test_a_search_asks_what_a_compile_of_its_best_asks(network, expecting, calib
     made = ps.compile(found.package_of(lossy, tmp_path / "made"), "onnx-cpu", tmp_path / "artifact", data=calibration)
     (asked,) = made.verified["audit"]["expectations"]
     assert asked["verdict"] == "passed" and asked["measured"] == lossy.asked[1].measured
+
+
+def test_what_calibration_warns_of_is_said_once_and_kept_by_what_is_made(network, calibration, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= 2)
+    found = ps.search(network, data=calibration, calibration=calibration.take(range(40)), minutes=10)
+    assert str(found).count("calibrated on 40 rows") == 1
+    assert found.report(tmp_path / "front.html").read_text().count("calibrated on 40 rows") == 1
+    (kept,) = plan_of(found.package_of(found.trials[1], tmp_path / "made").content.plan).warnings
+    assert kept.startswith("calibrated on 40 rows")
 
 
 def test_finished_trials_are_not_made_again(package, tmp_path, monkeypatch) -> None:
