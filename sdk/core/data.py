@@ -23,7 +23,8 @@ class Data:
 
     Attributes:
         inputs: wire field -> one value per row: an array whose first axis counts rows, or a list (strings, bytes,
-            images of different sizes). Given an iterable of such mappings, the batches are joined.
+            images of different sizes). Given an iterable of such mappings, the batches are joined, in memory. An array that is a file
+            (np.memmap) is read row by row as it is needed.
         labels: the truth per row, or None.
         slices: name -> a group per row, e.g. {"cell": ["mono", "poly", ...]}.
     """

@@ -9,6 +9,10 @@ import numpy as np
 
 from .canonical import digest_of
 from .data import Data
+from .signature import Array
+
+AT_ONCE = 1 << 22
+"""Bytes that are read at once."""
 
 
 def data_digest(data: Data) -> str:
@@ -22,10 +26,18 @@ def slices_digest(data: Data) -> str | None:
     return data_digest(Data(inputs=data.slices)) if data.slices else None
 
 
+def _of_array(held: Array) -> str:
+    """Of an array's bytes, part by part: one that is a file (np.memmap) need not fit into memory."""
+    digest = hashlib.sha256()
+    step = max(1, AT_ONCE // max(1, held.nbytes // max(1, len(held))))
+    for start in range(0, len(held), step):
+        digest.update(np.ascontiguousarray(held[start : start + step]).tobytes())
+    return digest.hexdigest()
+
+
 def _column(held: Any) -> list[Any]:
     if isinstance(held, np.ndarray) and held.dtype.kind != "O":
-        array = np.ascontiguousarray(held)
-        return [array.dtype.str, list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+        return [held.dtype.str, list(held.shape), _of_array(held)]
     digest = hashlib.sha256()
     for row in held:
         part = row if isinstance(row, bytes) else row.tobytes() if isinstance(row, np.ndarray) else repr(row).encode()

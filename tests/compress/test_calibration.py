@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -49,6 +50,22 @@ def test_percentiles_lie_inside_and_are_described(network):
     assert narrow["main/x"][1] < wide["main/x"][1]
     assert found.describe("percentile", 90) == {"method": "percentile", "rows": 300, "data": found.digest, "percentile": 90}
     assert "percentile" not in found.describe("min-max", 90)
+
+
+def test_rows_in_a_file_are_not_read_whole(network, tmp_path):
+    file = np.memmap(tmp_path / "rows", np.float32, "w+", shape=(1 << 20, 16))
+    file[::1000] = np.random.default_rng(0).normal(size=file[::1000].shape)
+    data = ps.Data({"x": file})
+    assert data.inputs["x"] is file
+    few = data.take([5, 1000])
+    assert few.inputs["x"].base is not file.base, "the rows that were asked for, and no others"
+    assert few.inputs["x"].nbytes == 2 * 16 * 4
+    tracemalloc.start()
+    made = ps.compress(network, ps.Recipe([ps.Quantize("int8-static", rows=256)]), data, out=tmp_path / "made", resume=tmp_path / "kept")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert made.content.plan["calibration"]["rows"] == 256
+    assert peak < file.nbytes / 3
 
 
 def test_memory_does_not_grow_with_the_rows(network, monkeypatch):

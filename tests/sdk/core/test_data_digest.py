@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from hashlib import sha256
+
 import numpy as np
 
 import portside as ps
+from portside.sdk.core import data_digest as module
+from portside.sdk.core.canonical import digest_of
 from portside.sdk.core.data_digest import data_digest, slices_digest
 
 
@@ -20,6 +25,22 @@ def test_the_digest_is_of_names_dtypes_shapes_and_bytes():
     ]  # fmt: skip
     assert len(set(digests)) == len(digests)
     assert data_digest(ps.Data({"x": np.asfortranarray(base["x"])})) == digests[0]
+
+
+def test_it_is_that_of_all_bytes_and_reads_them_in_parts(tmp_path, monkeypatch) -> None:
+    x = np.random.default_rng(0).normal(size=(101, 7)).astype(np.float32)
+    names = np.array(["a", "bcd"])
+    whole = [data_digest(ps.Data({"x": held})) for held in (x, x[:, ::2], x[::3], names)]
+    monkeypatch.setattr(module, "AT_ONCE", 100)
+    assert [data_digest(ps.Data({"x": held})) for held in (x, x[:, ::2], x[::3], names)] == whole
+    assert digest_of({"inputs": {"x": ["<f4", [101, 7], sha256(x.tobytes()).hexdigest()]}, "labels": None}) == whole[0]
+    monkeypatch.undo()
+    file = np.memmap(tmp_path / "rows", np.float32, "w+", shape=(1 << 20, 16))
+    tracemalloc.start()
+    data_digest(ps.Data({"x": file}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < file.nbytes / 4
 
 
 def test_slices_have_a_digest_of_their_own() -> None:
