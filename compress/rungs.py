@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..runtimes.costs import LARGER, SLOWER
 from .trials import Trial
 
-SLOWER, LARGER = 1.05, 1.0
-"""Ratios to float above which an artifact is called slower or larger; medians of interleaved repeats differ by a few per cent anyway."""
 SMALLER, FASTER = 0.98, 0.95
 """Ratios below which there is a gain."""
 DEARER = 1.05

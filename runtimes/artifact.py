@@ -55,7 +55,7 @@ class Artifact:
         lossy: precision below float32 anywhere.
         engine: what the runtime needs to load it: file names, segments, options, dtype histogram.
         built: versions and CPU class of the build.
-        verified: what verification said: verdict, rows, where.
+        verified: what verification said: verdict, rows, where; under "costs" bytes and latency beside float or a parent, see `costs.py`.
         batch_invariant: measured with outlier batch-mates.
         files: path -> entry.
     """

@@ -21,6 +21,7 @@ from ..sdk.core.package import Package, sync_folder, sync_tree
 from ..sdk.core.staging import staging
 from .artifact import DESCRIPTION, Artifact, amend
 from .base import CompileOptions, LoadOptions, Runtime, runtime
+from .costs import costs_of
 from .evaluate import Subject
 from .gating import gates_of, pass_gates
 from .hardware import cpu_class
@@ -35,7 +36,7 @@ _ATTEMPTS = 5
 def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None = None, *, allow_unproven: bool = False,  # noqa: A001 - the public name
             taps: Sequence[str] = (), data: Data | None = None, prove: bool = True, gates: Budget | None = None,
             ancestor: Subject | None = None, **extra: Any) -> Artifact:  # fmt: skip
-    """Compile a package for a target, verified.
+    """Compile a package for a target, verified. What it costs beside float, or beside its parent, is in `verified["costs"]`.
 
     Args:
         package: opened; with trust, where it has host stages.
@@ -44,7 +45,7 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
         allow_unproven: publish a lossy artifact although there is not enough data to judge it; the artifact says so.
         taps: boundaries that become optional outputs, e.g. ("features",).
         data: held-out rows, judged beside the contract; gates are judged on them, or on the package's evidence set.
-        prove: False leaves out contract, batch invariance and the recipe's gates; for benchmarks of the compile itself.
+        prove: False leaves out contract, batch invariance, the recipe's gates and costs; for benchmarks of the compile itself.
         gates: `max_drop`, `max_slice_drop`, `max_flips` against the ancestor; those in the package's recipe hold as well.
         ancestor: a package, folder or name; default: the package's first parent where it is at hand, else the package in float.
         extra: options of the target; unknown ones are errors.
@@ -72,6 +73,8 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
             if limits is not None:
                 passed = pass_gates(artifact, package, limits, ancestor, data)
                 artifact = amend(artifact, verified={**artifact.verified, "audit": passed})
+            if (costs := costs_of(artifact, package, chosen, options, folder / "other")) is not None:
+                artifact = amend(artifact, verified={**artifact.verified, "costs": costs})
         sync_tree(artifact.path)
         _publish(artifact.path, destination)
     return replace(artifact, path=destination.resolve())

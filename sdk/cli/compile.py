@@ -11,6 +11,7 @@ from typing import Any
 from ...runtimes.artifact import Artifact
 from ...runtimes.base import compile_options
 from ...runtimes.compiling import compile as compile_package
+from ...runtimes.costs import Costs
 from ...runtimes.subjects import codec_of
 from ..core.data import Data
 from ..core.errors import InputError
@@ -62,8 +63,21 @@ def run(args: argparse.Namespace) -> Result:
             "path": str(artifact.path), "engine_bytes": artifact.size_bytes, "verified": dict(artifact.verified),
             "batch_invariant": artifact.batch_invariant}  # fmt: skip
     shown = {**data, "engine_bytes": None, "engine": size(artifact.size_bytes), "verified": artifact.verified.get("verdict"),
-             "batch_invariant": None, "batch invariant": "yes" if artifact.batch_invariant else "no"}  # fmt: skip
-    return Result(data, f"{fields(shown)}\n\n{_next(artifact, out)}")
+             "batch_invariant": None, "batch invariant": "yes" if artifact.batch_invariant else "no",
+             "costs": _costs(artifact)}  # fmt: skip
+    return Result(data, "\n\n".join([fields(shown), *_remarks(artifact), _next(artifact, out)]))
+
+
+def _costs(artifact: Artifact) -> str | None:
+    """Bytes and latency beside float or the parent, where they were compared."""
+    held = artifact.verified.get("costs")
+    return None if held is None else str(held["note"] if "note" in held else Costs.from_dict(held))
+
+
+def _remarks(artifact: Artifact) -> list[str]:
+    """What costs more than it should, a paragraph of it."""
+    found = artifact.verified.get("costs", {}).get("remarks", ())
+    return ["\n".join(found)] if found else []
 
 
 def _rows(args: argparse.Namespace, package: Package) -> Data | None:

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import portside as ps
 from portside.compress import rungs, trials
+from portside.runtimes import costs
 from portside.sdk.core.errors import InputError
 from portside.sdk.core.plan import plan_of
 from portside.sdk.opening import open as open_package
@@ -115,6 +116,15 @@ def test_rows_for_calibration_need_no_slices(portside, network, rows):
     assert said.code == 0, said.err
     said = portside(*words, "--out", rows / "other")
     assert said.code == 2 and f"{rows / 'train.npz'} has no such column" in said.err, "then no other rows have it"
+
+
+def test_a_compile_says_what_a_plan_costs_beside_float(portside, network, rows, monkeypatch):
+    portside("compress", network.path, "float16", rows / "train.npz", "--out", rows / "small")
+    monkeypatch.setattr(costs, "LARGER", 0.0)
+    said = portside("compile", rows / "small", "--out", rows / "artifact", "--allow-unproven")
+    assert said.code == 0, said.err
+    assert "of the latency of float" in said.out and "\nlarger than float: 0." in said.out
+    assert "costs" not in portside("compile", network.path, "--out", rows / "whole").out
 
 
 def test_a_recipe_is_a_json_file_as_well(portside, network, rows):
