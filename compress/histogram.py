@@ -10,7 +10,6 @@ Methods for the range that int8 codes cover:
 
 from __future__ import annotations
 
-from math import gcd
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..sdk.core.errors import InputError
 from ..sdk.core.plan import Range
 from ..sdk.core.signature import Array
 from .option_checks import number
+from .thinning import stride
 
 Method: TypeAlias = Literal["min-max", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -60,7 +60,7 @@ class Histogram:
         low, high = float(flat.min()), float(flat.max())
         self.low, self.high, self.seen = min(self.low, low), max(self.high, high), self.seen + flat.size
         self._widen(max(-low, high))
-        step = _step(flat.size)
+        step = stride(flat.size, COUNTED)
         places = (flat[::step] * np.float32(BINS / 2 / self._reach) + np.float32(BINS / 2)).astype(np.int32)  # zero begins a bin, always
         self._counts += step * np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS)
 
@@ -111,14 +111,6 @@ class Histogram:
         cuts = [(max(first, middle - int(size)), min(last, middle + int(size))) for size in sizes]
         lower, upper = min(cuts, key=lambda cut: _divergence(counts, *cut))
         return float(edges[lower]), float(edges[upper + 1])
-
-
-def _step(size: int) -> int:
-    """Every how many-th number is counted. Without a divisor of the size in common, no row, channel or place is passed over."""
-    step = -(-size // COUNTED)
-    while gcd(step, size) > 1:
-        step += 1
-    return step
 
 
 def _divergence(counts: Array, first: int, last: int) -> float:

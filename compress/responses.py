@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .thinning import stride
 from .training.batches import Batch
 
 VECTORS = 1 << 16
@@ -47,7 +48,7 @@ class Response:
 
     def add(self, answers: Tensor) -> None:
         """Answers (vectors, out)."""
-        held = answers[:: 1 + len(answers) // VECTORS].double()
+        held = answers[:: stride(len(answers), VECTORS)].double()
         self.count += len(held)
         self.total += held.sum(0)
         self.moment += held.T @ held

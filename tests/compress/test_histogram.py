@@ -52,7 +52,7 @@ def test_widening_keeps_every_count_and_memory_stays_what_it_is(batches):
 
 @given(st.integers(1, 10**7))
 def test_of_many_numbers_few_are_counted_and_no_place_is_passed_over(size):
-    step = module._step(size)
+    step = module.stride(size, module.COUNTED)
     assert step == 1 or size / step <= module.COUNTED
     assert gcd(step, size) == 1 or step == 1
     assert size <= module.COUNTED or size / step > module.COUNTED / 16
