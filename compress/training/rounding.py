@@ -7,6 +7,7 @@ and neither is the better one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -50,8 +51,10 @@ def noise(signature: Signature, source: Answers, inputs: Mapping[str, Array]) ->
     rows = min(ROWS, golden.rows_of(signature, inputs))
     some = golden.take(signature, inputs, range(rows))
     answers = source(some)
-    with torch.backends.mkldnn.flags(enabled=False):
-        others = [source(some)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # switching oneDNN off makes torch remark on GPUs
+        with torch.backends.mkldnn.flags(enabled=False):
+            others = [source(some)]
     if golden.fixed_rows(signature) is None and not signature.state:
         alone = [source(golden.take(signature, some, [row])) for row in range(rows)]
         others.append({name: np.concatenate([held[name] for held in alone]) for name, held in answers.items() if held.ndim})
