@@ -2,7 +2,7 @@
 
 Three small networks; five seeds divide the digits and train anew. "stretched" has the first channel of each depthwise
 convolution made 64 times as large and the weights that read it as much smaller: in float the same answers, in int8 the outlier that such
-layers are known for.
+layers are known for. Of every way the digit that lost most against the float model of its seed is told.
 
     python benchmarks/bench_qat.py [--short] [--json FILE]
 """
@@ -37,6 +37,7 @@ from portside.runtimes.base import CompileOptions, runtime
 from portside.runtimes.loading import load
 from portside.runtimes.timing import table
 from portside.sdk.core.package import Package
+from portside.sdk.core.statistics import paired_difference
 
 SEEDS = (0, 1, 2, 3, 4)
 LEARN = 1200
@@ -83,8 +84,11 @@ def _rows(name: str, seed: int) -> Iterator[dict[str, Any]]:
             "float + epochs, PTQ": lower.run(longer, learn, PassContext(folder / "longer-ptq", seed)),
             **{way: step.run(package, learn, PassContext(folder / way, seed)) for way, step in rounded.items()},
         }  # fmt: skip
+        before: Any = None
         for way, held_package in made.items():
-            yield {"network": name, "seed": seed, "way": way, **_judged(held_package, held, folder / f"artifact-{way}")}
+            figures, right = _judged(held_package, held, folder / f"artifact-{way}")
+            before = right if before is None else before  # the float model comes first
+            yield {"network": name, "seed": seed, "way": way, **figures, **_lost(before, right, np.asarray(held.labels))}
 
 
 def _parts(seed: int) -> tuple[ps.Data, ps.Data]:
@@ -123,20 +127,34 @@ def _longer(package: Package, learn: ps.Data, context: PassContext) -> Package:
     return repacked(package, trainee, {"kind": "longer"}, context)
 
 
-def _judged(package: Package, held: ps.Data, out: Path) -> dict[str, float]:
+def _judged(package: Package, held: ps.Data, out: Path) -> tuple[dict[str, float], Any]:
+    """(accuracy and log loss, which rows are right)."""
     artifact = runtime("onnx-cpu").compile(package, CompileOptions(verify=False), out)
     with closing(load(artifact)) as session:
         answers = session.predict(held.inputs)
     labels = np.asarray(held.labels)
     chances = np.asarray(answers["probabilities"])[np.arange(len(labels)), labels]
     right = np.asarray(answers["digit"]) == labels
-    return {"accuracy": float(right.mean()), "log_loss": float(-np.log(np.maximum(chances, 1e-7)).mean())}
+    return {"accuracy": float(right.mean()), "log_loss": float(-np.log(np.maximum(chances, 1e-7)).mean())}, right
+
+
+def _lost(before: Any, after: Any, labels: Any) -> dict[str, Any]:
+    """Share of each digit's rows that is right no more, less what now is; the digit that loses most, paired by row."""
+    lost = {f"{digit}": float(before[labels == digit].mean() - after[labels == digit].mean()) for digit in range(10)}
+    worst = max(lost, key=lambda digit: lost[digit])
+    mine = labels == int(worst)
+    return {"classes": lost, "worst": worst, "worst_lost": paired_difference(before[mine], after[mine]).to_dict()}
 
 
 def gain(rows: Sequence[dict[str, Any]], network: str, figure: str, against: str) -> tuple[float, float, float]:
     """(mean, low, high) of QAT minus another way: paired by seed, 95% by Student's t."""
     held = {way: [row[figure] for row in rows if (row["network"], row["way"]) == (network, way)] for way in ("QAT", against)}
-    apart = np.subtract(held["QAT"], held[against])
+    return over_seeds(np.subtract(held["QAT"], held[against]))
+
+
+def over_seeds(values: Any) -> tuple[float, float, float]:
+    """(mean, low, high): 95% by Student's t."""
+    apart = np.asarray(values, np.float64)
     if len(apart) < 2:
         return float(apart.mean()), float("nan"), float("nan")
     reach = float(stats.t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / np.sqrt(len(apart)))
@@ -156,7 +174,19 @@ def show(rows: list[dict[str, Any]]) -> str:
             one, other = (gain(rows, network, figure, against) for figure in ("accuracy", "log_loss"))
             gains.append([network, against, f"{100 * one[0]:+.2f}", f"({100 * one[1]:+.2f} to {100 * one[2]:+.2f})", f"{other[0]:+.4f}",
                           f"({other[1]:+.4f} to {other[2]:+.4f})"])  # fmt: skip
-    return f"{table(lines)}\n\n{table(gains)}"
+    return f"{table(lines)}\n\n{table(gains)}\n\n{table(_worst(rows))}"
+
+
+def _worst(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Per way the digit that loses most in the mean over seeds, in points, 95% over seeds; rows of earlier runs do not tell."""
+    lines = [["network", "way", "worst digit", "lost to float, points", "(95% over seeds)"]]
+    for network, way in ((network, way) for network in CASES for way in WAYS[1:]):
+        held = [row["classes"] for row in rows if (row["network"], row["way"]) == (network, way) and "classes" in row]
+        if held:
+            digit = max(held[0], key=lambda name: mean(row[name] for row in held))
+            value, low, high = over_seeds([100 * row[digit] for row in held])
+            lines.append([network, way, digit, f"{value:+.1f}", f"({low:+.1f} to {high:+.1f})"])
+    return lines
 
 
 def main() -> None:

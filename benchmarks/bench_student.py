@@ -39,6 +39,7 @@ from portside.runtimes.loading import load
 from portside.runtimes.timing import table
 from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.package import Package
+from portside.sdk.core.statistics import bootstrap
 
 SEEDS = (0, 1, 2)
 TEXTS, DOCSTRINGS = 7_000, 0.6
@@ -185,7 +186,8 @@ class Judge:
         return {**self._quality(self._said, self._artifact.size_bytes), "latency": {}}
 
     def _quality(self, said: dict[str, Vectors], size_bytes: int) -> dict[str, Any]:
-        near = {name: likeness(said[name], self._said[name]) for name in ("library", "news")}
+        near = {name: {**likeness(said[name], self._said[name]), "worst": worst_quarter(said[name], self._said[name], self._texts[name])}
+                for name in ("library", "news")}  # fmt: skip
         people = {name: gap(said[name], self._said[name], of) for name, of in (("documents", _documents), ("words", _words))}
         return {"bytes": size_bytes, "size_ratio": size_bytes / self._artifact.size_bytes, **near, **people}
 
@@ -231,6 +233,19 @@ def likeness(said: Vectors, teacher: Vectors) -> dict[str, float]:
             "cosine_min": float(cosines.min())}  # fmt: skip
 
 
+def worst_quarter(said: Vectors, teacher: Vectors, held: Sequence[str]) -> dict[str, Any]:
+    """The quarter of the texts, from the shortest to the longest, that is least like the teacher: the mean cosine with its 95% interval.
+
+    These texts have no labels, so their length is what slices them.
+    """
+    cosines = (said * teacher).sum(1)
+    quarters = np.array_split(np.argsort([len(text) for text in held], kind="stable"), 4)
+    place = min(range(4), key=lambda one: float(cosines[quarters[one]].mean()))
+    own = cosines[quarters[place]]
+    found = bootstrap(lambda at: float(own[at].mean()), len(own), draws=1000)
+    return {"quarter": place + 1, "cosine": found.value, "low": found.low, "high": found.high}
+
+
 def _spearman(one: NDArray[Any], two: NDArray[Any]) -> float:
     held: Any = stats.spearmanr(one, two)
     return float(held.statistic)
@@ -264,7 +279,7 @@ def gap(said: Vectors, teacher: Vectors, of: Correlation, draws: int = 500) -> d
 def show(rows: list[dict[str, Any]]) -> str:
     """Ways in rows; of several seeds the mean, and the lowest and highest."""
     head = ["", "parameters", "bytes", *(f"{length} tokens" for length in LENGTHS), "library: pairs", "overlap", "cosine", "news: pairs",
-            "overlap", "cosine", "documents", "of teacher", "words", "of teacher"]  # fmt: skip
+            "overlap", "cosine", "worst quarter by length", "documents", "of teacher", "words", "of teacher"]  # fmt: skip
     ways = dict.fromkeys(row["way"] for row in rows)
     return table([head, *(_line(way, [row for row in rows if row["way"] == way], rows[0]) for way in ways)])
 
@@ -275,7 +290,16 @@ def _line(way: str, rows: list[dict[str, Any]], teacher: dict[str, Any]) -> list
     times = [_spread([row["latency"][f"{length}"][0] for row in rows], "x") if first["latency"] else "" for length in LENGTHS]
     near = [_spread([row[name][key] for row in rows]) for name in ("library", "news") for key in ("spearman", "overlap", "cosine")]
     people = [cell for name in ("documents", "words") for cell in _people([row[name] for row in rows])]
-    return [way, share, f"{first['size_ratio']:.3f}x", *times, *near, *people]
+    return [way, share, f"{first['size_ratio']:.3f}x", *times, *near, _lowest(rows), *people]
+
+
+def _lowest(rows: Sequence[dict[str, Any]]) -> str:
+    """The lowest quarter of all texts and seeds; rows of earlier runs do not tell."""
+    held = [(row[name]["worst"], name) for row in rows for name in ("library", "news") if "worst" in row[name]]
+    if not held:
+        return ""
+    worst, name = min(held, key=lambda one: one[0]["cosine"])
+    return f"{name} {worst['quarter']}: {worst['cosine']:.3f} ({worst['low']:.3f} to {worst['high']:.3f})"
 
 
 def _spread(values: Sequence[float], unit: str = "") -> str:
