@@ -92,7 +92,7 @@ class Endpoint:
 
     def _asked(self, batch: Data) -> Columns:
         """A batch's answer; a body that is too large goes in two halves."""
-        body = json.dumps({"inputs": {name: _wire(held) for name, held in batch.inputs.items()}}, allow_nan=False).encode()
+        body = _body(batch)
         if len(body) > LARGEST and len(batch) > 1:
             half = len(batch) // 2
             one, two = self._asked(batch.take(range(half))), self._asked(batch.take(range(half, len(batch))))
@@ -156,6 +156,15 @@ def _columns(body: bytes, rows: int) -> Columns:
     if not found:
         raise ValueError(f"no output has {rows} rows")
     return found
+
+
+def _body(batch: Data) -> bytes:
+    """Rows as JSON. Raises InputError for values that it has no word for."""
+    try:
+        return json.dumps({"inputs": {name: _wire(held) for name, held in batch.inputs.items()}}, allow_nan=False).encode()
+    except TypeError as error:
+        raise InputError(f"A value of the rows cannot be sent to a server: {error}", field="data",
+                         expected="numbers, text, bytes of files, or null") from error  # fmt: skip
 
 
 def _wire(held: Any) -> Any:

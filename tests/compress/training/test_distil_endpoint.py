@@ -148,6 +148,12 @@ def test_files_are_sent_in_base64_gaps_as_null_and_large_bodies_in_halves(fake, 
     assert sent == [(base64.b64encode(photo).decode(), age) for photo, age in zip(data.inputs["photo"], [1.5, None, 3.0], strict=True)]
 
 
+def test_values_that_json_cannot_say_are_refused(fake) -> None:
+    with pytest.raises(InputError, match="cannot be sent"):
+        Endpoint(fake.url).columns(ps.Data({"when": np.array(["2026-11-29"], dtype="datetime64[D]")}), PassContext())
+    assert not fake.asked
+
+
 def test_which_output_teaches(fake, data) -> None:
     def of(outputs, loss="soft", asked=None, kind=None):
         fake.answers = lambda body: (200, {"outputs": {name: held[:len(body["inputs"]["x"])] for name, held in outputs.items()}})
