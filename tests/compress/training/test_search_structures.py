@@ -103,7 +103,7 @@ def test_structures_left_behind_are_trained_where_the_package_as_it_was_costs_to
     found = ps.search(trainable, "onnx-cpu", ps.Budget(size_mb=least * 0.9, max_drop=0.5), held, 30, structures=asked, train=train)
     lowered = {trial.settings.structure for trial in found.trials if trial.settings.precision != "float32"}
     assert sum(bool(held) and held.share == 1 for held in lowered) == 3
-    assert sum("left behind" in why for _, why in found.rungs) == 1
+    assert any("left behind" in why for _, why in found.rungs)
 
 
 def test_a_front_with_structures_survives_a_file(searched, tmp_path) -> None:
