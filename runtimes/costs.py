@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..sdk.core.errors import PortsideError
-from ..sdk.core.package import Package
+from ..sdk.core.package import Package, write
 from ..sdk.core.plan import plan_of
 from .artifact import Artifact
 from .base import CompileOptions, LoadOptions, Measurable, Runtime, Session
@@ -73,7 +73,7 @@ def costs_of(artifact: Artifact, package: Package, chosen: Runtime, options: Com
         package: it was compiled from.
         chosen: the runtime.
         options: it was compiled with.
-        folder: that does not exist yet, for the other artifact.
+        folder: that does not exist yet, for the other package and artifact.
 
     Returns:
         What `Costs.to_dict` gives; `{"note": ...}` where the other cannot be compiled or run here; None where there is no other.
@@ -82,7 +82,8 @@ def costs_of(artifact: Artifact, package: Package, chosen: Runtime, options: Com
         return None
     against, held = other
     try:
-        made = chosen.compile(held, replace(options, verify=False), folder)
+        held = _in_float(held, folder / "package")
+        made = chosen.compile(held, replace(options, verify=False), folder / "artifact")
         taken, others = _latencies(chosen, (artifact, package), (made, held))
     except PortsideError as error:
         return {"note": f"not compared with its {against}: {error}"}
@@ -91,14 +92,19 @@ def costs_of(artifact: Artifact, package: Package, chosen: Runtime, options: Com
 
 def _other(package: Package) -> tuple[str, Package] | None:
     if plan_of(package.content.plan).lossy:
-        return "float", _in_float(package)
+        return "float", package
     parent = ancestor_of(package)
-    return ("parent", _in_float(parent)) if isinstance(parent, Package) and parent.digest != package.digest else None
+    return ("parent", parent) if isinstance(parent, Package) and parent.digest != package.digest else None
 
 
-def _in_float(package: Package) -> Package:
-    """The same files without a plan: what it says is not published."""
-    return replace(package, manifest=replace(package.manifest, content=replace(package.content, plan=None)))
+def _in_float(package: Package, out: Path) -> Package:
+    """The package without its plan, as a folder: a lowering in a process of its own opens it there."""
+    if package.content.plan is None:
+        return package
+    noted = package.manifest.annotations
+    files, notes = ({name: package.path / name for name in held} for held in (package.content.files, noted.files))
+    content = replace(package.content, plan=None, files={})
+    return write(content, files, out, replace(noted, files={}), notes, trusted=package.trusted)
 
 
 def _latencies(chosen: Runtime, *both: tuple[Artifact, Package]) -> list[Samples]:

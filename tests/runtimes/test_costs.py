@@ -61,6 +61,12 @@ def test_a_lossy_artifact_is_held_against_the_same_package_in_float(product, tmp
     assert Costs.from_dict(held).to_dict() == held
 
 
+@pytest.mark.slow
+def test_a_target_that_lowers_in_a_process_of_its_own_opens_the_float_package(product, tmp_path):
+    held = compile(product(LARGE, plan=HALVES), "tflite", tmp_path / "artifact", allow_unproven=True).verified["costs"]
+    assert held["against"] == "float" and held["size_ratio"] < 0.8
+
+
 def test_what_is_larger_than_float_says_so(product, tmp_path):
     rounded = {"nodes": {"main/y": "int8-static"}, "ranges": {"main/x": (-4, 4), "main/y": (-12, 12)}}
     held = compile(product(SMALL, plan=rounded), out=tmp_path / "artifact", allow_unproven=True).verified["costs"]
