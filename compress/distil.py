@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, cast, get_args
 
+import numpy as np
+
 from ..runtimes.subjects import opened
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.data import Data
@@ -21,11 +23,13 @@ from .distil_features import FeatureGoals, Shown, Side, no_layers, shown_by
 from .distil_losses import goals_of
 from .distil_teachers import Answers, Loss, Teacher, check_teachers, digest_of_array, keys_of, taught, teachers_of
 from .feature_pairs import check_features
-from .option_checks import check, check_choice, check_epochs, number
+from .option_checks import check, check_choice, check_epochs, check_whole, number
 from .training.fit import Fit
 from .training.foreseen import foreseen
+from .training.norms import estimated, parted
 from .training.retrace import repacked, require_float
 
+NORM_ROWS = 512
 _KINDS = {"cross-entropy": "score", "binary-cross-entropy": "score", "mse": "value", "l1": "value"}
 """What a package's loss says about its task."""
 
@@ -56,6 +60,8 @@ class Distil:
         features: of "features": layer of the student -> layer of the teacher, by dotted name. None: four that both have under one name,
             evenly from the first to the last before the head.
         feature_weight: of "features": what the layers' mean distance counts, beside the answers' loss.
+        norm_rows: rows that the statistics of a torch student's batch norms are taken anew on at the end; 0: they stay, and follow
+            training alone.
     """
 
     kind: ClassVar[str] = "distil"
@@ -69,6 +75,7 @@ class Distil:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     features: Mapping[str, str] | None = None
     feature_weight: float = 1.0
+    norm_rows: int = NORM_ROWS
 
     def __post_init__(self) -> None:
         check_choice("loss", self.loss, get_args(Loss))
@@ -79,6 +86,7 @@ class Distil:
         check("student", self.student, named, "a package, its folder or name, or a scikit-learn estimator")
         check("options", self.options, not self.options or self._names_estimator, "options of an estimator that `student` names")
         check_features(self.features, self.feature_weight, self.loss)
+        check_whole("norm_rows", self.norm_rows, 0)
         check_teachers(self.teacher)
 
     @property
@@ -162,6 +170,8 @@ class Distil:
         if self.epochs != 0:
             goals = goals if shown is None else FeatureGoals(goals, shown, shown.begun(context), weight * self.feature_weight)
             Fit(trainee.model, goals, batches, schedule, context, key, saying="distilling", extra=goals.extra).run()
+            rows = np.random.default_rng((context.seed, 1)).permutation(len(batches))[: self.norm_rows]
+            estimated(trainee.model, map(batches.of, parted(rows)))
         return repacked(student, trainee, step, context)
 
     def _fitted(self, student: Any, package: Package, data: Data, answers: Answers, teachers: tuple[Teacher, ...], weight: float,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import portside as ps
 from portside.compress.base import PassContext
 from portside.compress.resuming import Kept
+from portside.compress.training.batches import Batches
+from portside.compress.training.norms import estimated, parted
+from portside.compress.training.stored import trainee_of
 from portside.runtimes.reference import Reference
 from portside.sdk.core.errors import InputError, TrustError
 
@@ -73,3 +77,21 @@ def test_nobody_teaches_himself(trainable, narrower, unlabelled, tmp_path) -> No
 def test_another_origin_is_another_kept_pass(narrower, unlabelled, tmp_path) -> None:
     places = {Kept(tmp_path, unlabelled, 0, origin).place(narrower, TAUGHT) for origin in ("one", "other", "one")}
     assert len(places) == 2
+
+
+def test_norms_have_the_statistics_of_the_student_that_was_trained(trainable, narrower, unlabelled, tmp_path) -> None:
+    def off(rows: int) -> float:
+        """How far the norms' variances are from those of the student's own maps."""
+        made = ps.Distil(teacher=trainable, epochs=1, norm_rows=rows).run(narrower, unlabelled, PassContext(tmp_path / str(rows)))
+        trainee = trainee_of(made)
+        batches, stored = Batches(made, trainee, unlabelled), trainee.model.stem[1].running_var.clone()
+        estimated(trainee.model, map(batches.of, parted(np.arange(len(batches)))))
+        return float(((stored - trainee.model.stem[1].running_var).abs() / trainee.model.stem[1].running_var).mean())
+
+    anew, followed = off(len(unlabelled)), off(0)
+    assert anew < 0.02 and followed > 2 * anew + 0.02
+
+
+def test_rows_for_norms_are_a_number_of_rows() -> None:
+    with pytest.raises(InputError, match="norm_rows"):
+        ps.Distil(norm_rows=-1)
