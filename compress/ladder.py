@@ -153,7 +153,8 @@ class Ladder:
         while count <= max(1, len(order) // 2) and count < len(plan.nodes):
             self._doubled = Doubled(settings, order, count)
             tried, last = self._doubled.settings(count), order[count - 1]
-            yield tried, f"back in float32: the {count} nodes that hurt most, {last} last: {self.bench.why[last]}"
+            which = f"the node that hurts most, {last}" if count == 1 else f"the {count} nodes that hurt most, {last} last"
+            yield tried, f"back in float32: {which}: {self.bench.why[last]}"
             if not self._broken():
                 return
             count *= 2

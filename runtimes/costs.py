@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,13 @@ class Costs:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Costs:
         """Parse what `to_dict` made."""
-        return cls(**{name: value for name, value in data.items() if name != "remarks"})
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
+
+
+def said(artifact: Artifact) -> str | None:
+    """What an artifact costs, in words; None where it was held against nothing."""
+    held = artifact.verified.get("costs")
+    return None if held is None else str(held["note"] if "note" in held else Costs.from_dict(held))
 
 
 def costs_of(artifact: Artifact, package: Package, chosen: Runtime, options: CompileOptions, folder: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from ...runtimes.artifact import Artifact
 from ...runtimes.base import compile_options
 from ...runtimes.compiling import compile as compile_package
-from ...runtimes.costs import Costs
+from ...runtimes.costs import said
 from ...runtimes.subjects import codec_of
 from ..core.data import Data
 from ..core.errors import InputError
@@ -64,14 +64,8 @@ def run(args: argparse.Namespace) -> Result:
             "batch_invariant": artifact.batch_invariant}  # fmt: skip
     shown = {**data, "engine_bytes": None, "engine": size(artifact.size_bytes), "verified": artifact.verified.get("verdict"),
              "batch_invariant": None, "batch invariant": "yes" if artifact.batch_invariant else "no",
-             "costs": _costs(artifact)}  # fmt: skip
+             "costs": said(artifact)}  # fmt: skip
     return Result(data, "\n\n".join([fields(shown), *_remarks(artifact), _next(artifact, out)]))
-
-
-def _costs(artifact: Artifact) -> str | None:
-    """Bytes and latency beside float or the parent, where they were compared."""
-    held = artifact.verified.get("costs")
-    return None if held is None else str(held["note"] if "note" in held else Costs.from_dict(held))
 
 
 def _remarks(artifact: Artifact) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ...runtimes.artifact import Artifact, open_artifact
+from ...runtimes.costs import said as costs_said
 from ..core.contract import Contract
 from ..core.manifest import CONTRACT, CONTRACT_TENSORS, FileEntry, Stage
 from ..core.package import Package
@@ -71,6 +72,7 @@ def _artifact(artifact: Artifact) -> Result:
         "precision": _precision(said.get("achieved", {}), kept) if artifact.lossy else "float",
         "weights": _plain({name: size(held) for name, held in artifact.engine.get("weights_bytes", {}).items()}),
         "batch invariant": "yes" if artifact.batch_invariant else "no", "verified": artifact.verified.get("verdict"),
+        **({} if (costs := costs_said(artifact)) is None else {"costs": costs}),
         **{f"built {name}": _plain(value) for name, value in artifact.built.items()},
     }  # fmt: skip
     data = {"kind": "artifact", "digest": artifact.digest, "path": str(artifact.path), **artifact.to_dict()}

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import portside as ps
+from portside.runtimes.artifact import amend, open_artifact
 from portside.runtimes.base import CompileOptions
+from portside.runtimes.costs import Costs
 from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.runtimes.samples import Sample, graph_model, node
 from portside.sdk.core.contract import Rule
@@ -61,6 +63,11 @@ def test_an_artifact_shows_what_was_achieved(portside, planned, products, tmp_pa
     assert "lossy: int8-static 1 nodes, 1 kept in float32" in line(said, "precision")
     assert "int8" in line(said, "weights")
     assert line(said, "main/h").endswith("asked for")
+    assert "costs" not in said.out, "it was held against nothing"
+    costs = Costs("float", 0.5, 1.2, 1.1, 1.3).to_dict()
+    amend(open_artifact(tmp_path / "artifact"), verified={"verdict": "passed", "costs": costs})
+    costly = line(portside("inspect", tmp_path / "artifact"), "costs")
+    assert costly.endswith("0.50x of the bytes, 1.20x (1.10-1.30) of the latency of float")
     OnnxCpu().compile(products, CompileOptions(), tmp_path / "float")
     said = portside("inspect", tmp_path / "float")
     assert line(said, "precision").split() == ["precision", "float"]
