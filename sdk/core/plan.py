@@ -30,6 +30,8 @@ OCTAVE = 8
 Means: TypeAlias = "tuple[float, ...]"
 _FIELDS = ("nodes", "ranges", "per_channel", "calibration", "kept", "smoothing", "means")
 _LEAST, _MOST = -128, 127
+_LARGEST: float = struct.unpack("<f", b"\0\0\x7f\x7f")[0]
+"""Of means."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,12 @@ def _unpacked(held: str) -> Exponents:
 
 
 def means_of(numbers: Iterable[float]) -> Means:
-    """Means as a plan keeps them: the upper two bytes of a float32, rounded. They weigh errors of rounding; 1 part in 256 is enough."""
-    return tuple(struct.unpack("<f", (_bits(number) + 0x8000 & 0xFFFF0000).to_bytes(4, "little"))[0] for number in numbers)
+    """Means as a plan keeps them: the upper two bytes of a float32, rounded. They weigh errors of rounding; 1 part in 256 is enough.
+
+    Numbers beyond the largest of these are the largest.
+    """
+    held = (max(-_LARGEST, min(_LARGEST, number)) for number in numbers)
+    return tuple(struct.unpack("<f", (_bits(number) + 0x8000 & 0xFFFF0000).to_bytes(4, "little"))[0] for number in held)
 
 
 def _bits(number: float) -> int:
@@ -159,6 +165,8 @@ def _halved(held: Means) -> str:
 
 def _doubled(name: object, held: str) -> Means:
     data = base64.b64decode(held, validate=True)
+    if len(data) % 2:
+        raise FormatError("Means in the precision plan are cut off", got=str(name))
     found = tuple(float(struct.unpack("<f", b"\0\0" + data[place : place + 2])[0]) for place in range(0, len(data), 2))
     if not all(map(isfinite, found)):
         raise FormatError("A mean in the precision plan is no number", got=str(name))

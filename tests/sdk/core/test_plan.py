@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -67,6 +68,15 @@ def test_a_mean_keeps_one_part_in_256(numbers):
     kept = means_of(numbers)
     assert means_of(kept) == kept
     assert all(abs(one - other) <= abs(other) / 256 + 1e-38 for one, other in zip(kept, numbers, strict=True))
+
+
+def test_means_too_large_are_the_largest_and_those_of_a_damaged_plan_are_refused():
+    kept = means_of([3.4e38, -1e39, 1.0])
+    assert kept[0] == -kept[1] > 3.3e38 and kept[2] == 1
+    assert plan_of(PrecisionPlan(means={"main/x": kept}).to_dict()).means == {"main/x": kept}
+    for wrong in (base64.b64encode(b"abc").decode(), base64.b64encode(b"\x80\x7f").decode(), "no base64", 3):
+        with pytest.raises(FormatError):
+            plan_of({"nodes": {}, "means": {"main/x": wrong}})
 
 
 def test_a_plan_that_smooths_nothing_is_written_as_before():
