@@ -6,7 +6,8 @@ STAMPS := .make
 WORKERS ?= 2
 EFFORT ?= full
 WEB ?=
-SLOW := slow or load or fuzz or chaos or browser
+ALONE := load or fuzz or chaos or browser
+SLOW := slow or $(ALONE)
 
 # One thread per engine: tests run in $(WORKERS) processes, and spinning engine threads are ruinous on shared cores.
 export OMP_NUM_THREADS := 1
@@ -34,7 +35,8 @@ test: $(STAMPS)/installed $(STAMPS)/engine  ## Run the test suite (under 15 minu
 	$(PYTEST) -n $(WORKERS) tests
 
 slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does.
-	PORTSIDE_EFFORT=short $(PYTEST) -m "$(SLOW)" tests
+	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) -m "slow and not ($(ALONE))" tests
+	PORTSIDE_EFFORT=short $(PYTEST) -m "$(ALONE)" tests
 
 soak: zoo-data $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites at full length.
 	PORTSIDE_EFFORT=$(EFFORT) $(PYTEST) -m "$(SLOW)" --timeout=7200 tests
