@@ -12,12 +12,12 @@ import math
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
@@ -48,10 +48,10 @@ class Endpoint:
     url: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if not parts.hostname or parts.username is not None:
-            raise InputError("This is no address of a server", field="teacher", got=parts.hostname or self.url,
-                             expected="http://HOST:PORT/predict",
+        parts = _parts(self.url)
+        if parts is None:
+            raise InputError("This is no address of a server", field="teacher", got=self.url.rpartition("@")[2].partition("?")[0],
+                             expected="http://HOST:PORT/predict, in ASCII",
                              fix="Where it wants a password, pass a function that asks it.")  # fmt: skip
         if parts.path in ("", "/"):
             object.__setattr__(self, "url", parts._replace(path="/predict").geturl())
@@ -72,7 +72,11 @@ class Endpoint:
         for batch in data.batches(ROWS):
             context.progress(ROWS * len(parts), len(data), "asking the teacher")
             parts.append(self._kept(Data(batch.inputs), context.checkpoints))
-        if len({tuple(part) for part in parts}) > 1:
+        return self._joined(parts)
+
+    def _joined(self, parts: Sequence[Columns]) -> Columns:
+        """Batches in one. Raises EngineError where they have other outputs."""
+        if len({frozenset(part) for part in parts}) > 1:
             raise EngineError("The server does not always answer the same outputs", got=self.said)
         return {name: [row for part in parts for row in part[name]] for name in parts[0]}
 
@@ -95,8 +99,7 @@ class Endpoint:
         body = _body(batch)
         if len(body) > LARGEST and len(batch) > 1:
             half = len(batch) // 2
-            one, two = self._asked(batch.take(range(half))), self._asked(batch.take(range(half, len(batch))))
-            return {name: one[name] + two[name] for name in one}
+            return self._joined([self._asked(batch.take(range(half))), self._asked(batch.take(range(half, len(batch))))])
         for wait in (*WAITS_S, None):
             try:
                 return self._post(body, len(batch))
@@ -110,10 +113,10 @@ class Endpoint:
         request = urllib.request.Request(self.url, body, {"content-type": "application/json"})  # noqa: S310 - http or https, see `is_address`
         try:
             with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
-                return _columns(answer.read(MAX_ANSWER), rows)
+                return _columns(_read(answer), rows)
         except urllib.error.HTTPError as error:
             raise self._refused(error) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EngineError(f"The server answered, but not as a teacher: {error}", got=self.said,
                               expected='{"outputs": {name: one value per row}}',
                               fix="Name its route, as in http://HOST:PORT/predict.") from error  # fmt: skip
@@ -142,6 +145,24 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
 
 
+def _parts(url: str) -> SplitResult | None:
+    """None for what is no address: without a host, with a user, with a port that is no number."""
+    try:
+        parts = urlsplit(url)
+        known = parts.hostname and parts.username is None and parts.port != 0 and url.isascii()
+    except ValueError:
+        return None
+    return parts if known else None
+
+
+def _read(answer: HTTPResponse) -> bytes:
+    """The body. Raises ValueError for one that is too large."""
+    body = answer.read(MAX_ANSWER + 1)
+    if len(body) > MAX_ANSWER:
+        raise ValueError(f"more than {MAX_ANSWER >> 20} MB for {ROWS} rows")
+    return body
+
+
 def _columns(body: bytes, rows: int) -> Columns:
     """Outputs of an answer. Raises ValueError for JSON of another form, other rows, and the answer of a fallback."""
     held: Any = json.loads(body)
@@ -162,7 +183,7 @@ def _body(batch: Data) -> bytes:
     """Rows as JSON. Raises InputError for values that it has no word for."""
     try:
         return json.dumps({"inputs": {name: _wire(held) for name, held in batch.inputs.items()}}, allow_nan=False).encode()
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"A value of the rows cannot be sent to a server: {error}", field="data",
                          expected="numbers, text, bytes of files, or null") from error  # fmt: skip
 

@@ -115,6 +115,7 @@ def test_answers_of_a_fallback_do_not_teach(fake, data) -> None:
     (200, b"<html>", EngineError, "not as a teacher"),
     (200, {"outputs": {"p": [[1, 0]]}}, EngineError, "no output has 150 rows"),
     (200, {"answers": []}, EngineError, "no outputs"),
+    (200, b"[" * 200_000, EngineError, "not as a teacher"),
 ])  # fmt: skip
 def test_what_is_no_answer_is_said(status, said, kind, match, fake, data, monkeypatch) -> None:
     monkeypatch.setattr(distil_endpoint, "ROWS", 150)
@@ -148,10 +149,21 @@ def test_files_are_sent_in_base64_gaps_as_null_and_large_bodies_in_halves(fake, 
     assert sent == [(base64.b64encode(photo).decode(), age) for photo, age in zip(data.inputs["photo"], [1.5, None, 3.0], strict=True)]
 
 
-def test_values_that_json_cannot_say_are_refused(fake) -> None:
+@pytest.mark.parametrize("held", [np.array(["2026-11-29"], dtype="datetime64[D]"), [{"a": float("nan")}]])
+def test_values_that_json_cannot_say_are_refused(fake, held) -> None:
     with pytest.raises(InputError, match="cannot be sent"):
-        Endpoint(fake.url).columns(ps.Data({"when": np.array(["2026-11-29"], dtype="datetime64[D]")}), PassContext())
+        Endpoint(fake.url).columns(ps.Data({"when": held}), PassContext())
     assert not fake.asked
+
+
+def test_answers_too_large_and_halves_with_other_outputs_are_said(fake, data, monkeypatch) -> None:
+    with monkeypatch.context() as small, pytest.raises(EngineError, match="more than 0 MB"):
+        small.setattr(distil_endpoint, "MAX_ANSWER", 1 << 10)
+        Endpoint(fake.url).columns(data, PassContext())
+    monkeypatch.setattr(distil_endpoint, "LARGEST", 500)
+    fake.answers = lambda body: (200, {"outputs": {f"p{len(fake.asked)}": [0.5] * len(body["inputs"]["x"])}})
+    with pytest.raises(EngineError, match="the same outputs"):
+        Endpoint(fake.url).columns(data, PassContext())
 
 
 def test_which_output_teaches(fake, data) -> None:
@@ -174,7 +186,7 @@ def test_which_output_teaches(fake, data) -> None:
 
 
 def test_an_address_is_looked_at_before_any_work() -> None:
-    for wrong in ("http://", "http://me:secret@localhost/predict"):
+    for wrong in ("http://", "http://me:secret@localhost/predict", "http://[::1/?secret", "http://host:port/", "http://host/\u00e9"):
         with pytest.raises(InputError, match="no address") as caught:
             ps.Distil("sklearn.tree:DecisionTreeClassifier", teacher=wrong)
         assert "secret" not in str(caught.value)
