@@ -192,6 +192,7 @@ class Distil:
             parts = cast("list[object]", list(self.teacher)) if isinstance(self.teacher, list | tuple) else [self.teacher]
             data["teacher"] = [_said(part) for part in parts]
         data |= {"options": dict(self.options)} if self.options else {}
+        data |= {"norm_rows": self.norm_rows} if self.norm_rows != NORM_ROWS else {}
         data |= {"feature_weight": self.feature_weight} if self.loss == "features" else {}
         data |= {"features": dict(self.features)} if self.features else {}
         return {name: value for name, value in data.items() if value is not None}

@@ -95,3 +95,9 @@ def test_norms_have_the_statistics_of_the_student_that_was_trained(trainable, na
 def test_rows_for_norms_are_a_number_of_rows() -> None:
     with pytest.raises(InputError, match="norm_rows"):
         ps.Distil(norm_rows=-1)
+
+
+def test_rows_for_norms_stay_in_a_recipe_and_tell_kept_passes_apart(narrower, unlabelled, tmp_path) -> None:
+    plan = ps.Recipe([ps.Distil(norm_rows=0), ps.Distil()])
+    assert [step.norm_rows for step in ps.Recipe.from_dict(plan.to_dict()).passes] == [0, 512]
+    assert len({Kept(tmp_path, unlabelled, 0, "one").place(narrower, step) for step in plan.passes}) == 2
