@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 from ..sdk.core.budget import Budget
 from ..sdk.core.data import Data
 from ..sdk.core.package import Package
 from ..sdk.core.plan import PRECISIONS, Precision, plan_of
 from .base import Pass
+from .distil_endpoint import Endpoint, is_address
 from .histogram import METHODS
 from .ladder import Climb, Ladder
 from .quantize import Quantize
@@ -94,7 +96,15 @@ def _alone(rung: Rung) -> Climb:
 
 
 def _structure(passes: Sequence[Pass]) -> Structure:
-    return Structure(tuple(step.to_dict() for step in passes))
+    return Structure(tuple(_public(step.to_dict()) for step in passes))
+
+
+def _public(step: Mapping[str, Any]) -> dict[str, Any]:
+    """A pass as a package may keep it: what stands behind the `?` of a teacher's address can be a key."""
+    if not isinstance(teachers := step.get("teacher"), list):
+        return dict(step)
+    said = [Endpoint(cast("str", one)).said if is_address(one) else one for one in cast("list[object]", teachers)]
+    return {**step, "teacher": said}
 
 
 def _settings(package: Package) -> Settings:
