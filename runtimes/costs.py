@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,12 @@ def _in_float(package: Package, out: Path) -> Package:
 
 
 def _latencies(chosen: Runtime, *both: tuple[Artifact, Package]) -> list[Samples]:
-    one, other = (chosen.load(artifact.path, LoadOptions(trust=package.trusted)) for artifact, package in both)
-    with closing(one), closing(other):
+    with ExitStack() as opened:
+        sessions = [opened.enter_context(closing(chosen.load(artifact.path, LoadOptions(trust=package.trusted))))
+                    for artifact, package in both]  # fmt: skip
         calls = [(session, one_row(session.info.signature, golden(contract_of(package))))
-                 for session, (_, package) in zip((one, other), both, strict=True)]  # fmt: skip
-        if isinstance(one, Measurable):
+                 for session, (_, package) in zip(sessions, both, strict=True)]  # fmt: skip
+        if isinstance(sessions[0], Measurable):
             return [session.measure(row, REPEATS, SECONDS) for session, row in calls if isinstance(session, Measurable)]
         timed = interleave({str(place): _call(*held) for place, held in enumerate(calls)}, REPEATS, SECONDS)
         return list(timed.values())

@@ -100,6 +100,25 @@ def test_a_float_artifact_that_cannot_be_made_is_noted_and_stops_nothing(product
     assert held == {"note": "not compared with its float: too large in float."}
 
 
+def test_what_was_opened_is_closed_where_the_other_does_not_open(product, tmp_path, monkeypatch):
+    whole, opened, closed = OnnxCpu.load, [], []
+
+    def first_alone(self, path, options):
+        if opened:
+            raise UnsupportedError("does not open")
+        session = whole(self, path, options)
+        opened.append(session)
+        monkeypatch.setattr(type(session), "close", lambda held: closed.append(held))
+        return session
+
+    one = product(SMALL)
+    artifact = compile(one, out=tmp_path / "artifact", prove=False)
+    monkeypatch.setattr(OnnxCpu, "load", first_alone)
+    with pytest.raises(UnsupportedError):
+        costs._latencies(OnnxCpu(), (artifact, one), (artifact, one))
+    assert len(opened) == 1 and closed == opened
+
+
 @pytest.mark.parametrize(
     ("ratios", "remarks"),
     [
