@@ -92,7 +92,7 @@ def _said(climb: Climbed) -> str:
 def _summary(climb: Climbed) -> str:
     limits = ", ".join(f"{escape(name)} &le; {held:g}" for name, held in climb.budget.limits.items())
     rows = climb.best_trial.comparison.get("rows")
-    judged = f", judged on {rows} rows" if rows else ""
+    judged = f", judged on {escape(str(rows))} rows" if rows else ""
     return f"Asked: the contract{', ' + limits if limits else ''}{judged}.<br>Chosen: {headline(climb.best_trial, losses(climb))}"
 
 

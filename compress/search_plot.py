@@ -127,7 +127,7 @@ def _covered(front: Findings, x: Scale, y: Scale) -> list[Box]:
 
 def _dot(trial: Trial, spot: tuple[float, float, float], unbeaten: bool, marked: bool) -> str:
     x, y, radius = spot
-    title = f"<title>{escape(str(trial.settings))}: {trial.verdict}; {_figures(trial)}</title>"
+    title = f"<title>{escape(str(trial.settings))}: {escape(trial.verdict)}; {_figures(trial)}</title>"
     if not trial.passed:
         return f"<path d='M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8' class=miss>{title}</path>"
     ring = f"<circle cx={x:.1f} cy={y:.1f} r={radius + 4:.1f} class=ring />" if marked else ""

@@ -69,7 +69,7 @@ def audit_of(trial: Trial, mark: str, row: Row | None, folded: bool = True) -> l
 
 def nodes(trial: Trial, folded: bool = True) -> str:
     """Nodes by class, bytes of weights by dtype, and the nodes that stayed float32 with the reasons."""
-    made = ", ".join(f"{count} nodes {escape(name)}" for name, count in trial.achieved.items())
+    made = ", ".join(f"{escape(str(count))} nodes {escape(name)}" for name, count in trial.achieved.items())
     weights = ", ".join(f"{escape(name)} {_size(size)}" for name, size in trial.weights_bytes.items())
     lines = [f"<p>{'; '.join(filter(None, (made, f'weights: {weights}' if weights else '')))}</p>"] if made or weights else []
     if trial.kept:

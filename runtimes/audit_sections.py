@@ -41,7 +41,8 @@ def compared(found: Found, row: Row | None, gates: Sequence[Found] = ()) -> list
     for flips in found.get("flips", ()):
         parts += _flips(flips, row)
     if found.get("drifts"):
-        rows = [(escape(drift["output"]), drift["kind"], _figures(drift), str(drift["infinite"])) for drift in found["drifts"]]
+        rows = [(escape(drift["output"]), escape(drift["kind"]), _figures(drift), escape(str(drift["infinite"])))
+                for drift in found["drifts"]]  # fmt: skip
         parts += ["<h3>Numbers that moved</h3>", grid(("output", "kind", "by", "infinitely far"), rows)]
         parts += [_moved(drift, row, folded=bool(found.get("flips"))) for drift in found["drifts"] if drift.get("examples")]
     return parts
@@ -49,8 +50,8 @@ def compared(found: Found, row: Row | None, gates: Sequence[Found] = ()) -> list
 
 def gate_table(gates: Sequence[Found]) -> str:
     """Gates (`Gate.to_dict()` each): the limit, the end of the interval that was held against it, the verdict."""
-    rows = [(_said(gate["name"], gate), verdict(gate["verdict"]), f"{gate['limit']:g}", _bound(gate["measured"]), str(gate["rows"] or "-"))
-            for gate in gates]  # fmt: skip
+    rows = [(_said(gate["name"], gate), verdict(gate["verdict"]), f"{gate['limit']:g}", _bound(gate["measured"]),
+             escape(str(gate["rows"] or "-"))) for gate in gates]  # fmt: skip
     return grid(("gate", "verdict", "limit", "95% bound", "rows"), rows, "says")
 
 
@@ -85,7 +86,8 @@ def _slices(found: Found, limit: float | None) -> list[str]:
     primary, counts = next(iter(found["changes"])), found["counts"]
     held = {key: change[primary] if isinstance(change, Mapping) else None for key, change in found["slices"].items()}
     spans = [_interval(key, change["drop"], limit) for key, change in list(held.items())[:SLICES] if change]
-    rows = [(escape(key), str(counts[key]), *(_change(change) if change else ("not enough data", "", ""))) for key, change in held.items()]
+    rows = [(escape(key), escape(str(counts[key])), *(_change(change) if change else ("not enough data", "", "")))
+            for key, change in held.items()]  # fmt: skip
     head = ("slice", "rows", "before", "after", "drop, paired 95%")
     more = f"<details><summary>{len(rows) - SLICES} more slices</summary>{grid(head, rows[SLICES:])}</details>" if rows[SLICES:] else ""
     title = f"Slices by drop of {primary}, worst first"
@@ -94,8 +96,8 @@ def _slices(found: Found, limit: float | None) -> list[str]:
 
 def _flips(flips: Found, row: Row | None) -> list[str]:
     rate = flips["rate"]
-    broken = f"; {flips['broken']} of them are rows with NaN" if flips["broken"] else ""
-    parts = [f"<h3>{escape(flips['output'])}: {flips['count']} of {rate['rows']} decisions differ</h3>",
+    broken = f"; {flips['broken']:d} of them are rows with NaN" if flips["broken"] else ""
+    parts = [f"<h3>{escape(flips['output'])}: {flips['count']:d} of {rate['rows']:d} decisions differ</h3>",
              f"<p class=note>At most {100 * flips['upper_bound']:.3g}% by the one-sided 95% bound{broken}.</p>"]  # fmt: skip
     shares = [(escape(key), _estimate(held)) for key, held in list(flips["slices"].items())[:SLICES] if held["value"]]
     if shares:
@@ -133,7 +135,7 @@ def _framed(held: Found, row: Row | None, answers: Sequence[str]) -> str:
     """A row as a card: what it is, its label, both answers, its slices."""
     label = held["label"]
     where = ", ".join(f"{name}={group}" for name, group in held["slices"].items())
-    lines = [f"row {held['row']}", *([f"label: <b>{escape(label)}</b>"] if label is not None else []), *answers]
+    lines = [f"row {escape(str(held['row']))}", *([f"label: <b>{escape(label)}</b>"] if label is not None else []), *answers]
     lines += [f"<span class=note>{escape(where)}</span>"] if where else []
     return f"<div class=card>{row(held['row']) if row else ''}<div>{'<br>'.join(lines)}</div></div>"
 

@@ -29,6 +29,8 @@ figure{margin:0}figcaption{color:var(--soft);font-size:13px;margin-bottom:.2rem}
 .whisker{stroke:var(--ink);fill:none}.grid{stroke:var(--line);fill:none}.limit{stroke:var(--bad);stroke-width:2;fill:none}
 details{border-bottom:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer;font-weight:600}
 """
+_POLICY = """<meta http-equiv=Content-Security-Policy
+content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'">"""
 _LEGEND = """A flip is an answer that differs; a firm row is one whose decision survives every move within float tolerance,
 so that a flip on it is a fault. An interval [low, high] is two-sided, exact (Clopper-Pearson) at 95%: where the rate may lie.
 A rate with &le; is the one-sided 95% bound, which verdicts compare with their limit: it is lower than the upper end of the interval,
@@ -67,14 +69,14 @@ def _report(report: Mapping[str, Any]) -> list[str]:
 
 
 def document(title: str, body: Sequence[str]) -> str:
-    """A self-contained HTML document in the project's style."""
+    """A self-contained HTML document in the project's style. It runs and loads nothing, whatever the texts in it hold."""
     head = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    return f"{head}<title>{_text(title)}</title>" + f"<style>{_STYLE}</style><body>" + "\n".join(body) + "</body></html>\n"
+    return f"{head}{_POLICY}<title>{_text(title)}</title>" + f"<style>{_STYLE}</style><body>" + "\n".join(body) + "</body></html>\n"
 
 
 def verdict(text: str) -> str:
     """The verdict, coloured."""
-    return f"<span class='verdict {text.split()[0]}'>{_text(text)}</span>"
+    return f"<span class='verdict {_text(text.partition(' ')[0])}'>{_text(text)}</span>"
 
 
 def _target(target: Mapping[str, Any]) -> str:

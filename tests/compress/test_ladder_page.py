@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -59,6 +60,18 @@ def test_a_rung_that_failed_has_no_figures_and_does_no_harm() -> None:
     text = page(climbed(HELD, Trial(Settings("int8-dynamic"), "failed", fault="no such <kernel>")), None)
     assert "no such &lt;kernel&gt;" in text and "What they cost and lose" not in text, "one dot is no plot"
     assert "no figures" in page(climbed(Trial(Settings("int8-dynamic"), "failed", fault="gone")), None)
+
+
+def test_texts_of_a_package_of_somebody_else_are_texts() -> None:
+    """A ladder is an annotation: whoever hands on a package writes it."""
+    odd = "<script>x</script>"
+    moved = {"output": odd, "kind": odd, "figures": {odd: 1.0}, "infinite": odd,
+             "examples": [{"row": odd, "slices": {odd: odd}, "label": odd, "before": odd, "after": odd, "distance": None}]}  # fmt: skip
+    held = trial(Settings("int8-static"), 10, f"failed' {odd}", achieved={odd: odd}, weights_bytes={odd: 1}, kept={odd: odd})
+    held = replace(held, comparison={**held.comparison, "rows": odd, "target": odd, "notes": [odd], "drifts": [moved]})
+    text = page(climbed(held, BROKEN, remarks=(odd,)), None)
+    assert odd not in text and text.count("&lt;script&gt;x") > 10
+    assert "Content-Security-Policy\ncontent=\"default-src 'none'" in text
 
 
 @pytest.mark.parametrize("count", [1, 9])
