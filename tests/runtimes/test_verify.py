@@ -202,7 +202,7 @@ def test_the_page_stands_alone_and_escapes(mixed, tmp_path) -> None:
     tags = Tags()
     tags.feed(text)
     assert not {"script", "link", "img", "iframe", "a.href"} & set(tags.seen)
-    assert "http" not in text
+    assert "http:" not in text and "https:" not in text
     assert "prefers-color-scheme:dark" in text
     assert {"svg", "table"} <= set(tags.seen)
     for word in ("label", "Worst examples", "difference", "two-sided", "one-sided", "Held-out rows", "site=b", "not enough data"):
