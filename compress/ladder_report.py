@@ -11,7 +11,7 @@ from ..runtimes.audit_sections import Row
 from ..runtimes.pictures import shown
 from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest, slices_digest
-from ..sdk.core.errors import FormatError, InputError
+from ..sdk.core.errors import FormatError, InputError, PortsideError
 from ..sdk.core.package import Package
 from ..sdk.core.plan import plan_of
 from ..sdk.opening import open as open_package
@@ -28,7 +28,7 @@ def ladder_report(package: Package | str | Path, path: Path | str, data: Data | 
         data: the held-out rows, to show those that changed; None: they are shown by number.
 
     Raises:
-        InputError: the package was made without a target.
+        InputError: the package was made without a target; `data` has another number of rows than the ladder was judged on.
         FormatError: what it keeps of the ladder cannot be read.
     """
     held = package if isinstance(package, Package) else open_package(package)
@@ -36,9 +36,20 @@ def ladder_report(package: Package | str | Path, path: Path | str, data: Data | 
         raise InputError("The package keeps no ladder", got=held.name, fix="Make it with compress(..., target=..., held_out=...).")
     try:
         climb = Climbed.of(held.name, json.loads(held.read(LADDER)), known(held, data), _command(held))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_rows(climb, data)
+        return written(climb, held, path, data)
+    except PortsideError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise FormatError("What the package keeps of its ladder cannot be read", got=f"{type(error).__name__}: {error}"[:200]) from error
-    return written(climb, held, path, data)
+
+
+def _check_rows(climb: Climbed, data: Data | None) -> None:
+    """Raises InputError for rows that the ladder cannot have been judged on."""
+    rows = climb.best_trial.comparison.get("rows")
+    if data is not None and rows is not None and len(data) != rows:
+        raise InputError("These are not the rows that the ladder was judged on", field="data", got=f"{len(data)} rows",
+                         expected=f"{rows} rows", fix="Pass the held-out rows, or leave `data` out.")  # fmt: skip
 
 
 def written(climb: Climbed, package: Package, path: Path | str, data: Data | None) -> Path:

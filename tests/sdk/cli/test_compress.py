@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 import portside as ps
 from portside.compress import rungs, trials
+from portside.compress.compressing import LADDER
 from portside.runtimes import costs
-from portside.sdk.core.errors import InputError
+from portside.sdk.core.errors import FormatError, InputError
+from portside.sdk.core.package import write
 from portside.sdk.core.plan import plan_of
 from portside.sdk.opening import open as open_package
 from portside.sdk.pack import pack
@@ -99,6 +104,24 @@ def test_the_page_of_a_ladder_stands_alone_and_says_how_to_make_it_again(portsid
     assert made.digest in page and network.digest in page and "max_flips &le; 0.05" in page
     again = ps.ladder_report(made, rows / "again.html").read_text()
     assert re.findall(r"<tr>.*?</table>", again)[0] == re.findall(r"<tr>.*?</table>", page)[0], "the same rungs, from the package alone"
+
+
+def test_a_page_of_other_rows_or_of_a_damaged_ladder_is_refused(portside, network, rows):
+    words = ("compress", network.path, "int8-static", rows / "train.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
+    portside(*words, "--max-flips", 0.9, "--out", rows / "small")
+    made = open_package(rows / "small")
+    with pytest.raises(InputError, match="not the rows"):
+        ps.ladder_report(made, rows / "page.html", ps.Data({"x": np.zeros((3, 2), np.float32)}))
+    ladder = json.loads(made.read(LADDER))
+    figureless = json.dumps({**ladder, "rungs": [{**held, "figures": {"p50_ms": "1"}} for held in ladder["rungs"]]})
+    for damaged in ("[]", '{"rungs": []}', json.dumps(ladder | {"rungs": [{"why": 3}]}), figureless):
+        notes = {**{name: made.path / name for name in made.manifest.annotations.files}, LADDER: damaged.encode()}
+        files = {name: made.path / name for name in made.content.files}
+        other = write(replace(made.content, files={}), files, rows / "other", replace(made.manifest.annotations, files={}), notes)
+        with pytest.raises(FormatError):
+            ps.ladder_report(other, rows / "page.html")
+        shutil.rmtree(rows / "other")
+    assert not (rows / "page.html").exists()
 
 
 def test_a_page_needs_a_ladder(portside, network, rows):
