@@ -69,7 +69,10 @@ class Recipe:
         passes = data.get("pass", [])
         if not isinstance(passes, list) or not all(isinstance(held, Mapping) for held in cast("list[object]", passes)):
             raise InputError("A recipe's passes are tables", field="pass", got=str(passes)[:60], expected="[[pass]]")
-        return cls([_pass(held) for held in cast("list[Mapping[str, Any]]", passes)], Budget.from_dict(data.get("gates", {})))
+        if not isinstance(gates := data.get("gates", {}), Mapping):
+            raise InputError("A recipe's gates are a table", field="gates", got=str(gates)[:60], expected="[gates]")
+        found = [_pass(held) for held in cast("list[Mapping[str, Any]]", passes)]
+        return cls(found, Budget.from_dict(cast("Mapping[str, Any]", gates)))
 
     @classmethod
     def from_file(cls, path: Path | str) -> Recipe:
@@ -97,15 +100,17 @@ def recipe_of(word: Recipe | Pass | str | Path) -> Recipe:
 
 def _pass(data: Mapping[str, Any]) -> Pass:
     kind = data.get("kind")
-    if kind not in PASSES:
+    if not isinstance(kind, str) or kind not in PASSES:
         raise InputError("There is no such pass", field="kind", got=kind, expected=", ".join(PASSES))
     try:
-        made = _class(cast("str", kind)).from_dict(data)
+        made = _class(kind).from_dict(data)
         made.to_dict()  # options that do not exist are found here
     except TypeError as error:
         raise InputError(f"The pass {kind!r} has no such option: {error}", got=", ".join(data)) from error
     except PortsideError:
         raise
+    except ValueError as error:
+        raise InputError(f"An option of the pass {kind!r} cannot be read: {error}", got=str(dict(data))[:200]) from error
     return made
 
 

@@ -38,7 +38,11 @@ def test_json_holds_the_same(tmp_path):
     assert recipe_of(str(tmp_path / "recipe.json")) == recipe
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"pass": 3}', '{"pass": [3]}', '{"pass": [{"kind": "qat", "kind": "qat"}]}', '{"pass": []}'])
+@pytest.mark.parametrize("text", [
+    "{", "[]", '{"pass": 3}', '{"pass": [3]}', '{"pass": [{"kind": "qat", "kind": "qat"}]}', '{"pass": []}', '{"pass": [{"kind": [1]}]}',
+    *(f'{{"pass": [{{"kind": "quantize", "precision": "float16"}}], "gates": {held}}}' for held in ("[]", "3", "null")),
+    '{"pass": [{"kind": "distil", "student": "sklearn.tree:DecisionTreeClassifier", "options": "ab"}]}',
+])  # fmt: skip
 def test_json_that_is_no_recipe_is_refused(tmp_path, text):
     (tmp_path / "recipe.json").write_text(text)
     with pytest.raises(errors.InputError):
