@@ -141,12 +141,14 @@ class Plans:
         return calibrate(self.package, data, values, rows, seed, progress, self._axes(static))
 
     def _axes(self, static: Sequence[str]) -> dict[str, int]:
-        """ "stage/value" -> the axis of its channels, of what int8-static products with weights read."""
-        found: dict[str, int] = {}
+        """ "stage/value" -> the axis of its channels, of what int8-static products with weights read; not where they read others."""
+        found: dict[str, set[int]] = {}
         for stage, graph in self.graphs.items():
             nodes = [node for name, node in graph.named.items() if f"{stage}/{name}" in static and node.op_type in WEIGHTED]
-            found |= {f"{stage}/{node.input[0]}": channel_axis(node) for node in nodes if graph.free(node.input[0])}
-        return found
+            for node in nodes:
+                if graph.free(node.input[0]):
+                    found.setdefault(f"{stage}/{node.input[0]}", set()).add(channel_axis(node))
+        return {value: next(iter(axes)) for value, axes in found.items() if len(axes) == 1}
 
     def smooth(self, data: Data, seed: int = 0,
                progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Smoothing:  # fmt: skip

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 import portside as ps
 from portside.compress.base import PassContext
@@ -13,7 +14,7 @@ from portside.compress.quantize import Plans, Quantize
 from portside.compress.settings import Settings
 from portside.runtimes.base import CompileOptions
 from portside.runtimes.onnx_cpu import OnnxCpu
-from portside.runtimes.samples import SAMPLES
+from portside.runtimes.samples import SAMPLES, node
 from portside.runtimes.wasm_web import WasmWeb
 from portside.sdk.core.contract import Contract
 from portside.sdk.core.errors import InputError, UnsupportedError
@@ -74,6 +75,23 @@ def test_the_plan_keeps_what_calibration_warned_of(network, calibration, tmp_pat
     plan = plan_of(derived(network, calibration, tmp_path / "some", Quantize("int8-static", rows=2)).content.plan)
     assert len(set(calibration.labels)) > 2
     assert any("saw no row of the classes" in held for held in plan.warnings)
+
+
+def test_a_value_whose_products_read_channels_of_other_axes_has_no_means(tmp_path):
+    """A convolution reads its second axis, a product its last: here both are of one size, so the wrong mean would fit."""
+    random = np.random.default_rng(0)
+    weights = {"w": random.normal(size=(16, 16, 3)).astype(np.float32), "v": random.normal(size=(16, 16)).astype(np.float32)}
+    nodes = [node("Relu", ["x"], "r"), node("Conv", ["r", "w"], "y"), node("MatMul", ["r", "v"], "z")]
+    sizes = {"x": 16, "y": 14, "z": 16}
+    x, *answers = (helper.make_tensor_value_info(name, 1, ["batch", 16, size]) for name, size in sizes.items())
+    graph = helper.make_graph(nodes, "g", [x], answers, [numpy_helper.from_array(held, name) for name, held in weights.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    examples = {"x": random.normal(size=(32, 16, 16)).astype(np.float32)}
+    plans = Plans(ps.pack(model, name="both", examples=examples, out=tmp_path / "both"))
+    static = plans.nodes("int8-static")
+    assert {"main/Conv_1", "main/MatMul_2"} <= set(static)
+    assert plans._axes(static) == {}
+    assert [list(plans._axes([name]).values()) for name in ("main/Conv_1", "main/MatMul_2")] == [[1], [-1]]
 
 
 def test_without_a_folder_it_goes_into_the_store_under_the_parents_name(network, calibration):
