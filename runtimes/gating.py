@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ..sdk.core.budget import Budget
@@ -71,9 +72,12 @@ def _step(step: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _beside(package: Package, digest: str) -> Package | None:
-    """The package of this digest in a folder beside the package's own."""
-    for folder in sorted(package.path.parent.iterdir()):
-        with suppress(PortsideError):
+    """The package of this digest in a folder beside the package's own; what may not be read is passed over, as /tmp is full of it."""
+    folders: list[Path] = []
+    with suppress(OSError):
+        folders = sorted(package.path.parent.iterdir())
+    for folder in folders:
+        with suppress(PortsideError, OSError):
             if (folder / MANIFEST).is_file() and read_manifest(folder).digest == digest:
                 return open_folder(folder, digest, trust=package.trusted)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,21 @@ def test_a_package_without_a_plan_is_held_against_its_parent_where_that_is_at_ha
     assert held["against"] == "parent" and held["size_ratio"] > 1
     assert any(remark.startswith("larger than parent") for remark in held["remarks"])
     assert "costs" not in compile(product(LARGE, "orphan", parents=("sha256:" + "0" * 64,)), out=tmp_path / "other").verified
+
+
+def test_folders_beside_it_that_may_not_be_read_are_passed_over(product, tmp_path, monkeypatch):
+    parent = product(SMALL, "parent")
+    child = product(LARGE, "child", parents=(parent.digest,))
+    (tmp_path / "a-closed").mkdir()
+    seen = Path.is_file
+
+    def closed(self):
+        if self.parent.name == "a-closed":
+            raise PermissionError(13, "closed", str(self))
+        return seen(self)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert compile(child, out=tmp_path / "artifact").verified["costs"]["against"] == "parent"
 
 
 def test_what_has_nothing_beside_it_or_is_not_proven_is_not_compared(product, tmp_path):
