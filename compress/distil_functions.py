@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +21,16 @@ def names_object(given: object) -> bool:
 
 
 def object_of(word: str) -> Any:
-    """What `FILE.py:OBJECT` names; a function without arguments is called for it. Raises InputError where it is not there."""
+    """What `FILE.py:OBJECT` names; a function without arguments is called for it. Raises InputError where it is not there.
+
+    A file runs once until its text changes: a recipe is looked at before it runs, and a teacher may be large.
+    """
+    file, _, name = word.rpartition(":")
+    return _object(f"{Path(file).resolve()}:{name}", file_digest(word))
+
+
+@lru_cache(maxsize=4)
+def _object(word: str, digest: str) -> Any:
     found = named_object(word)
     if inspect.isfunction(found) and not inspect.signature(found).parameters:
         return found()

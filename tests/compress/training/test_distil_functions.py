@@ -79,6 +79,19 @@ def test_the_command_line_takes_such_a_recipe(package, rows, here, capsys) -> No
     assert (decided(ps.open("made"), rows) == (rows[:, 0] > 0)).all()
 
 
+def test_a_file_runs_once_until_it_changes(package, rows, here) -> None:
+    def run(out):
+        plan = ps.Distil(DecisionTreeClassifier(max_depth=2), teacher="oracle.py:made")
+        ps.compress(package, ps.Recipe([plan]), ps.Data({"x": rows}), out=out)
+        return (here / "ran").read_text()
+
+    text = ORACLE.format(border=0) + "\nwith Path('ran').open('a') as file:\n    file.write('.')\n"
+    (here / "oracle.py").write_text(text)
+    assert run("0") == run("1") == "."
+    (here / "oracle.py").write_text(text + "\n")
+    assert run("2") == ".."
+
+
 def test_a_file_that_is_not_there_is_said_before_any_work(here) -> None:
     with pytest.raises(InputError, match="no such Python file"):
         ps.Recipe.from_dict({"pass": [{**STEP, "teacher": "missing.py:ask"}]})
