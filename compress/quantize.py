@@ -20,7 +20,7 @@ from .calibration import ROWS, Calibration, calibrate
 from .derive import derive
 from .foresight import check_nodes
 from .histogram import Method
-from .option_checks import check_whole
+from .option_checks import check_choice, check_whole, words
 from .settings import Settings
 from .smoothing import Smoothing, find_smoothing
 
@@ -51,8 +51,11 @@ class Quantize:
     smooth: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "keep", words("keep", self.keep))
         _ = self.settings  # options that mean nothing are found here
         check_whole("rows", self.rows)
+        check_choice("per_channel", self.per_channel, (True, False))
+        check_choice("smooth", self.smooth, (True, False))
 
     @classmethod
     def of(cls, settings: Settings) -> Quantize:

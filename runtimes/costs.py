@@ -91,8 +91,9 @@ def costs_of(artifact: Artifact, package: Package, chosen: Runtime, options: Com
         held = _in_float(held, folder / "package")
         made = chosen.compile(held, replace(options, verify=False), folder / "artifact")
         taken, others = _latencies(chosen, (artifact, package), (made, held))
-    except PortsideError as error:
-        return {"note": f"not compared with its {against}: {error}"}
+    except Exception as error:  # the artifact is proven: a full disk or an engine that fails on the other does not take it away
+        said = str(error) if isinstance(error, PortsideError) else f"{type(error).__name__}: {error}"
+        return {"note": f"not compared with {'its parent' if against == 'parent' else against}: {said[:300]}"}
     return Costs(against, artifact.size_bytes / made.size_bytes, *ratio(taken, others)).to_dict()
 
 

@@ -9,6 +9,7 @@ from .again import command_line
 from .audited import audited, exit_of, gate_arguments, row_arguments
 from .console import Result, progress
 from .models import open_model
+from .places import page_file
 
 EXAMPLE = """
   portside audit inspector-int8:1 inspector:3 --data held_out.csv --label defect --slice cell
@@ -24,7 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ancestor", metavar="ANCESTOR", help="what it must not be worse than; the same forms")
     row_arguments(parser, required=True)
     gate_arguments(parser)
-    parser.add_argument("--html", metavar="FILE", help="also write a page for people: gates, intervals, slices, flipped rows, lineage")
+    parser.add_argument("--html", metavar="FILE", type=page_file,
+                        help="also write a page for people: gates, intervals, slices, flipped rows, lineage")  # fmt: skip
     parser.add_argument("--trust", action="store_true", help="allow Python from the packages (host stages) to run")
 
 

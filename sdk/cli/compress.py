@@ -23,7 +23,7 @@ from ..core.plan import plan_of
 from .again import command_line
 from .audited import budget_of, gate_arguments
 from .console import Exit, Result, progress
-from .places import open_package_at
+from .places import open_package_at, page_file
 from .tables import arguments as data_arguments
 from .tables import data_words, rows_of
 
@@ -55,8 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="a new folder; default: the store")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument("--resume", metavar="DIR", help="keep finished passes and training's checkpoints here, and go on from them")
-    parser.add_argument("--html", metavar="FILE", help="with --target: also write a page for people: the ladder, what stayed float and "
-                        "why, the audit of the chosen rung, lineage")  # fmt: skip
+    parser.add_argument("--html", metavar="FILE", type=page_file, help="with --target: also write a page for people: the "
+                        "ladder, what stayed float and why, the audit of the chosen rung, lineage")  # fmt: skip
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages, training) to run")
     data_arguments(parser)
 

@@ -9,6 +9,7 @@ from ...runtimes.quality import LOW_IS_GOOD
 from ..core.errors import InputError
 from .console import Exit, Result, progress
 from .models import open_model
+from .places import page_file
 from .tables import arguments as data_arguments
 from .tables import fitting, read
 
@@ -26,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="labelled rows: FILE.py:OBJECT, .npz or .csv")
     parser.add_argument("--against", metavar="PACKAGE|ARTIFACT", help="answers to the same rows, compared row by row")
     parser.add_argument("--max-drop", type=float, help="with --against: how much of the first metric may be lost")
-    parser.add_argument("--html", metavar="FILE", help="also write a page for people")
+    parser.add_argument("--html", metavar="FILE", type=page_file, help="also write a page for people")
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
     data_arguments(parser)
 

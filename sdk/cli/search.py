@@ -16,7 +16,7 @@ from ..core.budget import Budget
 from .again import command_line
 from .audited import gate_arguments
 from .console import Exit, Result, progress
-from .places import open_package_at
+from .places import open_package_at, page_file
 from .tables import arguments as data_arguments
 from .tables import data_words, rows_of
 
@@ -58,7 +58,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", metavar="DATA", help="rows that structures learn from, others than --data (default: --calibration)")
     parser.add_argument("--out", metavar="FOLDER", help="keep finished trials here, and go on from those that are")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    parser.add_argument("--html", metavar="FILE", help="also write a page for people: front, trials, ladder, audit of the best")
+    parser.add_argument("--html", metavar="FILE", type=page_file,
+                        help="also write a page for people: front, trials, ladder, audit of the best")  # fmt: skip
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages, training) to run")
     data_arguments(parser)
 

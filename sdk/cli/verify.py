@@ -17,7 +17,7 @@ from ..core.errors import InputError, PortsideError
 from ..objects import load_module
 from .console import Exit, Result, progress, table
 from .models import Model, open_model
-from .places import open_package_at
+from .places import open_package_at, page_file
 from .refusal import code_of
 from .tables import arguments as data_arguments
 from .tables import fitting, read
@@ -61,7 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--targets", default="all", help="names with commas between (default: all that work here)")
     parser.add_argument("--data", help="held-out rows: FILE.py:OBJECT, .npz or .csv")
     parser.add_argument("--package", help="the package that an artifact came from; with --data, to count flips on those rows")
-    parser.add_argument("--html", metavar="FILE", help="also write a page for people: tables, plots, the worst examples")
+    parser.add_argument("--html", metavar="FILE", type=page_file, help="also write a page for people: tables, plots, the worst examples")
     parser.add_argument("--quick", action="store_true", help="compare answers only; do not measure latency, cold start and memory")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="of a zoo, only this package; may be repeated")
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")

@@ -113,7 +113,7 @@ def test_a_float_artifact_that_cannot_be_made_is_noted_and_stops_nothing(product
 
     monkeypatch.setattr(OnnxCpu, "compile", only_lossy)
     held = compile(product(LARGE, plan=HALVES), out=tmp_path / "artifact", allow_unproven=True).verified["costs"]
-    assert held == {"note": "not compared with its float: too large in float."}
+    assert held == {"note": "not compared with float: too large in float."}
 
 
 def test_what_was_opened_is_closed_where_the_other_does_not_open(product, tmp_path, monkeypatch):
