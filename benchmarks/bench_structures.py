@@ -3,8 +3,9 @@
 A network trained for six epochs on 30,000 pictures and their mirror images; `ps.search` on onnx-cpu over `STRUCTURES` and precision, whose
 passes learn from the same for five, judged on 10,000 others; everything is judged at last on the 10,000 test pictures, which nobody has
 seen. Asked of the search: a tenth of the bytes and a third of the latency. The single passes have the same rows and epochs as every
-structure of the search that is trained in full, and are taken to the bytes of its answer. It all runs on one core; CPU seconds are those
-of the search's own process.
+structure of the search that is trained in full, and are taken to the bytes of its answer; they learn from labels, as they do by themselves,
+and structures from the network as it was. The worst garment is the one that lost most on the rows that judge it, and so looks worse than
+it is. CPU seconds are those of the search's own process.
 
     python benchmarks/bench_structures.py [--short] [--minutes 20] [--seeds 0 1] [--work FOLDER] [--plot FILE] [--json FILE]
 """
