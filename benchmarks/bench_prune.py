@@ -4,8 +4,8 @@ Aim: half of the latency on onnx-cpu within 1 point of AUC. Each seed divides th
 "frozen" is the example as it is: ImageNet's backbone, a head on top. "taught" is pruned, then learns the inner features and the answers
 of "frozen"; "longer, taught" is the network unpruned, taught by itself for as long. "labels" is pruned and learns from labels alone;
 "longer" is the same, unpruned. All that learn have as many epochs of the same rows at the same rate. Drops are paired by row, against
-"frozen" (the worst slice too) and against the unpruned network that learned alike, where the run has one before it. Latency is that of one picture on one thread, resizing included, in
-turns with "frozen".
+"frozen" (the worst slice too) and against the unpruned network that learned alike, where the run has one before it. Latency is that of
+one picture on one thread, resizing included, in turns with "frozen".
 
     python benchmarks/bench_prune.py [--seeds 0 ...] [--ways longer "macs 0.4" ...] [--short] [--json FILE]
 """
