@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -46,23 +48,23 @@ def file_digest(word: str) -> str:
 
 
 def function_key(function: Any) -> list[Any]:
-    """By what a function is known again, JSON-ready: its name, its text, and the plain values that it carries.
+    """By what a function is known again, JSON-ready: its name, its text, and the values that it carries, models and arrays too.
 
     These are arguments of a `partial`, what a nested function closes over, attributes of the object that is called. What it reads
     elsewhere (a global, a file, a server) is not seen.
     """
     if isinstance(function, partial):
         held = cast("partial[Any]", function)
-        return ["partial", function_key(held.func), _plain(dict(enumerate(held.args))), _plain(held.keywords)]
+        return ["partial", function_key(held.func), _carried(dict(enumerate(held.args))), _carried(held.keywords)]
     if inspect.ismethod(function):
-        return ["method", function_key(function.__func__), _plain(getattr(function.__self__, "__dict__", {}))]
+        return ["method", function_key(function.__func__), _carried(getattr(function.__self__, "__dict__", {}))]
     if inspect.isfunction(function):
         closed = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
         values = {name: _content(cell) for name, cell in closed.items()}
         defaults = dict(enumerate(function.__defaults__ or ()))
-        return ["function", function.__module__, function.__qualname__, _text(function), _plain(values), _plain(defaults)]
+        return ["function", function.__module__, function.__qualname__, _text(function), _carried(values), _carried(defaults)]
     kind = cast("type[Any]", type(function))
-    return ["object", kind.__module__, kind.__qualname__, _text(kind), _plain(getattr(function, "__dict__", {}))]
+    return ["object", kind.__module__, kind.__qualname__, _text(kind), _carried(getattr(function, "__dict__", {}))]
 
 
 def _text(held: Any) -> str | None:
@@ -81,5 +83,22 @@ def _content(cell: Any) -> object:
         return None
 
 
-def _plain(values: Mapping[Any, Any]) -> dict[str, str]:
-    return {str(name): repr(held) for name, held in values.items() if isinstance(held, _PLAIN)}
+def _carried(values: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(name): repr(held) if isinstance(held, _PLAIN) else _content_digest(held) for name, held in values.items()}
+
+
+def _content_digest(held: object) -> str:
+    """Of a model, an array, a list: of its pickle, which nobody reads; what cannot be pickled is known by its type alone."""
+    digest = hashlib.sha256()
+    try:
+        pickle.Pickler(cast("Any", _Hashed(digest.update)), protocol=5).dump(held)
+    except Exception:  # whatever a user's object raises when it is pickled
+        return f"{type(held).__module__}.{type(held).__qualname__}"
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    """A file that keeps nothing: large arrays are not copied."""
+
+    write: Callable[[Any], None]

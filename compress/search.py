@@ -20,6 +20,7 @@ from typing import Any
 
 from ..runtimes.hardware import built_on
 from ..sdk.core.budget import Budget
+from ..sdk.core.canonical import digest_of
 from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest, slices_digest
 from ..sdk.core.errors import InputError, MissingExtraError, StoreError
@@ -89,7 +90,9 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
     with closing(bench):
         lineage = _lineage(bench, limits, calibration)
         folder = None if resume is None else Path(resume)
-        learned = {"train": data_digest(train), "train_slices": slices_digest(train)} if known and train is not None else None
+        learned = None
+        if known and train is not None:
+            learned = {"train": data_digest(train), "train_slices": slices_digest(train), **_read(known)}
         store, shelf = TrialStore(folder, lineage, learned), _shelf(held, train, seed, folder, known)
         with store.locked():
             plain = Searching(bench, store, clock, limits, price, progress)
@@ -104,6 +107,13 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
     return Front(held.name, target, limits, found.trials, found.rungs, tuple(remarks), found.ended, clock.spent, about,
                  _command(held, target, limits, minutes, seed, price, resume, structures, given),
                  Made(bench, found.orders, structured, shelf))  # fmt: skip
+
+
+def _read(known: Found) -> dict[str, Any]:
+    """What passes read beside their options: a teacher's function or file may change under its name."""
+    found = {structure.key: [reads for step in passes if (reads := getattr(step, "reads", None))] for structure, passes in known.items()}
+    held = {key: reads for key, reads in found.items() if reads}
+    return {"reads": digest_of(held)} if held else {}
 
 
 def _shelf(package: Package, train: Data | None, seed: int, folder: Path | None, known: Found) -> Shelf | None:

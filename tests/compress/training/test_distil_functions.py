@@ -168,3 +168,16 @@ def test_a_function_teaches_values_to_a_regressor(tmp_path) -> None:
     answers = decided(made, x.astype(np.float32)).ravel()
     assert np.corrcoef(answers, model.predict(x))[0, 1] > 0.9
     assert np.abs(answers - 2 * model.predict(x)).mean() < 40
+
+
+def test_models_and_arrays_that_a_function_carries_are_part_of_what_it_is(rows):
+    def asking(held):
+        return lambda inputs: held.predict(inputs["x"]) if hasattr(held, "predict") else held
+
+    one, same = (LinearRegression().fit(rows, rows[:, 0]) for _ in range(2))
+    other = LinearRegression().fit(rows, rows[:, 1])
+    assert function_key(asking(one)) == function_key(asking(same)) != function_key(asking(other))
+    assert function_key(asking(rows)) == function_key(asking(rows.copy())) != function_key(asking(rows + 1))
+    assert function_key(partial(np.add, rows)) != function_key(partial(np.add, rows + 1))
+    assert function_key(asking(open)) == function_key(asking(open))
+    assert function_key(asking(lambda: 1))[-2]["held"] == "builtins.function"
