@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
+from statistics import median
 from typing import TypeAlias
 
 from ..sdk.core.budget import Budget
@@ -26,6 +27,7 @@ SHARES = (1 / FEWER**2, 1 / FEWER, 1.0)
 COSTS = ("size_mb", "p50_ms", "p95_ms", "p99_ms", "size_ratio", "ratio")
 
 
+TAILS = ("p95_ms", "p99_ms")
 NEAR = 0.1
 """Part over a limit of cost that counts as within it: timings differ by as much, and the precision is not chosen yet."""
 Saves: TypeAlias = Mapping[Structure, Mapping[str, float]]
@@ -45,7 +47,8 @@ def order(trials: Sequence[Trial], budget: Budget, saves: Saves) -> list[int]:
         saves: see `saved`; structures that are not in it save what the package as it was does.
     """
     places = [place for place, trial in enumerate(trials) if trial.figures]
-    lowered = {place: _lowered(trials[place], saves) for place in places}
+    tails = _tails([trials[place] for place in places])
+    lowered = {place: _lowered(trials[place], saves, tails) for place in places}
     unbeaten = {places[place] for place in non_dominated([objectives(trials[place]) for place in places])}
     return sorted(places, key=lambda place: (place not in unbeaten, *_over(lowered[place], budget), objectives(lowered[place])))
 
@@ -85,6 +88,13 @@ def _over(trial: Trial, budget: Budget) -> tuple[float, float]:
     return (cost if cost > NEAR else 0.0, total(trial, budget))
 
 
-def _lowered(trial: Trial, saves: Saves) -> Trial:
+def _tails(trials: Sequence[Trial]) -> dict[str, float]:
+    """Percentile -> its ratio to the median, in the middle of all trials: in a second of calls the tail of one is the machine's."""
+    ratios = {name: [trial.figures[name] / trial.figures["p50_ms"] for trial in trials if name in trial.figures] for name in TAILS}
+    return {name: median(held) for name, held in ratios.items() if held}
+
+
+def _lowered(trial: Trial, saves: Saves, tails: Mapping[str, float]) -> Trial:
     factors = saves.get(trial.settings.structure.at(1.0), saves.get(UNCHANGED, {}))
-    return replace(trial, figures={name: held * factors.get(name, 1.0) for name, held in trial.figures.items()})
+    figures = {**trial.figures, **{name: trial.figures["p50_ms"] * tail for name, tail in tails.items()}}
+    return replace(trial, figures={name: held * factors.get(name, 1.0) for name, held in figures.items()})

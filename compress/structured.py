@@ -61,7 +61,7 @@ class StructuredSearching:
     def _run(self) -> str:
         self.plain.defaults()
         self._halve()
-        best = self._best(LEAST)
+        best = self._best(LEAST, trained=True)
         for number, trial in enumerate(best):
             if self.plain.clock.left <= 0:
                 return "time"
@@ -153,8 +153,13 @@ class StructuredSearching:
         if UNCHANGED in known and structure.at(1.0) not in known:
             replace(self.plain, bench=bench, rungs=[], notes=[], structure=structure).attempt(replace(known[UNCHANGED].settings, kept=()))
 
-    def _best(self, many: int) -> list[Trial]:
-        """Of each structure the trial that was trained longest; of these the most promising."""
+    def _best(self, many: int, trained: bool = False) -> list[Trial]:
+        """Of each structure the trial that was trained longest; of these the most promising.
+
+        Args:
+            many: at most so many.
+            trained: those that were trained in full alone, where there are any: the precision of another says nothing yet.
+        """
         longest: dict[str, Trial] = {}
         for trial in self.plain.store.trials.values():
             structure = trial.settings.structure
@@ -163,6 +168,8 @@ class StructuredSearching:
                 if key not in longest or longest[key].settings.structure.share < structure.share:
                     longest[key] = trial
         trials = list(longest.values())
+        whole = [trial for trial in trials if trial.figures and trial.settings.structure.share == 1]
+        trials = whole if trained and whole else trials
         return [trials[place] for place in order(trials, self.plain.budget, self._saves())[:many]]
 
     def _lower(self, structure: Structure, part: Clock) -> None:

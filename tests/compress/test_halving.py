@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,14 @@ def test_a_structure_is_taken_at_what_it_saves_itself():
     assert order([large, small], budget, saved(PLAIN)) == [0, 1], "6 ms become 3"
     every = [*PLAIN, trial(5, 6, 0, pruned(0.5)), trial(2, 6, 0, pruned(0.5), "int8-static"), small, own]
     assert order([large, small], budget, saved(every)) == [1, 0]
+
+
+def test_the_tail_of_one_trial_is_the_machines():
+    held = [trial(4, 3, 0.02, pruned(ratio)) for ratio in (0.5, 0.4, 0.3)]
+    slow, hiccup = trial(4, 5, 0.011, pruned(0.2)), trial(3, 3, 0.012, pruned(0.1))
+    hiccup = replace(hiccup, figures={**hiccup.figures, "p95_ms": 9.0})
+    trials = [*held, slow, hiccup]
+    assert order(trials, Budget(p95_ms=4, max_drop=0.01), {})[0] == 4, "its median is that of the others"
 
 
 def test_a_cost_that_stays_weighs_more_than_a_loss_that_training_makes_smaller():
