@@ -51,10 +51,11 @@ class Climb:
 
     @property
     def undecided(self) -> bool:
-        """Float32 was all that was left, and the rows are too few to judge it, or rungs below it."""
+        """Float32 was all that was left, and the rows are too few to judge rungs below it, or what passes before made."""
         below = [rung.trial for rung in self.rungs if rung.trial.settings.precision != "float32"]
-        left, chosen = self.chosen.trial.settings.precision == "float32", self.chosen.trial
-        return (left and any(trial.verdict == "not enough data" for trial in below)) or chosen.verdict == "not enough data"
+        chosen = self.chosen.trial
+        left = chosen.settings.precision == "float32" and any(trial.verdict == "not enough data" for trial in below)
+        return left or (chosen.verdict == "not enough data" and not chosen.settings.as_it_was)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
