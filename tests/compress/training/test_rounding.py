@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import digits
 import numpy as np
 import pytest
 import torch
@@ -49,7 +50,7 @@ def test_a_source_that_rounds_little_has_little_noise(trainable) -> None:
 
     def source(inputs):
         with torch.no_grad():
-            answers = trainee.predict(trainee.model, trainee.featurize(torch.from_numpy(inputs["image"])))
+            answers = digits.predict(trainee.model, digits.featurize(torch.from_numpy(inputs["image"])))
         return {name: held.numpy() for name, held in answers.items()}
 
     assert 0 <= rounding.noise(signature, source, {"image": draw})["probabilities"] < 1e-5
