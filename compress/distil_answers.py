@@ -17,6 +17,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "soft": ("score", "value"), "embedding": ("embedding",), "ranking": ("ranking", "score", "value"),
 }  # fmt: skip
 """Kinds of outputs that a loss teaches, best first."""
+LOSSES: Mapping[str, Loss] = {"score": "soft", "value": "soft", "embedding": "embedding", "ranking": "ranking"}
+"""Kind of an output -> the loss that teaches it best; kinds that teach most come first."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,9 @@ from ..sdk.core.errors import UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array
 from .base import PassContext
+from .distil_answers import LOSSES, Loss
 from .distil_losses import Goals
-from .distil_teachers import Loss, Teacher, fields_read
+from .distil_teachers import Teacher, fields_read
 from .feature_distance import VECTORS, distances, seen, thinned, vectors
 from .feature_pairs import Pair, glimpsed, pairs_of
 from .training.batches import Batch, Batches
@@ -28,8 +29,6 @@ from .training.stored import ABOUT, Trainee, trainee_of
 
 ROWS, BATCH = 512, 32
 """Rows that units and projections are found on, and how many of them at once."""
-_BESIDE: Mapping[str, Loss] = {"score": "soft", "value": "soft", "embedding": "embedding", "ranking": "ranking"}
-"""Kind of the teacher's output -> the loss by which it is taught beside its layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +179,8 @@ def shown_by(teachers: Sequence[Teacher], student: Side | None, data: Data, aske
     other = glimpsed(teacher.trainee.model, teacher.first.features)
     pairs = pairs_of(asked, student.trainee.model, own, other)
     kinds = [spec.kind for spec in package.signature.outputs if output in (None, spec.name) and spec.dtype.startswith("f")]
-    losses: list[Loss] = [loss for kind, loss in _BESIDE.items() if kind in kinds]
-    return Shown(student, teacher, pairs, losses[0] if losses else "soft")
+    beside = next((loss for kind, loss in LOSSES.items() if kind in kinds), "soft")
+    return Shown(student, teacher, pairs, beside)
 
 
 def _showing(teachers: Sequence[Teacher]) -> Package:

@@ -25,9 +25,8 @@ LEAST = 2
 SHARES = (1 / FEWER**2, 1 / FEWER, 1.0)
 """Of a structure's training, rung by rung."""
 COSTS = ("size_mb", "p50_ms", "p95_ms", "p99_ms", "size_ratio", "ratio")
-
-
 TAILS = ("p95_ms", "p99_ms")
+"""Figures that are taken as the median times what is usual, see `_tails`."""
 NEAR = 0.1
 """Part over a limit of cost that counts as within it: timings differ by as much, and the precision is not chosen yet."""
 Saves: TypeAlias = Mapping[Structure, Mapping[str, float]]

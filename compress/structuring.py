@@ -12,6 +12,7 @@ from ..sdk.core.data import Data
 from ..sdk.core.errors import FormatError, InputError, TrustError, UnsupportedError
 from ..sdk.core.package import Package
 from .base import Pass
+from .distil_answers import LOSSES
 from .recipe import Recipe
 from .structures import Structure
 
@@ -26,8 +27,6 @@ BOTH = (0.3, 0.5)
 """Of products and then of parameters, for both in a row."""
 _OWN = 0.2
 """Part of the package's schedule that prune and low-rank take where they do not say, as `tuning` has it."""
-_TAUGHT = {"score": "soft", "value": "soft", "embedding": "embedding", "ranking": "ranking"}
-"""Kind of an output -> the loss by which the package teaches it."""
 
 
 def structures_of(asked: Asked, package: Package, data: Data, train: Data | None, limits: Budget) -> Found:
@@ -85,7 +84,7 @@ def _known(package: Package) -> Iterator[list[dict[str, Any]]]:
     factored = {ratio: [{"kind": "low-rank", "ratio": ratio, "epochs": 0}] for ratio in FACTORED}
     cuts = [*pruned.values(), *factored.values()]
     cuts.insert(2, [*pruned[BOTH[0]], *factored[BOTH[1]]])
-    loss = next((_TAUGHT[spec.kind] for spec in package.signature.outputs if spec.kind in _TAUGHT), None)
+    loss = next((LOSSES[kind] for spec in package.signature.outputs if (kind := spec.kind or "") in LOSSES), None)
     for cut in cuts:
         yield [*cut, {"kind": "distil", "loss": loss}] if loss else [*cut[:-1], {**cut[-1], "epochs": _schedule(package)}]
 

@@ -14,6 +14,7 @@ import portside as ps
 
 sys.path.insert(0, str(Path(__file__).parent))
 import digits
+from narrowed import NARROWER
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,15 @@ def trainable(trained, parts, tmp_path_factory):
             labels=few.labels, slices=few.slices, out=folder,
             training=ps.Training(digits.make, {"first": 16, "second": 32}, schedule=ps.Schedule(epochs=2, lr=2e-3)))  # fmt: skip
     return ps.open(folder, trust=True)
+
+
+@pytest.fixture(scope="session")
+def unlabelled(parts):
+    """The rows to train on, without labels."""
+    return ps.Data(parts[0].inputs)
+
+
+@pytest.fixture(scope="session")
+def narrower(trainable, unlabelled, tmp_path_factory):
+    """The network after `NARROWER`, untaught."""
+    return ps.compress(trainable, NARROWER, unlabelled, out=tmp_path_factory.mktemp("narrower") / "made")

@@ -38,11 +38,6 @@ def small_network(folder, train, epochs: float = 12, net=None):
 
 
 @pytest.fixture(scope="module")
-def unlabelled(parts):
-    return ps.Data(parts[0].inputs)
-
-
-@pytest.fixture(scope="module")
 def forest(parts, tmp_path_factory):
     train, _ = parts
     model = RandomForestClassifier(60, random_state=0).fit(train.inputs["image"], train.labels)

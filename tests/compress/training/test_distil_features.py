@@ -7,6 +7,7 @@ import layered
 import numpy as np
 import pytest
 import torch
+from narrowed import NARROWER
 
 import portside as ps
 from portside.compress.base import PassContext
@@ -17,7 +18,6 @@ from portside.compress.training.stored import trainee_of
 from portside.runtimes.reference import Reference
 from portside.sdk.core.errors import InputError, TrustError, UnsupportedError
 
-NARROWER = ps.Prune(0.2, steps=1, epochs=0, round_to=4)
 TAUGHT = ps.Distil(loss="features", epochs=3)
 BY_NAME = {"stem": "stem", "inner": "inner", "down": "down", "head.1": "head.1"}
 WEIGHTS = "training/weights.safetensors"
@@ -66,16 +66,6 @@ def answered(package, name: str, data):
     (answer,) = taken
     answer = torch.nn.functional.adaptive_avg_pool2d(answer, 4).movedim(1, -1) if answer.ndim == 4 else answer
     return answer.flatten(0, -2).double().numpy()
-
-
-@pytest.fixture(scope="module")
-def unlabelled(parts):
-    return ps.Data(parts[0].inputs)
-
-
-@pytest.fixture(scope="module")
-def narrower(trainable, unlabelled, tmp_path_factory):
-    return ps.compress(trainable, NARROWER, unlabelled, out=tmp_path_factory.mktemp("narrower") / "made")
 
 
 @pytest.fixture(scope="module")

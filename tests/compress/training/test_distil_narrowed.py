@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from narrowed import NARROWER
 
 import portside as ps
 from portside.compress.base import PassContext
@@ -14,23 +15,12 @@ from portside.compress.training.stored import trainee_of
 from portside.runtimes.reference import Reference
 from portside.sdk.core.errors import InputError, TrustError
 
-NARROWER = ps.Prune(0.2, steps=1, epochs=0, round_to=4)
 TAUGHT = ps.Distil(epochs=3)
 WEIGHTS = "training/weights.safetensors"
 
 
 def right(package, data) -> float:
     return float((Reference().open(package).predict(data.inputs)["digit"] == data.labels).mean())
-
-
-@pytest.fixture(scope="module")
-def unlabelled(parts):
-    return ps.Data(parts[0].inputs)
-
-
-@pytest.fixture(scope="module")
-def narrower(trainable, unlabelled, tmp_path_factory):
-    return ps.compress(trainable, NARROWER, unlabelled, out=tmp_path_factory.mktemp("narrower") / "made")
 
 
 @pytest.fixture(scope="module")
