@@ -179,7 +179,7 @@ def shown_by(teachers: Sequence[Teacher], student: Side | None, data: Data, aske
     other = glimpsed(teacher.trainee.model, teacher.first.features)
     pairs = pairs_of(asked, student.trainee.model, own, other)
     kinds = [spec.kind for spec in package.signature.outputs if output in (None, spec.name) and spec.dtype.startswith("f")]
-    beside = next((loss for kind, loss in LOSSES.items() if kind in kinds), "soft")
+    beside: Loss = next((loss for kind, loss in LOSSES.items() if kind in kinds), "soft")
     return Shown(student, teacher, pairs, beside)
 
 
