@@ -179,8 +179,8 @@ def shown_by(teachers: Sequence[Teacher], student: Side | None, data: Data, aske
     other = glimpsed(teacher.trainee.model, teacher.first.features)
     pairs = pairs_of(asked, student.trainee.model, own, other)
     kinds = [spec.kind for spec in package.signature.outputs if output in (None, spec.name) and spec.dtype.startswith("f")]
-    beside: Loss = next((loss for kind, loss in LOSSES.items() if kind in kinds), "soft")
-    return Shown(student, teacher, pairs, beside)
+    losses: list[Loss] = [loss for kind, loss in LOSSES.items() if kind in kinds]
+    return Shown(student, teacher, pairs, losses[0] if losses else "soft")
 
 
 def _showing(teachers: Sequence[Teacher]) -> Package:
