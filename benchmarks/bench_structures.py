@@ -2,7 +2,7 @@
 
 A network trained for six epochs on 30,000 pictures and their mirror images; `ps.search` on onnx-cpu over `STRUCTURES` and precision, whose
 passes learn from the same for five, judged on 10,000 others; everything is judged at last on the 10,000 test pictures, which nobody has
-seen. Asked of the search: a tenth of the bytes and a third of the latency. The single passes have the same rows and epochs as every
+seen. Asked of the search: a tenth of the bytes and three tenths of the latency. The single passes have the same rows and epochs as every
 structure of the search that is trained in full, and are taken to the bytes of its answer; they learn from labels, as they do by themselves,
 and structures from the network as it was. The worst garment is the one that lost most on the rows that judge it, and so looks worse than
 it is. CPU seconds are those of the search's own process.
@@ -37,8 +37,10 @@ SEEDS = (0, 1, 2, 3, 4)
 MINUTES = 20.0
 SMALLER, FASTER, POINTS = 10, 3, 0.5
 """Times that are aimed at, and points of accuracy that may be lost."""
-MAX_DROP = 0.008
+MAX_DROP = 0.009
 """Gate of the search: the upper end of a paired interval, which on 10,000 rows is about 0.4 points above the drop."""
+MARGIN = 1.1
+"""More speed is asked of the search than is aimed at: what it measures once is measured again here."""
 FOUND = "search: best"
 POINTS_SHOWN = 5
 """Other trials of the front that are judged on the test pictures."""
@@ -70,7 +72,7 @@ def _of_seed(seed: int, setting: Setting, folder: Path) -> Iterator[dict[str, An
     judge = Judge(teacher, test)
     about = {"seed": seed, "minutes": setting.minutes}
     yield {**about, "way": "float", "what": "as it was", "epochs": 0.0, **judge(teacher)}
-    budget = ps.Budget(size_mb=judge.size_mb / SMALLER, p95_ms=judge.p95_ms() / FASTER, max_drop=MAX_DROP)
+    budget = ps.Budget(size_mb=judge.size_mb / SMALLER, p95_ms=judge.p95_ms() / FASTER / MARGIN, max_drop=MAX_DROP)
     began = time.process_time()
     front = ps.search(teacher, "onnx-cpu", budget, choose, setting.minutes, train=learn, structures=STRUCTURES, seed=seed,
                       resume=folder / "search", progress=_told)  # fmt: skip
