@@ -48,7 +48,7 @@ from portside.sdk.core.errors import PortsideError
 from portside.sdk.core.package import Package
 
 SEEDS = (0, 1, 2, 3, 4)
-SCHEDULE = ps.Schedule(epochs=6, batch=16, lr=1e-3, warmup=0.1)
+SCHEDULE = ps.Schedule(epochs=3, batch=16, lr=1e-3, warmup=0.1)
 """Of fine-tuning, pruned or not."""
 ROUND_TO = 16
 """Channels that ONNX Runtime computes at once with AVX-512: a layer of 17 costs as much as one of 32."""

@@ -41,7 +41,7 @@ from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.package import Package
 from portside.sdk.core.statistics import bootstrap
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 TEXTS, DOCSTRINGS = 7_000, 0.6
 """Texts to learn from, and the share of docstrings among them; the rest are glosses."""
 FITTED = 1000
