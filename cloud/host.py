@@ -15,14 +15,14 @@ import time
 from typing import Any
 
 from ..sdk.core.errors import PortsideError
-from .chain import CacheEntry, open_model
-from .deployment import Cache, Endpoint
-from .endpoint import EndpointEntry
-from .engine import ChainEntry, Engine
-from .openapi import describe
-from .record_store import RecordStore
-from .resolving import Resolved, ResolvedModel
-from .wire import Wire
+from .answering.chain import CacheEntry, open_model
+from .answering.endpoint import EndpointEntry
+from .answering.engine import ChainEntry, Engine
+from .deployment.file import Cache, Endpoint
+from .deployment.resolving import Resolved, ResolvedModel
+from .doors.openapi import describe
+from .doors.wire import Wire
+from .records.store import RecordStore
 
 log = logging.getLogger("portside.host")
 

@@ -22,11 +22,11 @@ from bentoml.exceptions import InvalidArgument, ServiceUnavailable
 
 from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError, PortsideError
-from .deployment import read
+from .deployment.file import read
+from .deployment.resolving import resolve
+from .doors.http_app import HttpApp, Receive, Scope, Send
+from .doors.typed_route import ask
 from .host import Host, leave_with_parent
-from .http_app import HttpApp, Receive, Scope, Send
-from .resolving import resolve
-from .typed_route import ask
 
 BENTOML_PATHS = ("/schema.json",)
 """Paths that stay BentoML's: what its own client asks for first. The route itself has our one validator behind it too."""

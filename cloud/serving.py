@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..sdk.core.errors import InputError, MissingExtraError
-from .deployment import read
-from .resolving import Resolved, resolve
+from .deployment.file import read
+from .deployment.resolving import Resolved, resolve
 
 TARGET = "portside.cloud.served:svc"
 

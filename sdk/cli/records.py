@@ -7,8 +7,8 @@ from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...cloud.deployment import read
-from ...cloud.record_store import records
+from ...cloud.deployment.file import read
+from ...cloud.records.store import records
 from ..core.errors import FormatError
 from ..core.records import Record
 from .console import Result, table

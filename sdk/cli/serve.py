@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ...cloud.resolving import Resolved, ResolvedModel
+from ...cloud.deployment.resolving import Resolved, ResolvedModel
 from ...cloud.serving import prepare, serve
 from .console import Result, fields, progress, short, table
 

@@ -11,7 +11,7 @@ import packages
 import pytest
 import server as servers
 
-from portside.cloud.record_store import records
+from portside.cloud.records.store import records
 from portside.cloud.serving import check_port, command
 from portside.sdk.core.errors import InputError
 
@@ -142,7 +142,7 @@ def test_importing_the_service_switches_tracking_off():
 
 def test_fields_whose_names_are_no_parameters_are_served_too(tmp_path):
     code = (
-        "import inspect\nfrom portside.cloud.wire import Wire\nfrom portside.cloud import service as module\n"
+        "import inspect\nfrom portside.cloud.doors.wire import Wire\nfrom portside.cloud import service as module\n"
         "from portside.sdk.core.codec.codec import Codec\nfrom portside.sdk.core.signature import Signature, TensorSpec\n"
         "specs = tuple(TensorSpec(name, 'f32', ('batch',)) for name in ('cell type', 'class'))\n"
         "class Host:\n    wire = Wire(Codec(), Signature(specs, ()))\n"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portside.cloud.record_store import Draft, RecordStore
+from portside.cloud.records.store import Draft, RecordStore
 from portside.sdk.core.package import Package
 from portside.sdk.core.records import Record, uuid7
 

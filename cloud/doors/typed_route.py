@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .answers import NotReadyError, Question
-from .host import Host
+from ..answering.answers import NotReadyError, Question
+from ..host import Host
 
 
 async def ask(host: Host, inputs: Mapping[str, Any]) -> dict[str, Any]:

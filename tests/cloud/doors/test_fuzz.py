@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_http_app import PNG64, ROW, Serving
 
-from portside.cloud.http_app import HttpApp
+from portside.cloud.doors.http_app import HttpApp
 from portside.sdk.core.codec.codec import Codec
 
 SERVINGS = {"codec": Serving(), "plain": Serving(faulty.Faulty("/nonexistent/control"), faulty.SIGNATURE, Codec())}

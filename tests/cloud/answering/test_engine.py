@@ -9,12 +9,12 @@ import httpx
 import numpy as np
 import pytest
 
-from portside.cloud.answers import NoAnswerError, Question
-from portside.cloud.chain import CacheEntry, ModelEntry, content_key
-from portside.cloud.deployment import Cache
-from portside.cloud.endpoint import EndpointEntry
-from portside.cloud.engine import Engine, warm_inputs
-from portside.cloud.record_store import RecordStore, records
+from portside.cloud.answering.answers import NoAnswerError, Question
+from portside.cloud.answering.chain import CacheEntry, ModelEntry, content_key
+from portside.cloud.answering.endpoint import EndpointEntry
+from portside.cloud.answering.engine import Engine, warm_inputs
+from portside.cloud.deployment.file import Cache
+from portside.cloud.records.store import RecordStore, records
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.errors import InputError

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ..runtimes.artifact import Artifact, open_artifact
-from ..runtimes.compiling import compile as compile_package
-from ..runtimes.compiling import default_out
-from ..sdk.core.codec.codec import Codec
-from ..sdk.core.door import Door
-from ..sdk.core.errors import FormatError, InputError, IntegrityError, PortsideError, TrustError
-from ..sdk.core.manifest import digest_of
-from ..sdk.core.package import Package
-from ..sdk.core.signature import NUMPY, Array, Signature, TensorSpec
-from ..sdk.opening import open as open_package
-from .deployment import Cache, Deployment, Endpoint, Link, Model
+from ...runtimes.artifact import Artifact, open_artifact
+from ...runtimes.compiling import compile as compile_package
+from ...runtimes.compiling import default_out
+from ...sdk.core.codec.codec import Codec
+from ...sdk.core.door import Door
+from ...sdk.core.errors import FormatError, InputError, IntegrityError, PortsideError, TrustError
+from ...sdk.core.manifest import digest_of
+from ...sdk.core.package import Package
+from ...sdk.core.signature import NUMPY, Array, Signature, TensorSpec
+from ...sdk.opening import open as open_package
+from .file import Cache, Deployment, Endpoint, Link, Model
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import httpx
 import numpy as np
 import pytest
 
-from portside.cloud.chain import ModelEntry
-from portside.cloud.engine import Engine
-from portside.cloud.http_app import HttpApp
-from portside.cloud.openapi import describe
-from portside.cloud.wire import Wire
+from portside.cloud.answering.chain import ModelEntry
+from portside.cloud.answering.engine import Engine
+from portside.cloud.doors.http_app import HttpApp
+from portside.cloud.doors.openapi import describe
+from portside.cloud.doors.wire import Wire
 from portside.runtimes.base import SessionInfo
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.category import Categories

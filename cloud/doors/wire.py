@@ -18,11 +18,11 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 import orjson
 
-from ..sdk.core.codec.codec import Codec
-from ..sdk.core.codec.step import WireField
-from ..sdk.core.errors import InputError
-from ..sdk.core.refusal import refusal, shown
-from ..sdk.core.signature import Array, Signature
+from ...sdk.core.codec.codec import Codec
+from ...sdk.core.codec.step import WireField
+from ...sdk.core.errors import InputError
+from ...sdk.core.refusal import refusal, shown
+from ...sdk.core.signature import Array, Signature
 from .multipart import Part
 
 Form: TypeAlias = Literal["inputs", "rows", "row"]

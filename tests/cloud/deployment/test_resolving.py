@@ -7,9 +7,9 @@ import numpy as np
 import packages
 import pytest
 
-from portside.cloud.deployment import read
+from portside.cloud.deployment.file import read
+from portside.cloud.deployment.resolving import resolve
 from portside.cloud.host import Host
-from portside.cloud.resolving import resolve
 from portside.sdk.core.errors import FormatError, IntegrityError, PortsideError, TrustError
 from portside.sdk.core.package import annotate, open_folder
 from portside.sdk.core.signature import Signature
@@ -89,7 +89,7 @@ def test_a_backup_with_other_outputs_is_refused(tmp_path):
 
 
 def test_a_backup_that_lacks_an_output_is_refused(tmp_path):
-    from portside.cloud.resolving import check_outputs
+    from portside.cloud.deployment.resolving import check_outputs
 
     less = Signature((), (packages.SIGNATURE.output("label"),))
     with pytest.raises(FormatError, match="lacks the output 'score'"):

@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ..sdk.core.errors import FormatError
+from ...sdk.core.errors import FormatError
 
 
 def explained(model: type[BaseModel], path: Path, text: str, error: ValidationError) -> FormatError:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from portside.cloud.deployment import Deployment, read
-from portside.cloud.deployment_errors import line_of
+from portside.cloud.deployment.errors import line_of
+from portside.cloud.deployment.file import Deployment, read
 from portside.sdk.core.errors import FormatError
 from portside.sdk.core.failover import Entry
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..runtimes.base import LoadOptions
-from ..runtimes.isolation import Call, Lane, Restart, isolate
-from ..sdk.core.codec.codec import Codec
-from ..sdk.core.door import Checked, Door
-from ..sdk.core.errors import EngineError
-from ..sdk.core.signature import Array, Signature
-from .deployment import Cache
-from .resolving import ResolvedModel
+from ...runtimes.base import LoadOptions
+from ...runtimes.isolation import Call, Lane, Restart, isolate
+from ...sdk.core.codec.codec import Codec
+from ...sdk.core.door import Checked, Door
+from ...sdk.core.errors import EngineError
+from ...sdk.core.signature import Array, Signature
+from ..deployment.file import Cache
+from ..deployment.resolving import ResolvedModel
 
 Outputs = Mapping[str, Array]
 BLOCKING = {"image", "text"}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..sdk.core.errors import EngineError
-from ..sdk.core.records import Receipt
-from ..sdk.core.signature import Array
+from ...sdk.core.errors import EngineError
+from ...sdk.core.records import Receipt
+from ...sdk.core.signature import Array
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from ..sdk.core.errors import FormatError
+from ...sdk.core.errors import FormatError
 
 MAX_PARTS = 10_000
 _MAX_HEADER = 8192

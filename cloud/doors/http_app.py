@@ -16,11 +16,11 @@ from typing import Any, Protocol, TypeAlias
 
 import orjson
 
-from ..sdk.core.errors import FormatError, InputError, PortsideError
+from ...sdk.core.errors import FormatError, InputError, PortsideError
+from ..answering.answers import Answer, NoAnswerError, NotReadyError, Question
+from ..answering.engine import Engine
 from . import multipart
-from .answers import Answer, NoAnswerError, NotReadyError, Question
 from .docs_page import PAGE
-from .engine import Engine
 from .wire import Asked, Wire
 
 Scope: TypeAlias = dict[str, Any]

@@ -17,9 +17,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..sdk.core.errors import FormatError
-from ..sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record, keep
-from ..sdk.core.signature import Array, Signature
+from ...sdk.core.errors import FormatError
+from ...sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record, keep
+from ...sdk.core.signature import Array, Signature
 
 BATCH = 512
 PAUSE_S = 0.05

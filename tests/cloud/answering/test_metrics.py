@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from portside.cloud.metrics import BUCKETS_S, Metrics
+from portside.cloud.answering.metrics import BUCKETS_S, Metrics
 
 
 def parsed(metrics):

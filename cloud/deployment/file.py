@@ -1,7 +1,7 @@
 """The deployment file: intent as typed TOML. Unknown settings are errors that name the line; nothing is guessed.
 
 `docs/deployment-file.md` explains every setting. Paths are relative to the file. Reading needs no package, no runtime and
-no network; `cloud/resolving.py` turns the intent into what can be loaded.
+no network; `resolving.py` turns the intent into what can be loaded.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from ..runtimes.base import Isolation
-from ..sdk.core.errors import FormatError
-from ..sdk.core.failover import BreakerRules, Entry, EntryKind, Policy
-from ..sdk.core.manifest import digest_of
-from .deployment_errors import explained, place_of
+from ...runtimes.base import Isolation
+from ...sdk.core.errors import FormatError
+from ...sdk.core.failover import BreakerRules, Entry, EntryKind, Policy
+from ...sdk.core.manifest import digest_of
+from .errors import explained, place_of
 
 LATER = ("rollout", "automation", "monitor", "step")
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..sdk.core.codec.step import WireField
-from ..sdk.core.signature import NUMPY, Signature, TensorSpec
+from ...sdk.core.codec.step import WireField
+from ...sdk.core.signature import NUMPY, Signature, TensorSpec
 
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean", "O": "string"}
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from portside.cloud.record_store import COLUMNS, Draft, RecordStore, connect, records
+from portside.cloud.records.store import COLUMNS, Draft, RecordStore, connect, records
 from portside.sdk.core.errors import FormatError
 from portside.sdk.core.records import Receipt, Record, new_id
 from portside.sdk.core.signature import Signature, TensorSpec

@@ -15,9 +15,9 @@ import httpx
 import numpy as np
 import orjson
 
-from ..sdk.core.door import Door
-from ..sdk.core.errors import EngineError, InputError, PortsideError
-from ..sdk.core.signature import MISSING_CODE, NUMPY, Array, Signature, TensorSpec
+from ...sdk.core.door import Door
+from ...sdk.core.errors import EngineError, InputError, PortsideError
+from ...sdk.core.signature import MISSING_CODE, NUMPY, Array, Signature, TensorSpec
 
 MAX_ANSWER_BYTES = 64 << 20
 _HEADERS = {"content-type": "application/json"}

@@ -14,18 +14,18 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from ..runtimes.isolation import statistics
-from ..sdk.core import failover as policy_of
-from ..sdk.core.door import Checked
-from ..sdk.core.errors import EngineError, InputError, PortsideError
-from ..sdk.core.failover import Action, Outcome, Policy
-from ..sdk.core.records import Receipt, Record, new_id
-from ..sdk.core.signature import Array, Signature
+from ...runtimes.isolation import statistics
+from ...sdk.core import failover as policy_of
+from ...sdk.core.door import Checked
+from ...sdk.core.errors import EngineError, InputError, PortsideError
+from ...sdk.core.failover import Action, Outcome, Policy
+from ...sdk.core.records import Receipt, Record, new_id
+from ...sdk.core.signature import Array, Signature
+from ..records.store import Draft, RecordStore
 from .answers import Answer, NoAnswerError, Question
 from .chain import CacheEntry, ModelEntry, content_key, default_outputs, reason_of, rows_of
 from .endpoint import EndpointEntry
 from .metrics import Metrics
-from .record_store import Draft, RecordStore
 
 ChainEntry: TypeAlias = ModelEntry | CacheEntry | EndpointEntry | Mapping[str, Array]
 
