@@ -24,7 +24,8 @@ from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError, PortsideError
 from .deployment.file import read
 from .deployment.resolving import resolve
-from .doors.http_app import HttpApp, Receive, Scope, Send
+from .doors.asgi import Receive, Scope, Send
+from .doors.http_app import HttpApp
 from .doors.typed_route import ask
 from .host import Host, leave_with_parent
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import orjson
 
@@ -20,17 +18,11 @@ from ...sdk.core.errors import FormatError, InputError, PortsideError
 from ..answering.answers import Answer, NoAnswerError, NotReadyError, Question
 from ..answering.engine import Engine
 from . import multipart
+from .asgi import JSON, LEFT, MORE, PROMETHEUS, TEXT, Guard, Headers, Incoming, Receive, RefusalError, Reply, Scope, Send
 from .docs_page import PAGE
+from .routes import Routes
 from .wire import Asked, Wire
 
-Scope: TypeAlias = dict[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
-Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-Headers: TypeAlias = list[tuple[bytes, bytes]]
-Handler: TypeAlias = Callable[["Incoming"], Awaitable["Reply"]]
-
-JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
-PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 READ_S = 60.0
 """How long a body may take to arrive: a client that sends a byte a second must not hold a connection for ever."""
 log = logging.getLogger("portside.http")
@@ -49,78 +41,74 @@ class Serving(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Incoming:
-    """A request whose body has been read. `arrived`: monotonic seconds when the last of it was there."""
-
-    body: bytes
-    headers: dict[bytes, bytes]
-    arrived: float
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Status, body, content type, more headers."""
-
-    status: int
-    body: bytes
-    content_type: bytes = JSON
-    headers: Iterable[tuple[bytes, bytes]] = ()
-
-
-class RefusalError(Exception):
-    """A request that is refused with this status and error."""
-
-    def __init__(self, status: int, error: PortsideError, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self.status, self.error, self.headers = status, error, headers
-        super().__init__(str(error))
-
-
 class HttpApp:
-    """The ASGI application over whatever `serving` holds at the moment of a request."""
+    """The ASGI application over whatever `serving` holds at the moment of a request.
 
-    def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20, read_s: float = READ_S) -> None:
-        self._serving, self._max_body, self._read_s = serving, max_body_bytes, read_s
-        self._routes: dict[str, dict[str, Handler]] = {
+    Args:
+        serving: what answers.
+        max_body_bytes: larger bodies are refused (413).
+        read_s: how long a body may take to arrive.
+        guards: asked in order before the body is read, told the end; none cost nothing.
+    """
+
+    def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20, read_s: float = READ_S, guards: tuple[Guard, ...] = ()) -> None:
+        self._serving, self._max_body, self._read_s, self._guards = serving, max_body_bytes, read_s, guards
+        self.routes = Routes({
             "/predict": {"POST": self._predict}, "/api/predict": {"POST": self._bare},
             "/livez": {"GET": self._livez}, "/readyz": {"GET": self._readyz},
             "/metrics": {"GET": self._metrics}, "/openapi.json": {"GET": self._openapi},
             "/docs": {"GET": self._docs}, "/": {"GET": self._docs},
-        }  # fmt: skip
+        })  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Only HTTP is served."""
         if scope["type"] != "http":
             return
+        if self._guards:
+            await self._guarded(scope, receive, send)
+        elif (reply := await self._reply(scope, receive)) is not None:
+            await _send(send, reply, scope["method"] == "HEAD")
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As `__call__`, between the guards."""
+        began, status, passed = time.monotonic(), LEFT, list[tuple[Guard, Any]]()
         try:
-            handler = self._route(scope)
-            reply = await handler(await self._read(scope, receive))
+            reply = self._enter(scope, passed) or await self._reply(scope, receive)
+            if reply is not None:
+                status = reply.status
+                await _send(send, reply, scope["method"] == "HEAD", scope.get(MORE, ()))
+        finally:
+            seconds = time.monotonic() - began
+            for guard, ticket in reversed(passed):
+                guard.leave(ticket, status, seconds)
+
+    def _enter(self, scope: Scope, passed: list[tuple[Guard, Any]]) -> Reply | None:
+        """Ask the guards in order; `passed` gets those that let the request in. The reply of one that refuses."""
+        try:
+            for guard in self._guards:
+                passed.append((guard, guard.enter(scope)))
         except RefusalError as refused:
-            reply = self._refused(refused)
+            return self._refused(refused)
+        return None
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply | None:
+        """Read, answer, or refuse; None: the client left."""
+        try:
+            handler = self.routes.find(scope)
+            return await handler(await self._read(scope, receive))
+        except RefusalError as refused:
+            return self._refused(refused)
         except InputError as error:
-            reply = self._refused(RefusalError(422, error))
+            return self._refused(RefusalError(422, error))
         except NoAnswerError as error:
-            reply = self._refused(RefusalError(503, error, error.receipt.to_headers()))
+            return self._refused(RefusalError(503, error, error.receipt.to_headers()))
         except NotReadyError as error:
-            reply = self._refused(RefusalError(503, error, [(b"retry-after", b"1")]))
+            return self._refused(RefusalError(503, error, [(b"retry-after", b"1")]))
         except ConnectionResetError:
-            return
+            return None
         except Exception:  # ours: recorded here, told to nobody
             log.exception("A request failed inside the service")
-            reply = self._refused(RefusalError(500, PortsideError("The service failed; its log says why")))
-        await _send(send, reply, head=scope["method"] == "HEAD")
-
-    def _route(self, scope: Scope) -> Handler:
-        methods = self._routes.get(scope["path"])
-        if methods is None:
-            paths = ", ".join(self._routes)
-            raise RefusalError(404, InputError("There is nothing at this path", field="path", got=scope["path"][:100], expected=paths))
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        if method not in methods:
-            allowed = [*methods, "HEAD"] if "GET" in methods else list(methods)
-            error = InputError("This path does not take this method", field="method", got=scope["method"][:20], expected=", ".join(allowed))
-            raise RefusalError(405, error, [(b"allow", ", ".join(allowed).encode())])
-        return methods[method]
+            return self._refused(RefusalError(500, PortsideError("The service failed; its log says why")))
 
     async def _read(self, scope: Scope, receive: Receive) -> Incoming:
         """The whole body, within the limits of size and time."""
@@ -217,10 +205,10 @@ class HttpApp:
         return Reply(refused.status, orjson.dumps(refused.error.to_dict(), default=str), headers=refused.headers)
 
 
-async def _send(send: Send, reply: Reply, head: bool) -> None:
+async def _send(send: Send, reply: Reply, head: bool, more: Headers | tuple[()] = ()) -> None:
     headers: Headers = [
         (b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode()),
-        (b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), *reply.headers,
+        (b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), *reply.headers, *more,
     ]  # fmt: skip
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else reply.body})

@@ -1,0 +1,67 @@
+"""What the parts of the HTTP doors share: the ASGI types, a request that was read, a reply, a refusal, and guards."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from ...sdk.core.errors import PortsideError
+
+Scope: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+LEFT = 499
+"""The status that guards are told where the client left before an answer was there."""
+MORE = "portside.headers"
+"""Key of the scope under which a guard may put headers (a list of pairs) that go out with the answer."""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A request whose body has been read. `arrived`: monotonic seconds when the last of it was there."""
+
+    body: bytes
+    headers: dict[bytes, bytes]
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status, body, content type, more headers."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: Iterable[tuple[bytes, bytes]] = ()
+
+
+Handler: TypeAlias = Callable[[Incoming], Awaitable[Reply]]
+Methods: TypeAlias = dict[str, Handler]
+
+
+class RefusalError(Exception):
+    """A request that is refused with this status and error."""
+
+    def __init__(self, status: int, error: PortsideError, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.status, self.error, self.headers = status, error, headers
+        super().__init__(str(error))
+
+
+class Guard(Protocol):
+    """Stands before the doors: sees a request before its body is read, and is told its end. Both are called on the event loop.
+
+    Guards are entered in order and left in the opposite order; one that refused, and those after it, are not left.
+    """
+
+    def enter(self, scope: Scope) -> Any:
+        """A ticket for `leave`. Raises RefusalError where the request is to be refused."""
+        ...
+
+    def leave(self, ticket: Any, status: int, seconds: float) -> None:
+        """The answer is handed to the connection (or the client left: LEFT). `seconds` since the first guard was entered."""
+        ...
