@@ -64,6 +64,8 @@ class Wire:
         if bare:
             columns = said["inputs"] if set(said) == {"inputs"} and "inputs" not in self.fields else said
             return Asked(self._columns("inputs", columns), "inputs")
+        if len(said) == 1 and type(columns := said.get("inputs")) is dict and columns.keys() <= self.fields.keys():
+            return Asked(columns, "inputs")  # what most requests are
         forms: list[Form] = [form for form in FORMS if form in said]
         if len(forms) != 1:
             raise InputError("The body holds exactly one of inputs, rows, row", field="inputs", got=shown(", ".join(forms) or "none"),

@@ -53,6 +53,16 @@ def within(array: Array, low: float, high: float) -> bool:
     return not array.size or (array.item(array.argmin()) >= low and array.item(array.argmax()) <= high)
 
 
+def numbers_of(values: list[Any]) -> Array | None:
+    """Nested lists of nothing but numbers as float64; None for everything that has to be looked at more closely."""
+    if not _only_numbers(values):
+        return None
+    try:
+        return np.array(values, np.float64)
+    except (ValueError, OverflowError):  # ragged, or an integer beyond every float: `to_rim` says what is wrong
+        return None
+
+
 def _from_object(spec: TensorSpec, value: Any, row: int | None) -> Array:
     try:
         if hasattr(value, "__array__") and not isinstance(value, np.generic):

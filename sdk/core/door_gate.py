@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from .door_arrays import to_rim, within
+from .door_arrays import numbers_of, to_rim, within
 from .errors import FormatError, InputError
 from .refusal import refusal
 from .signature import MISSING_CODE, NUMPY, UNKNOWN_CODE, Array, TensorSpec
@@ -103,6 +103,10 @@ class Gate:
                 return held, False
             if held.dtype is self.wide and within(held, *self.usual):
                 return held.astype(self.rim, "C"), True
+        elif type(value) is list and self.float and self.wide is not None:
+            numbers = numbers_of(value)
+            if numbers is not None and within(numbers, *self.usual):
+                return numbers.astype(self.rim), True
         return to_rim(self.spec, value), False
 
     def fill(self, arrays: dict[str, Any], dims: Dims, flags: list[Flag]) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import math
 import os
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -21,6 +20,8 @@ RECORD_VERSION = 1
 RAW_LIMIT_BYTES = 4096
 """Tensors larger than this are kept as shape, dtype and sha256, not as values."""
 REDACTED = {"redacted": True}
+_SHOWN = ("model", "version", "target", "reason", "time-ms", "budget-ms", "record", "stale")
+_HEADERS = {key: f"x-portside-{key}".encode() for key in _SHOWN}
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; times rounded to a microsecond."""
-        data = {item.name: getattr(self, item.name) for item in fields(self)}
-        times = {"time_ms": round(self.time_ms, 3), "model_ms": round(self.model_ms, 3)}
-        return {**data, "attempts": list(self.attempts), **times}
+        return {**vars(self), "attempts": list(self.attempts), "time_ms": round(self.time_ms, 3), "model_ms": round(self.model_ms, 3)}
 
     def to_headers(self) -> list[tuple[bytes, bytes]]:
         """The receipt as HTTP headers, `x-portside-*`; nothing a caller sent is in them."""
@@ -69,7 +68,7 @@ class Receipt:
             "time-ms": f"{self.time_ms:.3f}", "budget-ms": "" if self.deadline_ms is None else f"{self.deadline_ms:g}",
             "record": self.record, "stale": "true" if self.stale else "",
         }  # fmt: skip
-        return [(f"x-portside-{key}".encode(), _header(value)) for key, value in shown.items() if value]
+        return [(_HEADERS[key], _header(value)) for key, value in shown.items() if value]
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready when the tensors are (`keep` makes them so)."""
-        return {item.name: getattr(self, item.name) for item in fields(self)} | {"flags": list(self.flags)}
+        return {**vars(self), "flags": list(self.flags)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -158,7 +157,8 @@ def uuid7(unix_ms: int, entropy: bytes) -> str:
     """RFC 9562 UUID version 7: 48 bits of Unix milliseconds, then 74 bits taken from `entropy` (10 bytes)."""
     tail = int.from_bytes(entropy[:10], "big")
     value = (unix_ms & (1 << 48) - 1) << 80 | 0x7 << 76 | (tail >> 64 & 0xFFF) << 64 | 0b10 << 62 | tail & (1 << 62) - 1
-    return str(uuid.UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _plain(value: Any) -> Any:
@@ -170,4 +170,6 @@ def _plain(value: Any) -> Any:
 
 
 def _header(value: str) -> bytes:
+    if value.isascii() and value.isprintable():
+        return value.encode()
     return "".join(char if " " <= char <= "~" else "?" for char in value).encode("latin-1")

@@ -128,6 +128,8 @@ class Codec:
         Raises:
             InputError: naming the field and the row.
         """
+        if not self.bound:
+            return dict(wire)
         typed: dict[str, Typed] = {}
         rows: dict[str, int] = {}
         for bound in self.bound:
