@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ...sdk.core.errors import EngineError
 from ...sdk.core.records import Receipt
-from ...sdk.core.signature import Array
+from ...sdk.core.signature import Array, Signature
+from ..records.store import RecordStore
+from .metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,37 @@ class Answer:
     outputs: Mapping[str, Array]
     receipt: Receipt
     flags: tuple[Any, ...] = field(default=())
+
+
+class Answerer(Protocol):
+    """What stands behind the doors: one model with its failover chain (Engine), or a graph of them."""
+
+    @property
+    def signature(self) -> Signature:
+        """What callers see."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was answered, and refused."""
+        ...
+
+    @property
+    def records(self) -> RecordStore | None:
+        """Where records go; None: nowhere."""
+        ...
+
+    async def answer(self, question: Question) -> Answer:
+        """Raises InputError (the caller's fault) and NoAnswerError."""
+        ...
+
+    def warm(self, seconds: float) -> None:
+        """Make ready, blocking. Raises EngineError where that cannot be."""
+        ...
+
+    def close(self) -> None:
+        """End what runs; records are flushed."""
+        ...
 
 
 class NoAnswerError(EngineError):

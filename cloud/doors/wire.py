@@ -73,7 +73,7 @@ class Wire:
         form = forms[0]
         if unknown := sorted(set(said) - {form, *BESIDE}):
             raise InputError("The body holds an unknown key", field=unknown[0][:60], expected=", ".join((form, *BESIDE)))
-        return Asked(self._columns(form, said[form]), form, _entity(said.get("entity")), _event_ms(said.get("event_ms")))
+        return Asked(self._columns(form, said[form]), form, check_entity(said.get("entity")), check_event_ms(said.get("event_ms")))
 
     def read_parts(self, parts: Sequence[Part]) -> Asked:
         """Form parts: files and text by field. A field given once makes one row; given n times, n rows. Raises InputError."""
@@ -88,7 +88,7 @@ class Wire:
         rows = [{name: values[row] for name, values in gathered.items()} for row in range(max(counts.values(), default=0))]
         form: Form = "row" if len(rows) == 1 else "inputs"
         columns = self._columns("row", rows[0]) if len(rows) == 1 else self._columns("rows", rows)
-        return Asked(columns, form, _entity(beside.get("entity")), _event_ms(beside.get("event_ms")))
+        return Asked(columns, form, check_entity(beside.get("entity")), check_event_ms(beside.get("event_ms")))
 
     def write(self, outputs: Mapping[str, Array], form: Form) -> Any:
         """Outputs in the form of their request; NaN and infinity become null (JSON has neither)."""
@@ -177,13 +177,15 @@ def _jsonable(array: Any) -> Any:
     return array[()] if array.ndim == 0 else np.ascontiguousarray(array)
 
 
-def _entity(value: Any) -> str | None:
+def check_entity(value: Any) -> str | None:
+    """`entity` as sent. Raises InputError."""
     if value is None or (isinstance(value, str) and 0 < len(value) <= 256):
         return value
     raise InputError("entity is text of 1 to 256 characters", field="entity", got=shown(value))
 
 
-def _event_ms(value: Any) -> int | None:
+def check_event_ms(value: Any) -> int | None:
+    """`event_ms` as sent. Raises InputError."""
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_EVENT_MS):
         return value
     raise InputError("event_ms is a time in Unix milliseconds", field="event_ms", got=shown(value))
