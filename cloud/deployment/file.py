@@ -8,140 +8,21 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError
 
-from ...runtimes.base import Isolation
 from ...sdk.core.errors import FormatError
-from ...sdk.core.failover import BreakerRules, Entry, EntryKind, Policy
+from ...sdk.core.failover import BreakerRules, Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
+from .sections import Cache as Cache
+from .sections import Count, Failover, Model, Positive, Section
+from .sections import Endpoint as Endpoint
+from .sections import Link as Link
 
 LATER = ("rollout", "automation", "monitor", "step")
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values are never coerced, nothing changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Model(Section):
-    """A package that answers.
-
-    Attributes:
-        package: a folder, or a reference into the store.
-        digest: refuse any other package than this one.
-        artifact: a compiled artifact's folder; without it the package is compiled, verified and kept.
-        target: name of a runtime.
-        isolation: "inline", "thread" or "process".
-        trust: host stages of the package may run.
-        threads: intra-op threads of the engine.
-        concurrency: calls at once on a thread-safe session (isolation "thread").
-        kill_after_ms: isolation "process": a cancelled call that does not return within this time ends its worker.
-    """
-
-    package: str
-    digest: str | None = None
-    artifact: str | None = None
-    target: str = "onnx-cpu"
-    isolation: Isolation = "thread"
-    trust: bool = False
-    threads: Count = 1
-    concurrency: Count = 1
-    kill_after_ms: Positive = 1000.0
-
-
-class Cache(Section):
-    """Answers of the champion to the very same input. `stale`: also after `ttl_s`, and said so in the receipt."""
-
-    ttl_s: Positive
-    stale: bool = False
-    max_entries: Count = 4096
-
-
-class Endpoint(Section):
-    """Another server with the same typed route (`POST url` with {"inputs": ...})."""
-
-    url: Annotated[str, Field(pattern=r"^https?://")]
-    timeout_ms: Positive
-
-
-class Link(Section):
-    """One entry of the chain: exactly one of a package (with its settings), a cache, an endpoint or a default."""
-
-    package: str | None = None
-    digest: str | None = None
-    artifact: str | None = None
-    target: str = "onnx-cpu"
-    isolation: Isolation = "thread"
-    trust: bool = False
-    threads: Count = 1
-    concurrency: Count = 1
-    kill_after_ms: Positive = 1000.0
-    cache: Cache | None = None
-    endpoint: Endpoint | None = None
-    default: dict[str, Any] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Link:
-        given = [name for name in ("package", "cache", "endpoint", "default") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"an entry is exactly one of package, cache, endpoint, default; this one has {', '.join(given) or 'none'}")
-        if given != ["package"] and (extra := sorted(self.model_fields_set - set(given))):
-            raise ValueError(f"{extra[0]!r} has no meaning beside {given[0]!r}")
-        return self
-
-    @property
-    def kind(self) -> EntryKind:
-        """What the failover policy calls it."""
-        kinds: dict[str, EntryKind] = {"package": "model", "cache": "cache", "endpoint": "endpoint", "default": "default"}
-        return next(kind for name, kind in kinds.items() if getattr(self, name) is not None)
-
-    def model(self) -> Model:
-        """The settings of a package entry."""
-        return Model(**{name: getattr(self, name) for name in Model.model_fields})
-
-
-class Breaker(Section):
-    """See sdk/core/failover.py; times in milliseconds."""
-
-    failures: Count = 5
-    open_ms: Positive = 1000.0
-    max_open_ms: Positive = 8000.0
-    probe_ms: Positive = 2000.0
-
-
-class Failover(Section):
-    """Who answers when the champion does not.
-
-    Attributes:
-        deadline_ms: budget of a request from its arrival; None: calls are not cut short.
-        reserve_ms: how long before the deadline the champion is given up; default: a tenth of the deadline.
-        grace_ms: how long a backup that began late may run past the deadline; default: the deadline once more.
-        breaker: when an entry is left alone for a while.
-        chain: tried in order.
-    """
-
-    deadline_ms: Positive | None = None
-    reserve_ms: Annotated[float, Field(ge=0)] | None = None
-    grace_ms: Annotated[float, Field(ge=0)] | None = None
-    breaker: Breaker = Breaker()
-    chain: list[Link] = []
-
-    @model_validator(mode="after")
-    def _meant(self) -> Failover:
-        if self.deadline_ms is None and (self.reserve_ms is not None or self.grace_ms is not None):
-            raise ValueError("reserve_ms and grace_ms need a deadline_ms")
-        if self.deadline_ms is not None and self.reserve_ms is not None and self.reserve_ms >= self.deadline_ms:
-            raise ValueError(f"reserve_ms ({self.reserve_ms:g}) must be below deadline_ms ({self.deadline_ms:g})")
-        if any(link.kind == "default" for link in self.chain[:-1]):
-            raise ValueError("a default always answers, so it must be the last entry of the chain")
-        return self
 
 
 class Server(Section):
