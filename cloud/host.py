@@ -20,6 +20,7 @@ from .answering.endpoint import EndpointEntry
 from .answering.engine import ChainEntry, Engine
 from .deployment.file import Cache, Endpoint
 from .deployment.resolving import Resolved, ResolvedModel
+from .deployment.version import version_of
 from .doors.openapi import describe
 from .doors.wire import Wire
 from .records.store import RecordStore
@@ -31,12 +32,16 @@ class Host:
     """One per worker process. `engine` is None until the models are ready.
 
     Attributes:
+        name, version: what callers name it by.
         wire: between requests and the champion's codec.
         openapi: the document of the doors.
+        max_body_bytes: larger requests are refused.
     """
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved, self.fault = resolved, "the models are not loaded yet"
+        self.name, self.version = resolved.deployment.name, version_of(resolved)
+        self.max_body_bytes = int(resolved.deployment.server.max_body_mb * (1 << 20))
         champion = resolved.champion
         self.wire = Wire(champion.codec, champion.signature)
         models = [entry.about for entry in resolved.entries if isinstance(entry, ResolvedModel)]
