@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ...sdk.core.errors import PortsideError
 
@@ -17,12 +16,15 @@ JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 LEFT = 499
 """The status that guards are told where the client left before an answer was there."""
+HEAD = "portside.request"
+"""Key of the scope under which guards find the request's headers as a mapping."""
+WHO = "portside.key"
+"""Key of the scope under which a guard puts the name of the caller's key, for the log."""
 MORE = "portside.headers"
 """Key of the scope under which a guard may put headers (a list of pairs) that go out with the answer."""
 
 
-@dataclass(frozen=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A request whose body has been read. `arrived`: monotonic seconds when the last of it was there."""
 
     body: bytes
@@ -30,14 +32,14 @@ class Incoming:
     arrived: float
 
 
-@dataclass(frozen=True)
-class Reply:
-    """Status, body, content type, more headers."""
+class Reply(NamedTuple):
+    """Status, body, content type, more headers; `error`: the kind of a refusal, for the log."""
 
     status: int
     body: bytes
     content_type: bytes = JSON
     headers: Iterable[tuple[bytes, bytes]] = ()
+    error: str = ""
 
 
 Handler: TypeAlias = Callable[[Incoming], Awaitable[Reply]]

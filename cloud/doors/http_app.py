@@ -7,7 +7,6 @@ our own is a 500 without details; they are in the log.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from typing import Any, Protocol
@@ -18,13 +17,17 @@ from ...sdk.core.errors import FormatError, InputError, PortsideError
 from ..answering.answers import Answer, NoAnswerError, NotReadyError, Question
 from ..answering.engine import Engine
 from . import multipart
-from .asgi import JSON, LEFT, MORE, PROMETHEUS, TEXT, Guard, Headers, Incoming, Receive, RefusalError, Reply, Scope, Send
-from .docs_page import PAGE
+from .access_log import AccessLog
+from .asgi import HEAD, JSON, LEFT, MORE, PROMETHEUS, TEXT, Guard, Headers, Incoming, Receive, RefusalError, Reply, Scope, Send
+from .body import BodyReader
+from .docs_page import PAGE, PAGE_HEADERS
+from .request_id import RequestIds
 from .routes import Routes
 from .wire import Asked, Wire
 
 READ_S = 60.0
-"""How long a body may take to arrive: a client that sends a byte a second must not hold a connection for ever."""
+SECURITY = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""On every answer: it is what its type says, and nobody keeps it."""
 log = logging.getLogger("portside.http")
 
 
@@ -49,10 +52,13 @@ class HttpApp:
         max_body_bytes: larger bodies are refused (413).
         read_s: how long a body may take to arrive.
         guards: asked in order before the body is read, told the end; none cost nothing.
+        access: the access log; None: there is none.
     """
 
-    def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20, read_s: float = READ_S, guards: tuple[Guard, ...] = ()) -> None:
-        self._serving, self._max_body, self._read_s, self._guards = serving, max_body_bytes, read_s, guards
+    def __init__(self, serving: Serving, max_body_bytes: int = 16 << 20, read_s: float = READ_S,
+                 guards: tuple[Guard, ...] = (), access: AccessLog | None = None) -> None:  # fmt: skip
+        self._serving, self._guards, self._access = serving, guards, access
+        self._reader, self._ids, self._watched = BodyReader(max_body_bytes, read_s), RequestIds(), bool(guards or access)
         self.routes = Routes({
             "/predict": {"POST": self._predict}, "/api/predict": {"POST": self._bare},
             "/livez": {"GET": self._livez}, "/readyz": {"GET": self._readyz},
@@ -64,23 +70,27 @@ class HttpApp:
         """ASGI 3. Only HTTP is served."""
         if scope["type"] != "http":
             return
-        if self._guards:
-            await self._guarded(scope, receive, send)
-        elif (reply := await self._reply(scope, receive)) is not None:
-            await _send(send, reply, scope["method"] == "HEAD")
+        headers = dict(scope["headers"])
+        number = self._ids.of(headers)
+        if self._watched:
+            await self._guarded(scope, receive, send, headers, number)
+        elif (reply := await self._reply(scope, receive, headers)) is not None:
+            await _send(send, reply, scope["method"] == "HEAD", (b"x-request-id", number))
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As `__call__`, between the guards."""
-        began, status, passed = time.monotonic(), LEFT, list[tuple[Guard, Any]]()
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], number: bytes) -> None:
+        """As `__call__`, between the guards, and with a line in the log."""
+        began, reply, passed = time.monotonic(), None, list[tuple[Guard, Any]]()
+        scope[HEAD] = headers
         try:
-            reply = self._enter(scope, passed) or await self._reply(scope, receive)
+            reply = self._enter(scope, passed) or await self._reply(scope, receive, headers)
             if reply is not None:
-                status = reply.status
-                await _send(send, reply, scope["method"] == "HEAD", scope.get(MORE, ()))
+                await _send(send, reply, scope["method"] == "HEAD", (b"x-request-id", number), *scope.get(MORE, ()))
         finally:
             seconds = time.monotonic() - began
             for guard, ticket in reversed(passed):
-                guard.leave(ticket, status, seconds)
+                guard.leave(ticket, LEFT if reply is None else reply.status, seconds)
+            if self._access is not None:
+                self._access.note(scope, number, reply, seconds)
 
     def _enter(self, scope: Scope, passed: list[tuple[Guard, Any]]) -> Reply | None:
         """Ask the guards in order; `passed` gets those that let the request in. The reply of one that refuses."""
@@ -91,11 +101,11 @@ class HttpApp:
             return self._refused(refused)
         return None
 
-    async def _reply(self, scope: Scope, receive: Receive) -> Reply | None:
+    async def _reply(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Reply | None:
         """Read, answer, or refuse; None: the client left."""
         try:
             handler = self.routes.find(scope)
-            return await handler(await self._read(scope, receive))
+            return await handler(await self._reader.read(scope, receive, headers))
         except RefusalError as refused:
             return self._refused(refused)
         except InputError as error:
@@ -109,39 +119,6 @@ class HttpApp:
         except Exception:  # ours: recorded here, told to nobody
             log.exception("A request failed inside the service")
             return self._refused(RefusalError(500, PortsideError("The service failed; its log says why")))
-
-    async def _read(self, scope: Scope, receive: Receive) -> Incoming:
-        """The whole body, within the limits of size and time."""
-        try:
-            async with asyncio.timeout(self._read_s):
-                return await self._body(scope, receive)
-        except TimeoutError as error:
-            late = InputError("The body did not arrive in time", field="body", expected=f"all of it within {self._read_s:g} s")
-            raise RefusalError(408, late, [(b"connection", b"close")]) from error
-
-    async def _body(self, scope: Scope, receive: Receive) -> Incoming:
-        arrived = time.monotonic()
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        said = headers.get(b"content-length", b"0")
-        if said.isdigit() and int(said) > self._max_body:
-            raise RefusalError(413, self._too_large(int(said)))
-        chunks, size = list[bytes](), 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > self._max_body:
-                raise RefusalError(413, self._too_large(size))
-            if not message.get("more_body", False):
-                break
-        if len(chunks) > 1:
-            arrived = time.monotonic()  # a slow upload is not our delay
-        return Incoming(chunks[0] if len(chunks) == 1 else b"".join(chunks), headers, arrived)
-
-    def _too_large(self, size: int) -> InputError:
-        return InputError("The body is too large", field="body", got=f"{size} bytes", expected=f"at most {self._max_body} bytes")
 
     async def _predict(self, incoming: Incoming) -> Reply:
         return await self._answer(incoming, bare=False)
@@ -197,18 +174,17 @@ class HttpApp:
         return Reply(200, orjson.dumps(self._serving.openapi))
 
     async def _docs(self, _: Incoming) -> Reply:
-        return Reply(200, PAGE, b"text/html; charset=utf-8")
+        return Reply(200, PAGE, b"text/html; charset=utf-8", PAGE_HEADERS)
 
     def _refused(self, refused: RefusalError) -> Reply:
         if self._serving.engine is not None:
             self._serving.engine.metrics.refuse(refused.status)
-        return Reply(refused.status, orjson.dumps(refused.error.to_dict(), default=str), headers=refused.headers)
+        body = orjson.dumps(refused.error.to_dict(), default=str)
+        return Reply(refused.status, body, headers=refused.headers, error=type(refused.error).__name__)
 
 
-async def _send(send: Send, reply: Reply, head: bool, more: Headers | tuple[()] = ()) -> None:
-    headers: Headers = [
-        (b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode()),
-        (b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), *reply.headers, *more,
-    ]  # fmt: skip
+async def _send(send: Send, reply: Reply, head: bool, *more: tuple[bytes, bytes]) -> None:
+    size = b"%d" % len(reply.body)
+    headers: Headers = [(b"content-type", reply.content_type), (b"content-length", size), *SECURITY, *reply.headers, *more]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else reply.body})

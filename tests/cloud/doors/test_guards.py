@@ -78,7 +78,7 @@ def test_guards_are_told_that_the_client_left_or_that_the_connection_broke(servi
     async def broken(_):
         raise OSError("gone")
 
-    scope = {"type": "http", "path": "/livez", "method": "GET", "headers": []}
+    scope = {"type": "http", "path": "/predict", "method": "POST", "headers": []}
     asyncio.run(app(dict(scope), receive, broken))
     assert book[-1] == ("leave", "a", LEFT)
     with pytest.raises(OSError, match="gone"):

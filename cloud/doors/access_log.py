@@ -1,0 +1,45 @@
+"""One line of JSON per request. Never a body, a query, a header's value or a secret."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any, Literal, TypeAlias
+
+from .asgi import LEFT, WHO, Reply, Scope
+from .json_lines import JsonLines
+
+Access: TypeAlias = Literal["off", "errors", "sampled", "all"]
+
+
+class AccessLog:
+    """Which requests are written down, and what of them.
+
+    Args:
+        lines: where the lines go.
+        access: "errors": those that were refused or failed; "sampled": also this share of the others; "all".
+        sample: the share.
+    """
+
+    def __init__(self, lines: JsonLines, access: Access, sample: float = 0.01) -> None:
+        self._put = lines.put
+        self._share = {"off": 0.0, "errors": 0.0, "sampled": sample, "all": 1.0}[access]
+
+    def note(self, scope: Scope, number: bytes, reply: Reply | None, seconds: float) -> None:
+        """The end of a request; `reply` is None where the client left."""
+        status = LEFT if reply is None else reply.status
+        if status >= 400 or self._share >= 1.0 or (self._share and random.random() < self._share):  # noqa: S311  no secret
+            self._put((time.time(), scope, number, status, reply, seconds), _line)
+
+
+def _line(entry: tuple[float, Scope, bytes, int, Reply | None, float]) -> dict[str, Any]:
+    """What is written; called by the thread that writes."""
+    moment, scope, number, status, reply, seconds = entry
+    client = scope.get("client")
+    line = {
+        "time": moment, "level": "error" if status >= 500 else "warning" if status >= 400 else "info", "event": "request",
+        "id": number.decode("latin-1"), "method": scope["method"][:20], "path": scope["path"][:200], "status": status,
+        "ms": round(seconds * 1e3, 3), "bytes": 0 if reply is None else len(reply.body),
+        "client": client[0] if client else "", "key": scope.get(WHO, ""), "error": "" if reply is None else reply.error,
+    }  # fmt: skip
+    return {name: value for name, value in line.items() if value != ""}
