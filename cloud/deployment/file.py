@@ -17,26 +17,13 @@ from ...sdk.core.failover import BreakerRules, Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
 from .sections import Cache as Cache
-from .sections import Count, Failover, Model, Positive, Section
+from .sections import Count, Failover, Model, Section
 from .sections import Endpoint as Endpoint
 from .sections import Link as Link
+from .server import Server
 
 LATER = ("rollout", "automation", "monitor", "step")
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
-
-
-class Server(Section):
-    """Limits of the doors.
-
-    Attributes:
-        max_body_mb: larger requests are refused (413).
-        max_rows: more rows in one request are refused (422).
-        warm_up_s: how long the models may take to be loaded and warm before the service calls itself broken.
-    """
-
-    max_body_mb: Positive = 16.0
-    max_rows: Count = 4096
-    warm_up_s: Positive = 120.0
 
 
 class Records(Section):

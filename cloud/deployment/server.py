@@ -1,0 +1,61 @@
+"""The `[server]` section: limits of the doors and of connections, the log, TLS, and who may ask."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .sections import Count, Positive, Section
+
+
+class Log(Section):
+    """Lines of JSON on stderr.
+
+    Attributes:
+        access: which requests get a line: "errors" are those that were refused or failed, "sampled" also a share of the others.
+        sample: the share.
+        exceptions: what is told of a fault of ours: "frames", where it happened; "full", also its message, which may hold a caller's data.
+    """
+
+    access: Literal["off", "errors", "sampled", "all"] = "errors"
+    sample: Annotated[float, Field(gt=0, le=1)] = 0.01
+    exceptions: Literal["frames", "full"] = "frames"
+
+
+class Connections(Section):
+    """Limits of each server process; what passes them is closed.
+
+    Attributes:
+        max: open connections; where there are as many, an idle one makes room for a new one.
+        head_s: how long a request's headers may take to arrive.
+        body_s: how long its body may take to arrive (408).
+        answer_s: how long a caller may take to read an answer.
+        idle_s: how long a connection may rest between requests.
+        max_head_kb: size of a request's headers (431).
+    """
+
+    max: Count = 1000
+    head_s: Positive = 10.0
+    body_s: Positive = 60.0
+    answer_s: Positive = 60.0
+    idle_s: Positive = 5.0
+    max_head_kb: Count = 64
+
+
+class Server(Section):
+    """Limits of the doors.
+
+    Attributes:
+        max_body_mb: larger requests are refused (413).
+        max_rows: more rows in one request are refused (422).
+        warm_up_s: how long the models may take to be loaded and warm before the service calls itself broken.
+        log: what is written down.
+        connections: see Connections.
+    """
+
+    max_body_mb: Positive = 16.0
+    max_rows: Count = 4096
+    warm_up_s: Positive = 120.0
+    log: Log = Log()
+    connections: Connections = Connections()
