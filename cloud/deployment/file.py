@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr, ValidationError
 
 from ...sdk.core.errors import FormatError
-from ...sdk.core.failover import BreakerRules, Entry, Policy
+from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
 from .sections import Cache as Cache
@@ -64,7 +64,7 @@ class Deployment(Section):
         """The failover policy: the champion, then the chain."""
         times, deadline = self.failover, self.failover.deadline_ms
         chain = (Entry("model"), *(Entry(link.kind, link.endpoint.timeout_ms if link.endpoint else None) for link in times.chain))
-        rules = BreakerRules(**times.breaker.model_dump())
+        rules = times.breaker.rules()
         if deadline is None:
             return Policy(chain, breaker=rules)
         reserve = deadline / 10 if times.reserve_ms is None else times.reserve_ms

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ...runtimes.base import Isolation
 from ...sdk.core.failover import EntryKind
-
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values are never coerced, nothing changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from .base import Count, Positive, Section
+from .failover import Breaker
 
 
 class Model(Section):
@@ -96,15 +89,6 @@ class Link(Section):
         return Model(**{name: getattr(self, name) for name in Model.model_fields})
 
 
-class Breaker(Section):
-    """See sdk/core/failover.py; times in milliseconds."""
-
-    failures: Count = 5
-    open_ms: Positive = 1000.0
-    max_open_ms: Positive = 8000.0
-    probe_ms: Positive = 2000.0
-
-
 class Failover(Section):
     """Who answers when the champion does not.
 
@@ -120,7 +104,7 @@ class Failover(Section):
     reserve_ms: Annotated[float, Field(ge=0)] | None = None
     grace_ms: Annotated[float, Field(ge=0)] | None = None
     breaker: Breaker = Breaker()
-    chain: list[Link] = []
+    chain: list[Link] = Field(default_factory=list[Link])
 
     @model_validator(mode="after")
     def _meant(self) -> Failover:

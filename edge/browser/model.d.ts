@@ -101,8 +101,11 @@ export interface Flag {
   value: unknown;
 }
 
-/** Why an entry did not answer; of entry 0, "primary" where it did. `down`: its worker is being replaced, or it could not be opened. */
-export type Reason = "primary" | "deadline" | "breaker-open" | "crashed" | "failed" | "non-finite" | "busy" | "down";
+/**
+ * Why an entry did not answer; of entry 0, "primary" where it did. `down`: its worker is being replaced, or it could not be opened.
+ * `cached`: a cache with `first` answered before anybody was asked.
+ */
+export type Reason = "primary" | "deadline" | "breaker-open" | "crashed" | "failed" | "non-finite" | "busy" | "down" | "cached";
 
 /** Who answered, why, and what it cost: the words of the server's receipts. Times in milliseconds. */
 export interface Receipt {
@@ -129,6 +132,8 @@ export interface Receipt {
   within_deadline: boolean;
   /** The answer came from a cache after its time to live. */
   stale: boolean;
+  /** How old the answer of a cache is; null of every other. */
+  age_ms: number | null;
 }
 
 export interface Answer {
@@ -141,12 +146,32 @@ export interface Answer {
 
 /**
  * One entry of the chain. An endpoint is a Portside server's typed route, whose answer has to fit the signature. A cache holds what the
- * model in this page answered to the very same input (256 answers by default). A default has every output for one row, and is last.
+ * model in this page answered to the very same input (256 answers by default); with `first` it is asked before the model. A default has every output for one row, and is last.
  */
 export type Link =
   | { endpoint: { url: string; timeout_ms: number } }
-  | { cache: { ttl_s: number; stale?: boolean; max_entries?: number } }
+  | { cache: { ttl_s: number; stale?: boolean; first?: boolean; max_entries?: number } }
   | { default: Record<string, Output> };
+
+/** When an entry is left alone. The rates are off unless given; slow_rate needs slow_ms. Times in milliseconds, rates above 0 and up to 1. */
+export interface Breaker {
+  failures?: number;
+  open_ms?: number;
+  max_open_ms?: number;
+  probe_ms?: number;
+  /** Probes, one after the other, that have to answer before it closes (1). */
+  probes?: number;
+  /** Opens when this share of the calls in the window failed ... */
+  error_rate?: number;
+  /** ... or this share took longer than slow_ms. */
+  slow_rate?: number;
+  slow_ms?: number;
+  /** A share is not judged on fewer calls (20). */
+  min_calls?: number;
+  /** The window (10000), or so many calls. */
+  window_ms?: number;
+  window_calls?: number;
+}
 
 /** Who answers when the model in this page does not: the words of a deployment file's [failover]. Times in milliseconds. */
 export interface Failover {
@@ -157,7 +182,7 @@ export interface Failover {
   /** How long another entry that began late may run past the deadline; default: the deadline once more. */
   grace_ms?: number;
   /** After so many failures in a row (5) an entry is left alone for open_ms (1000), doubled up to max_open_ms (8000). */
-  breaker?: { failures?: number; open_ms?: number; max_open_ms?: number; probe_ms?: number };
+  breaker?: Breaker;
   /** Asked in order. */
   chain?: Link[];
 }

@@ -7,8 +7,9 @@ monotonic clock. The rules, which JSON vectors (tests/vectors/failover.json) pin
 - Entries are tried in order. A request's budget starts when it *arrives*, so time spent in a queue counts.
 - The first entry must answer `reserve_ms` before the deadline, so that a backup can still keep it. A later model may
   run until the deadline or for `grace_ms` from its start, whichever is later: a late answer beats none.
-- A breaker opens after `failures` failures in a row, lets one probe through after `open_ms`, closes when the probe
-  answers, and otherwise waits twice as long as before, up to `max_open_ms`.
+- An entry whose time has passed before it could begin is passed over ("deadline"); its breaker hears nothing of it.
+- A breaker (breaker.py) opens after failures in a row or by a rate, lets one probe through after `open_ms`, closes when
+  `probes` of them have answered, and otherwise waits twice as long as before, up to `max_open_ms`.
 - A probe that reports nothing for `probe_ms` is forgotten and another may start.
 - A call that started before the breaker last changed its state tells nothing about the state it is in now: ignored.
 - An entry that is *down* (its worker is restarting) is passed over without spending a probe.
@@ -18,46 +19,22 @@ monotonic clock. The rules, which JSON vectors (tests/vectors/failover.json) pin
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from .breaker import Breaker, BreakerRules, BreakerState, admit, settle
 from .errors import FormatError
 from .signature import Array, TensorSpec
 
+__all__ = ["Action", "Attempt", "Breaker", "BreakerRules", "BreakerState", "Breakers", "Entry", "Outcome", "Policy", "Request",
+           "admit", "decide", "flaw", "limit", "observe", "settle", "start"]  # fmt: skip
+
 EntryKind: TypeAlias = Literal["model", "endpoint", "cache", "default"]
-BreakerState: TypeAlias = Literal["closed", "open", "half-open"]
 Outcome: TypeAlias = Literal["answered", "failed", "deadline", "crashed", "busy", "non-finite", "miss"]
-PRIMARY, OPEN, DOWN = "primary", "breaker-open", "down"
+PRIMARY, OPEN, DOWN, LATE = "primary", "breaker-open", "down", "deadline"
 GUARDED: tuple[EntryKind, ...] = ("model", "endpoint")
-
-
-@dataclass(frozen=True)
-class BreakerRules:
-    """When a breaker opens and how it comes back; times in milliseconds."""
-
-    failures: int = 5
-    open_ms: float = 1000.0
-    max_open_ms: float = 8000.0
-    probe_ms: float = 2000.0
-
-
-@dataclass(frozen=True)
-class Breaker:
-    """State of one entry. Immutable; `epoch` counts state changes, so that late news can be told from fresh news.
-
-    Attributes:
-        state: "closed" (calls pass), "open" (none pass), "half-open" (one probe is under way).
-        failures: failures in a row while closed; probes failed in a row otherwise.
-        until_ms: open: when a probe may start; half-open: when the probe under way is forgotten.
-        epoch: number of state changes so far.
-    """
-
-    state: BreakerState = "closed"
-    failures: int = 0
-    until_ms: float = 0.0
-    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +56,7 @@ class Policy:
     deadline_ms: float | None = None
     reserve_ms: float = 0.0
     grace_ms: float = 0.0
-    breaker: BreakerRules = BreakerRules()
+    breaker: BreakerRules = field(default_factory=BreakerRules)
 
     def __post_init__(self) -> None:
         if not self.chain:
@@ -95,23 +72,27 @@ class Policy:
         return cls(chain, breaker=BreakerRules(**data.get("breaker", {})), **times)
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """Why one entry did not answer: an `Outcome`, "breaker-open" or "down"."""
 
     entry: int
     reason: str
 
 
-@dataclass(frozen=True)
-class Request:
-    """One call on its way down the chain; `epoch` is the one in which the breaker let the call under way through."""
+class Request(NamedTuple):
+    """One call on its way down the chain. A NamedTuple for the reason given in breaker.py.
+
+    Attributes:
+        epoch: the one in which the breaker let the call under way through.
+        began_ms: when that was.
+    """
 
     arrived_ms: float
     entry: int = 0
     epoch: int = 0
     attempts: tuple[Attempt, ...] = ()
     answered_by: int | None = None
+    began_ms: float = 0.0
 
     @property
     def reason(self) -> str:
@@ -119,8 +100,7 @@ class Request:
         return self.attempts[0].reason if self.attempts else PRIMARY
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """What to do next.
 
     Attributes:
@@ -153,62 +133,44 @@ def decide(policy: Policy, breakers: Breakers, request: Request, now: float,
         now: milliseconds.
         down: entries that cannot be called at present.
     """
-    index = request.entry
-    while index < len(policy.chain):
-        entry = policy.chain[index]
-        if entry.kind not in GUARDED:
-            do = "look" if entry.kind == "cache" else "answer"
-            return Action(do, index), breakers, replace(request, entry=index)
-        admitted = None if index in down else admit(breakers[index], policy.breaker, now)
-        if admitted is not None:
-            taken = _swap(breakers, index, admitted)
-            return Action("call", index, limit(policy, request, index, now)), taken, replace(request, entry=index, epoch=admitted.epoch)
-        request = _passed(request, index, DOWN if index in down else OPEN)
-        index += 1
-    return Action("give-up"), breakers, replace(request, entry=index)
+    chain = policy.chain
+    for index in range(request.entry, len(chain)):
+        kind = chain[index].kind
+        if kind not in GUARDED:
+            return Action("look" if kind == "cache" else "answer", index), breakers, _at(request, index)
+        until = limit(policy, request, index, now)
+        if index in down:
+            request = _passed(request, index, DOWN)
+        elif until is not None and until <= now:
+            request = _passed(request, index, LATE)
+        elif (admitted := admit(breakers[index], policy.breaker, now)) is None:
+            request = _passed(request, index, OPEN)
+        else:
+            taken = Request(request.arrived_ms, index, admitted.epoch, request.attempts, None, now)
+            return Action("call", index, until), _swap(breakers, index, admitted), taken
+    return Action("give-up"), breakers, _at(request, len(chain))
 
 
 def observe(policy: Policy, breakers: Breakers, request: Request, outcome: Outcome, now: float) -> tuple[Breakers, Request]:
     """What follows from the outcome of the action that `decide` gave: breakers and request as they are then."""
-    index = request.entry
+    index, good = request.entry, outcome == "answered"
     if policy.chain[index].kind in GUARDED:
-        breakers = _swap(breakers, index, settle(breakers[index], policy.breaker, request.epoch, outcome == "answered", now))
-    if outcome == "answered":
-        return breakers, replace(request, answered_by=index)
-    return breakers, replace(_passed(request, index, outcome), entry=index + 1)
+        settled = settle(breakers[index], policy.breaker, request.epoch, good, now, now - request.began_ms)
+        breakers = _swap(breakers, index, settled)
+    if good:
+        return breakers, Request(request.arrived_ms, index, request.epoch, request.attempts, index, request.began_ms)
+    return breakers, _at(_passed(request, index, outcome), index + 1)
 
 
 def limit(policy: Policy, request: Request, index: int, now: float) -> float | None:
     """Until when an entry may run, in milliseconds; None: as long as it takes."""
     own = policy.chain[index].timeout_ms
-    ends = [] if own is None else [now + own]
-    if policy.deadline_ms is not None:
-        deadline = request.arrived_ms + policy.deadline_ms
-        alone = len(policy.chain) == 1
-        first = deadline - (0.0 if alone else policy.reserve_ms)
-        ends.append(first if index == 0 else max(deadline, now + policy.grace_ms))
-    return min(ends) if ends else None
-
-
-def admit(breaker: Breaker, rules: BreakerRules, now: float) -> Breaker | None:
-    """The breaker once a call has been let through, or None when no call may pass."""
-    if breaker.state == "closed":
-        return breaker
-    if now < breaker.until_ms:
-        return None
-    return replace(breaker, state="half-open", until_ms=now + rules.probe_ms, epoch=breaker.epoch + 1)
-
-
-def settle(breaker: Breaker, rules: BreakerRules, epoch: int, good: bool, now: float) -> Breaker:
-    """The breaker after a call that was admitted in `epoch` has ended."""
-    if epoch != breaker.epoch or breaker.state == "open":
-        return breaker
-    if breaker.state == "half-open":
-        return _close(breaker) if good else _open(breaker, rules, breaker.failures + 1, now)
-    if good:
-        return replace(breaker, failures=0) if breaker.failures else breaker
-    failures = breaker.failures + 1
-    return _open(breaker, rules, 0, now) if failures >= rules.failures else replace(breaker, failures=failures)
+    if policy.deadline_ms is None:
+        return None if own is None else now + own
+    deadline = request.arrived_ms + policy.deadline_ms
+    first = deadline if len(policy.chain) == 1 else deadline - policy.reserve_ms
+    end = first if index == 0 else max(deadline, now + policy.grace_ms)
+    return end if own is None else min(end, now + own)
 
 
 def flaw(outputs: Mapping[str, Array], specs: Sequence[TensorSpec]) -> str | None:
@@ -222,18 +184,14 @@ def flaw(outputs: Mapping[str, Array], specs: Sequence[TensorSpec]) -> str | Non
     return None
 
 
-def _open(breaker: Breaker, rules: BreakerRules, failed_probes: int, now: float) -> Breaker:
-    wait = min(rules.open_ms * 2.0 ** min(failed_probes, 30), rules.max_open_ms)
-    return Breaker("open", failed_probes, now + wait, breaker.epoch + 1)
-
-
-def _close(breaker: Breaker) -> Breaker:
-    return Breaker("closed", 0, 0.0, breaker.epoch + 1)
+def _at(request: Request, index: int) -> Request:
+    return Request(request.arrived_ms, index, request.epoch, request.attempts, request.answered_by, request.began_ms)
 
 
 def _passed(request: Request, index: int, reason: str) -> Request:
-    return replace(request, attempts=(*request.attempts, Attempt(index, reason)))
+    attempts = (*request.attempts, Attempt(index, reason))
+    return Request(request.arrived_ms, request.entry, request.epoch, attempts, request.answered_by, request.began_ms)
 
 
 def _swap(breakers: Breakers, index: int, breaker: Breaker) -> Breakers:
-    return (*breakers[:index], breaker, *breakers[index + 1 :])
+    return breakers if breaker is breakers[index] else (*breakers[:index], breaker, *breakers[index + 1 :])

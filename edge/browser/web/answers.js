@@ -4,10 +4,11 @@ import { sha256 } from "./digest.js";
 import { plainWire } from "./wire.js";
 
 export class Answers {
-  /** @param {{ttl_s: number, stale?: boolean, max_entries?: number}} settings @param {() => number} [clock] milliseconds */
-  constructor({ ttl_s: ttl, stale = false, max_entries: most = 256 }, clock = () => performance.now()) {
+  /** @param {{ttl_s: number, stale?: boolean, first?: boolean, max_entries?: number}} settings @param {() => number} [clock] milliseconds */
+  constructor({ ttl_s: ttl, stale = false, first = false, max_entries: most = 256 }, clock = () => performance.now()) {
     this.ttl_ms = ttl * 1000;
     this.stale = stale;
+    this.first = first;
     this.most = most;
     this.clock = clock;
     this.kept = new Map();
@@ -20,15 +21,16 @@ export class Answers {
     if (this.kept.size > this.most) this.kept.delete(this.kept.keys().next().value);
   }
 
-  /** @param {string} key @returns {{outputs: Record<string, any>, stale: boolean}|null} */
+  /** @param {string} key @returns {{outputs: Record<string, any>, stale: boolean, age_ms: number}|null} */
   get(key) {
     const held = this.kept.get(key);
     if (held === undefined) return null;
-    const stale = this.clock() - held.at > this.ttl_ms;
+    const age = this.clock() - held.at;
+    const stale = age > this.ttl_ms;
     this.kept.delete(key);
     if (stale && !this.stale) return null;
     this.kept.set(key, held);
-    return { outputs: held.outputs, stale };
+    return { outputs: held.outputs, stale, age_ms: age };
   }
 }
 

@@ -15,7 +15,7 @@ import { rowsOf } from "./wire.js";
 const [NONE, FIRST] = [[], [0]];
 const REASONS = { cancelled: "deadline", closed: "crashed" };
 
-/** @typedef {{model: string, version: string, target: string, entry: number, reason: string, attempts: string[], time_ms: number, model_ms: number, codec_ms?: number, engine_ms?: number, deadline_ms: number|null, within_deadline: boolean, stale: boolean}} Receipt */
+/** @typedef {{model: string, version: string, target: string, entry: number, reason: string, attempts: string[], time_ms: number, model_ms: number, codec_ms?: number, engine_ms?: number, deadline_ms: number|null, within_deadline: boolean, stale: boolean, age_ms: number|null}} Receipt */
 
 export class Chain {
   /**
@@ -43,7 +43,9 @@ export class Chain {
     let now = performance.now();
     let request = arrive(now);
     const asked = { wire, signal, key: this.cache ? await keyOf(wire) : null };
+    const early = this.cache?.first ? this.cache.get(asked.key) : null;
     if (this.cache) now = performance.now();
+    if (early && !early.stale) return { outputs: early.outputs, flags: [], receipt: this.#receipt({ ...request, answered_by: this.#cached() }, early, now, now, "cached") };
     for (;;) {
       const [action, breakers, taken] = decide(this.policy, this.breakers, request, now, this.#down());
       this.breakers = breakers;
@@ -57,6 +59,10 @@ export class Chain {
       if (request.answered_by === 0) this.cache?.put(asked.key, answer.outputs);
       return { outputs: answer.outputs, flags: answer.flags ?? [], receipt: this.#receipt(request, answer, began, now) };
     }
+  }
+
+  #cached() {
+    return this.entries.findIndex(({ kind }) => kind === "cache");
   }
 
   #down() {
@@ -84,7 +90,7 @@ export class Chain {
   }
 
   /** @returns {Receipt} */
-  #receipt(request, answer, began, now) {
+  #receipt(request, answer, began, now, reason = reasonOf(request)) {
     const { artifact, policy } = this;
     const index = request.answered_by ?? -1;
     const entry = this.entries[index];
@@ -93,9 +99,9 @@ export class Chain {
     const time = now - request.arrived_ms;
     return {
       model: local ? artifact.name : entry?.endpoint?.url ?? kind, version: local ? artifact.package : "", target: local ? artifact.target : kind,
-      entry: index, reason: reasonOf(request), attempts: request.attempts.map(([place, reason]) => `${place}:${reason}`), time_ms: time, model_ms: now - began,
+      entry: index, reason, attempts: request.attempts.map(([place, reason]) => `${place}:${reason}`), time_ms: time, model_ms: now - began,
       codec_ms: answer.codec_ms, engine_ms: answer.engine_ms, deadline_ms: policy.deadline_ms, within_deadline: policy.deadline_ms === null || time <= policy.deadline_ms,
-      stale: answer.stale ?? false,
+      stale: answer.stale ?? false, age_ms: answer.age_ms ?? null,
     };
   }
 }

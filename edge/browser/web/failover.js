@@ -3,32 +3,33 @@
  * No clock, no fetch in here; `now` is milliseconds of any monotonic clock. `tests/vectors/failover.json` pins both.
  */
 
-/** @typedef {{failures: number, open_ms: number, max_open_ms: number, probe_ms: number}} BreakerRules */
-/** @typedef {{state: "closed"|"open"|"half-open", failures: number, until_ms: number, epoch: number}} Breaker */
+import { admit, closed, rulesOf, settle } from "./breaker.js";
+
+/** @typedef {import("./breaker.js").BreakerRules} BreakerRules */
+/** @typedef {import("./breaker.js").Breaker} Breaker */
 /** @typedef {{kind: "model"|"endpoint"|"cache"|"default", timeout_ms?: number|null}} Entry */
 /** @typedef {{chain: Entry[], deadline_ms: number|null, reserve_ms: number, grace_ms: number, breaker: BreakerRules}} Policy */
-/** @typedef {{arrived_ms: number, entry: number, epoch: number, attempts: [number, string][], answered_by: number|null}} Request */
+/** @typedef {{arrived_ms: number, entry: number, epoch: number, attempts: [number, string][], answered_by: number|null, began_ms: number}} Request */
 /** @typedef {{do: "call"|"look"|"answer"|"give-up", entry: number, until_ms: number|null}} Action */
 
 const GUARDED = new Set(["model", "endpoint"]);
-const RULES = { failures: 5, open_ms: 1000, max_open_ms: 8000, probe_ms: 2000 };
 
 /** A policy from the form that the vectors use. @param {any} data @returns {Policy} */
 export function policyOf(data) {
-  const { chain, deadline_ms = null, reserve_ms = 0, grace_ms = 0, breaker = {} } = data;
+  const { chain, deadline_ms = null, reserve_ms = 0, grace_ms = 0, breaker } = data;
   if (!chain.length) throw new RangeError("A failover policy needs at least one entry");
   if (deadline_ms !== null && !(reserve_ms >= 0 && reserve_ms < deadline_ms)) throw new RangeError("reserve_ms must be at least 0 and below deadline_ms");
-  return { chain, deadline_ms, reserve_ms, grace_ms, breaker: { ...RULES, ...breaker } };
+  return { chain, deadline_ms, reserve_ms, grace_ms, breaker: rulesOf(breaker) };
 }
 
 /** Closed breakers, one per entry. @param {Policy} policy @returns {Breaker[]} */
 export function start(policy) {
-  return policy.chain.map(() => ({ state: "closed", failures: 0, until_ms: 0, epoch: 0 }));
+  return policy.chain.map(() => closed());
 }
 
 /** A request that arrives. @param {number} now @returns {Request} */
 export function arrive(now) {
-  return { arrived_ms: now, entry: 0, epoch: 0, attempts: [], answered_by: null };
+  return { arrived_ms: now, entry: 0, epoch: 0, attempts: [], answered_by: null, began_ms: 0 };
 }
 
 /** "primary", or why the first entry did not answer. @param {Request} request */
@@ -48,12 +49,14 @@ export function decide(policy, breakers, request, now, down = []) {
     if (!GUARDED.has(kind)) {
       return [{ do: kind === "cache" ? "look" : "answer", entry: index, until_ms: null }, breakers, { ...request, entry: index }];
     }
-    const admitted = down.includes(index) ? null : admit(breakers[index], policy.breaker, now);
+    const until = limit(policy, request, index, now);
+    const why = down.includes(index) ? "down" : until !== null && until <= now ? "deadline" : "breaker-open";
+    const admitted = why === "breaker-open" ? admit(breakers[index], policy.breaker, now) : null;
     if (admitted !== null) {
-      const action = { do: /** @type {const} */ ("call"), entry: index, until_ms: limit(policy, request, index, now) };
-      return [action, swap(breakers, index, admitted), { ...request, entry: index, epoch: admitted.epoch }];
+      const action = { do: /** @type {const} */ ("call"), entry: index, until_ms: until };
+      return [action, swap(breakers, index, admitted), { ...request, entry: index, epoch: admitted.epoch, began_ms: now }];
     }
-    request = passed(request, index, down.includes(index) ? "down" : "breaker-open");
+    request = passed(request, index, why);
   }
   return [{ do: "give-up", entry: -1, until_ms: null }, breakers, { ...request, entry: policy.chain.length }];
 }
@@ -67,7 +70,7 @@ export function decide(policy, breakers, request, now, down = []) {
 export function observe(policy, breakers, request, outcome, now) {
   const index = request.entry;
   if (GUARDED.has(policy.chain[index].kind)) {
-    breakers = swap(breakers, index, settle(breakers[index], policy.breaker, request.epoch, outcome === "answered", now));
+    breakers = swap(breakers, index, settle(breakers[index], policy.breaker, request.epoch, outcome === "answered", now, now - request.began_ms));
   }
   if (outcome === "answered") return [breakers, { ...request, answered_by: index }];
   return [breakers, { ...passed(request, index, outcome), entry: index + 1 }];
@@ -83,25 +86,6 @@ export function limit(policy, request, index, now) {
     ends.push(index === 0 ? first : Math.max(deadline, now + policy.grace_ms));
   }
   return ends.length ? Math.min(...ends) : null;
-}
-
-/** The breaker once a call has been let through, or null. @param {Breaker} breaker @param {BreakerRules} rules @param {number} now */
-export function admit(breaker, rules, now) {
-  if (breaker.state === "closed") return breaker;
-  if (now < breaker.until_ms) return null;
-  return { ...breaker, state: /** @type {const} */ ("half-open"), until_ms: now + rules.probe_ms, epoch: breaker.epoch + 1 };
-}
-
-/**
- * The breaker after a call that was admitted in `epoch` has ended.
- * @param {Breaker} breaker @param {BreakerRules} rules @param {number} epoch @param {boolean} good @param {number} now @returns {Breaker}
- */
-export function settle(breaker, rules, epoch, good, now) {
-  if (epoch !== breaker.epoch || breaker.state === "open") return breaker;
-  if (breaker.state === "half-open") return good ? closed(breaker) : opened(breaker, rules, breaker.failures + 1, now);
-  if (good) return breaker.failures ? { ...breaker, failures: 0 } : breaker;
-  const failures = breaker.failures + 1;
-  return failures >= rules.failures ? opened(breaker, rules, 0, now) : { ...breaker, failures };
 }
 
 /**
@@ -121,17 +105,6 @@ export function flaw(outputs, specs) {
 function finite(data) {
   for (let place = 0; place < data.length; place += 1) if (!Number.isFinite(data[place])) return false;
   return true;
-}
-
-/** @returns {Breaker} */
-function opened(breaker, rules, failedProbes, now) {
-  const wait = Math.min(rules.open_ms * 2 ** Math.min(failedProbes, 30), rules.max_open_ms);
-  return { state: "open", failures: failedProbes, until_ms: now + wait, epoch: breaker.epoch + 1 };
-}
-
-/** @returns {Breaker} */
-function closed(breaker) {
-  return { state: "closed", failures: 0, until_ms: 0, epoch: breaker.epoch + 1 };
 }
 
 function passed(request, index, reason) {

@@ -10,6 +10,7 @@ const call = (value) => typeof value === "function";
 const object = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const count = (value) => Number.isInteger(value) && value >= 1;
 const positive = (value) => Number.isFinite(value) && value > 0;
+const share = (value) => value > 0 && value <= 1;
 const least0 = (value) => Number.isFinite(value) && value >= 0;
 
 /** @typedef {[(value: any) => boolean, string]} Rule what a value has to be, in code and in words */
@@ -28,11 +29,16 @@ const FAILOVER = {
 const BREAKER = {
   failures: [count, "a whole number, at least 1"], open_ms: [positive, "milliseconds, more than 0"],
   max_open_ms: [positive, "milliseconds, more than 0"], probe_ms: [positive, "milliseconds, more than 0"],
+  probes: [count, "a whole number, at least 1"], error_rate: [share, "a share above 0 and up to 1"], slow_rate: [share, "a share above 0 and up to 1"],
+  slow_ms: [positive, "milliseconds, more than 0"], min_calls: [count, "a whole number, at least 1"], window_ms: [positive, "milliseconds, more than 0"],
+  window_calls: [count, "a whole number, at least 1"],
 };
 /** @type {Record<string, Record<string, Rule>>} */
 const LINKS = {
   endpoint: { url: [text, "an address"], timeout_ms: [positive, "milliseconds, more than 0"] },
-  cache: { ttl_s: [positive, "seconds, more than 0"], stale: [flag, "true or false"], max_entries: [count, "a whole number, at least 1"] },
+  cache: {
+    ttl_s: [positive, "seconds, more than 0"], stale: [flag, "true or false"], first: [flag, "true or false"], max_entries: [count, "a whole number, at least 1"],
+  },
 };
 const KINDS = ["endpoint", "cache", "default"];
 

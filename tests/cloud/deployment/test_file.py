@@ -119,6 +119,26 @@ def test_every_setting_of_every_section_is_documented():
     assert len(sections) > 7 and missing == []
 
 
+def test_a_breaker_by_rates(reading):
+    text = "[failover]\nbreaker = { error_rate = 0.5, slow_rate = 0.8, slow_ms = 40, min_calls = 10, window_calls = 50, probes = 2 }\n"
+    rules = reading(BASE + text).policy().breaker
+    assert (rules.error_rate, rules.slow_rate, rules.slow_ms) == (0.5, 0.8, 40)
+    assert (rules.min_calls, rules.window_calls, rules.probes) == (10, 50, 2)
+    assert reading(BASE).policy().breaker.window_ms == 10_000
+
+
+@pytest.mark.parametrize(
+    ("breaker", "word"),
+    [
+        ("slow_rate = 0.5", "slow_ms"), ("error_rate = 0.5, window_ms = 5, window_calls = 50", "not both"), ("min_calls = 5", "no meaning"),
+        ("error_rate = 0.5, window_calls = 5", "min_calls"), ("error_rate = 1.5", "less than or equal to 1"),
+    ],
+)  # fmt: skip
+def test_a_breaker_that_cannot_be_meant_is_refused_with_its_line(reading, breaker, word):
+    with pytest.raises(FormatError, match=f"deployment.toml line 7.*{word}"):
+        reading(BASE + f"\n[failover]\nbreaker = {{ {breaker} }}\n")
+
+
 def test_lines_of_keys_in_repeated_sections():
     text = BASE + CHAIN
     lines = text.splitlines()

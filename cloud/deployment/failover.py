@@ -1,0 +1,43 @@
+"""The sections around failover that are not the chain itself: the breaker, kept answers."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from ...sdk.core.errors import FormatError
+from ...sdk.core.failover import BreakerRules
+from .base import Count, Positive, Section, Share
+
+
+class Breaker(Section):
+    """When an entry is left alone for a while: see sdk/core/breaker.py; times in milliseconds, rates as shares."""
+
+    failures: Count = 5
+    open_ms: Positive = 1000.0
+    max_open_ms: Positive = 8000.0
+    probe_ms: Positive = 2000.0
+    probes: Count = 1
+    error_rate: Share | None = None
+    slow_rate: Share | None = None
+    slow_ms: Positive | None = None
+    min_calls: Count = 20
+    window_ms: Positive | None = None
+    window_calls: Count | None = None
+
+    @model_validator(mode="after")
+    def _meant(self) -> Breaker:
+        if self.window_ms is not None and self.window_calls is not None:
+            raise ValueError("a window is window_ms or window_calls, not both")
+        rated = self.error_rate is not None or self.slow_rate is not None
+        odd = sorted({"min_calls", "window_ms", "window_calls"} & self.model_fields_set)
+        if odd and not rated:
+            raise ValueError(f"{odd[0]} has no meaning without error_rate or slow_rate")
+        try:
+            self.rules()
+        except FormatError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def rules(self) -> BreakerRules:
+        """As the policy takes them."""
+        return BreakerRules(**self.model_dump(exclude_none=True))
