@@ -126,6 +126,13 @@ def settle(breaker: Breaker, rules: BreakerRules, epoch: int, good: bool, now: f
     return _open(breaker, rules, 0, now) if exceeded(window, rules) else Breaker("closed", failures, 0.0, epoch, 0, window)
 
 
+def released(breaker: Breaker, epoch: int, now: float) -> Breaker:
+    """The breaker after a call that was admitted in `epoch` and then not begun, for want of room: nothing is known, another may probe."""
+    if epoch != breaker.epoch or breaker.state != "half-open":
+        return breaker
+    return Breaker("half-open", breaker.failures, now, epoch + 1, breaker.good)
+
+
 def counted(window: Window, rules: BreakerRules, bad: bool, slow: bool, now: float) -> Window:
     """The window with one more call."""
     position, width = (now, rules.window_ms) if rules.window_calls is None else (window.seen, rules.window_calls)

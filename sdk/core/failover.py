@@ -7,7 +7,8 @@ monotonic clock. The rules, which JSON vectors (tests/vectors/failover.json) pin
 - Entries are tried in order. A request's budget starts when it *arrives*, so time spent in a queue counts.
 - The first entry must answer `reserve_ms` before the deadline, so that a backup can still keep it. A later model may
   run until the deadline or for `grace_ms` from its start, whichever is later: a late answer beats none.
-- An entry whose time has passed before it could begin is passed over ("deadline"); its breaker hears nothing of it.
+- An entry whose time has passed before it could begin is passed over ("deadline"), and one that is full says "busy": their
+  breakers hear nothing of it. Load is no fault, and a breaker that opened under load would send all of it to the next.
 - A breaker (breaker.py) opens after failures in a row or by a rate, lets one probe through after `open_ms`, closes when
   `probes` of them have answered, and otherwise waits twice as long as before, up to `max_open_ms`.
 - A probe that reports nothing for `probe_ms` is forgotten and another may start.
@@ -24,7 +25,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .breaker import Breaker, BreakerRules, BreakerState, admit, settle
+from .breaker import Breaker, BreakerRules, BreakerState, admit, released, settle
 from .errors import FormatError
 from .signature import Array, TensorSpec
 
@@ -155,7 +156,10 @@ def observe(policy: Policy, breakers: Breakers, request: Request, outcome: Outco
     """What follows from the outcome of the action that `decide` gave: breakers and request as they are then."""
     index, good = request.entry, outcome == "answered"
     if policy.chain[index].kind in GUARDED:
-        settled = settle(breakers[index], policy.breaker, request.epoch, good, now, now - request.began_ms)
+        if outcome == "busy":
+            settled = released(breakers[index], request.epoch, now)
+        else:
+            settled = settle(breakers[index], policy.breaker, request.epoch, good, now, now - request.began_ms)
         breakers = _swap(breakers, index, settled)
     if good:
         return breakers, Request(request.arrived_ms, index, request.epoch, request.attempts, index, request.began_ms)

@@ -62,6 +62,12 @@ export function settle(breaker, rules, epoch, good, now, took) {
   return exceeded(window, rules) ? opened(breaker, rules, 0, now) : { ...breaker, failures, window };
 }
 
+/** The breaker after a call that was admitted in `epoch` and then not begun, for want of room. @param {Breaker} breaker @param {number} epoch @param {number} now @returns {Breaker} */
+export function released(breaker, epoch, now) {
+  if (epoch !== breaker.epoch || breaker.state !== "half-open") return breaker;
+  return { ...breaker, until_ms: now, epoch: epoch + 1 };
+}
+
 /** @param {Window} window @param {BreakerRules} rules @param {boolean} bad @param {boolean} slow @param {number} now @returns {Window} */
 function counted(window, rules, bad, slow, now) {
   const slot = rules.window_calls === null ? Math.floor((now * SLOTS) / rules.window_ms) : Math.floor((window.seen * SLOTS) / rules.window_calls);

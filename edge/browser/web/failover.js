@@ -3,7 +3,7 @@
  * No clock, no fetch in here; `now` is milliseconds of any monotonic clock. `tests/vectors/failover.json` pins both.
  */
 
-import { admit, closed, rulesOf, settle } from "./breaker.js";
+import { admit, closed, released, rulesOf, settle } from "./breaker.js";
 
 /** @typedef {import("./breaker.js").BreakerRules} BreakerRules */
 /** @typedef {import("./breaker.js").Breaker} Breaker */
@@ -70,7 +70,9 @@ export function decide(policy, breakers, request, now, down = []) {
 export function observe(policy, breakers, request, outcome, now) {
   const index = request.entry;
   if (GUARDED.has(policy.chain[index].kind)) {
-    breakers = swap(breakers, index, settle(breakers[index], policy.breaker, request.epoch, outcome === "answered", now, now - request.began_ms));
+    const held = breakers[index];
+    const settled = outcome === "busy" ? released(held, request.epoch, now) : settle(held, policy.breaker, request.epoch, outcome === "answered", now, now - request.began_ms);
+    breakers = swap(breakers, index, settled);
   }
   if (outcome === "answered") return [breakers, { ...request, answered_by: index }];
   return [breakers, { ...passed(request, index, outcome), entry: index + 1 }];

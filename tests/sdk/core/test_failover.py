@@ -79,7 +79,7 @@ class OneEntry(RuleBasedStateMachine):
         if request.epoch != before.epoch:
             assert self.breaker == before, "late news changed a breaker"
         elif before.state == "half-open":
-            assert self.breaker.state == ("closed" if outcome == "answered" else "open")
+            assert self.breaker.state == {"answered": "closed", "busy": "half-open"}.get(outcome, "open")
         if outcome != "answered":
             action, self.breakers, after = f.decide(self.policy, self.breakers, after, self.now)
             assert action.do == "answer" and after.reason == outcome
