@@ -33,13 +33,14 @@ class Incoming(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Status, body, content type, more headers; `error`: the kind of a refusal, for the log."""
+    """Status, body, content type, more headers; `error`: the kind of a refusal, for the log; `more`: raw tensors behind the body."""
 
     status: int
     body: bytes
     content_type: bytes = JSON
     headers: Iterable[tuple[bytes, bytes]] = ()
     error: str = ""
+    more: tuple[bytes | memoryview, ...] = ()
 
 
 Handler: TypeAlias = Callable[[Incoming], Awaitable[Reply]]

@@ -105,12 +105,12 @@ async def _other(_):
 
 def test_routes_grow_by_path_and_by_folder(serving):
     app = HttpApp(serving)
-    app.routes.exact["/v2"] = {"GET": _other}
-    app.routes.folders["/v2/models/"] = lambda path: {"POST": _other} if path.endswith("/m/infer") else None
-    assert send(app, "GET", "/v2").content == send(app, "POST", "/v2/models/m/infer").content == b"other"
-    assert send(app, "GET", "/v2/models/m/infer").status_code == 405
-    missing = send(app, "GET", "/v2/models/n")
-    assert missing.status_code == 404 and "/v2/models/..." in missing.json()["expected"]
+    app.routes.exact["/x"] = {"GET": _other}
+    app.routes.folders["/x/models/"] = lambda path: {"POST": _other} if path.endswith("/m/infer") else None
+    assert send(app, "GET", "/x").content == send(app, "POST", "/x/models/m/infer").content == b"other"
+    assert send(app, "GET", "/x/models/m/infer").status_code == 405
+    missing = send(app, "GET", "/x/models/n")
+    assert missing.status_code == 404 and "/x/models/..." in missing.json()["expected"]
 
 
 def test_head_is_answered_where_get_is():

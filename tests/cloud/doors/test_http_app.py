@@ -53,10 +53,12 @@ class Mean:
 
 class Serving:
     fault = "still loading"
+    max_body_bytes = 1 << 20
 
-    def __init__(self, session=None, signature=SIGNATURE, codec=CODEC):
+    def __init__(self, session=None, signature=SIGNATURE, codec=CODEC, name="m", version="1"):
+        self.name, self.version = name, version
         self.wire = Wire(codec, signature)
-        self.openapi = describe("test", self.wire.fields, signature, "1")
+        self.openapi = describe(name, self.wire.fields, signature, "1")
         entry = ModelEntry("m", "sha256:m", "fake", "sha256:a", "f", signature, codec, Lane(session or Mean(), 0))
         self.engine = Engine((entry,), Policy((Entry("model"),)), max_rows=100)
 

@@ -1,0 +1,62 @@
+"""An answer as the Open Inference Protocol v2 writes it: JSON, or JSON followed by the raw bytes of tensors.
+
+The receipt stands in `parameters`, whose values are text, numbers and booleans, as the protocol has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from ...sdk.core.signature import Signature
+from ..answering.answers import Answer
+from .asgi import JSON, Reply
+from .oip_request import Inference
+from .oip_tensors import Buffer, datatype_of, write_binary, write_json
+
+BINARY = b"application/octet-stream"
+HEADER_LENGTH = b"inference-header-content-length"
+
+
+class ReplyWriter:
+    """Writes answers of one model."""
+
+    def __init__(self, name: str, version: str, signature: Signature) -> None:
+        self._head = {"model_name": name, "model_version": version}
+        self._datatypes = {spec.name: datatype_of(spec.dtype) for spec in signature.outputs}
+
+    def write(self, answer: Answer, asked: Inference) -> Reply:
+        """The reply: only the outputs that were asked for, in that order. Tensors as raw bytes are not copied."""
+        outputs, parts = list[dict[str, Any]](), list[Buffer]()
+        for name, binary in asked.wanted:
+            array = np.asarray(answer.outputs[name])
+            datatype = "BYTES" if array.dtype.hasobject else self._datatypes[name]
+            held: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
+            if binary:
+                parts.append(write_binary(array))
+                held["parameters"] = {"binary_data_size": len(parts[-1])}
+            else:
+                held["data"] = write_json(array)
+            outputs.append(held)
+        data = {**self._head, "parameters": parameters(answer), "outputs": outputs}
+        if asked.id is not None:
+            data["id"] = asked.id
+        return _reply(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY), parts, answer)
+
+
+def _reply(head: bytes, parts: list[Buffer], answer: Answer) -> Reply:
+    receipt = answer.receipt.to_headers()
+    if not parts:
+        return Reply(200, head, JSON, receipt)
+    return Reply(200, head, BINARY, [(HEADER_LENGTH, b"%d" % len(head)), *receipt], more=tuple(parts))
+
+
+def parameters(answer: Answer) -> dict[str, Any]:
+    """The receipt and the flags, flat; what is empty is left out."""
+    receipt = answer.receipt.to_dict()
+    data = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in receipt.items()}
+    if answer.flags:
+        data["flags"] = ", ".join(f"{flag.field}{'' if flag.row is None else f'[{flag.row}]'}: {flag.why}" for flag in answer.flags)
+    return {key: value for key, value in data.items() if value is not None and value != ""}

@@ -1,0 +1,62 @@
+"""The typed route of one deployment: JSON in three forms or a form with files in, JSON with a receipt out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ...sdk.core.errors import FormatError, InputError
+from ..answering.answers import Answer, NotReadyError, Question
+from . import multipart
+from .asgi import JSON, Incoming, RefusalError, Reply
+from .hosts import Serving
+from .wire import Asked, Wire
+
+
+class TypedDoor:
+    """Handlers over whatever `host` holds at the moment of a request."""
+
+    def __init__(self, host: Serving) -> None:
+        self._host = host
+
+    async def predict(self, incoming: Incoming) -> Reply:
+        """`POST /predict`."""
+        return await self._answer(incoming, bare=False)
+
+    async def bare(self, incoming: Incoming) -> Reply:
+        """The route of BentoML's client: the columns are the body."""
+        return await self._answer(incoming, bare=True)
+
+    async def _answer(self, incoming: Incoming, bare: bool) -> Reply:
+        engine, wire = self._host.engine, self._host.wire  # read together: a version may be swapped while this request is answered
+        if engine is None:
+            raise NotReadyError(self._host.fault)
+        asked = _asked(wire, incoming, bare)
+        answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
+        headers = answer.receipt.to_headers()
+        return Reply(200, orjson.dumps(_body(wire, answer, asked), option=orjson.OPT_SERIALIZE_NUMPY), headers=headers)
+
+
+def _body(wire: Wire, answer: Answer, asked: Asked) -> dict[str, Any]:
+    """The answer as JSON-ready data: outputs, receipt, and flags where there are any."""
+    data: dict[str, Any] = {"outputs": wire.write(answer.outputs, asked.form), "receipt": answer.receipt.to_dict()}
+    return {**data, "flags": [flag._asdict() for flag in answer.flags]} if answer.flags else data
+
+
+def _asked(wire: Wire, incoming: Incoming, bare: bool) -> Asked:
+    kind = incoming.headers.get(b"content-type", JSON)
+    media = kind.split(b";", 1)[0].strip().lower()
+    try:
+        if media == b"multipart/form-data" and not bare:
+            return wire.read_parts(multipart.parse(incoming.body, kind))
+        if media == JSON or media.endswith(b"+json"):
+            return wire.read_json(incoming.body, bare)
+    except orjson.JSONDecodeError as error:
+        raise RefusalError(400, InputError(f"The body is not JSON: {error}", field="body")) from error
+    except FormatError as error:
+        raise RefusalError(400, InputError(error.what, field="body", got=error.got, expected=error.expected)) from error
+    shown = media[:60].decode("latin-1")
+    raise RefusalError(415, InputError("The content type is not one this route takes", field="content-type", got=shown,
+                                       expected="application/json or multipart/form-data",
+                                       fix="With curl: -H 'Content-Type: application/json' beside -d, or -F FIELD=@FILE."))  # fmt: skip
