@@ -15,8 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +23,7 @@ from ..sdk.core.errors import EngineError, PortsideError
 from ..sdk.core.signature import Array
 from .artifact import open_artifact
 from .base import Cancel, Isolation, LoadOptions, Session, SessionInfo, runtime
+from .call import Call, Inputs, WaitedCall, attempt
 from .isolation_process import ARTIFACT_OPENER, Opening, ProcessSession, Restart
 
 MAX_QUEUE = 1024
@@ -42,26 +42,6 @@ class Runs(Protocol):
     def close(self) -> None:
         """As `Session.close`."""
         ...
-
-
-@dataclass
-class Call:
-    """One call in a lane. `answer` is resolved exactly once: by the model, or by `abandon`.
-
-    Attributes:
-        until: monotonic seconds; None: as long as it takes.
-        started: the model has begun.
-    """
-
-    inputs: Mapping[str, Array]
-    until: float | None
-    answer: Future[dict[str, Array]]
-    cancel: Cancel
-    started: bool = False
-
-    def expired(self) -> bool:
-        """Its time has passed."""
-        return self.until is not None and time.monotonic() >= self.until
 
 
 class Lane:
@@ -85,6 +65,7 @@ class Lane:
         self._replace, self._max_abandoned, self._max_queue = replace, max_abandoned, max_queue
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._lock, self._closed, self._width = threading.Lock(), False, threads
+        self._supervised = hasattr(session, "ready")
         self._threads: set[threading.Thread] = set()
         for _ in range(threads):
             self._add_thread()
@@ -95,46 +76,73 @@ class Lane:
         return self.session.info
 
     @property
+    def inline(self) -> bool:
+        """Calls run in the caller's thread."""
+        return self._width == 0
+
+    @property
     def ready(self) -> bool:
         """A call could begin now: the worker is up, and there are not too many abandoned ones."""
-        full = self._replace and self.abandoned >= self._max_abandoned
-        return not self._closed and not full and getattr(self.session, "ready", True)
+        if self._closed or (self._replace and self.abandoned >= self._max_abandoned):
+            return False
+        return not self._supervised or bool(getattr(self.session, "ready", True))
 
-    def submit(self, inputs: Mapping[str, Array], until: float | None = None) -> Call:
-        """Queue a call (or run it now, inline). Everything that goes wrong arrives in `call.answer`."""
-        call = Call(inputs, until, Future(), Cancel())
-        if refused := self._refusal():
-            call.answer.set_exception(refused)
-        elif self._width == 0:
-            self._run(call)
-        else:
-            self._calls.put(call)
-        return call
+    @property
+    def capacity(self) -> int:
+        """Calls that could run at once now: abandoned ones hold their thread unless it was replaced."""
+        if not self._replace:
+            return self._width - self.abandoned
+        return self._width if self.abandoned < self._max_abandoned else 0
+
+    def submit(self, inputs: Inputs, until: float | None = None, then: Callable[[Call], None] | None = None,
+               freed: Callable[[], None] | None = None) -> Call:  # fmt: skip
+        """Queue a call (or run it now, inline). Everything that goes wrong is its outcome.
+
+        Args:
+            inputs: typed tensors, or a function that makes them in the thread of the call.
+            until: monotonic seconds.
+            then: told once when there is an outcome, in whatever thread that happens.
+            freed: told when a call that was given up has really ended.
+        """
+        return self._enter(Call(inputs, until, then, freed))
+
+    def run_inline(self, inputs: Mapping[str, Any], until: float | None = None) -> dict[str, Array]:
+        """A call in this thread, which nothing can cancel. Raises EngineError, InputError. Only where the lane is `inline`."""
+        if self._closed:
+            raise EngineError("The session is closed", reason="closed")
+        if until is not None and time.monotonic() >= until:
+            raise EngineError("The call waited until its deadline had passed", reason="deadline")
+        try:
+            return self.session.run(inputs)
+        except PortsideError:
+            raise
+        except Exception as error:  # a foreign error is wrapped where it enters
+            raise EngineError(f"The model failed: {type(error).__name__}: {error}") from error
 
     def abandon(self, call: Call) -> bool:
-        """Give a call up: its answer becomes EngineError("deadline") and the engine is asked to stop. False: it had ended."""
+        """Give a call up: its outcome becomes EngineError("deadline") and the engine is asked to stop. False: it had ended."""
         with self._lock:
-            late = not call.answer.done()
+            late = call.outcome is None
             if late:
-                call.answer.set_exception(EngineError("The call did not end in time", reason="deadline"))
+                call.outcome = EngineError("The call did not end in time", reason="deadline")
                 if call.started:
                     self.abandoned, self.abandoned_total = self.abandoned + 1, self.abandoned_total + 1
         if late:
             call.cancel.cancel()
             if call.started and self._replace and self.abandoned < self._max_abandoned:
                 self._add_thread()
+            call.settle(call.outcome)  # type: ignore[arg-type]
         return late
 
     def run(self, inputs: Mapping[str, Array], cancel: Cancel | None = None, until: float | None = None) -> dict[str, Array]:
         """Submit and wait: `Session.run` with a deadline in monotonic seconds."""
-        call = self.submit(inputs, until)
+        call = WaitedCall(inputs, until)
+        self._enter(call)
         if cancel is not None:
             cancel.on_cancel(call.cancel.cancel)
-        try:
-            return call.answer.result(None if until is None else max(until - time.monotonic(), 0.0))
-        except TimeoutError:
+        if not call.wait(None if until is None else max(until - time.monotonic(), 0.0)):
             self.abandon(call)
-            return call.answer.result()
+        return call.result()
 
     def close(self) -> None:
         """Refuse what is waiting, end the threads that can be ended, close the session."""
@@ -144,6 +152,15 @@ class Lane:
         self.session.close()
         for thread in list(self._threads):
             thread.join(timeout=1.0)
+
+    def _enter(self, call: Call) -> Call:
+        if refused := self._refusal():
+            call.settle(refused)
+        elif self._width == 0:
+            self._run(call)
+        else:
+            self._calls.put(call)
+        return call
 
     def _refusal(self) -> EngineError | None:
         if self._closed:
@@ -162,7 +179,7 @@ class Lane:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             if self._closed:
-                _resolve(call, EngineError("The session is closed", reason="closed"))
+                self._end(call, EngineError("The session is closed", reason="closed"))
             elif not self._run(call):
                 break
         self._threads.discard(threading.current_thread())
@@ -170,38 +187,26 @@ class Lane:
     def _run(self, call: Call) -> bool:
         """Run one call; False when its caller gave it up and another thread has taken this one's place."""
         with self._lock:
-            if call.answer.done() or call.expired():
-                _resolve(call, EngineError("The call waited until its deadline had passed", reason="deadline"))
-                return True
-            call.started = True
-        outcome = _attempt(self.session, call)
+            call.started = call.outcome is None and not call.expired()
+        if not call.started:
+            self._end(call, EngineError("The call waited until its deadline had passed", reason="deadline"))
+            return True
+        if self._end(call, attempt(self.session.run, call)):
+            return True
+        call.freed()
+        return len(self._threads) <= self._width
+
+    def _end(self, call: Call, outcome: dict[str, Array] | Exception) -> bool:
+        """Set a call's outcome; False when it had been given up."""
         with self._lock:
-            given_up = call.answer.done()
+            given_up = call.outcome is not None
             if not given_up:
-                _resolve(call, outcome)
-            else:
+                call.outcome = outcome
+            elif call.started:
                 self.abandoned -= 1
-        return not given_up or len(self._threads) <= self._width
-
-
-def _attempt(session: Runs, call: Call) -> dict[str, Array] | Exception:
-    try:
-        return session.run(call.inputs, call.cancel)
-    except PortsideError as error:
-        return error
-    except Exception as error:  # a foreign error is wrapped where it enters
-        wrapped = EngineError(f"The model failed: {type(error).__name__}: {error}")
-        wrapped.__cause__ = error
-        return wrapped
-
-
-def _resolve(call: Call, outcome: dict[str, Array] | Exception) -> None:
-    if call.answer.done():
-        return
-    if isinstance(outcome, Exception):
-        call.answer.set_exception(outcome)
-    else:
-        call.answer.set_result(outcome)
+        if not given_up:
+            call.settle(outcome)
+        return not given_up
 
 
 def isolate(artifact: Path, isolation: Isolation, options: LoadOptions | None = None, *, threads: int = 1,

@@ -10,9 +10,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
-
-import numpy as np
+from typing import TypeAlias, cast
 
 from ...runtimes.isolation import statistics
 from ...sdk.core import failover as policy_of
@@ -26,6 +24,7 @@ from .answers import Answer, NoAnswerError, Question
 from .chain import CacheEntry, ModelEntry, content_key, default_outputs, reason_of, rows_of
 from .endpoint import EndpointEntry
 from .metrics import Metrics
+from .tallies import page as queues_page
 
 ChainEntry: TypeAlias = ModelEntry | CacheEntry | EndpointEntry | Mapping[str, Array]
 
@@ -59,7 +58,9 @@ class Engine:
                  deployment: str = "", metrics: Metrics | None = None, max_rows: int = 4096) -> None:  # fmt: skip
         self.entries, self.policy, self.records = entries, policy, records
         self.metrics = metrics or Metrics(self._gauges)
+        queues = {place: entry.queue for place, entry in enumerate(entries) if isinstance(entry, ModelEntry) and entry.queue is not None}
         self.champion = cast("ModelEntry", entries[0])
+        self.metrics.pages.append(lambda: queues_page(queues))
         self._breakers, self._deployment, self._max_rows = policy_of.start(policy), deployment, max_rows
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="portside-decode")
         self._cache = next((entry for entry in entries if isinstance(entry, CacheEntry)), None)
@@ -226,9 +227,7 @@ class Engine:
             if not isinstance(entry, ModelEntry):
                 continue
             try:
-                if wait := getattr(entry.lane.session, "wait_ready", None):
-                    wait(max(ends - time.monotonic(), 0.1))
-                entry.lane.run(warm_inputs(entry.signature), until=ends)
+                entry.warm(ends)
             except PortsideError as error:
                 lost = isinstance(error, EngineError) and error.reason in ("crashed", "deadline")
                 if place == 0 and lost and not entry.ready:
@@ -238,21 +237,7 @@ class Engine:
         """End lanes, workers and the record writer."""
         for entry in self.entries:
             if isinstance(entry, ModelEntry):
-                entry.lane.close()
+                entry.close()
         self._decoders.shutdown(wait=False, cancel_futures=True)
         if self.records is not None:
             self.records.close()
-
-
-def warm_inputs(signature: Signature) -> dict[str, Any]:
-    """One row that the door would admit in shape and dtype: low ends of ranges, first categories, zeros."""
-    inputs: dict[str, Any] = {}
-    state = {pair.input for pair in signature.state}
-    for spec in signature.inputs:
-        if spec.name in state:
-            continue
-        sizes = [size if isinstance(size, int) else 1 if axis == spec.batch_axis else 8 for axis, size in enumerate(spec.shape)]
-        low = 0 if spec.range is None or spec.range[0] <= 0 <= spec.range[1] else spec.range[0]
-        kind = {"f32": np.float32, "i32": np.int32, "u8": np.uint8, "i8": np.int8, "bool": np.bool_}.get(spec.rim_dtype, object)
-        inputs[spec.name] = np.full(sizes, low if kind is not object else "", kind)
-    return inputs

@@ -15,10 +15,11 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics:
-    """What one worker has served. `gauges` gives name (with its labels) -> value when the page is asked for."""
+    """What one worker has served. `gauges` gives name (with its labels) -> value when the page is asked for; `pages` give whole lines."""
 
     def __init__(self, gauges: Callable[[], Mapping[str, float]] | None = None) -> None:
         self._gauges = gauges or dict[str, float]
+        self.pages: list[Callable[[], Iterable[str]]] = []
         self.requests: Counter[Labels] = Counter()
         self.refused: Counter[Labels] = Counter()
         self.failovers: Counter[Labels] = Counter()
@@ -46,6 +47,7 @@ class Metrics:
             *_counter("portside_failovers_total", "Entries of the chain that did not answer, by reason.", self.failovers),
             *self._histogram("portside_request_seconds", "Time from arrival to answer."),
         ]
+        lines += [line for more in self.pages for line in more()]
         gauges = self._gauges()
         for name in dict.fromkeys(key.partition("{")[0] for key in gauges):
             lines.append(f"# TYPE {name} gauge")

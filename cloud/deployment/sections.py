@@ -12,6 +12,22 @@ from .base import Count, Positive, Section
 from .failover import Breaker
 
 
+class Batch(Section):
+    """How calls of a model share batches. `max_wait_ms`: under load, how long a batch that is not full waits for more calls."""
+
+    max_rows: Count = 64
+    max_mb: Positive = 16.0
+    max_wait_ms: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Limits(Section):
+    """How much may wait for a model: calls, megabytes of inputs, and calls that wait or run. More is "busy"."""
+
+    max_waiting: Count = 1024
+    max_waiting_mb: Positive = 256.0
+    max_inflight: Count | None = None
+
+
 class Model(Section):
     """A package that answers.
 
@@ -25,6 +41,8 @@ class Model(Section):
         threads: intra-op threads of the engine.
         concurrency: calls at once on a thread-safe session (isolation "thread").
         kill_after_ms: isolation "process": a cancelled call that does not return within this time ends its worker.
+        batch: whether and how calls share batches; None: where it is faster, as measured at the start.
+        limits: how much may wait.
     """
 
     package: str
@@ -36,6 +54,8 @@ class Model(Section):
     threads: Count = 1
     concurrency: Count = 1
     kill_after_ms: Positive = 1000.0
+    batch: bool | Batch | None = None
+    limits: Limits = Limits()
 
 
 class Cache(Section):
@@ -65,6 +85,8 @@ class Link(Section):
     threads: Count = 1
     concurrency: Count = 1
     kill_after_ms: Positive = 1000.0
+    batch: bool | Batch | None = None
+    limits: Limits = Limits()
     cache: Cache | None = None
     endpoint: Endpoint | None = None
     default: dict[str, Any] | None = None

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from portside.cloud.answering.answers import NoAnswerError, Question
-from portside.cloud.answering.chain import CacheEntry, ModelEntry, content_key
+from portside.cloud.answering.chain import CacheEntry, ModelEntry, content_key, warm_inputs
 from portside.cloud.answering.endpoint import EndpointEntry
-from portside.cloud.answering.engine import Engine, warm_inputs
+from portside.cloud.answering.engine import Engine
 from portside.cloud.deployment.file import Cache
 from portside.cloud.records.store import RecordStore, records
 from portside.runtimes.isolation import Lane

@@ -1,0 +1,327 @@
+"""The queue in front of a model's lane, on the event loop: batches while the lane is busy, and says no before it is too late.
+
+When the lane is idle a call goes at once. While it is busy calls wait; when it is free again the most urgent go, as one
+batch where the model allows it (batching.py has the rules). Nothing here is locked: everything but the joining and
+splitting of tensors happens on the event loop, and a batch costs one hop to the lane's thread and one back.
+
+A call is refused ("busy") when the queue is full, or when by all that was measured it would miss its deadline in it: it
+is the caller's time that would be wasted, and somebody cheaper may still answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ...runtimes.call import Call
+from ...runtimes.isolation import Lane
+from ...sdk.core.errors import EngineError, InputError
+from ...sdk.core.signature import Array, Signature
+from .batching import Bounds, Waiting, WaitingQueue
+from .joining import Joiner
+from .pace import Pace
+from .tallies import Tally
+
+Outputs = dict[str, Array]
+CROWDED_S = 0.002
+"""So long after a batch of several calls, a call lets the others of the same turn of the event loop come along."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much may wait for a model, and how it is batched.
+
+    Attributes:
+        bounds: of one batch.
+        merge: calls may share a batch; None: where it is worth it, as measured while the model warms up.
+        max_wait_s: under load, how long a batch that is not full may wait for more calls.
+        max_waiting, max_waiting_bytes: of the queue.
+        max_inflight: calls that wait or run.
+    """
+
+    bounds: Bounds = field(default_factory=Bounds)
+    merge: bool | None = None
+    max_wait_s: float = 0.0
+    max_waiting: int = 1024
+    max_waiting_bytes: int = 256 << 20
+    max_inflight: int = 1 << 30
+
+
+@dataclass(eq=False)
+class _Batch:
+    """Calls that run as one."""
+
+    calls: list[Waiting]
+    rows: int
+    until: float
+    began: float
+    call: Call | None = None
+    results: list[Outputs] | Exception = field(default_factory=list[Outputs])
+    over: bool = False
+
+
+class Batcher:
+    """The queue of one model. Not for lanes that are inline.
+
+    Args:
+        lane: where calls run.
+        signature: of the model.
+        room: limits; `merge` counts only where the session is batch-invariant and its calls can be joined.
+    """
+
+    def __init__(self, lane: Lane, signature: Signature, room: Room | None = None) -> None:
+        self._lane, self._joiner, self._room = lane, Joiner(signature), room or Room()
+        self.pace, self.tally = Pace(), Tally()
+        self.obstacle = self._obstacle()
+        self.merge(self._room.merge is True)
+        self._queue, self._running = WaitingQueue(), list[_Batch]()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._alarm, self._number, self._crowded, self._pumping = math.inf, 0, -math.inf, False
+
+    @property
+    def waiting(self) -> WaitingQueue:
+        """What waits."""
+        return self._queue
+
+    @property
+    def inflight(self) -> int:
+        """Calls that wait or run."""
+        return self._queue.calls + sum(len(batch.calls) for batch in self._running)
+
+    def merge(self, worth: bool) -> None:
+        """Whether calls share batches from now on; never against an obstacle."""
+        self.merges = worth and not self.obstacle
+        self._bounds = self._room.bounds if self.merges else replace(self._room.bounds, max_calls=1)
+
+    def settle(self, pace: Pace, worth: bool) -> None:
+        """What was measured while the model warmed up."""
+        self.pace = pace
+        if self._room.merge is None:
+            self.obstacle = self.obstacle or ("" if worth else "batches are not faster")
+            self.merge(worth)
+
+    async def ask(self, arrays: Mapping[str, Any], until: float | None) -> Outputs:
+        """The model's answer by `until` (monotonic seconds). Raises EngineError, InputError."""
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        if loop is not self._loop:
+            self._bind(loop)
+        call = self._admitted(arrays, until, now)
+        future: asyncio.Future[Outputs] = loop.create_future()
+        call.asked = future
+        self._queue.push(call)
+        if call.until < self._alarm:
+            self._wake_at(call.until)
+        self._next(loop, now)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._give_up(call)
+            raise
+
+    def wait_s(self, rows: int = 1, careful: bool = False) -> float:
+        """Seconds until a call that came now would have its answer, as far as is known."""
+        width = max(self._lane.capacity, 1)
+        queue = self._queue
+        batches = math.ceil((queue.rows + rows) / self._bounds.max_rows) if self.merges else queue.calls + 1
+        ahead = self.pace.seconds(max(batches, 1), queue.rows + rows, careful) / width
+        if len(self._running) < width:
+            return ahead
+        now = time.monotonic()
+        left = min((max(self.pace.seconds(1, batch.rows) - (now - batch.began), 0.0) for batch in self._running), default=0.0)
+        return ahead + left
+
+    def close(self) -> None:
+        """Refuse what waits. The lane ends what runs."""
+        for call in self._queue.clear():
+            self._answer(call, EngineError("The session is closed", reason="closed"))
+
+    def _obstacle(self) -> str:
+        """Why calls are never joined; "" where they may be."""
+        if self._room.merge is False:
+            return "switched off"
+        if not self._lane.info.batch_invariant:
+            return "a row's answer depends on its batch"
+        return "" if self._joiner.can else "an input or output has no batch axis, or there is state"
+
+    def _admitted(self, arrays: Mapping[str, Any], until: float | None, now: float) -> Waiting:
+        """The call, unless it must be refused. Raises EngineError."""
+        joiner, room, queue = self._joiner, self._room, self._queue
+        rows, size = joiner.measure(arrays)
+        if self._running or queue.calls:
+            if queue.calls >= room.max_waiting or (queue.calls and queue.size_bytes + size > room.max_waiting_bytes):
+                raise self._busy("full", "Too many calls are waiting", queue.calls)
+            if self.inflight >= room.max_inflight:
+                raise self._busy("inflight", "Too many calls are under way", room.max_inflight)
+            if until is not None and self.pace.known and now + self.wait_s(rows, careful=True) > until:
+                raise self._busy("late", "The queue is longer than the time that is left", queue.calls)
+        self._number += 1
+        kind = joiner.kind(arrays) if self.merges else ()
+        return Waiting(arrays, kind, rows, size, until, self._number, arrived=now)
+
+    def _busy(self, why: str, what: str, got: object) -> EngineError:
+        self.tally.shed[why] += 1
+        return EngineError(what, reason="busy", got=got)
+
+    def _next(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        """Run what waits, where the lane is free: at once, unless others were here a moment ago and more may come."""
+        full = self._queue.rows >= self._bounds.max_rows
+        if not self._queue.calls or len(self._running) >= self._lane.capacity:
+            return
+        if full or not self.merges or now - self._crowded > CROWDED_S + self._room.max_wait_s:
+            self._pump()
+        elif not self._pumping:
+            self._pumping = True
+            if self._room.max_wait_s:
+                loop.call_later(self._room.max_wait_s, self._pump)
+            else:
+                loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Give the lane what it can take."""
+        self._pumping = False
+        while self._queue.calls and len(self._running) < self._lane.capacity:
+            now = time.monotonic()
+            calls, late = self._queue.take(self._fitting(now), now)
+            for call in late:
+                self._late(call)
+            if calls:
+                self._run(calls, now)
+
+    def _fitting(self, now: float) -> Bounds:
+        """The bounds, narrowed so that the most urgent call can still have its answer in time."""
+        left = self._queue.next_deadline() - now
+        if not self.merges or left == math.inf or not self.pace.row_s:
+            return self._bounds
+        rows = self.pace.rows_within(left)
+        return self._bounds if rows >= self._bounds.max_rows else replace(self._bounds, max_rows=max(rows, 1))
+
+    def _run(self, calls: list[Waiting], now: float) -> None:
+        rows = sum(call.rows for call in calls)
+        self.tally.ran(len(calls), rows, sum(now - call.arrived for call in calls))
+        batch = _Batch(calls, rows, min(call.until for call in calls), now)
+        self._running.append(batch)
+        latest = max(call.until for call in calls)
+        inputs: Any = calls[0].arrays if len(calls) == 1 else lambda: self._joiner.join([call.arrays for call in calls])
+        batch.call = self._lane.submit(inputs, None if latest == math.inf else latest, lambda call: self._landed(batch, call), self._freed)
+
+    def _landed(self, batch: _Batch, call: Call) -> None:
+        """In the lane's thread (or this one, when the call is refused or given up): take the outputs apart, tell the loop."""
+        outcome = call.outcome
+        if isinstance(outcome, dict):
+            try:
+                batch.results = [outcome] if len(batch.calls) == 1 else self._joiner.split(outcome, [held.rows for held in batch.calls])
+            except Exception as error:  # outputs that cannot be taken apart: each call is asked again, alone
+                batch.results = error
+        else:
+            batch.results = outcome or EngineError("The model did not answer")
+        self._tell(self._ended, batch)
+
+    def _tell(self, what: Any, *args: Any) -> None:
+        """Run `what` on the loop; where the loop has ended nobody waits any more, and only the books are kept."""
+        loop = self._loop
+        try:
+            assert loop is not None  # noqa: S101  calls come from `ask`
+            loop.call_soon_threadsafe(what, *args)
+        except RuntimeError:
+            self._running = [batch for batch in self._running if batch not in args]
+
+    def _freed(self) -> None:
+        self._tell(self._pump)
+
+    def _ended(self, batch: _Batch) -> None:
+        """A batch has its outcome: answer its calls, then let the next one run."""
+        if batch.over:
+            return
+        batch.over = True
+        if batch in self._running:
+            self._running.remove(batch)
+        results, now = batch.results, time.monotonic()
+        if len(batch.calls) > 1:
+            self._crowded = now
+        if not isinstance(results, Exception):
+            self.pace.saw(batch.rows, now - batch.began)
+            for call, outputs in zip(batch.calls, results, strict=True):
+                self._answer(call, outputs)
+        elif len(batch.calls) > 1 and _may_be_a_stranger(results):
+            self._again(batch.calls)
+        else:
+            for call in batch.calls:
+                self._answer(call, results)
+        if self._loop is not None:
+            self._next(self._loop, now)
+
+    def _again(self, calls: list[Waiting]) -> None:
+        """One row may have spoilt the batch: each call is run by itself."""
+        self.tally.again += len(calls)
+        for call in calls:
+            if not call.gone:
+                call.alone = True
+                self._queue.push(call)
+
+    def _answer(self, call: Waiting, outcome: Outputs | Exception) -> None:
+        call.gone = True
+        future = call.asked
+        if not future.done():
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def _late(self, call: Waiting) -> None:
+        self.tally.late += 1
+        self._answer(call, EngineError("The call waited until its deadline had passed", reason="deadline"))
+
+    def _give_up(self, call: Waiting) -> None:
+        """The caller has gone: forget the call; where it ran with no others, stop the engine."""
+        for batch in self._running:
+            if call in batch.calls:
+                call.gone = True
+                return self._abandon_empty(batch)
+        return self._queue.forget(call)
+
+    def _abandon_empty(self, batch: _Batch) -> None:
+        if batch.call is not None and not batch.over and all(call.gone for call in batch.calls):
+            self._lane.abandon(batch.call)
+            batch.over = True
+            self._running.remove(batch)
+            self.pace.saw(batch.rows, time.monotonic() - batch.began)
+            self._pump()
+
+    def _overdue(self) -> None:
+        """Deadlines have passed: of calls that wait, and of calls that run."""
+        self._timer, self._alarm, now = None, math.inf, time.monotonic()
+        for call in self._queue.expired(now):
+            self._late(call)
+        for batch in list(self._running):
+            if batch.until <= now:
+                for call in batch.calls:
+                    if not call.gone and call.until <= now:
+                        self._answer(call, EngineError("The call did not end in time", reason="deadline"))
+                batch.until = min((call.until for call in batch.calls if not call.gone), default=math.inf)
+                self._abandon_empty(batch)
+        self._wake_at(min(self._queue.next_deadline(), min((batch.until for batch in self._running), default=math.inf)))
+
+    def _wake_at(self, when: float) -> None:
+        """One timer for all deadlines: set for the earliest, set anew when it fires."""
+        if when == math.inf or when >= self._alarm or self._loop is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._alarm = when
+        self._timer = self._loop.call_later(max(when - time.monotonic(), 0.0), self._overdue)
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A new loop: whoever waited in an earlier one is gone."""
+        self._loop, self._timer, self._alarm, self._pumping = loop, None, math.inf, False
+        self._queue.clear()
+        self._running = [batch for batch in self._running if not batch.over]
+
+
+def _may_be_a_stranger(error: Exception) -> bool:
+    """An error that one row of a batch may have brought on all of them."""
+    return isinstance(error, InputError) or not isinstance(error, EngineError) or error.reason in ("failed", "non-finite")
