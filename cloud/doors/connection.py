@@ -1,0 +1,122 @@
+"""One HTTP connection under BentoML's uvicorn: its parser and its cycle, with limits on what a caller may hold open.
+
+Uvicorn times nothing but the rest between two requests. Here everything that can be waited for has an end, and no request
+pays for it: one timer per process looks at all connections (`sweep.py`) and reads from their state what each waits for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, ClassVar, cast
+
+import orjson
+from uvicorn import config as uvicorn_config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ...sdk.core.errors import InputError, PortsideError
+from .asgi import JSON, Receive, Scope, Send
+from .body import CLOSE
+from .http_app import SECURITY
+from .sweep import MAX_DISCARDED, MAX_PIPELINED, Limits, Phase, Sweep, phase_of
+
+_REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
+
+
+class Connection(HttpToolsProtocol):
+    """Uvicorn's protocol, bounded. A subclass made by `bounded` carries the limits of a deployment."""
+
+    limits: ClassVar[Limits]
+    sweep: ClassVar[Sweep]
+    local_only: ClassVar[bool]
+
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.timeout_keep_alive = self.limits.idle_s
+        self.ws_protocol_class = None  # there is no websocket here: such a request is answered like any other
+        self.head_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the connection, or say why not and close it."""
+        super().connection_made(transport)
+        if self.local_only and not is_local(self.server):
+            self.app = cast("Any", _closed_to_others)  # told to the request, so that the caller can read it
+        if len(self.connections) > self.limits.max and not self.sweep.make_room(self.connections, self):
+            self.refuse(503, FULL)
+        else:
+            self.sweep.watch(self.connections)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; headers and thrown-away bodies are counted as long as no request has come of them."""
+        before: Any = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self.head_bytes = 0
+            if len(self.pipeline) > MAX_PIPELINED:
+                self.transport.abort()
+        elif before is None or before.response_complete or not before.more_body:
+            self.head_bytes += len(data)
+            self._judge_head(before is not None and before.more_body)
+
+    def _judge_head(self, discarding: bool) -> None:
+        """`discarding`: the bytes are the rest of a body whose request was refused already."""
+        if discarding and self.head_bytes > MAX_DISCARDED:
+            self.transport.abort()
+        elif not discarding and self.head_bytes > self.limits.max_head_bytes and not self.transport.is_closing():
+            self.refuse(431, HEAD_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser cannot read, refused in the format of all refusals."""
+        self.refuse(400, InputError(msg.rstrip("."), field="request"))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        pass  # whoever asks for it would fill the log
+
+    def refuse(self, status: int, error: PortsideError) -> None:
+        """Answer without a request, and close."""
+        body = orjson.dumps(error.to_dict())
+        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (status, _REASONS[status], len(body))
+        self.transport.write(head + b"x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n" + body)
+        self.transport.close()
+
+    @property
+    def phase(self) -> Phase:
+        """What it waits for."""
+        return phase_of(self)
+
+
+async def _closed_to_others(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application of connections from elsewhere where there are no keys."""
+    body = orjson.dumps(PUBLIC.to_dict())
+    size = (b"content-length", b"%d" % len(body))
+    headers = [(b"content-type", JSON), size, *SECURITY, CLOSE]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+PUBLIC = PortsideError("This server has no keys, so it answers this machine alone",
+                       fix="Set [server.keys] in the deployment file, or say insecure_public = true in [server].")  # fmt: skip
+FULL = PortsideError("The server has as many connections as it takes", fix="Try again in a moment.")
+HEAD_TOO_LARGE = InputError("The headers of the request are too large", field="headers")
+
+
+def is_local(server: tuple[str, int | None] | None) -> bool:
+    """Whether a connection's own end is this machine's loopback (or no network at all)."""
+    if server is None:
+        return True
+    try:
+        address = ipaddress.ip_address(server[0])
+    except ValueError:  # the path of a socket file
+        return True
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def bounded(limits: Limits, local_only: bool = False) -> type[Connection]:
+    """The protocol with these limits. `local_only`: connections from elsewhere are refused."""
+    return type("BoundedConnection", (Connection,), {"limits": limits, "sweep": Sweep(limits), "local_only": local_only})
+
+
+def install(limits: Limits, local_only: bool) -> None:
+    """Make it this process's protocol. BentoML's worker builds uvicorn's configuration itself, with the protocol named "auto"."""
+    protocols: dict[str, Any] = uvicorn_config.HTTP_PROTOCOLS
+    protocols["auto"] = bounded(limits, local_only)
