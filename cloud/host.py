@@ -15,10 +15,8 @@ import time
 from typing import Any
 
 from ..sdk.core.errors import PortsideError
-from .answering.chain import CacheEntry, open_model
-from .answering.endpoint import EndpointEntry
-from .answering.engine import ChainEntry, Engine
-from .deployment.file import Cache, Endpoint
+from .answering.engine import Engine
+from .answering.opening import open_entries
 from .deployment.resolving import Resolved, ResolvedModel
 from .deployment.version import version_of
 from .doors.openapi import describe
@@ -92,26 +90,13 @@ def build(resolved: Resolved) -> Engine:
     deployment = resolved.deployment
     kept = deployment.records
     store = RecordStore(deployment.folder / kept.path, kept.queue, kept.raw_limit_bytes) if kept.enabled else None
-    opened: list[ChainEntry] = []
     try:
-        for entry in resolved.entries:
-            opened.append(_opened(entry, resolved))
+        entries = open_entries(resolved.entries, resolved.signature)
     except PortsideError:
-        for entry in opened:
-            if close := getattr(getattr(entry, "lane", None), "close", None):
-                close()
         if store is not None:
             store.close()
         raise
-    return Engine(tuple(opened), deployment.policy(), records=store, deployment=resolved.digest, max_rows=deployment.server.max_rows)
-
-
-def _opened(entry: Any, resolved: Resolved) -> ChainEntry:
-    if isinstance(entry, ResolvedModel):
-        return open_model(entry)
-    if isinstance(entry, Cache):
-        return CacheEntry(entry)
-    return EndpointEntry(entry.url, resolved.signature) if isinstance(entry, Endpoint) else entry
+    return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, max_rows=deployment.server.max_rows)
 
 
 def leave_with_parent(seconds: float = 1.0) -> None:
