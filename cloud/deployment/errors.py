@@ -61,19 +61,39 @@ def place_of(path: Path, text: str, where: Sequence[Any]) -> str:
 
 def line_of(text: str, where: Sequence[Any]) -> int | None:
     """The 1-based line of a setting, by reading section headers and keys; its section's line if the key is not there."""
-    names = [str(part) for part in where if not isinstance(part, int)]
-    index = next((part for part in where if isinstance(part, int)), 0)
-    best: int | None = None
-    section: list[str] = []
-    seen: dict[str, int] = {}
+    wanted, best, deepest = _numbered(where), None, 0
+    section: list[tuple[str, int]] = []
+    seen: dict[tuple[tuple[str, int], ...], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[{1,2}\s*([^\]]+?)\s*\]{1,2}", line):
-            section = [part.strip().strip("\"'") for part in header[1].split(".")]
-            seen[header[1]] = seen.get(header[1], -1) + 1
-            if names[: len(section)] == section and (not line.lstrip().startswith("[[") or seen[header[1]] == index):
-                best = number
-            elif names[: len(section)] == section:
-                section = ["\0"]
-        elif (key := re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*(?:=|\.)", line)) and names[: len(section) + 1] == [*section, key[1]]:
-            best = number
+        if header := re.match(r"\s*(\[{1,2})\s*([^\]]+?)\s*\]{1,2}", line):
+            section = _section_at([part.strip().strip("\"'") for part in header[2].split(".")], header[1] == "[[", seen)
+            found = section
+        elif key := re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*(?:=|\.)", line):
+            found = [*section, (key[1], 0)]
+        else:
+            continue
+        if len(found) > deepest and wanted[: len(found)] == found:
+            best, deepest = number, len(found)
     return best
+
+
+def _numbered(where: Sequence[Any]) -> list[tuple[str, int]]:
+    """("step", 1, "when") as names with their number in a list: [("step", 1), ("when", 0)]."""
+    found: list[tuple[str, int]] = []
+    for part in where:
+        if isinstance(part, int) and found:
+            found[-1] = (found[-1][0], part)
+        elif not isinstance(part, int):
+            found.append((str(part), 0))
+    return found
+
+
+def _section_at(names: Sequence[str], repeated: bool, seen: dict[tuple[tuple[str, int], ...], int]) -> list[tuple[str, int]]:
+    """A header's names with their numbers: of tables that are repeated, the last one begun so far; `seen` counts them."""
+    section: list[tuple[str, int]] = []
+    for place, name in enumerate(names):
+        key = (*section, (name, -1))
+        if repeated and place == len(names) - 1:
+            seen[key] = seen.get(key, -1) + 1
+        section.append((name, seen.get(key, 0)))
+    return section

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from ...sdk.core.errors import FormatError
 from ...sdk.core.failover import Entry, Policy
@@ -21,8 +21,9 @@ from .sections import Count, Failover, Model, Section
 from .sections import Endpoint as Endpoint
 from .sections import Link as Link
 from .server import Server
+from .steps import Graph, SourcesText, Step, misplaced
 
-LATER = ("rollout", "automation", "monitor", "step")
+LATER = ("rollout", "automation", "monitor")
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
 
 
@@ -36,14 +37,28 @@ class Records(Section):
 
 
 class Deployment(Section):
-    """A deployment file, read. `path` is where it was read from."""
+    """A deployment file, read: a champion with its failover, or a graph of steps. `path` is where it was read from."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-    champion: Model
+    champion: Model | None = None
     failover: Failover = Failover()
+    step: list[Step] = Field(default_factory=list[Step])
+    graph: Graph = Graph()
+    answer: dict[str, SourcesText] = Field(default_factory=dict)
     server: Server = Server()
     records: Records = Records()
     _path: Path = PrivateAttr(default=Path("deployment.toml"))
+    _text: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _one(self) -> Deployment:
+        if fault := misplaced(self.champion is not None, self.model_fields_set, self.step):
+            raise ValueError(fault)
+        return self
+
+    def place(self, *where: str | int) -> str:
+        """"deployment.toml line 7": where a setting stands in the file."""
+        return place_of(self._path, self._text, where)
 
     @property
     def path(self) -> Path:
@@ -94,5 +109,5 @@ def read(path: str | Path) -> Deployment:
         deployment = Deployment.model_validate(data)
     except ValidationError as error:
         raise explained(Deployment, path, text, error) from error
-    deployment._path = path
+    deployment._path, deployment._text = path, text
     return deployment

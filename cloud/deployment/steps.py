@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -67,12 +67,12 @@ class Step(Model):
     """
 
     name: Name
-    inputs: dict[str, ReferenceText] = Field(default_factory=dict)
+    inputs: dict[str, ReferenceText] = Field(default_factory=dict[str, str])
     when: ConditionText | None = None
     top_k: TopK | None = None
     deadline_ms: Positive | None = None
     breaker: Breaker = Breaker()
-    fallback: list[Link] = Field(default_factory=list)
+    fallback: list[Link] = Field(default_factory=list[Link])
     split: Split | None = None
 
     @model_validator(mode="after")
@@ -108,3 +108,16 @@ class Graph(Section):
         if self.reserve_ms is not None and (self.deadline_ms is None or self.reserve_ms >= self.deadline_ms):
             raise ValueError("reserve_ms must be below a deadline_ms")
         return self
+
+
+def misplaced(champion: bool, given: Collection[str], steps: Sequence[Step]) -> str | None:
+    """What is wrong with the choice between a champion and a graph, or None."""
+    if not steps:
+        wrong = [name for name in ("graph", "answer") if name in given]
+        return f"[{wrong[0]}] has no meaning without [[step]]" if wrong else None if champion else "'champion' is missing"
+    if champion or "failover" in given:
+        return "a graph has no [champion] and no [failover]; each step has a package and a fallback of its own"
+    names = [step.name for step in steps]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        return f"two steps are called {twice[0]!r}"
+    return None if "answer" in given else "'answer' is missing: a graph says where each of its outputs comes from"

@@ -69,7 +69,7 @@ def test_the_digest_is_of_the_intent(reading, tmp_path):
         ('\n[rollout]\nmode = "canary"\n', 6, r"\[rollout\] is not supported yet"),
         ('[automation]\nlevel = "full"\n', 5, "not supported yet"),
         ("[monitor]\nhooks = []\n", 5, "not supported yet"),
-        ("[[step]]\na = 1\n", 5, "not supported yet"),
+        ('[[step]]\nname = "a"\npackage = "p"\na = 1\n', 8, "unknown setting 'a'"),
         ("[wat]\n", 5, "unknown setting 'wat'"),
         ("[failover]\nreserve_ms = 1\n", 5, "need a deadline_ms"),
         ("[failover]\ndeadline_ms = 10\nreserve_ms = 10\n", 5, "must be below"),
@@ -145,3 +145,52 @@ def test_lines_of_keys_in_repeated_sections():
     assert lines[line_of(text, ("failover", "chain", 1, "cache")) - 1].startswith("cache")
     assert lines[line_of(text, ("champion", "package")) - 1] == 'package = "cell:3"'
     assert lines[line_of(text, ("failover", "chain", 0, "package")) - 1] == 'package = "small:2"'
+
+
+STEPS = """name = "cell"
+[[step]]
+name = "first"
+package = "a"
+[[step.fallback]]
+package = "b"
+[[step.fallback]]
+default = { x = 1 }
+[[step]]
+name = "second"
+package = "c"
+[[step.fallback]]
+when = "no"
+"""
+
+
+def test_lines_in_lists_in_lists(reading):
+    with pytest.raises(FormatError, match="line 13: unknown setting 'when'"):
+        reading(STEPS + '[answer]\nx = "first.x"\n')
+
+
+GRAPH = 'name = "cell"\n[[step]]\nname = "first"\npackage = "a"\n{}\n[answer]\nx = "first.x"\n{}'
+
+
+@pytest.mark.parametrize(("step", "more", "says"), [
+    ('when = "first.x <"', "", r"line 5: 'when' in \[step\]: .*no condition"),
+    ('inputs = { x = "x" }', "", "line 5.*where a value comes from"),
+    ('top_k = { by = "first.x" }', "", "'k' is missing"),
+    ("split = { rows = 0 }", "", "line 5.*'rows'"),
+    ("fallback = [{ default = {} }, { package = 'b' }]", "", "must be the last entry of the fallback"),
+    ("", 'y = "first.y ??"', "line 8.*where a value comes from"),
+    ("", "[graph]\nreserve_ms = 5\n", "reserve_ms must be below a deadline_ms"),
+    ("", "[champion]\npackage = 'p'", "a graph has no .champion."),
+    ("", "[[step]]\nname = 'first'\npackage = 'b'", "two steps are called 'first'"),
+])  # fmt: skip
+def test_a_graph_that_cannot_be_meant_names_the_line(reading, step, more, says):
+    with pytest.raises(FormatError, match=says):
+        reading(GRAPH.format(step, more))
+
+
+def test_a_graph_is_read_and_a_champion_has_no_answer_section(reading):
+    graph = reading(GRAPH.format('when = "other.x > 1"\nsplit = { rows = 4 }', ""))
+    assert graph.champion is None and graph.step[0].split.rows == 4 and graph.answer == {"x": "first.x"}
+    with pytest.raises(FormatError, match="'champion' is missing"):
+        reading('name = "cell"\n')
+    with pytest.raises(FormatError, match="without .*step"):
+        reading(BASE + '[answer]\nx = "a.x"\n')

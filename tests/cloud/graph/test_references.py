@@ -41,7 +41,8 @@ def test_text_and_truth_are_only_equal_or_not():
 
 
 @pytest.mark.parametrize("text", ["", " ", "a", "a.x", "a.x <", "a.x < b.y", "a.x < 1 and", "a.x < 1 b.y > 2",
-                                  "a.x < 1 xor b.y < 2", "(a.x < 1)", "__import__('os')", "a.x < 1; b", "a.x = 1", "not a.x < 1", "a.x < 1e", "a.x < 1.5.2"])  # fmt: skip
+                                  "a.x < 1 xor b.y < 2", "(a.x < 1)", "__import__('os')",
+                                  "a.x < 1; b", "a.x = 1", "not a.x < 1", "a.x < 1e", "a.x < 1.5.2"])  # fmt: skip
 def test_what_is_no_condition_is_refused(text):
     with pytest.raises(FormatError):
         condition(text)
