@@ -36,6 +36,7 @@ COMMANDS = {
     "bench": "measure latency, throughput, memory, size and cold start",
     "preview": "open a browser bundle in your browser, served from this machine",
     "serve": "serve a deployment over HTTP, with its fallbacks",
+    "load": "how many requests per second a server answers in time, and what goes wrong beyond",
     "store": "push, pull, ls, tag, lineage, gc, fsck",
     "records": "list what was served, newest last",
     "doctor": "which targets and extras work here, and how to enable the others",
