@@ -1,7 +1,7 @@
-"""What `portside serve` hands to `bentoml serve`: the service of the deployment named in the environment."""
+"""What `portside serve` hands to `bentoml serve`: the service of the deployments named in the environment."""
 
 import os
 
 from .service import service
 
-svc = service(os.environ["PORTSIDE_DEPLOYMENT"], workers=int(os.environ.get("PORTSIDE_WORKERS", "1")))
+svc = service(*os.environ["PORTSIDE_DEPLOYMENT"].split(os.pathsep), workers=int(os.environ.get("PORTSIDE_WORKERS", "1")))

@@ -1,4 +1,4 @@
-"""`ps.service("deployment.toml")`: a BentoML service made from a deployment file. The one line of a user's service.py.
+"""`ps.service("deployment.toml")`: a BentoML service made from deployment files. The one line of a user's service.py.
 
 The factory reads, resolves and compiles, so what is wrong is said once and ends the command. The class that BentoML
 instantiates in each worker only starts the host. Requests to our routes are answered by our ASGI application before
@@ -10,7 +10,9 @@ from __future__ import annotations
 import inspect
 import keyword
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,9 @@ from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError, PortsideError
 from .deployment.file import read
 from .deployment.resolving import resolve
+from .deployment.version import check_distinct
 from .doors.asgi import Receive, Scope, Send
+from .doors.hosts import Hosts
 from .doors.http_app import HttpApp
 from .doors.typed_route import ask
 from .host import Host, leave_with_parent
@@ -50,48 +54,67 @@ class PortsideService(Service[Any]):
         return app
 
 
-def service(path: str | Path, workers: int = 1) -> Any:
-    """A BentoML service from a deployment file; `bentoml serve service:svc` runs it.
+def service(*paths: str | Path, workers: int = 1) -> Any:
+    """A BentoML service from deployment files; `bentoml serve service:svc` runs it.
 
     Args:
-        path: the file; relative to the working directory, else to the file that calls.
+        paths: the files; relative to the working directory, else to the file that calls. The first one answers where a
+            request names none; of two with the same name the first is the default version.
         workers: server processes, each with models of its own.
 
     Raises:
-        PortsideError: whatever is wrong with the deployment or a package it names.
+        PortsideError: whatever is wrong with a deployment or a package it names.
     """
-    resolved = resolve(read(_located(Path(path), sys._getframe(1).f_globals.get("__file__"))))
-    host = Host(resolved)
+    caller = sys._getframe(1).f_globals.get("__file__")
+    resolved = [resolve(read(_located(Path(path), caller))) for path in paths or ("deployment.toml",)]
+    check_distinct(resolved)
+    hosts = [Host(one) for one in resolved]
     made: Any = bentoml.service(
-        name=resolved.deployment.name, workers=workers, service_class=PortsideService,
+        name=resolved[0].deployment.name, workers=workers, service_class=PortsideService,
         tracing={"excluded_urls": ".*"}, logging={"access": {"enabled": False}}, metrics={"enabled": False},
         traffic={"timeout": 60},
-    )(_service_class(host))  # fmt: skip
-    made.doors = HttpApp(host, int(resolved.deployment.server.max_body_mb * (1 << 20)))
+    )(_service_class(hosts))  # fmt: skip
+    made.doors = HttpApp(Hosts(hosts))
     return made
 
 
-def _service_class(host: Host) -> type:
-    """The class of one deployment: opens its models when it is instantiated, which happens once per worker."""
+def _service_class(hosts: Sequence[Host]) -> type:
+    """The class of a server: opens its models when it is instantiated, which happens once per worker."""
 
     class Served:
-        """A deployment, served."""
+        """Deployments, served."""
 
         def __init__(self) -> None:
             leave_with_parent()
-            host.start()
+            for host in hosts:
+                host.start()
 
         @bentoml.on_shutdown
         def close(self) -> None:
-            host.close()
+            for host in hosts:
+                host.close()
 
-        predict = _typed_route(host)
-
+    for method, route, host in _typed_routes(hosts):
+        setattr(Served, method, _typed_route(host, method, route))
     return Served
 
 
-def _typed_route(host: Host) -> Any:
-    """BentoML's own route, `/api/predict`: one typed parameter per wire field, or `inputs` where a name cannot be one."""
+def _typed_routes(hosts: Sequence[Host]) -> list[tuple[str, str, Host]]:
+    """(name of the method, route, host) of BentoML's own routes: `/api/predict` for the first, `/api/NAME` for the default versions
+    of the others. BentoML's client calls the method."""
+    found, names = [("predict", "/api/predict", hosts[0])], {hosts[0].name}
+    for host in hosts[1:]:
+        if host.name not in names:
+            names.add(host.name)
+            method = re.sub(r"\W", "_", host.name, flags=re.ASCII)
+            method = method if method.isidentifier() and not keyword.iskeyword(method) else f"m_{method}"
+            taken = {name for name, _, _ in found} | {"close"}
+            found.append((method + "_" * (method in taken), f"/api/{host.name}", host))
+    return found
+
+
+def _typed_route(host: Host, method: str, route: str) -> Any:
+    """One route of BentoML's: one typed parameter per wire field, or `inputs` where a name cannot be one."""
 
     async def predict(self: Any, **inputs: Any) -> dict[str, Any]:
         try:
@@ -106,8 +129,9 @@ def _typed_route(host: Host) -> Any:
     usable = all(name.isidentifier() and not keyword.iskeyword(name) and name not in ("self", "ctx", "context") for name in fields)
     annotations = {name: _annotation(wire) for name, wire in fields.items()} if usable else {"inputs": dict[str, Any]}
     typed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in annotations.items()]
+    predict.__name__ = method
     predict.__signature__ = inspect.Signature([self_parameter, *typed], return_annotation=dict[str, Any])  # type: ignore[attr-defined]
-    return bentoml.api(route="/api/predict")(predict)
+    return bentoml.api(route=route)(predict)
 
 
 def _annotation(wire: WireField) -> Any:

@@ -1,6 +1,6 @@
-"""`portside serve`: check the deployment here, then become `bentoml serve`.
+"""`portside serve`: check the deployments here, then become `bentoml serve`.
 
-The deployment is resolved first, in this process, so that its errors are ours and compiles are done once. Then this
+Deployments are resolved first, in this process, so that their errors are ours and compiles are done once. Then this
 process *becomes* BentoML's (exec): one process id, and signals reach the one that handles them.
 """
 
@@ -17,12 +17,13 @@ from typing import NoReturn
 from ..sdk.core.errors import InputError, MissingExtraError
 from .deployment.file import read
 from .deployment.resolving import Resolved, resolve
+from .deployment.version import check_distinct
 
 TARGET = "portside.cloud.served:svc"
 
 
-def prepare(path: str | Path) -> Resolved:
-    """Read, resolve and compile what a deployment names; what `serve` does before it listens.
+def prepare(*paths: str | Path) -> tuple[Resolved, ...]:
+    """Read, resolve and compile what deployments name; what `serve` does before it listens.
 
     Raises:
         PortsideError: whatever is wrong, with the line or the entry.
@@ -31,21 +32,24 @@ def prepare(path: str | Path) -> Resolved:
     for module in ("bentoml", "orjson", "httpx", "python_multipart"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(f"Serving needs {module}", extra="cloud")
-    return resolve(read(path))
+    resolved = tuple(resolve(read(path)) for path in paths)
+    check_distinct(resolved)
+    return resolved
 
 
-def command(path: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> tuple[list[str], dict[str, str]]:
-    """The command line and the environment that serve a deployment. Raises InputError for a host or port that cannot be."""
+def command(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment that serve deployments. Raises InputError for a host or port that cannot be."""
     try:
         ipaddress.ip_address(host)
     except ValueError as error:
         raise InputError("The host is not an IP address", field="host", got=host, expected="such as 127.0.0.1 or 0.0.0.0") from error
     if not 0 < port < 65536 or workers < 1:
         raise InputError("The port or the number of workers cannot be used", field="port", got=(port, workers))
-    environment = {**os.environ, "PORTSIDE_DEPLOYMENT": str(Path(path).resolve()), "PORTSIDE_WORKERS": str(workers)}
+    files = [str(Path(path).resolve()) for path in paths]
+    environment = {**os.environ, "PORTSIDE_DEPLOYMENT": os.pathsep.join(files), "PORTSIDE_WORKERS": str(workers)}
     environment["BENTOML_DO_NOT_TRACK"] = "True"
     line = [sys.executable, "-m", "bentoml", "serve", TARGET, "--host", host, "--port", str(port)]
-    return [*line, "--working-dir", str(Path(path).resolve().parent)], environment
+    return [*line, "--working-dir", str(Path(files[0]).parent)], environment
 
 
 def check_port(host: str, port: int) -> None:
@@ -60,20 +64,20 @@ def check_port(host: str, port: int) -> None:
                              fix="Choose another --port, or end the server that has it.") from error  # fmt: skip
 
 
-def serve(path: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> NoReturn:
-    """Serve a deployment until a signal ends it. Does not return.
+def serve(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> NoReturn:
+    """Serve deployments until a signal ends it. Does not return.
 
     Args:
-        path: the deployment file.
+        paths: the deployment files; the first one answers where a request names none.
         host: address to listen on.
         port: TCP port.
         workers: server processes, each with models of its own.
 
     Raises as `prepare` does, before anything listens.
     """
-    line, environment = command(path, host, port, workers)
+    line, environment = command(*paths, host=host, port=port, workers=workers)
     check_port(host, port)
-    prepare(path)
+    prepare(*paths)
     check_port(host, port)  # compiling may have taken minutes
     sys.stdout.flush()
     sys.stderr.flush()

@@ -21,9 +21,20 @@ _NAMED = re.compile(r"/(?:v2/models|predict|api)/([^/]+)(?:/versions)?(?:/([^/]+
 class Serving(Protocol):
     """One deployment, as the doors see it. What it holds may be replaced while requests are served."""
 
-    engine: Answerer | None
-    wire: Wire
-    openapi: dict[str, Any]
+    @property
+    def engine(self) -> Answerer | None:
+        """What answers; None until the models are ready."""
+        ...
+
+    @property
+    def wire(self) -> Wire:
+        """Between requests and the codec."""
+        ...
+
+    @property
+    def openapi(self) -> dict[str, Any]:
+        """Of the typed route, see openapi.py."""
+        ...
 
     @property
     def name(self) -> str:

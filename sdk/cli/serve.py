@@ -1,4 +1,4 @@
-"""`portside serve`: check a deployment, then become the BentoML server that answers for it."""
+"""`portside serve`: check deployments, then become the BentoML server that answers for them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from .console import Result, fields, progress, short, table
 
 EXAMPLE = """
   portside serve deployment.toml --port 3000
+  portside serve cell.toml spam.toml              both, each at /predict/NAME; the first one at /predict too
   portside serve deployment.toml --check          resolve, compile and verify everything, and serve nothing
   curl -F photo=@cell.jpg localhost:3000/predict  then ask it; localhost:3000/docs lists the routes
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The deployment and where to listen."""
-    parser.add_argument("deployment", type=Path, metavar="DEPLOYMENT.toml")
+    """The deployments and where to listen."""
+    parser.add_argument("deployments", type=Path, metavar="DEPLOYMENT.toml", nargs="+")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--workers", type=int, default=1, help="server processes, each with models of its own (default: 1)")
@@ -28,10 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Does not return unless it only checks. Raises what is wrong with the deployment before anything listens."""
-    progress(f"resolving {args.deployment} ...")
+    progress(f"resolving {', '.join(map(str, args.deployments))} ...")
     if not args.check:
-        serve(args.deployment, args.host, args.port, args.workers)
-    return _checked(prepare(args.deployment))
+        serve(*args.deployments, host=args.host, port=args.port, workers=args.workers)
+    checked = [_checked(one) for one in prepare(*args.deployments)]
+    if len(checked) == 1:
+        return checked[0]
+    return Result({"deployments": [one.data for one in checked]}, "\n\n".join(one.text for one in checked))
 
 
 def _checked(resolved: Resolved) -> Result:

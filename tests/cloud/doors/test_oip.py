@@ -142,7 +142,8 @@ BOMB = zlib.compress(b" " * 2_000_000)
 
 
 @pytest.mark.parametrize(("content", "coding", "status"), [
-    (BOMB, "deflate", 413), (gzip.compress(b" " * 2_000_000), "gzip", 413), (b"zzzz", "gzip", 400), (gzip.compress(b"{}")[:-3], "gzip", 400),
+    (BOMB, "deflate", 413), (gzip.compress(b" " * 2_000_000), "gzip", 413),
+    (b"zzzz", "gzip", 400), (gzip.compress(b"{}")[:-3], "gzip", 400),
     (gzip.compress(b"{}") + b"more", "gzip", 400), (b"{}", "br", 415), (gzip.compress(b"{"), "gzip", 400),
 ])  # fmt: skip
 def test_a_body_that_does_not_inflate(app, content, coding, status):
