@@ -4,7 +4,7 @@ The Fashion-MNIST network and two tabular ones (weather; loans with categories a
 seeds divide the rows anew and draw the search's proposals. Latency is interleaved with the float artifact's; the loss is the drop of the
 package's own metric with a paired 95% interval.
 
-    python benchmarks/bench_targets.py [--short] [--minutes M] [--plot FILE] [--json FILE]
+    python benchmarks/bench_targets.py [--short] [--minutes M] [--targets ...] [--seeds ...] [--plot FILE] [--json FILE]
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ MINUTES = 1.0
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "precision-targets.svg"
 
 
-def measure(short: bool = False, minutes: float = MINUTES, file: Path | None = None) -> list[dict[str, Any]]:
+def measure(short: bool = False, minutes: float = MINUTES, file: Path | None = None, targets: Sequence[str] = TARGETS,
+            seeds: Sequence[int] = SEEDS) -> list[dict[str, Any]]:  # fmt: skip
     """One row per point of a front; `short`: the first seed alone."""
-    return kept((row for name in MODELS for target in TARGETS for seed in SEEDS[: 1 if short else None]
+    return kept((row for name in MODELS for target in targets for seed in seeds[: 1 if short else None]
                  for row in _found(name, target, seed, minutes)), file)  # fmt: skip
 
 
@@ -112,10 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="one seed")
     parser.add_argument("--minutes", type=float, default=MINUTES, help=f"of each search; default: {MINUTES:g}")
+    parser.add_argument("--targets", nargs="*", choices=TARGETS, default=TARGETS, help="default: all")
+    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS, help="divisions")
     parser.add_argument("--plot", type=Path, help=f"where the plot goes; {PLOT} is the one of the docs")
     parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    rows = measure(asked.short, asked.minutes, asked.json)
+    rows = measure(asked.short, asked.minutes, asked.json, asked.targets, asked.seeds)
     print(show(rows))
     if asked.plot:
         asked.plot.write_text(plot(rows))
