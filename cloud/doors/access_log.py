@@ -42,4 +42,7 @@ def _line(entry: tuple[float, Scope, bytes, int, Reply | None, float]) -> dict[s
         "ms": round(seconds * 1e3, 3), "bytes": 0 if reply is None else len(reply.body),
         "client": client[0] if client else "", "key": scope.get(WHO, ""), "error": "" if reply is None else reply.error,
     }  # fmt: skip
+    if reply is not None and reply.answer is not None:
+        receipt = reply.answer.receipt
+        line |= {"model": receipt.model, "reason": receipt.reason, "record": receipt.record}
     return {name: value for name, value in line.items() if value != ""}

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ...sdk.core.errors import PortsideError
+from ..answering.answers import Answer
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -13,6 +14,8 @@ Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+SECURITY = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""On every answer: it is what its type says, and nobody keeps it."""
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 LEFT = 499
 """The status that guards are told where the client left before an answer was there."""
@@ -20,6 +23,8 @@ HEAD = "portside.request"
 """Key of the scope under which guards find the request's headers as a mapping."""
 WHO = "portside.key"
 """Key of the scope under which a guard puts the name of the caller's key, for the log."""
+ANSWER = "portside.answer"
+"""Key of the scope under which guards find the Answer when they are left, where there was one."""
 MORE = "portside.headers"
 """Key of the scope under which a guard may put headers (a list of pairs) that go out with the answer."""
 
@@ -33,7 +38,13 @@ class Incoming(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Status, body, content type, more headers; `error`: the kind of a refusal, for the log; `more`: raw tensors behind the body."""
+    """Status, body, content type, more headers.
+
+    Attributes:
+        error: the kind of a refusal, for the log.
+        more: raw tensors behind the body.
+        answer: what was answered, for guards and the log.
+    """
 
     status: int
     body: bytes
@@ -41,6 +52,7 @@ class Reply(NamedTuple):
     headers: Iterable[tuple[bytes, bytes]] = ()
     error: str = ""
     more: tuple[bytes | memoryview, ...] = ()
+    answer: Answer | None = None
 
 
 Handler: TypeAlias = Callable[[Incoming], Awaitable[Reply]]

@@ -14,9 +14,8 @@ from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...sdk.core.errors import InputError, PortsideError
-from .asgi import JSON, Receive, Scope, Send
+from .asgi import JSON, SECURITY, Receive, Scope, Send
 from .body import CLOSE
-from .http_app import SECURITY
 from .sweep import MAX_DISCARDED, MAX_PIPELINED, Limits, Phase, Sweep, phase_of
 
 _REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}

@@ -18,15 +18,13 @@ from ...sdk.core.errors import InputError, PortsideError
 from ..answering.answers import NoAnswerError, NotReadyError
 from . import oip
 from .access_log import AccessLog
-from .asgi import HEAD, LEFT, MORE, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
+from .asgi import ANSWER, HEAD, LEFT, MORE, SECURITY, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
 from .body import BodyReader
 from .hosts import Hosts, Serving
 from .pages import table
 from .request_id import RequestIds
 
 READ_S = 60.0
-SECURITY = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-"""On every answer: it is what its type says, and nobody keeps it."""
 JOIN_BYTES = 32 << 10
 """Parts of a body below this are copied together: a system call costs more than the copy."""
 log = logging.getLogger("portside.http")
@@ -69,6 +67,7 @@ class HttpApp:
         try:
             reply = self._enter(scope, passed) or await self._reply(scope, receive, headers)
             if reply is not None:
+                scope[ANSWER] = reply.answer
                 await _send(send, reply, scope["method"] == "HEAD", (b"x-request-id", number), *scope.get(MORE, ()))
         finally:
             seconds = time.monotonic() - began

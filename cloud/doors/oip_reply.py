@@ -49,8 +49,8 @@ class ReplyWriter:
 def _reply(head: bytes, parts: list[Buffer], answer: Answer) -> Reply:
     receipt = answer.receipt.to_headers()
     if not parts:
-        return Reply(200, head, JSON, receipt)
-    return Reply(200, head, BINARY, [(HEADER_LENGTH, b"%d" % len(head)), *receipt], more=tuple(parts))
+        return Reply(200, head, JSON, receipt, answer=answer)
+    return Reply(200, head, BINARY, [(HEADER_LENGTH, b"%d" % len(head)), *receipt], more=tuple(parts), answer=answer)
 
 
 def parameters(answer: Answer) -> dict[str, Any]:

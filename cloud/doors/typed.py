@@ -35,7 +35,7 @@ class TypedDoor:
         asked = _asked(wire, incoming, bare)
         answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
         headers = answer.receipt.to_headers()
-        return Reply(200, orjson.dumps(_body(wire, answer, asked), option=orjson.OPT_SERIALIZE_NUMPY), headers=headers)
+        return Reply(200, orjson.dumps(_body(wire, answer, asked), option=orjson.OPT_SERIALIZE_NUMPY), headers=headers, answer=answer)
 
 
 def _body(wire: Wire, answer: Answer, asked: Asked) -> dict[str, Any]:
