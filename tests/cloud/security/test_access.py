@@ -1,0 +1,116 @@
+"""The doors with keys: who is let in where, how a refusal reads, and how much a key may ask."""
+
+import pytest
+from test_http_app import ROW, Serving, send
+
+from portside.cloud.doors.http_app import HttpApp
+from portside.cloud.security import keys as of
+from portside.cloud.security.access import KeyGuard, needed
+from portside.cloud.security.key_file import KeyFile, write
+from portside.cloud.security.keys import Rate
+from portside.cloud.security.rate import RateGuard
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def doors(tmp_path):
+    """A function: keys and rate -> (app, clock, texts)"""
+    serving, clock = Serving(), Clock()
+
+    def make(*made, rate=None, workers=1):
+        write(tmp_path / "keys.json", [key for key, _ in made])
+        guards = [KeyGuard(KeyFile(tmp_path / "keys.json"), lambda path: "test", clock)]
+        guards += [RateGuard(rate, workers, clock)] if rate else []
+        return HttpApp(serving, guards=tuple(guards)), clock
+
+    yield make
+    serving.engine.close()
+
+
+def bearer(text):
+    return {"authorization": f"Bearer {text}"}
+
+
+def test_without_a_key_only_health_and_the_page_are_open(doors):
+    app, _ = doors(of.new("ana", now=1.0))
+    for path in ("/livez", "/readyz", "/docs", "/"):
+        assert send(app, "GET", path).status_code == 200
+    for path in ("/predict", "/metrics", "/openapi.json", "/nope", "/livez/", "/v2"):
+        answer = send(app, "POST", path)
+        assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Bearer realm="), path
+        assert "Bearer" in str(answer.json())
+
+
+@pytest.mark.parametrize("headers", [bearer, lambda text: {"authorization": f"bearer  {text} "}, lambda text: {"x-api-key": text}])
+def test_a_key_is_sent_in_either_header(doors, headers):
+    key, text = of.new("ana", now=1.0)
+    app, _ = doors((key, text))
+    assert send(app, json={"row": ROW}, headers=headers(text)).status_code == 200
+
+
+@pytest.mark.parametrize("said", ["", "x", "psk_", "psk_000000000000_x", "Basic abc", "\xff"])
+def test_what_is_no_key_is_refused_and_not_echoed(doors, said):
+    app, _ = doors(of.new("ana", now=1.0))
+    answer = send(app, json={"row": ROW}, headers={"x-api-key": said.encode("latin-1")})
+    assert answer.status_code == 401 and (len(said) < 4 or said not in answer.text)
+
+
+def test_a_key_ends(doors):
+    key, text = of.new("ana", now=1.0, expires=2000.0)
+    app, clock = doors((key, text))
+    assert send(app, json={"row": ROW}, headers=bearer(text)).status_code == 200
+    clock.now = 2000.0
+    answer = send(app, json={"row": ROW}, headers=bearer(text))
+    assert answer.status_code == 401 and "expired" in answer.json()["what"]
+
+
+def test_scopes_and_deployments(doors):
+    metrics, other = of.new("m", ["metrics"], now=1.0), of.new("o", deployments=["elsewhere"], now=1.0)
+    app, _ = doors(metrics, other)
+    assert send(app, "GET", "/metrics", headers=bearer(metrics[1])).status_code == 200
+    refused = send(app, json={"row": ROW}, headers=bearer(metrics[1]))
+    assert refused.status_code == 403 and refused.json()["error"] == "TrustError"
+    assert 'scope="predict"' in refused.headers["www-authenticate"]
+    assert send(app, json={"row": ROW}, headers=bearer(other[1])).status_code == 403
+    assert send(app, "GET", "/metrics", headers=bearer(other[1])).status_code == 403
+
+
+def test_what_paths_need():
+    assert needed("/v2/models/a/ready") is needed("/v2/health/live") is needed("/v2/models/a/versions/1/ready") is None
+    assert needed("/v2/models/a/infer") == needed("/v2/models/a") == needed("/ready") == "predict"
+    assert needed("/admin/swap") == "admin" and needed("/metrics") == "metrics"
+
+
+def test_a_key_asks_no_more_than_its_rate(doors):
+    key, text = of.new("ana", now=1.0)
+    app, clock = doors((key, text), rate=Rate(requests_per_s=2, burst_s=2))
+    statuses = [send(app, json={"row": ROW}, headers=bearer(text)) for _ in range(5)]
+    assert [answer.status_code for answer in statuses] == [200] * 4 + [429]
+    assert statuses[0].headers["ratelimit"] == '"requests";r=3' and statuses[0].headers["ratelimit-policy"] == '"requests";q=4;w=2'
+    assert statuses[4].headers["retry-after"] == "1" and statuses[4].headers["ratelimit"] == '"requests";r=0;t=1'
+    clock.now += 0.5
+    assert send(app, json={"row": ROW}, headers=bearer(text)).status_code == 200
+    assert send(app, "GET", "/livez").status_code == 200
+
+
+def test_rows_are_charged_when_they_were_answered(doors):
+    key, text = of.new("ana", now=1.0)
+    app, clock = doors((key, text), rate=Rate(rows_per_s=10, burst_s=1))
+    assert send(app, json={"rows": [ROW] * 30}, headers=bearer(text)).status_code == 200
+    refused = send(app, json={"row": ROW}, headers=bearer(text))
+    assert refused.status_code == 429 and "rows" in refused.json()["what"] and refused.headers["retry-after"] == "2"
+    clock.now += 2.0
+    assert send(app, json={"row": ROW}, headers=bearer(text)).status_code == 200
+
+
+def test_a_key_may_have_a_rate_of_its_own_and_processes_share(doors):
+    slow, usual = of.new("slow", now=1.0, rate=Rate(requests_per_s=1)), of.new("usual", now=1.0)
+    app, _ = doors(slow, usual, rate=Rate(requests_per_s=8), workers=4)
+    answers = [[send(app, json={"row": ROW}, headers=bearer(text)).status_code for _ in range(3)] for _, text in (slow, usual)]
+    assert answers == [[200, 429, 429], [200, 200, 429]]
