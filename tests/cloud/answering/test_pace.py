@@ -28,9 +28,9 @@ def test_batches_are_worth_it_where_a_call_costs_more_than_its_rows(base, row, w
 
 
 def test_measuring_a_slow_model_takes_one_call():
-    model = Model(0.2, 0.0)
+    model = Model(0.3, 0.0)
     pace, worth = model.measure()
-    assert model.calls == 1 and not worth and pace.base_s == pytest.approx(0.2)
+    assert model.calls == 1 and not worth and pace.base_s == pytest.approx(0.3)
     assert Model(0.01, 0.0).measure(ends=0.0)[1] is False and PROBES > 1
 
 
