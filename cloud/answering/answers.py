@@ -21,12 +21,16 @@ class Question:
         wire: wire field -> batch, as the champion's codec takes it.
         arrived: monotonic seconds; the budget starts here.
         entity, event_ms: see Record.
+        parent: id of the record of the graph that asks; None: a caller asks.
+        behind: seconds of the budget that were spent before `arrived`.
     """
 
     wire: Mapping[str, Any]
     arrived: float
     entity: str | None = None
     event_ms: int | None = None
+    parent: str | None = None
+    behind: float = 0.0
 
 
 @dataclass(frozen=True)
