@@ -29,8 +29,8 @@ from .deployment.resolving import resolve
 from .deployment.version import check_distinct
 from .doors.asgi import Receive, Scope, Send
 from .doors.hosts import Hosts
-from .doors.http_app import HttpApp
 from .doors.typed_route import ask
+from .front import Front, make_front
 from .host import Host, leave_with_parent
 
 BENTOML_PATHS = ("/schema.json",)
@@ -40,16 +40,21 @@ BENTOML_PATHS = ("/schema.json",)
 class PortsideService(Service[Any]):
     """A BentoML service whose HTTP doors are ours."""
 
-    doors: HttpApp
+    front: Front
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """BentoML's application, with our doors in front of it."""
         inner: Any = super().to_asgi(is_main=is_main)
-        doors = self.doors
+        doors = self.front.doors
+        self.front.install()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            ours = scope["type"] == "http" and scope["path"] not in BENTOML_PATHS
-            await (doors if ours else inner)(scope, receive, send)
+            if scope["type"] != "http":
+                await inner(scope, receive, send)
+            elif scope["path"] in BENTOML_PATHS:
+                await doors.in_front_of(inner, scope, receive, send)
+            else:
+                await doors(scope, receive, send)
 
         return app
 
@@ -74,7 +79,7 @@ def service(*paths: str | Path, workers: int = 1) -> Any:
         tracing={"excluded_urls": ".*"}, logging={"access": {"enabled": False}}, metrics={"enabled": False},
         traffic={"timeout": 60},
     )(_service_class(hosts))  # fmt: skip
-    made.doors = HttpApp(Hosts(hosts))
+    made.front = make_front(Hosts(hosts), [one.deployment for one in resolved], workers)
     return made
 
 

@@ -18,6 +18,8 @@ from ..sdk.core.errors import InputError, MissingExtraError
 from .deployment.file import read
 from .deployment.resolving import Resolved, resolve
 from .deployment.version import check_distinct
+from .security.listening import check_public, tls_options
+from .security.public import INSECURE_PUBLIC, public
 
 TARGET = "portside.cloud.served:svc"
 
@@ -37,8 +39,15 @@ def prepare(*paths: str | Path) -> tuple[Resolved, ...]:
     return resolved
 
 
-def command(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> tuple[list[str], dict[str, str]]:
-    """The command line and the environment that serve deployments. Raises InputError for a host or port that cannot be."""
+def command(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1,
+            insecure_public: bool = False) -> tuple[list[str], dict[str, str]]:  # fmt: skip
+    """The command line and the environment that serve deployments.
+
+    Raises:
+        InputError: a host or port that cannot be.
+        TrustError: an address that others can reach, without keys.
+        FormatError: a deployment or a certificate that cannot be read.
+    """
     try:
         ipaddress.ip_address(host)
     except ValueError as error:
@@ -48,8 +57,12 @@ def command(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, worke
     files = [str(Path(path).resolve()) for path in paths]
     environment = {**os.environ, "PORTSIDE_DEPLOYMENT": os.pathsep.join(files), "PORTSIDE_WORKERS": str(workers)}
     environment["BENTOML_DO_NOT_TRACK"] = "True"
+    if insecure_public:
+        environment[INSECURE_PUBLIC] = "1"
+    first = read(files[0])
+    check_public(host, insecure_public or public(first))
     line = [sys.executable, "-m", "bentoml", "serve", TARGET, "--host", host, "--port", str(port)]
-    return [*line, "--working-dir", str(Path(files[0]).parent)], environment
+    return [*line, "--working-dir", str(Path(files[0]).parent), *tls_options(first)], environment
 
 
 def check_port(host: str, port: int) -> None:
@@ -64,7 +77,7 @@ def check_port(host: str, port: int) -> None:
                              fix="Choose another --port, or end the server that has it.") from error  # fmt: skip
 
 
-def serve(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1) -> NoReturn:
+def serve(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, workers: int = 1, insecure_public: bool = False) -> NoReturn:
     """Serve deployments until a signal ends it. Does not return.
 
     Args:
@@ -72,10 +85,11 @@ def serve(*paths: str | Path, host: str = "127.0.0.1", port: int = 3000, workers
         host: address to listen on.
         port: TCP port.
         workers: server processes, each with models of its own.
+        insecure_public: others may ask although there are no keys.
 
-    Raises as `prepare` does, before anything listens.
+    Raises as `prepare` and `command` do, before anything listens.
     """
-    line, environment = command(*paths, host=host, port=port, workers=workers)
+    line, environment = command(*paths, host=host, port=port, workers=workers, insecure_public=insecure_public)
     check_port(host, port)
     prepare(*paths)
     check_port(host, port)  # compiling may have taken minutes

@@ -43,6 +43,29 @@ class Connections(Section):
     max_head_kb: Count = 64
 
 
+class Tls(Section):
+    """Paths relative to the deployment file. `client_ca`: callers must show a certificate that one of these authorities signed."""
+
+    cert: str
+    key: str
+    client_ca: str | None = None
+
+
+class Keys(Section):
+    """Who may ask: `portside keys` writes the file.
+
+    Attributes:
+        file: relative to the deployment file.
+        requests_per_s, rows_per_s: of a key that has no limits of its own, over the whole server; None: no limit.
+        burst_s: seconds' worth that may come at once.
+    """
+
+    file: str
+    requests_per_s: Positive | None = None
+    rows_per_s: Positive | None = None
+    burst_s: Positive = 1.0
+
+
 class Server(Section):
     """Limits of the doors.
 
@@ -52,6 +75,9 @@ class Server(Section):
         warm_up_s: how long the models may take to be loaded and warm before the service calls itself broken.
         log: what is written down.
         connections: see Connections.
+        tls: None: plain HTTP.
+        keys: None: everybody on this machine may ask, and nobody else.
+        insecure_public: without keys, others than this machine may ask too: something in front of the server keeps strangers out.
     """
 
     max_body_mb: Positive = 16.0
@@ -59,3 +85,6 @@ class Server(Section):
     warm_up_s: Positive = 120.0
     log: Log = Log()
     connections: Connections = Connections()
+    tls: Tls | None = None
+    keys: Keys | None = None
+    insecure_public: bool = False

@@ -7,6 +7,7 @@ pays for it: one timer per process looks at all connections (`sweep.py`) and rea
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, cast
 
 import orjson
@@ -27,6 +28,7 @@ class Connection(HttpToolsProtocol):
     limits: ClassVar[Limits]
     sweep: ClassVar[Sweep]
     local_only: ClassVar[bool]
+    tls_only: ClassVar[bool]
 
     def __init__(self, *args: Any, **rest: Any) -> None:
         super().__init__(*args, **rest)
@@ -38,7 +40,9 @@ class Connection(HttpToolsProtocol):
         """Take the connection, or say why not and close it."""
         super().connection_made(transport)
         if self.local_only and not is_local(self.server):
-            self.app = cast("Any", _closed_to_others)  # told to the request, so that the caller can read it
+            self.app = cast("Any", _refusing(PUBLIC))  # told to the request, so that the caller can read it
+        elif self.tls_only and self.scheme != "https":
+            self.app = cast("Any", _refusing(PLAIN))
         if len(self.connections) > self.limits.max and not self.sweep.make_room(self.connections, self):
             self.refuse(503, FULL)
         else:
@@ -83,19 +87,24 @@ class Connection(HttpToolsProtocol):
         return phase_of(self)
 
 
-async def _closed_to_others(scope: Scope, receive: Receive, send: Send) -> None:
-    """The application of connections from elsewhere where there are no keys."""
-    body = orjson.dumps(PUBLIC.to_dict())
-    size = (b"content-length", b"%d" % len(body))
-    headers = [(b"content-type", JSON), size, *SECURITY, CLOSE]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 PUBLIC = PortsideError("This server has no keys, so it answers this machine alone",
                        fix="Set [server.keys] in the deployment file, or say insecure_public = true in [server].")  # fmt: skip
+PLAIN = PortsideError("This server speaks TLS", got="a connection without it",
+                      fix="portside serve sets it up from [server.tls]; tell bentoml serve --ssl-certfile and --ssl-keyfile.")  # fmt: skip
 FULL = PortsideError("The server has as many connections as it takes", fix="Try again in a moment.")
 HEAD_TOO_LARGE = InputError("The headers of the request are too large", field="headers")
+
+
+def _refusing(error: PortsideError) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The application of connections that are answered with this (403) and nothing else."""
+    body = orjson.dumps(error.to_dict())
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *SECURITY, CLOSE]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
 
 
 def is_local(server: tuple[str, int | None] | None) -> bool:
@@ -110,12 +119,13 @@ def is_local(server: tuple[str, int | None] | None) -> bool:
     return (mapped or address).is_loopback
 
 
-def bounded(limits: Limits, local_only: bool = False) -> type[Connection]:
-    """The protocol with these limits. `local_only`: connections from elsewhere are refused."""
-    return type("BoundedConnection", (Connection,), {"limits": limits, "sweep": Sweep(limits), "local_only": local_only})
+def bounded(limits: Limits, local_only: bool = False, tls_only: bool = False) -> type[Connection]:
+    """The protocol with these limits. `local_only`: connections from elsewhere are refused; `tls_only`: those without TLS."""
+    held = {"limits": limits, "sweep": Sweep(limits), "local_only": local_only, "tls_only": tls_only}
+    return type("BoundedConnection", (Connection,), held)
 
 
-def install(limits: Limits, local_only: bool) -> None:
+def install(limits: Limits, local_only: bool, tls_only: bool) -> None:
     """Make it this process's protocol. BentoML's worker builds uvicorn's configuration itself, with the protocol named "auto"."""
     protocols: dict[str, Any] = uvicorn_config.HTTP_PROTOCOLS
-    protocols["auto"] = bounded(limits, local_only)
+    protocols["auto"] = bounded(limits, local_only, tls_only)

@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--workers", type=int, default=1, help="server processes, each with models of its own (default: 1)")
+    parser.add_argument("--insecure-public", action="store_true", help="listen where others can reach it although there are no keys")
     parser.add_argument("--check", action="store_true", help="only check the deployment, and show its chain")
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> Result:
     """Does not return unless it only checks. Raises what is wrong with the deployment before anything listens."""
     progress(f"resolving {', '.join(map(str, args.deployments))} ...")
     if not args.check:
-        serve(*args.deployments, host=args.host, port=args.port, workers=args.workers)
+        serve(*args.deployments, host=args.host, port=args.port, workers=args.workers, insecure_public=args.insecure_public)
     checked = [_checked(one) for one in prepare(*args.deployments)]
     if len(checked) == 1:
         return checked[0]

@@ -110,10 +110,15 @@ def serving(command, folder, environment=None, ready=True, seconds=60):
 
 
 def _wait_ready(server, seconds):
+    until(lambda: server.call("/readyz", timeout=2)[0] == 200, server, seconds)
+
+
+def until(ready, server, seconds=60):
+    """Ask until `ready()`; an OSError counts as no."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and server.process.poll() is None:
         with contextlib.suppress(OSError):
-            if server.call("/readyz", timeout=2)[0] == 200:
+            if ready():
                 return
         time.sleep(0.1)
     raise AssertionError(f"the server did not become ready:\n{server.log.read_text(errors='replace')[-3000:]}")

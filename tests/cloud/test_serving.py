@@ -122,8 +122,8 @@ def test_two_workers_share_the_port_and_the_records(file, fault):
     assert ids <= {record.id for record in records(file.parent / "records.sqlite")}
 
 
-def test_the_command_is_bentomls_and_does_not_track(tmp_path):
-    line, environment = command(tmp_path / "d.toml", port=4000, workers=2)
+def test_the_command_is_bentomls_and_does_not_track(file):
+    line, environment = command(file, port=4000, workers=2)
     assert line[1:5] == ["-m", "bentoml", "serve", "portside.cloud.served:svc"] and line[line.index("--port") + 1] == "4000"
     assert environment["BENTOML_DO_NOT_TRACK"] == "True" and environment["PORTSIDE_WORKERS"] == "2"
 
