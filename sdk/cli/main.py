@@ -37,6 +37,7 @@ COMMANDS = {
     "preview": "open a browser bundle in your browser, served from this machine",
     "serve": "serve a deployment over HTTP, with its fallbacks",
     "load": "how many requests per second a server answers in time, and what goes wrong beyond",
+    "keys": "make, list and revoke the API keys of a server",
     "store": "push, pull, ls, tag, lineage, gc, fsck",
     "records": "list what was served, newest last",
     "doctor": "which targets and extras work here, and how to enable the others",
