@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -84,6 +85,27 @@ class NoAnswerError(EngineError):
     def to_dict(self) -> dict[str, object]:
         """As the base, with the receipt."""
         return {**super().to_dict(), "error": "NoAnswer", "receipt": self.receipt.to_dict()}
+
+
+class OverloadedError(NoAnswerError):
+    """Every entry that could have answered was busy: not a fault. `retry_after_s`: when there may be room again."""
+
+    def __init__(self, receipt: Receipt, wait_s: float) -> None:
+        super().__init__(receipt)
+        self.what, self.reason, self.retry_after_s = "The service is busy", "busy", max(1, min(math.ceil(wait_s), 60))
+        self.fix = f"Try again in {self.retry_after_s} s."
+        self.args = (self._message(),)
+
+    def to_dict(self) -> dict[str, object]:
+        """As the base."""
+        return {**super().to_dict(), "error": "Overloaded"}
+
+
+def no_answer(receipt: Receipt, wait_s: Callable[[], float]) -> NoAnswerError:
+    """The refusal of a request that nobody answered: an overload where every attempt met a full queue, else a fault."""
+    reasons = {attempt.partition(":")[2] for attempt in receipt.attempts}
+    overloaded = "busy" in reasons and reasons <= {"busy", "miss"}
+    return OverloadedError(receipt, wait_s()) if overloaded else NoAnswerError(receipt)
 
 
 class NotReadyError(EngineError):

@@ -1,10 +1,8 @@
-"""The entries of a failover chain as things that can be asked: a model in its lane, a cache, an endpoint, a default."""
+"""The models of a failover chain as things that can be asked, and defaults; cache.py, precomputed.py, endpoint.py hold the others."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +16,7 @@ from ...sdk.core.door import Checked, Door
 from ...sdk.core.errors import EngineError
 from ...sdk.core.signature import Array, Signature
 from ..deployment.resolving import ResolvedModel
-from ..deployment.sections import Batch, Cache, Model
+from ..deployment.sections import Batch, Model
 from .batcher import Batcher, Room
 from .batching import Bounds
 from .pace import PROBE_ROWS, measured
@@ -125,52 +123,6 @@ def room_of(settings: Model) -> Room:
     merge = True if isinstance(batch, Batch) else batch
     return Room(Bounds(held.max_rows, int(held.max_mb * (1 << 20))), merge, held.max_wait_ms / 1e3, limits.max_waiting,
                 int(limits.max_waiting_mb * (1 << 20)), limits.max_inflight or 1 << 30)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A cached answer, when it was given, and by whom."""
-
-    outputs: Outputs
-    at: float
-
-
-class CacheEntry:
-    """Answers of the champion by the content of the typed input, least recently used first out. One event loop only."""
-
-    def __init__(self, settings: Cache, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings, self._clock = settings, clock
-        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
-
-    def put(self, key: bytes, outputs: Outputs) -> None:
-        """Keep an answer."""
-        self._kept[key] = Kept(outputs, self._clock())
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._settings.max_entries:
-            self._kept.popitem(last=False)
-
-    def get(self, key: bytes) -> tuple[Outputs, bool] | None:
-        """(outputs, stale), or None."""
-        kept = self._kept.get(key)
-        if kept is None:
-            return None
-        stale = self._clock() - kept.at > self._settings.ttl_s
-        if stale and not self._settings.stale:
-            del self._kept[key]
-            return None
-        self._kept.move_to_end(key)
-        return kept.outputs, stale
-
-
-def content_key(arrays: Mapping[str, Any]) -> bytes:
-    """A digest of typed inputs: names, dtypes, shapes and bytes."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, value in arrays.items():
-        for array in value if isinstance(value, list) else [value]:
-            held: Array = np.ascontiguousarray(array)
-            digest.update(f"{name}\0{held.dtype.str}\0{held.shape}\0".encode())
-            digest.update(held.tobytes() if held.dtype.kind != "O" else repr(held.tolist()).encode())
-    return digest.digest()
 
 
 def default_outputs(row: Outputs, signature: Signature, rows: int) -> dict[str, Array]:

@@ -19,7 +19,9 @@ class Metrics:
 
     def __init__(self, gauges: Callable[[], Mapping[str, float]] | None = None) -> None:
         self._gauges = gauges or dict[str, float]
+        self._page: Callable[[], Iterable[str]] = list[str]
         self.pages: list[Callable[[], Iterable[str]]] = []
+        self.reloads: Counter[Labels] = Counter()
         self.requests: Counter[Labels] = Counter()
         self.refused: Counter[Labels] = Counter()
         self.failovers: Counter[Labels] = Counter()
@@ -35,6 +37,14 @@ class Metrics:
             entry, _, why = attempt.partition(":")
             self.failovers[("entry", entry), ("reason", why)] += 1
 
+    def show(self, gauges: Callable[[], Mapping[str, float]], page: Callable[[], Iterable[str]]) -> None:
+        """From now on the page shows what these say: gauges, and whole lines."""
+        self._gauges, self._page = gauges, page
+
+    def reloaded(self, outcome: str) -> None:
+        """A new version was taken up ("swapped"), or the old one goes on ("failed")."""
+        self.reloads[(("outcome", outcome),)] += 1
+
     def refuse(self, status: int) -> None:
         """One request that got an error instead of an answer."""
         self.refused[(("status", str(status)),)] += 1
@@ -47,7 +57,8 @@ class Metrics:
             *_counter("portside_failovers_total", "Entries of the chain that did not answer, by reason.", self.failovers),
             *self._histogram("portside_request_seconds", "Time from arrival to answer."),
         ]
-        lines += [line for more in self.pages for line in more()]
+        lines += _counter("portside_reloads_total", "New versions taken up beside the running one, or refused.", self.reloads)
+        lines += [line for more in (self._page, *self.pages) for line in more()]
         gauges = self._gauges()
         for name in dict.fromkeys(key.partition("{")[0] for key in gauges):
             lines.append(f"# TYPE {name} gauge")

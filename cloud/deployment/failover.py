@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import model_validator
 
 from ...sdk.core.errors import FormatError
@@ -41,3 +43,32 @@ class Breaker(Section):
     def rules(self) -> BreakerRules:
         """As the policy takes them."""
         return BreakerRules(**self.model_dump(exclude_none=True))
+
+
+class Cache(Section):
+    """Answers of the champion to the very same input.
+
+    Attributes:
+        ttl_s: how long an answer is fresh.
+        stale: answer from it after `ttl_s` too; the receipt says so.
+        first: ask the cache before the champion, for models that are expensive; only fresh answers.
+        max_entries, max_mb: the least recently used leave when there are more.
+    """
+
+    ttl_s: Positive
+    stale: bool = False
+    first: bool = False
+    max_entries: Count = 4096
+    max_mb: Positive = 64.0
+
+
+class Precomputed(Section):
+    """Answers from a file that `portside precompute` made, or any other file of the same form (docs/deployment-file.md).
+
+    Attributes:
+        file: .npz, .jsonl or .parquet, relative to the deployment file.
+        by: looked up by the content of a row, or by the entity that the request is about.
+    """
+
+    file: str
+    by: Literal["content", "entity"] = "content"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from ...sdk.core.manifest import digest_of
 from ...sdk.core.package import Package
 from ...sdk.core.signature import NUMPY, Array, Signature, TensorSpec
 from ...sdk.opening import open as open_package
+from .failover import Precomputed
 from .file import Cache, Deployment, Endpoint, Link, Model
+from .tables import Table, read_table
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,20 @@ class ResolvedModel:
                 "lossy": self.artifact.lossy, "batch_invariant": self.artifact.batch_invariant}  # fmt: skip
 
 
+ResolvedEntry: TypeAlias = ResolvedModel | Cache | Table | Endpoint | Mapping[str, Array]
+
+
 @dataclass(frozen=True)
 class Resolved:
     """A deployment whose every entry exists.
 
     Attributes:
-        entries: the champion's ResolvedModel first, then the chain: ResolvedModel, Cache, Endpoint, or a default's outputs for one row.
+        entries: the champion's ResolvedModel first, then the chain; a default is its outputs for one row.
         digest: of the intent with its packages as digests.
     """
 
     deployment: Deployment
-    entries: tuple[ResolvedModel | Cache | Endpoint | Mapping[str, Array], ...]
+    entries: tuple[ResolvedEntry, ...]
     digest: str
 
     @property
@@ -88,11 +93,12 @@ def resolve(deployment: Deployment) -> Resolved:
         FormatError: outputs that do not fit, a default the signature does not allow.
         PortsideError: whatever a package or its compile is refused for; the entry is named.
     """
+    assert deployment.champion is not None  # noqa: S101  cloud/graph/resolving.py takes those without
     champion = resolve_model(deployment, deployment.champion, "[champion]")
-    entries: list[ResolvedModel | Cache | Endpoint | Mapping[str, Array]] = [champion]
+    entries: list[ResolvedEntry] = [champion]
     for place, link in enumerate(deployment.failover.chain):
-        entries.append(_link(deployment, link, champion.signature, f"[[failover.chain]] number {place + 1}"))
-    pinned = [entry.digest for entry in entries if isinstance(entry, ResolvedModel)]
+        entries.append(_link(deployment, link, champion, f"[[failover.chain]] number {place + 1}"))
+    pinned = [entry.digest for entry in entries if isinstance(entry, ResolvedModel | Table)]
     return Resolved(deployment, tuple(entries), digest_of({"intent": deployment.digest, "packages": pinned}))
 
 
@@ -144,16 +150,28 @@ def _reference(deployment: Deployment, package: str) -> str | Path:
     return folder if folder.is_dir() else package
 
 
-def _link(deployment: Deployment, link: Link, signature: Signature, where: str) -> ResolvedModel | Cache | Endpoint | Mapping[str, Array]:
+def _link(deployment: Deployment, link: Link, champion: ResolvedModel, where: str) -> ResolvedEntry:
+    where = f"{deployment.path.name}, {where}"
     if link.default is not None:
-        return default_row(link.default, signature, f"{deployment.path.name}, {where}")
+        return default_row(link.default, champion.signature, where)
+    if link.precomputed is not None:
+        return _table(deployment, link.precomputed, champion, where)
     if link.package is None:
         entry = link.cache or link.endpoint
         assert entry is not None  # noqa: S101  the file's validation says so
         return entry
-    model = resolve_model(deployment, link.model(), where)
-    check_outputs(model.signature, signature, f"{deployment.path.name}, {where}")
+    model = resolve_model(deployment, link.model(), where.partition(", ")[2])
+    check_outputs(model.signature, champion.signature, where)
     return model
+
+
+def _table(deployment: Deployment, settings: Precomputed, champion: ResolvedModel, where: str) -> Table:
+    try:
+        return read_table(deployment.folder / settings.file, settings.by, champion.signature, champion.front)
+    except FormatError as error:
+        error.what = f"{where}: {error.what}"
+        error.args = (error._message(),)
+        raise
 
 
 def check_outputs(backup: Signature, champion: Signature, where: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from ...runtimes.base import Isolation
 from ...sdk.core.failover import EntryKind
 from .base import Count, Positive, Section
-from .failover import Breaker
+from .failover import Breaker, Cache, Precomputed
 
 
 class Batch(Section):
@@ -58,14 +58,6 @@ class Model(Section):
     limits: Limits = Limits()
 
 
-class Cache(Section):
-    """Answers of the champion to the very same input. `stale`: also after `ttl_s`, and said so in the receipt."""
-
-    ttl_s: Positive
-    stale: bool = False
-    max_entries: Count = 4096
-
-
 class Endpoint(Section):
     """Another server with the same typed route (`POST url` with {"inputs": ...})."""
 
@@ -73,8 +65,12 @@ class Endpoint(Section):
     timeout_ms: Positive
 
 
+KINDS: dict[str, EntryKind] = {"package": "model", "cache": "cache", "precomputed": "cache", "endpoint": "endpoint", "default": "default"}
+"""What the failover policy calls the entries of a chain."""
+
+
 class Link(Section):
-    """One entry of the chain: exactly one of a package (with its settings), a cache, an endpoint or a default."""
+    """One entry of the chain: exactly one of a package (with its settings), a cache, precomputed answers, an endpoint or a default."""
 
     package: str | None = None
     digest: str | None = None
@@ -88,14 +84,15 @@ class Link(Section):
     batch: bool | Batch | None = None
     limits: Limits = Limits()
     cache: Cache | None = None
+    precomputed: Precomputed | None = None
     endpoint: Endpoint | None = None
     default: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Link:
-        given = [name for name in ("package", "cache", "endpoint", "default") if getattr(self, name) is not None]
+        given = [name for name in KINDS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"an entry is exactly one of package, cache, endpoint, default; this one has {', '.join(given) or 'none'}")
+            raise ValueError(f"an entry is exactly one of {', '.join(KINDS)}; this one has {', '.join(given) or 'none'}")
         if given != ["package"] and (extra := sorted(self.model_fields_set - set(given))):
             raise ValueError(f"{extra[0]!r} has no meaning beside {given[0]!r}")
         return self
@@ -103,8 +100,7 @@ class Link(Section):
     @property
     def kind(self) -> EntryKind:
         """What the failover policy calls it."""
-        kinds: dict[str, EntryKind] = {"package": "model", "cache": "cache", "endpoint": "endpoint", "default": "default"}
-        return next(kind for name, kind in kinds.items() if getattr(self, name) is not None)
+        return next(kind for name, kind in KINDS.items() if getattr(self, name) is not None)
 
     def model(self) -> Model:
         """The settings of a package entry."""

@@ -29,18 +29,19 @@ class Receipt:
     """Who answered one request, why, and what it cost.
 
     Attributes:
-        model: name of the package (or "cache", "default", an endpoint's URL) that answered.
-        version: its package digest; empty where there is none.
-        target: the runtime it ran on, "cache", "endpoint" or "default".
+        model: name of the package (or "cache", "precomputed", "default", an endpoint's URL) that answered.
+        version: its package digest, or that of the file of precomputed answers; empty where there is none.
+        target: the runtime it ran on, "cache", "precomputed", "endpoint" or "default".
         entry: place in the chain; 0 is the champion.
         reason: "primary", or why the first entry did not answer: "deadline", "breaker-open", "crashed", "failed",
-            "non-finite", "busy", "down".
+            "non-finite", "busy", "down". "cached": a cache was asked first. "consistent": the entity was answered before.
         attempts: "entry:reason" for every entry that did not answer, in order.
         time_ms: from arrival to answer; queueing included.
         model_ms: of that, spent on the entry that answered.
         deadline_ms: the budget there was; None: no deadline.
         within_deadline: `time_ms` did not exceed it.
         stale: the answer came from a cache after its time to live.
+        age_ms: how old the answer is, where it was given before; None where it is new or that is not known.
         record: id of the record; empty when records are off.
     """
 
@@ -56,6 +57,7 @@ class Receipt:
     within_deadline: bool = True
     stale: bool = False
     record: str = ""
+    age_ms: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; times rounded to a microsecond."""
@@ -85,8 +87,8 @@ class Record:
         propensity: probability with which this arm was chosen.
         selection: probability with which the answer was chosen for review, and `selection_reason` why.
         decided_by: "model", "cache", "default" or an author.
-        exposed: the caller was given this answer (a shadow's is not).
-        parent: id of the record of the graph step before.
+        exposed: the caller was given this answer (a shadow's is not, nor is that of one step of a graph).
+        parent: of a step's record, the id of the graph's record.
         device, sequence: which device, and its own count of records.
         inputs, features, outputs: by name; raw values, or what `keep` made of them.
         receipt: see Receipt.

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from portside.cloud.answering.answers import NoAnswerError, Question
-from portside.cloud.answering.chain import CacheEntry, ModelEntry, content_key, warm_inputs
+from portside.cloud.answering.cache import CacheEntry
+from portside.cloud.answering.chain import ModelEntry, warm_inputs
 from portside.cloud.answering.endpoint import EndpointEntry
 from portside.cloud.answering.engine import Engine
 from portside.cloud.deployment.file import Cache
@@ -156,23 +157,18 @@ def test_a_cached_answer_is_the_champions_own_and_says_when_it_is_stale(chain, c
     assert other.receipt.model == "default" and other.receipt.attempts[-1] == "1:miss"
 
 
-def test_a_cache_forgets_what_is_old_or_least_used():
+def test_a_cache_that_is_asked_first_spares_the_champion(chain, control):
     now = [0.0]
-    cache = CacheEntry(Cache(ttl_s=1.0, max_entries=2), clock=lambda: now[0])
-    for key in (b"a", b"b"):
-        cache.put(key, {})
-    assert cache.get(b"a") == ({}, False)
-    cache.put(b"c", {})
-    assert cache.get(b"b") is None and cache.get(b"a") is not None
+    engine = chain(CacheEntry(Cache(ttl_s=10.0, first=True, stale=True), clock=lambda: now[0]), DEFAULT)
+    assert ask(engine).receipt.reason == "primary"
+    control.write_text("throw")
     now[0] = 2.0
-    assert cache.get(b"a") is None
-
-
-def test_keys_tell_dtypes_shapes_and_names_apart():
-    one = np.array([[0, 0]], np.float32)
-    keys = {content_key({"x": one}), content_key({"y": one}), content_key({"x": one.T}), content_key({"x": one.view(np.int32)})}
-    assert len(keys) == 4
-    assert content_key({"x": one}) == content_key({"x": one.copy()})
+    second = ask(engine)
+    assert (second.receipt.model, second.receipt.reason, second.receipt.attempts, second.receipt.entry) == ("cache", "cached", (), 1)
+    assert second.receipt.age_ms == 2000.0 and second.outputs["y"].tolist() == [[2, 4], [6, 8]]
+    now[0] = 11.0  # too old to be asked first, good enough when the champion fails
+    third = ask(engine)
+    assert (third.receipt.reason, third.receipt.stale, third.receipt.model) == ("failed", True, "cache")
 
 
 def endpoint(reply):

@@ -1,0 +1,38 @@
+"""One request on its way down the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...sdk.core.door import Checked
+from ...sdk.core.failover import Request
+from ...sdk.core.signature import Array
+from .answers import Question
+from .cache import Found
+
+
+class Walk:
+    """What is known of a request so far; changed as it goes, read by nobody else.
+
+    Attributes:
+        question, request: what was asked, and where the policy has it.
+        checked, rows: the champion's typed inputs, and how many rows they hold.
+        others: the same for entries with another front, by front.
+        key: of the content, where something is kept by it.
+        found: the answer that was given before, where there is one.
+        named: outputs with names of categories, once they are decoded.
+        began: monotonic seconds; when the entry under way was asked.
+        encode_s, queue_s, model_s, decode_s: time by stage, in seconds.
+    """
+
+    __slots__ = ("began", "checked", "decode_s", "encode_s", "found", "key", "model_s", "named", "others", "question", "queue_s", "request",
+                 "rows")  # fmt: skip
+
+    def __init__(self, question: Question, checked: Checked, rows: int, encode_s: float) -> None:
+        self.question, self.request = question, Request((question.arrived - question.behind) * 1e3)
+        self.checked, self.rows, self.encode_s = checked, rows, encode_s
+        self.others: dict[str, Checked] = {}
+        self.key: bytes | None = None
+        self.found: Found | None = None
+        self.named: Mapping[str, Array] | None = None
+        self.began = self.queue_s = self.model_s = self.decode_s = 0.0
