@@ -287,7 +287,8 @@ def show(rows: list[dict[str, Any]]) -> str:
 def _line(way: str, rows: list[dict[str, Any]], teacher: dict[str, Any]) -> list[str]:
     first = rows[0]
     share = f"{first['parameters'] / teacher['parameters']:.3f}x" if "parameters" in first else ""
-    times = [_spread([row["latency"][f"{length}"][0] for row in rows], "x") if first["latency"] else "" for length in LENGTHS]
+    timed = [row["latency"] for row in rows if row["latency"]]
+    times = [_spread([held[f"{length}"][0] for held in timed], "x") if timed else "" for length in LENGTHS]
     near = [_spread([row[name][key] for row in rows]) for name in ("library", "news") for key in ("spearman", "overlap", "cosine")]
     people = [cell for name in ("documents", "words") for cell in _people([row[name] for row in rows])]
     return [way, share, f"{first['size_ratio']:.3f}x", *times, *near, _lowest(rows), *people]
