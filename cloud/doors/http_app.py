@@ -47,23 +47,29 @@ class HttpApp:
         self._hosts = hosts = serving if isinstance(serving, Hosts) else Hosts((serving,))
         self._readers = {id(host): BodyReader(max_body_bytes or host.max_body_bytes, read_s) for host in hosts.all}
         self._reader = self._readers[id(hosts.first)]
-        self._guards, self._access, self._ids, self._watched = guards, access, RequestIds(), bool(guards or access)
+        self._guards, self._access, self._ids = guards, access, RequestIds()
+        self._watched = bool(guards) or (access is not None and access.notes_answers)
         self.routes = table(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Only HTTP is served."""
         if scope["type"] != "http":
             return
-        headers = dict(scope["headers"])
+        headers, began = dict(scope["headers"]), time.monotonic()
         number = self._ids.of(headers)
         if self._watched:
             await self._guarded(scope, receive, send, headers, number)
-        elif (reply := await self._reply(scope, receive, headers)) is not None:
+            return
+        reply = await self._reply(scope, receive, headers)
+        if reply is not None:
             await _send(send, reply, scope["method"] == "HEAD", (b"x-request-id", number))
+        if self._access is not None and (reply is None or reply.status >= 400):
+            self._access.note(scope, number, reply, time.monotonic() - began)
 
     async def in_front_of(self, inner: Callable[..., Awaitable[None]], scope: Scope, receive: Receive, send: Send) -> None:
         """Let another application answer a request that the guards let in."""
-        passed, scope[HEAD], began = list[tuple[Guard, Any]](), dict(scope["headers"]), time.monotonic()
+        passed: list[tuple[Guard, Any]] = []
+        scope[HEAD], began = dict(scope["headers"]), time.monotonic()
         reply = self._enter(scope, passed)
         try:
             await (inner(scope, receive, send) if reply is None else _send(send, reply, scope["method"] == "HEAD"))
@@ -73,8 +79,8 @@ class HttpApp:
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], number: bytes) -> None:
         """As `__call__`, between the guards, and with a line in the log."""
-        began, reply, passed = time.monotonic(), None, list[tuple[Guard, Any]]()
-        scope[HEAD] = headers
+        began, reply, scope[HEAD] = time.monotonic(), None, headers
+        passed: list[tuple[Guard, Any]] = []
         try:
             reply = self._enter(scope, passed) or await self._reply(scope, receive, headers)
             if reply is not None:
