@@ -86,8 +86,10 @@ class Step(Model):
         return self
 
     def model(self) -> Model:
-        """The settings of its package."""
-        return Model(**{name: getattr(self, name) for name in Model.model_fields})
+        """The settings of its package. The parts of a split are not joined into batches again, unless the file says so."""
+        settings = {name: getattr(self, name) for name in Model.model_fields}
+        alone = self.split is not None and "batch" not in self.model_fields_set
+        return Model(**{**settings, "batch": False} if alone else settings)
 
 
 class Graph(Section):
@@ -115,6 +117,8 @@ def misplaced(champion: bool, given: Collection[str], steps: Sequence[Step]) -> 
     if not steps:
         wrong = [name for name in ("graph", "answer") if name in given]
         return f"[{wrong[0]}] has no meaning without [[step]]" if wrong else None if champion else "'champion' is missing"
+    if "consistency" in given:
+        return "[consistency] holds for one champion; a graph answers each request anew"
     if champion or "failover" in given:
         return "a graph has no [champion] and no [failover]; each step has a package and a fallback of its own"
     names = [step.name for step in steps]

@@ -58,6 +58,5 @@ def _held(source: Source, results: Results) -> tuple[Array, Rows] | None:
 def _blank(spec: TensorSpec, rows: int, front: Array) -> Array:
     """Rows first; the dtype that callers see: names of categories are objects."""
     dtype: Any = object if spec.categories is not None else NUMPY[spec.dtype]
-    sizes = [size for place, size in enumerate(spec.shape) if place != spec.batch_axis]
-    known = all(isinstance(size, int) for size in sizes)
-    return np.empty((rows, *(sizes if known else front.shape[1:])), dtype)
+    inner = () if len(spec.shape) == 1 else front.shape[1:]
+    return np.empty((rows, *inner), dtype)

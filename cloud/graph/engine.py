@@ -1,0 +1,219 @@
+"""The engine of a graph: carries out what the plan says. The same face as the engine of one model; each step has one of those.
+
+Failover, breakers, caches and batches are the steps' engines' own. Independent steps run at once; one that runs alone costs no task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...sdk.core.records import Record, new_id
+from ...sdk.core.signature import MISSING_CODE, Array, Signature
+from ..answering.answers import Answer, Answerer, NoAnswerError, Question
+from ..records.store import Draft, RecordStore
+from .asking import Asked, Ended, StepRunner, begun
+from .merging import merged
+from .metrics import GraphMetrics
+from .plan import DEADLINE, Fill, Skip, Start, answer_rows, decide, standing
+from .receipts import GraphReceipt, StepReceipt, reason_of
+from .references import REQUEST
+from .request import RequestReader
+from .resolving import ResolvedGraph
+from .rows import Answered, Missing
+
+_Running: TypeAlias = tuple[Start, "asyncio.Task[Ended]", float]
+
+
+@dataclass
+class _Run:
+    """One request: what has ended, what is under way, what the door noticed."""
+
+    asked: Asked
+    results: dict[str, Answered | Missing] = field(default_factory=dict[str, "Answered | Missing"])
+    receipts: dict[str, StepReceipt] = field(default_factory=dict[str, StepReceipt])
+    running: dict[str, _Running] = field(default_factory=dict[str, "_Running"])
+    flags: list[Any] = field(default_factory=list[Any])
+
+    def end(self, name: str, ended: Ended) -> None:
+        self.results[name], self.receipts[name] = ended.result, ended.receipt
+        self.flags += ended.flags
+
+
+class GraphEngine:
+    """Answers questions by a graph of steps.
+
+    Args:
+        resolved: the graph, checked.
+        engines: by step.
+        records: where the graph's own records go; None: nowhere. The engines write the steps'.
+        metrics: of an earlier version, to go on with; `report` shows this one's steps there.
+        hurry: keep the deadline; False for a run that is compared with references.
+
+    Attributes:
+        inflight: questions that are being answered.
+    """
+
+    def __init__(self, resolved: ResolvedGraph, engines: Mapping[str, Answerer], records: RecordStore | None = None,
+                 metrics: GraphMetrics | None = None, hurry: bool = True) -> None:  # fmt: skip
+        self.plan, self.records, self._front = resolved.plan, records, resolved.front
+        self._name, self._digest, self._engines, self.inflight = resolved.deployment.name, resolved.digest, engines, 0
+        self.metrics = metrics or GraphMetrics()
+        if metrics is None:
+            self.report()
+        self._steps = {step.plan.name: StepRunner(step, engines[step.plan.name], dict(resolved.fields)) for step in resolved.steps}
+        self._reader = RequestReader(resolved.fields, resolved.plan.answer, resolved.deployment.server.max_rows)
+        self._outputs = [(spec, resolved.plan.answer[spec.name]) for spec in self._front.signature.outputs]
+        self._deadline_ms = resolved.plan.deadline_ms if hurry else None
+        self._tensors = tuple(name for name, held in resolved.fields.items() if held.spec is not None)
+
+    @property
+    def signature(self) -> Signature:
+        """What callers see."""
+        return self._front.signature
+
+    async def answer(self, question: Question) -> Answer:
+        """Run the steps that the request needs, until its answer stands or its time is up.
+
+        Raises:
+            InputError: a step that was reached refuses a field of the request.
+            NoAnswerError: an output has no value, and nothing stands in for it.
+        """
+        self.inflight += 1
+        try:
+            return await self._walked(question)
+        finally:
+            self.inflight -= 1
+
+    async def _walked(self, question: Question) -> Answer:
+        wire, total = self._reader.read(question)
+        run = _Run(Asked(question, wire, total, new_id() if self.records is not None else None))
+        if (kept := self._reader.kept(wire, total)) is not None:
+            run.results[REQUEST] = kept
+        try:
+            while (stands := standing(self.plan, total, run.results)) == "wait":
+                await self._advance(run)
+        finally:
+            for _, task, _ in run.running.values():
+                task.cancel()
+        for name, (start, _, began) in run.running.items():  # the answer stands without them
+            run.receipts[name] = StepReceipt(name, "skipped", "not-needed", 0, 0 if start.rows is None else len(start.rows),
+                                             (began - question.arrived) * 1e3)  # fmt: skip
+        return self._finish(run, stands == "answer")
+
+    async def _advance(self, run: _Run) -> None:
+        """Take every step that the plan names now, or wait until one of those under way ends."""
+        asked, now = run.asked, time.monotonic()
+        spent = (now - asked.question.arrived) * 1e3
+        left = None if self._deadline_ms is None else self._deadline_ms - self.plan.reserve_ms - spent
+        ends = None if self._deadline_ms is None else asked.question.arrived + self._deadline_ms / 1e3
+        starts: list[Start] = []
+        moves = decide(self.plan, asked.total, run.results, run.running, left)
+        for move in moves:
+            if isinstance(move, Start):
+                starts.append(move)
+            elif isinstance(move, Fill):
+                run.end(move.step.name, self._steps[move.step.name].filled(asked, move.rows, move.why, now))
+            else:
+                run.end(move.step.name, _skipped(move, spent))
+        if len(starts) == 1 and not run.running:
+            name = starts[0].step.name
+            run.end(name, await self._steps[name].run(asked, starts[0], run.results, ends))
+            return
+        for start in starts:
+            name = start.step.name
+            task = begun(self._steps[name].run(asked, start, dict(run.results), ends))
+            run.running[name] = (start, task, now)
+        if len(starts) == len(moves):
+            await self._wait(run, ends)
+
+    async def _wait(self, run: _Run, ends: float | None) -> None:
+        """Until a step ends; at the deadline, those that have not are given up."""
+        timeout = None if ends is None else max(ends - time.monotonic(), 0.0)
+        tasks = {task: name for name, (_, task, _) in run.running.items()}
+        done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del run.running[tasks[task]]
+            run.end(tasks[task], task.result())
+        if not done:
+            for name, (start, task, began) in list(run.running.items()):
+                task.cancel()
+                del run.running[name]
+                run.end(name, self._steps[name].lost(run.asked, start, DEADLINE, began))
+
+    def _finish(self, run: _Run, good: bool) -> Answer:
+        steps = tuple(run.receipts[name] for name in self._steps if name in run.receipts)
+        receipt = self._receipt(run, steps)
+        self.metrics.settled(steps)
+        self.metrics.answered(self._name if good else "none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
+        if not good:
+            raise NoAnswerError(receipt)
+        rows, total = answer_rows(self.plan, run.asked.total, run.results), run.asked.total
+        outputs = {spec.name: merged(spec, sources, rows, total, run.results) for spec, sources in self._outputs}
+        receipt = replace(receipt, **self._times(run.asked.question))
+        if self.records is not None:
+            self.records.put(self._draft(run, receipt, outputs))
+        return Answer(outputs, receipt, tuple(dict.fromkeys(run.flags)))
+
+    def _receipt(self, run: _Run, steps: tuple[StepReceipt, ...]) -> GraphReceipt:
+        attempts = tuple(f"{step.name}:{step.why}" for step in steps if step.fault)
+        spent = sum(step.time_ms for step in steps)
+        return GraphReceipt(self._name, self._digest, "graph", 0, reason_of(steps), attempts, model_ms=spent, deadline_ms=self._deadline_ms,
+                            record=run.asked.parent or "", steps=steps, **self._times(run.asked.question))  # fmt: skip
+
+    def _times(self, question: Question) -> dict[str, Any]:
+        spent = (time.monotonic() - question.arrived) * 1e3
+        return {"time_ms": spent, "within_deadline": self._deadline_ms is None or spent <= self._deadline_ms}
+
+    def _draft(self, run: _Run, receipt: GraphReceipt, outputs: Mapping[str, Array]) -> Draft:
+        """The graph's record: tensors of the request, and what was answered. What a codec takes is in the records of the steps."""
+        question, now_ms = run.asked.question, time.time_ns() // 1_000_000
+        record = Record(
+            receipt.record, now_ms, question.event_ms or now_ms, question.entity, deployment=self._digest,
+            arm="champion" if receipt.reason == "primary" else "fallback", receipt=receipt.to_dict(),
+            flags=tuple(flag._asdict() for flag in run.flags),
+        )  # fmt: skip
+        inputs = {name: np.asarray(run.asked.wire[name]) for name in self._tensors if name in run.asked.wire}
+        coded = {spec.name: _coded(outputs[spec.name], spec.categories) for spec, _ in self._outputs}
+        return Draft(record, inputs, coded, self.signature)
+
+    def warm(self, seconds: float) -> None:
+        """Warm every step. Raises EngineError where one cannot be loaded."""
+        ends = time.monotonic() + seconds
+        for runner in self._steps.values():
+            runner.engine.warm(max(ends - time.monotonic(), 0.1))
+
+    def report(self) -> None:
+        """Let the metrics page show this graph's steps and records."""
+        self.metrics.engines = self._engines
+        self.metrics.show(self._gauges, list[str])
+
+    def _gauges(self) -> dict[str, float]:
+        store = self.records
+        return {} if store is None else {"portside_records_written": store.written, "portside_records_lost": store.lost}
+
+    def close(self, records: bool = True) -> None:
+        """End the engines, then the record writer unless another version goes on with it."""
+        for runner in self._steps.values():
+            runner.engine.close()
+        if records and self.records is not None:
+            self.records.close()
+
+
+def _skipped(move: Skip, spent_ms: float) -> Ended:
+    state = "failed" if move.fault and move.why == DEADLINE else "skipped"
+    return Ended(Missing(move.why, move.fault), StepReceipt(move.step.name, state, move.why, began_ms=spent_ms))
+
+
+def _coded(array: Array, categories: tuple[str, ...] | None) -> Array:
+    """Names of categories as codes, as records keep them."""
+    if categories is None:
+        return array
+    codes = {name: code for code, name in enumerate(categories)}
+    flat = [codes.get(name, MISSING_CODE) for name in array.reshape(-1)]
+    return np.asarray(flat, np.int64).reshape(array.shape)

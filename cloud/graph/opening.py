@@ -1,0 +1,74 @@
+"""A graph, opened: an engine for each step, all of which write into one file of records."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ...sdk.core.errors import PortsideError
+from ..answering.engine import Engine
+from ..answering.opening import open_entries
+from ..records.store import Draft, RecordStore
+from .engine import GraphEngine
+from .resolving import ResolvedGraph, ResolvedStep
+
+
+class SharedRecords:
+    """A step's way to the graph's record store; closing it closes nothing."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+
+    @property
+    def written(self) -> int:
+        """Of the store."""
+        return self._store.written
+
+    @property
+    def lost(self) -> int:
+        """Of the store."""
+        return self._store.lost
+
+    def put(self, draft: Draft) -> bool:
+        """Queue a record."""
+        return self._store.put(draft)
+
+    def close(self, seconds: float = 10.0) -> None:
+        """The store stays open: the graph closes it."""
+
+
+def open_graph(resolved: ResolvedGraph, before: GraphEngine | None = None) -> GraphEngine:
+    """Every step's models opened, or none.
+
+    Args:
+        resolved: the graph.
+        before: the version that serves, whose counters and record writer this one goes on with.
+
+    Raises PortsideError.
+    """
+    store, shared = _store(resolved, before), before.records if before is not None else None
+    engines: dict[str, Engine] = {}
+    try:
+        for step in resolved.steps:
+            engines[step.plan.name] = _opened(step, resolved.digest, store)
+    except PortsideError:
+        for engine in engines.values():
+            engine.close()
+        if store is not None and store is not shared:
+            store.close()
+        raise
+    return GraphEngine(resolved, engines, store, before.metrics if before is not None else None)
+
+
+def _store(resolved: ResolvedGraph, before: GraphEngine | None) -> RecordStore | None:
+    kept = resolved.deployment.records
+    path, shared = resolved.deployment.folder / kept.path, before.records if before is not None else None
+    if not kept.enabled:
+        return None
+    return shared if shared is not None and shared.path == path else RecordStore(path, kept.queue, kept.raw_limit_bytes)
+
+
+def _opened(step: ResolvedStep, digest: str, store: RecordStore | None) -> Engine:
+    own = step.resolved
+    entries = open_entries(own.entries, own.signature)
+    shared = None if store is None else cast("RecordStore", SharedRecords(store))
+    return Engine(entries, own.deployment.policy(), records=shared, deployment=digest, max_rows=own.deployment.server.max_rows)
