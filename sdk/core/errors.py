@@ -119,7 +119,9 @@ class EngineError(PortsideError):
 
 
 def _plain(value: object) -> object:
-    """`value` as JSON can hold it: mappings and sequences stay, everything else unknown becomes text."""
+    """`value` as JSON holds it everywhere: mappings and sequences stay, everything else unknown becomes text."""
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return str(value)  # JSON has no limit, but those who write and read it have
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):
