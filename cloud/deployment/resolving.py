@@ -105,7 +105,7 @@ def resolve(deployment: Deployment) -> Resolved:
 def resolve_model(deployment: Deployment, settings: Model, where: str) -> ResolvedModel:
     """One package, its artifact, and its codec."""
     try:
-        package = open_package(_reference(deployment, settings.package), settings.digest, settings.trust)
+        package = open_package(reference_of(deployment, settings.package), settings.digest, settings.trust)
         artifact = _given(deployment, settings, package) if settings.artifact else _compiled(package, settings.target)
         codec = Codec.from_steps(artifact.codec, lambda name: (artifact.path / name).read_bytes())
     except PortsideError as error:
@@ -144,7 +144,7 @@ def _compiled(package: Package, target: str) -> Artifact:
     return compile_package(package, target)
 
 
-def _reference(deployment: Deployment, package: str) -> str | Path:
+def reference_of(deployment: Deployment, package: str) -> str | Path:
     """A folder beside the deployment file comes first, then the store."""
     folder = deployment.folder / package
     return folder if folder.is_dir() else package
