@@ -16,8 +16,9 @@ from typing import NoReturn
 
 from ..sdk.core.errors import InputError, MissingExtraError
 from .deployment.file import read
-from .deployment.resolving import Resolved, resolve
+from .deployment.resolving import Resolved
 from .deployment.version import check_distinct
+from .graph.resolving import resolve
 from .security.listening import check_public, tls_options
 from .security.public import INSECURE_PUBLIC, public
 

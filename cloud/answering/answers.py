@@ -44,7 +44,12 @@ class Answer:
 
 
 class Answerer(Protocol):
-    """What stands behind the doors: one model with its failover chain (Engine), or a graph of them."""
+    """What stands behind the doors: one model with its failover chain (Engine), or a graph of them (GraphEngine)."""
+
+    @property
+    def inflight(self) -> int:
+        """Questions that are being answered."""
+        ...
 
     @property
     def signature(self) -> Signature:
@@ -69,8 +74,12 @@ class Answerer(Protocol):
         """Make ready, blocking. Raises EngineError where that cannot be."""
         ...
 
-    def close(self) -> None:
-        """End what runs; records are flushed."""
+    def report(self) -> None:
+        """Let the metrics page show this one."""
+        ...
+
+    def close(self, records: bool = True) -> None:
+        """End what runs; records are flushed, and their writer ended unless another goes on with it."""
         ...
 
 

@@ -93,7 +93,8 @@ def resolve(deployment: Deployment) -> Resolved:
         FormatError: outputs that do not fit, a default the signature does not allow.
         PortsideError: whatever a package or its compile is refused for; the entry is named.
     """
-    assert deployment.champion is not None  # noqa: S101  cloud/graph/resolving.py takes those without
+    if deployment.champion is None:
+        raise FormatError("A graph has no champion that could be asked here", got=deployment.path.name, expected="a file with [champion]")
     champion = resolve_model(deployment, deployment.champion, "[champion]")
     entries: list[ResolvedEntry] = [champion]
     for place, link in enumerate(deployment.failover.chain):

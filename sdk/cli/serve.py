@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...cloud.deployment.resolving import Resolved, ResolvedModel
+from ...cloud.graph.resolving import ResolvedGraph
 from ...cloud.serving import prepare, serve
 from .console import Result, fields, progress, short, table
+from .graph_table import shown_graph
 
 EXAMPLE = """
   portside serve deployment.toml --port 3000
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _checked(resolved: Resolved) -> Result:
+    if isinstance(resolved, ResolvedGraph):
+        return shown_graph(resolved)
     entries = [_entry(entry) for entry in resolved.entries]
     deadline = resolved.deployment.failover.deadline_ms
     head = {"deployment": resolved.deployment.name, "digest": resolved.digest, "deadline": f"{deadline:g} ms" if deadline else None}
