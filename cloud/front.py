@@ -5,6 +5,7 @@ All of it is said in the `[server]` section of the first deployment file, for a 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from .deployment.file import Deployment
 from .deployment.server import Connections
 from .doors import connection, error_log
 from .doors.access_log import AccessLog
+from .doors.admission import Admission
 from .doors.asgi import Guard
 from .doors.hosts import Hosts
 from .doors.http_app import HttpApp
@@ -21,10 +23,10 @@ from .doors.sweep import Limits
 from .security.access import KeyGuard
 from .security.key_file import KeyFile
 from .security.keys import Rate
-from .security.public import public
+from .security.public import SHIPPING, public
 from .security.rate import RateGuard
 
-OF_THE_SERVER = ("log", "connections", "tls", "keys", "insecure_public")
+OF_THE_SERVER = ("log", "connections", "limits", "drain_s", "tls", "keys", "insecure_public")
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,15 @@ def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1
     check_same(deployments)
     log = first.server.log
     access = None if log.access == "off" else AccessLog(lines, log.access, log.sample)
-    keys = guards_of_keys(first, hosts, workers)
-    return Front(HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards), access=access), first, lines)
+    keys, admission = guards_of_keys(first, hosts, workers), admission_of(first)
+    hosts.pages.append(admission.page)
+    return Front(HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards, admission), access=access), first, lines)
+
+
+def admission_of(deployment: Deployment) -> Admission:
+    """How much is under way at once."""
+    server = deployment.server
+    return Admission(server.limits.max_inflight, int(server.limits.max_inflight_mb * (1 << 20)), int(server.max_body_mb * (1 << 20)))
 
 
 def guards_of_keys(deployment: Deployment, hosts: Hosts, workers: int) -> tuple[Guard, ...]:
@@ -68,7 +77,7 @@ def guards_of_keys(deployment: Deployment, hosts: Hosts, workers: int) -> tuple[
     if keys is None:
         return ()
     path = deployment.folder / keys.file
-    if not path.is_file():
+    if not path.is_file() and os.environ.get(SHIPPING) != "1":
         raise FormatError("There is no file of keys", got=str(path), fix=f"Run: portside keys new NAME --file {path}")
     guard = KeyGuard(KeyFile(path), lambda asked: hosts.at(asked).name)
     return guard, RateGuard(Rate(keys.requests_per_s, keys.rows_per_s, keys.burst_s), workers)

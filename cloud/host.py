@@ -2,28 +2,40 @@
 
 Loading happens in a thread of its own, so that the process answers `/livez` (and says on `/readyz` what it waits for)
 from the first moment. A champion that cannot be loaded leaves the service unready with the reason, not restarting for ever.
+
+Another version is loaded and warmed beside the one that serves, and takes its place between two requests; the old one ends
+when its last request has. Where the new one cannot be loaded the old one goes on.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
 import signal
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
 
-from ..sdk.core.errors import PortsideError
+from ..sdk.core.errors import FormatError, PortsideError
+from .answering.answers import Answerer, NotReadyError
+from .answering.consistency import window_of
 from .answering.engine import Engine
 from .answering.opening import open_entries
 from .deployment.resolving import Resolved, ResolvedModel
 from .deployment.version import version_of
 from .doors.openapi import describe
 from .doors.wire import Wire
+from .graph.engine import GraphEngine
+from .graph.opening import open_graph
+from .graph.resolving import ResolvedGraph
 from .records.store import RecordStore
 
 log = logging.getLogger("portside.host")
+PER_VERSION = ("max_rows", "warm_up_s", "drain_s")
+"""Settings of [server] that a new version may change."""
+EXCHANGE_S, PAUSE_S = 10.0, 0.5
 
 
 class Host:
@@ -34,18 +46,15 @@ class Host:
         wire: between requests and the champion's codec.
         openapi: the document of the doors.
         max_body_bytes: larger requests are refused.
+        loop: the event loop of the doors, on which versions are exchanged; None: nobody serves yet.
     """
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved, self.fault = resolved, "the models are not loaded yet"
-        self.name, self.version = resolved.deployment.name, version_of(resolved)
-        self.max_body_bytes = int(resolved.deployment.server.max_body_mb * (1 << 20))
-        champion = resolved.champion
-        self.wire = Wire(champion.codec, champion.signature)
-        models = [entry.about for entry in resolved.entries if isinstance(entry, ResolvedModel)]
-        name, version = resolved.deployment.name, champion.digest[:19]
-        self.openapi: dict[str, Any] = describe(name, self.wire.fields, champion.signature, version, models)
-        self.engine: Engine | None = None
+        self.name, self.max_body_bytes = resolved.deployment.name, int(resolved.deployment.server.max_body_mb * (1 << 20))
+        self.engine: Answerer | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._hold(resolved, None)
         self._closed = threading.Event()
         self._loading: threading.Thread | None = None
 
@@ -61,6 +70,29 @@ class Host:
             self._loading.join(seconds)
         return self.engine is not None
 
+    def swap(self, resolved: Resolved, served: Callable[[], None] | None = None) -> None:
+        """Take up another version beside the running one. Blocking: in a thread of its own, until the old one has ended.
+
+        Args:
+            resolved: the version.
+            served: told when it answers new requests.
+
+        Raises:
+            FormatError: it is another deployment, or changes what is set up once per server.
+            PortsideError: it cannot be loaded. The old version goes on.
+        """
+        old = self.engine
+        check_swap(self.resolved, resolved)
+        if old is None:
+            raise NotReadyError(self.fault)
+        engine = opened(resolved, old)
+        self._exchange(resolved, engine)
+        engine.report()
+        engine.metrics.reloaded("swapped")
+        if served is not None:
+            served()
+        retire(old, resolved.deployment.server.drain_s, records=engine.records is not old.records)
+
     def close(self) -> None:
         """End models, workers and the record writer; records are flushed."""
         self._closed.set()
@@ -69,34 +101,100 @@ class Host:
             engine.close()
 
     def _load(self) -> None:
-        engine: Engine | None = None
         try:
-            engine = build(self.resolved)
-            engine.warm(self.resolved.deployment.server.warm_up_s)
+            engine = opened(self.resolved)
         except PortsideError as error:
             self.fault = str(error)
             log.error("The models cannot be loaded: %s", error)
-            if engine is not None:
-                engine.close()
             return
         if self._closed.is_set():
             engine.close()
         else:
             self.engine = engine
 
+    def _hold(self, resolved: Resolved, engine: Answerer | None) -> None:
+        """Everything that a request reads, of one version."""
+        champion = resolved.champion
+        models = [entry.about for entry in resolved.entries if isinstance(entry, ResolvedModel)]
+        wire = Wire(champion.codec, champion.signature)
+        openapi = describe(self.name, wire.fields, champion.signature, champion.digest[:19], models)
+        self.resolved, self.version, self.wire, self.openapi, self.engine = resolved, version_of(resolved), wire, openapi, engine
 
-def build(resolved: Resolved) -> Engine:
+    def _exchange(self, resolved: Resolved, engine: Answerer) -> None:
+        """Between two requests: on the loop that answers them, where there is one."""
+        done = threading.Event()
+
+        def now() -> None:
+            if not self._closed.is_set():
+                self._hold(resolved, engine)
+            done.set()
+
+        if self.loop is None or self.loop.is_closed():
+            now()
+        else:
+            self.loop.call_soon_threadsafe(now)
+            done.wait(EXCHANGE_S)
+        if self.engine is not engine:
+            engine.close(records=False)
+            raise NotReadyError("the service is shutting down")
+
+
+def opened(resolved: Resolved, before: Answerer | None = None) -> Answerer:
+    """An engine, loaded and warm. `before`: the one that serves, whose counters and record writer it goes on with.
+
+    Raises PortsideError; nothing is left open then.
+    """
+    engine = build(resolved, before)
+    try:
+        engine.warm(resolved.deployment.server.warm_up_s)
+    except PortsideError:
+        engine.close(records=before is None or engine.records is not before.records)
+        raise
+    return engine
+
+
+def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
     """An engine with every entry opened. Raises PortsideError."""
+    if isinstance(resolved, ResolvedGraph):
+        return open_graph(resolved, before if isinstance(before, GraphEngine) else None)
     deployment = resolved.deployment
-    kept = deployment.records
-    store = RecordStore(deployment.folder / kept.path, kept.queue, kept.raw_limit_bytes) if kept.enabled else None
+    kept, shared = deployment.records, before.records if before is not None else None
+    path = deployment.folder / kept.path
+    store = None
+    if kept.enabled:
+        same = shared is not None and shared.path == path
+        store = shared if same else RecordStore(path, kept.queue, kept.raw_limit_bytes)
     try:
         entries = open_entries(resolved.entries, resolved.signature)
     except PortsideError:
-        if store is not None:
+        if store is not None and store is not shared:
             store.close()
         raise
-    return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, max_rows=deployment.server.max_rows)
+    old = before if isinstance(before, Engine) else None
+    return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, max_rows=deployment.server.max_rows,
+                  metrics=old.metrics if old else None,
+                  consistency=window_of(deployment.consistency, resolved.signature, old.consistency if old else None))  # fmt: skip
+
+
+def check_swap(old: Resolved, new: Resolved) -> None:
+    """Raise FormatError where a new version says something else of what is set up once per server."""
+    if new.deployment.name != old.deployment.name:
+        raise FormatError("The new version is of another deployment", got=new.deployment.name, expected=old.deployment.name)
+    before, after = old.deployment.server.model_dump(), new.deployment.server.model_dump()
+    if changed := [name for name in after if name not in PER_VERSION and after[name] != before[name]]:
+        raise FormatError(f"{new.deployment.path.name}: server.{changed[0]} is set up when the server starts", got=after[changed[0]],
+                          expected=before[changed[0]], fix="Start the server again to change it.")  # fmt: skip
+
+
+def retire(engine: Answerer, seconds: float, records: bool) -> None:
+    """Close an engine when its last request has ended, at the latest after `seconds`. Blocking."""
+    ends = time.monotonic() + seconds
+    time.sleep(min(PAUSE_S, seconds))  # a request that chose this engine before the exchange may still be reading its body
+    while engine.inflight and time.monotonic() < ends:
+        time.sleep(0.02)
+    if engine.inflight:
+        log.warning("An earlier version is ended with %d requests under way", engine.inflight)
+    engine.close(records=records)
 
 
 def leave_with_parent(seconds: float = 1.0) -> None:

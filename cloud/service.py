@@ -25,12 +25,14 @@ from bentoml.exceptions import InvalidArgument, ServiceUnavailable
 from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError, PortsideError
 from .deployment.file import read
-from .deployment.resolving import resolve
 from .deployment.version import check_distinct
 from .doors.asgi import Receive, Scope, Send
 from .doors.hosts import Hosts
 from .doors.typed_route import ask
+from .draining import Drain
+from .following import Follower, newest, note_start
 from .front import Front, make_front
+from .graph.resolving import resolve
 from .host import Host, leave_with_parent
 
 BENTOML_PATHS = ("/schema.json",)
@@ -41,20 +43,23 @@ class PortsideService(Service[Any]):
     """A BentoML service whose HTTP doors are ours."""
 
     front: Front
+    drain: Drain
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """BentoML's application, with our doors in front of it."""
         inner: Any = super().to_asgi(is_main=is_main)
-        doors = self.front.doors
+        doors, drain = self.front.doors, self.drain
         self.front.install()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
+                if scope["type"] == "lifespan":
+                    drain.install()
                 await inner(scope, receive, send)
             elif scope["path"] in BENTOML_PATHS:
                 await doors.in_front_of(inner, scope, receive, send)
             else:
-                await doors(scope, receive, send)
+                await drain.app(scope, receive, send)
 
         return app
 
@@ -73,17 +78,23 @@ def service(*paths: str | Path, workers: int = 1) -> Any:
     caller = sys._getframe(1).f_globals.get("__file__")
     resolved = [resolve(read(_located(Path(path), caller))) for path in paths or ("deployment.toml",)]
     check_distinct(resolved)
-    hosts = [Host(one) for one in resolved]
+    for one in resolved:
+        one.deployment.check_workers(workers)
+    note_start()
+    begun = [newest(one.deployment) for one in resolved]
+    hosts = [Host(begun[place][1] or one) for place, one in enumerate(resolved)]
+    followers = [Follower(host, begun[place][0]) for place, host in enumerate(hosts)]
     made: Any = bentoml.service(
         name=resolved[0].deployment.name, workers=workers, service_class=PortsideService,
         tracing={"excluded_urls": ".*"}, logging={"access": {"enabled": False}}, metrics={"enabled": False},
         traffic={"timeout": 60},
-    )(_service_class(hosts))  # fmt: skip
+    )(_service_class(hosts, followers))  # fmt: skip
     made.front = make_front(Hosts(hosts), [one.deployment for one in resolved], workers)
+    made.drain = Drain(made.front.doors, hosts, resolved[0].deployment.server.drain_s)
     return made
 
 
-def _service_class(hosts: Sequence[Host]) -> type:
+def _service_class(hosts: Sequence[Host], followers: Sequence[Follower]) -> type:
     """The class of a server: opens its models when it is instantiated, which happens once per worker."""
 
     class Served:
@@ -91,12 +102,12 @@ def _service_class(hosts: Sequence[Host]) -> type:
 
         def __init__(self) -> None:
             leave_with_parent()
-            for host in hosts:
+            for host in (*hosts, *followers):
                 host.start()
 
         @bentoml.on_shutdown
         def close(self) -> None:
-            for host in hosts:
+            for host in (*followers, *hosts):
                 host.close()
 
     for method, route, host in _typed_routes(hosts):

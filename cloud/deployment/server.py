@@ -66,6 +66,18 @@ class Keys(Section):
     burst_s: Positive = 1.0
 
 
+class Admission(Section):
+    """What each server process works on at once; more is refused (429) before its body is read.
+
+    Attributes:
+        max_inflight: requests with a body.
+        max_inflight_mb: megabytes of their bodies.
+    """
+
+    max_inflight: Count = 512
+    max_inflight_mb: Positive = 256.0
+
+
 class Server(Section):
     """Limits of the doors.
 
@@ -85,6 +97,8 @@ class Server(Section):
     warm_up_s: Positive = 120.0
     log: Log = Log()
     connections: Connections = Connections()
+    limits: Admission = Admission()
+    drain_s: Annotated[float, Field(ge=0, le=25)] = 20.0
     tls: Tls | None = None
     keys: Keys | None = None
     insecure_public: bool = False

@@ -6,7 +6,7 @@ The first one given answers where a request names none. Of two with the same nam
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...sdk.core.errors import InputError
@@ -64,11 +64,13 @@ class Hosts:
         all: in the order given.
         first: what answers when nothing is named.
         several: there is more than one.
+        pages: more lines for the metrics page, of the server itself.
         defaults: the default version of each name.
     """
 
     def __init__(self, hosts: Sequence[Serving]) -> None:
         self.all, self.first, self.several = tuple(hosts), hosts[0], len(hosts) > 1
+        self.pages: list[Callable[[], list[str]]] = []
         self.by_name: dict[str, tuple[Serving, ...]] = {}
         for host in self.all:
             self.by_name[host.name] = (*self.by_name.get(host.name, ()), host)
@@ -110,9 +112,11 @@ class Hosts:
 
     def metrics(self) -> str:
         """One page: as it is for one deployment, labelled `deployment` and `version` where there are several."""
-        if not self.several:
-            return self.first.engine.metrics.text() if self.first.engine else ""
-        return merged([(labels(host), host.engine.metrics.text()) for host in self.all if host.engine is not None])
+        if self.several:
+            text = merged([(labels(host), host.engine.metrics.text()) for host in self.all if host.engine is not None])
+        else:
+            text = self.first.engine.metrics.text() if self.first.engine else ""
+        return text + "".join(line + "\n" for page in self.pages for line in page())
 
 
 def labels(host: Serving) -> Mapping[str, str]:

@@ -2,8 +2,8 @@
 
 A refusal is `PortsideError.to_dict()` as JSON: {"error", "what", "field", "row", "got", "expected", "fix"}; below /v2 its
 `error` is the sentence that the Open Inference Protocol wants, see oip.py. Bad input is
-400 (cannot be parsed), 404, 405, 408, 413, 415 or 422 (parsed, and refused); 503 means that nothing could answer. A fault of
-our own is a 500 without details; they are in the log.
+400 (cannot be parsed), 404, 405, 408, 413, 415 or 422 (parsed, and refused); 429 that the server or every
+model is busy; 503 that nothing could answer. A fault of our own is a 500 without details; they are in the log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from ...sdk.core.errors import InputError, PortsideError
-from ..answering.answers import NoAnswerError, NotReadyError
+from ..answering.answers import NoAnswerError, NotReadyError, OverloadedError
 from . import oip
 from .access_log import AccessLog
 from .asgi import ANSWER, HEAD, LEFT, MORE, SECURITY, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
@@ -112,6 +112,9 @@ class HttpApp:
             return self._refused(scope, refused)
         except InputError as error:
             return self._refused(scope, RefusalError(422, error))
+        except OverloadedError as error:
+            wait = (b"retry-after", b"%d" % error.retry_after_s)
+            return self._refused(scope, RefusalError(429, error, (wait, *error.receipt.to_headers())))
         except NoAnswerError as error:
             return self._refused(scope, RefusalError(503, error, error.receipt.to_headers()))
         except NotReadyError as error:

@@ -36,6 +36,7 @@ COMMANDS = {
     "bench": "measure latency, throughput, memory, size and cold start",
     "preview": "open a browser bundle in your browser, served from this machine",
     "serve": "serve a deployment over HTTP, with its fallbacks",
+    "reload": "let a running server take up what its deployment file says now",
     "precompute": "answer known rows in advance, into a file that a deployment can answer from",
     "load": "how many requests per second a server answers in time, and what goes wrong beyond",
     "keys": "make, list and revoke the API keys of a server",

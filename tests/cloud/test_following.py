@@ -1,0 +1,166 @@
+"""Versions exchanged in one process: what is pinned, what goes on when the new one is bad, and when the old one ends."""
+
+import asyncio
+import os
+import threading
+import time
+
+import packages
+import pytest
+
+from portside.cloud.answering.answers import Question
+from portside.cloud.deployment.file import read
+from portside.cloud.deployment.generation import (
+    WorkerState,
+    folder_of,
+    pinned,
+    pins_of,
+    read_generation,
+    read_states,
+    stamp,
+    write_generation,
+    write_state,
+)
+from portside.cloud.deployment.resolving import resolve
+from portside.cloud.following import STARTED, Follower, newest
+from portside.cloud.host import Host
+from portside.cloud.reloading import alive, reload, resolved_of
+from portside.sdk.cli.main import main
+from portside.sdk.core.errors import FormatError, InputError, PortsideError
+
+TEXT = """name = "swapper"
+[champion]
+package = "{package}"
+trust = true
+isolation = "inline"
+[records]
+enabled = {records}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    packages.host_package(tmp_path / "one", packages.MAIN, "one")
+    packages.host_package(tmp_path / "two", packages.BACKUP, "two")
+    path = tmp_path / "deployment.toml"
+    path.write_text(TEXT.format(package="one", records="true"))
+    return path
+
+
+@pytest.fixture
+def host(file):
+    made = Host(resolve(read(file)))
+    made.start()
+    assert made.wait(60)
+    yield made
+    made.close()
+
+
+def say(file, package, records="true"):
+    file.write_text(TEXT.format(package=package, records=records))
+    return resolve(read(file))
+
+
+def model(host):
+    return asyncio.run(host.engine.answer(Question({"x": [[1.0, 2.0, 3.0]]}, time.monotonic()))).receipt.model
+
+
+def test_a_version_takes_the_place_of_another_with_its_counters_and_records(host, file):
+    assert model(host) == "one"
+    old, version, records = host.engine, host.version, host.engine.records
+    host.swap(say(file, "two"))
+    assert model(host) == "two" and host.engine is not old and host.version != version
+    assert host.engine.records is records and host.openapi["info"]["version"] == host.resolved.champion.digest[:19]
+    text = host.engine.metrics.text()
+    assert 'model="one",reason="primary"} 1' in text and 'model="two",reason="primary"} 1' in text
+    assert 'portside_reloads_total{outcome="swapped"} 1' in text
+    host.swap(say(file, "one", records="false"))
+    assert host.engine.records is None and not records._thread.is_alive()
+
+
+def test_the_old_version_ends_when_its_last_request_has(host, file):
+    old, ended = host.engine, threading.Event()
+    old.inflight += 1
+    old.close = lambda records: ended.set()
+    swap = threading.Thread(target=host.swap, args=(say(file, "two"),))
+    swap.start()
+    ends = time.monotonic() + 20
+    while host.engine is old and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert model(host) == "two" and not ended.wait(0.7)
+    old.inflight -= 1
+    assert ended.wait(10)
+    swap.join(10)
+
+
+def test_a_version_that_cannot_serve_leaves_the_old_one(host, file, monkeypatch):
+    old = host.engine
+    say(file, "two")
+    file.write_text(file.read_text() + "[server]\nmax_body_mb = 2.0\n")
+    with pytest.raises(FormatError, match="max_body_mb is set up when the server starts"):
+        host.swap(resolve(read(file)))
+    renamed = file.with_name("other.toml")
+    renamed.write_text(TEXT.format(package="two", records="true").replace("swapper", "another"))
+    with pytest.raises(FormatError, match="another deployment"):
+        host.swap(resolve(read(renamed)))
+    monkeypatch.setattr("portside.cloud.host.open_entries", lambda *_: (_ for _ in ()).throw(FormatError("cannot be opened")))
+    with pytest.raises(PortsideError, match="cannot be opened"):
+        host.swap(say(file, "two"))
+    assert host.engine is old and model(host) == "one" and old.records._thread.is_alive()
+
+
+def test_a_follower_takes_up_what_a_reload_writes_and_says_so(host, file):
+    with pytest.raises(InputError, match="No running server"):
+        reload(file)
+    follower = Follower(host)
+    follower.start()
+    folder = folder_of("swapper", file)
+    try:
+        ends = time.monotonic() + 10
+        while not read_states(folder, alive) and time.monotonic() < ends:
+            time.sleep(0.02)
+        say(file, "two")
+        done = reload(file, wait_s=30)
+        assert done.served and done.workers == (WorkerState(os.getpid(), done.generation, "serving", "", done.generation),)
+        assert model(host) == "two" and stamp(folder) != 0
+        write_generation(folder, {"name": "swapper", "champion": {"package": "absent"}}, "sha256:x")
+        ends = time.monotonic() + 20
+        while read_states(folder, alive)[0].state != "failed" and time.monotonic() < ends:
+            time.sleep(0.05)
+        state = read_states(folder, alive)[0]
+        assert state.generation == done.generation and "absent" in state.why and model(host) == "two"
+        say(file, "one")
+        assert main(["reload", str(file), "--wait", "30"]) == 0 and model(host) == "one"
+    finally:
+        follower.close()
+    assert read_states(folder, alive) == []
+    assert main(["reload", str(file)]) == 2
+
+
+def test_a_generation_pins_what_was_resolved_whatever_the_file_says_later(file, monkeypatch):
+    resolved = say(file, "one")
+    folder, entry = folder_of("swapper", file), resolved.champion
+    pins = pins_of(resolved.entries, file.parent)
+    intent = pinned({"champion": {"package": "one"}, "step": [{"package": "one"}, {"package": "x"}]}, pins)
+    assert intent["champion"] == {"package": "one", "digest": entry.digest, "artifact": str(entry.artifact.path.resolve())}
+    assert intent["step"] == [intent["champion"], {"package": "x"}]
+    data = {"name": "swapper", "champion": {"package": "one", "trust": True}}
+    made = write_generation(folder, pinned(data, pins_of(resolved.entries, file.parent)), resolved.digest)
+    say(file, "two")
+    assert read_generation(folder) == made and resolved_of(made, file).champion.digest == entry.digest
+    assert resolved_of(made, file).digest == resolved.digest
+    monkeypatch.setenv(STARTED, repr(time.time() + 5))
+    assert newest(read(file)) == (0, None), "a server that started later begins with the file"
+    monkeypatch.setenv(STARTED, repr(time.time() - 500))
+    number, found = newest(read(file))
+    assert number == made.number and found.champion.digest == entry.digest
+    (folder / "generation.json").write_text("{")
+    assert newest(read(file)) == (0, None)
+    assert write_generation(folder, data, "").number > made.number, "what cannot be read is replaced by something newer"
+
+
+def test_states_of_processes_that_are_gone_are_cleared(tmp_path):
+    write_state(tmp_path, WorkerState(os.getpid(), 3, "serving"))
+    write_state(tmp_path, WorkerState(2**22 - 7, 2, "serving"))
+    assert [state.pid for state in read_states(tmp_path, alive)] == [os.getpid()]
+    assert [path.name for path in (tmp_path / "workers").iterdir()] == [f"{os.getpid()}.json"]
