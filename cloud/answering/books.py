@@ -4,20 +4,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ...sdk.core.records import Receipt, Record, new_id
 from ...sdk.core.signature import Array, Signature
-from ..records.store import Draft, RecordStore
+from ..records.store import RecordStore
+from .answers import Question
 from .cache import CacheEntry
 from .chain import ModelEntry
+from .consistency import NOBODY, Author
 from .endpoint import EndpointEntry
 from .metrics import Metrics
 from .precomputed import PrecomputedEntry
 from .walk import Walk
 
 ChainEntry: TypeAlias = ModelEntry | CacheEntry | PrecomputedEntry | EndpointEntry | Mapping[str, Array]
-NOBODY = ("", "", "")
+
+
+class Note(NamedTuple):
+    """A draft of a record (see `records.store.Draft`) that is written out in the writer's thread: on the request path it costs a tuple."""
+
+    receipt: Receipt
+    question: Question
+    author: Author
+    flags: tuple[Any, ...]
+    server_ms: int
+    deployment: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Array]
+    signature: Signature
+
+    @property
+    def record(self) -> Record:
+        """The record, without its tensors."""
+        question, author = self.question, self.author
+        return Record(
+            self.receipt.record, self.server_ms, question.event_ms or self.server_ms, question.entity, author.package, author.artifact,
+            self.deployment, arm=author.arm, receipt=self.receipt.to_dict(), decided_by=author.decided_by,
+            exposed=question.parent is None, parent=question.parent, flags=tuple(flag._asdict() for flag in self.flags),
+        )  # fmt: skip
 
 
 class Books:
@@ -28,58 +53,49 @@ class Books:
         deadline_ms: of its policy.
         deployment: digest, for records.
         records: where they go; None: nowhere.
+
+    Attributes:
+        authors: who answers, by entry.
     """
 
     def __init__(self, entries: Sequence[ChainEntry], deadline_ms: float | None, deployment: str, signature: Signature,
                  records: RecordStore | None, metrics: Metrics) -> None:  # fmt: skip
         self._deadline_ms, self._deployment, self._signature = deadline_ms, deployment, signature
         self._records, self._metrics = records, metrics
-        self._who = [who(entry) for entry in entries]
-        self._digests = [(entry.digest, entry.artifact) if isinstance(entry, ModelEntry) else ("", "") for entry in entries]
-        self._decided = ["model" if isinstance(entry, ModelEntry | EndpointEntry) else who(entry)[2] for entry in entries]
+        self.authors = [author(place, entry) for place, entry in enumerate(entries)]
 
-    def answered(self, walk: Walk, place: int, outputs: Mapping[str, Array], reason: str) -> Receipt:
-        """Enter an answer of the entry at `place`; its receipt."""
-        receipt = self._receipt(walk, place, reason)
-        self._metrics.answered(receipt.model, reason, receipt.time_ms / 1e3, receipt.attempts)
+    def answered(self, walk: Walk, by: Author, outputs: Mapping[str, Array], reason: str) -> Receipt:
+        """Enter an answer; its receipt."""
+        receipt = self._receipt(walk, by, reason)
+        self._metrics.answered(by.model, reason, receipt.time_ms / 1e3, receipt.attempts)
         if self._records is not None:
-            self._records.put(self._draft(walk, place, receipt, outputs))
+            now_ms, (arrays, flags) = time.time_ns() // 1_000_000, walk.checked
+            self._records.put(Note(receipt, walk.question, by, flags, now_ms, self._deployment, arrays, outputs, self._signature))
         return receipt
 
     def unanswered(self, walk: Walk) -> Receipt:
         """Enter a request that nobody could answer."""
-        receipt = self._receipt(walk, -1, walk.request.reason)
+        receipt = self._receipt(walk, NOBODY, walk.request.reason)
         self._metrics.answered("none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
         return receipt
 
-    def _receipt(self, walk: Walk, place: int, reason: str) -> Receipt:
-        now, found = time.monotonic(), walk.found
-        model, version, target = self._who[place] if place >= 0 else NOBODY
+    def _receipt(self, walk: Walk, by: Author, reason: str) -> Receipt:
+        now, found, attempts, deadline = time.monotonic(), walk.found, walk.request.attempts, self._deadline_ms
         spent = (now - walk.question.arrived) * 1e3
-        deadline = self._deadline_ms
-        attempts = walk.request.attempts
         return Receipt(
-            model, version, target, place, reason, tuple([f"{a.entry}:{a.reason}" for a in attempts]) if attempts else (), spent,
-            (now - walk.began) * 1e3 if place >= 0 else 0.0, deadline, deadline is None or spent <= deadline,
-            found is not None and found.stale, new_id() if self._records is not None else "", None if found is None else found.age_ms,
+            by.model, by.version, by.target, by.place, reason, tuple([f"{a.entry}:{a.reason}" for a in attempts]) if attempts else (),
+            spent, (now - walk.began) * 1e3, deadline, deadline is None or spent <= deadline, found is not None and found.stale,
+            new_id() if self._records is not None else "", None if found is None else found.age_ms,
         )  # fmt: skip
 
-    def _draft(self, walk: Walk, place: int, receipt: Receipt, outputs: Mapping[str, Array]) -> Draft:
-        now_ms, question = time.time_ns() // 1_000_000, walk.question
-        flags = walk.checked.flags
-        record = Record(
-            receipt.record, now_ms, question.event_ms or now_ms, question.entity, *self._digests[place], self._deployment,
-            arm="champion" if place == 0 else "fallback", receipt=receipt.to_dict(), decided_by=self._decided[place],
-            exposed=question.parent is None, parent=question.parent,
-            flags=tuple(flag._asdict() for flag in flags) if flags else (),
-        )  # fmt: skip
-        return Draft(record, walk.checked.arrays, outputs, self._signature)
 
-
-def who(entry: ChainEntry) -> tuple[str, str, str]:
-    """(model, version, target) of an entry, for receipts."""
+def author(place: int, entry: ChainEntry) -> Author:
+    """Who an entry is, for receipts and records."""
+    arm = "champion" if place == 0 else "fallback"
     if isinstance(entry, ModelEntry):
-        return entry.name, entry.digest, entry.target
+        return Author(place, entry.name, entry.digest, entry.target, entry.digest, entry.artifact, arm, "model")
+    if isinstance(entry, EndpointEntry):
+        return Author(place, entry.name, "", "endpoint", "", "", arm, "model")
     if isinstance(entry, CacheEntry | PrecomputedEntry):
-        return entry.name, entry.version, entry.target
-    return (entry.name, "", "endpoint") if isinstance(entry, EndpointEntry) else ("default", "", "default")
+        return Author(place, entry.name, entry.version, entry.target, "", "", arm, entry.target)
+    return Author(place, "default", "", "default", "", "", arm, "default")

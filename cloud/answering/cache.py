@@ -55,7 +55,7 @@ class CacheEntry:
 
     def put(self, key: bytes, outputs: Outputs) -> None:
         """Keep an answer, unless it alone is more than fits."""
-        own = {name: array if array.base is None else np.array(array) for name, array in outputs.items()}
+        own = owned(outputs)
         kept = _Kept(own, self._clock(), size_of(own))
         self._drop(key)
         if kept.size > self._most:
@@ -83,6 +83,11 @@ class CacheEntry:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self.size_bytes -= kept.size
+
+
+def owned(outputs: Outputs) -> dict[str, Array]:
+    """The outputs, where they are parts of a larger array as copies: a row must not keep its whole batch alive."""
+    return {name: array if array.base is None else np.array(array) for name, array in outputs.items()}
 
 
 def size_of(outputs: Outputs) -> int:

@@ -23,6 +23,7 @@ from .books import Books
 from .books import ChainEntry as ChainEntry
 from .cache import CacheEntry, Found
 from .chain import ModelEntry, default_outputs, reason_of, rows_of
+from .consistency import Author, ConsistencyWindow, Held
 from .content import content_key
 from .endpoint import EndpointEntry
 from .metrics import Metrics
@@ -30,8 +31,8 @@ from .precomputed import PrecomputedEntry
 from .tallies import page as queues_page
 from .walk import Walk
 
-CACHED = "cached"
-"""The reason of an answer that a cache gave before anybody was asked."""
+CACHED, CONSISTENT = "cached", "consistent"
+"""Reasons of answers that were given before: a cache was asked first; the entity was answered a moment ago."""
 
 
 class Engine:
@@ -44,14 +45,16 @@ class Engine:
         deployment: digest, for records.
         metrics: counters to go on with, which `report` then makes show this engine; a fresh object by default.
         max_rows: more rows in one request are refused.
+        consistency: what was answered to whom; None: every request is answered anew.
 
     Attributes:
         inflight: questions that are being answered.
     """
 
     def __init__(self, entries: tuple[ChainEntry, ...], policy: Policy, *, records: RecordStore | None = None,
-                 deployment: str = "", metrics: Metrics | None = None, max_rows: int = 4096) -> None:  # fmt: skip
-        self.entries, self.policy, self.records = entries, policy, records
+                 deployment: str = "", metrics: Metrics | None = None, max_rows: int = 4096,
+                 consistency: ConsistencyWindow | None = None) -> None:  # fmt: skip
+        self.entries, self.policy, self.records, self.consistency = entries, policy, records, consistency
         self.metrics, self.inflight = metrics or Metrics(), 0
         self.champion = cast("ModelEntry", entries[0])
         self._models = [(place, entry) for place, entry in enumerate(entries) if isinstance(entry, ModelEntry)]
@@ -83,9 +86,9 @@ class Engine:
 
     async def _walked(self, question: Question) -> Answer:
         walk = await self._begun(question)
-        if self._caches:
+        if self._caches or (self.consistency is not None and question.entity is not None):
             walk.key = content_key(walk.checked.arrays)
-            if self._first and (early := self._early(walk)) is not None:
+            if (early := self._early(walk, walk.key)) is not None:
                 return early
         while True:
             down = [place for place, entry in self._models if not entry.ready]
@@ -109,14 +112,21 @@ class Engine:
                              fix="Send them in several requests.")  # fmt: skip
         return Walk(question, checked, rows, time.monotonic() - began)
 
-    def _early(self, walk: Walk) -> Answer | None:
-        """The answer of a cache that is asked before the champion."""
+    def _early(self, walk: Walk, key: bytes) -> Answer | None:
+        """The answer that holds for the entity, or that of a cache that is asked before the champion."""
+        walk.began, entity = time.monotonic(), walk.question.entity
+        if self.consistency is not None and entity is not None and (held := self.consistency.held(entity, key)) is not None:
+            return self._again(walk, held)
         for place, cache in self._first:
-            walk.found = cache.get(cast("bytes", walk.key), fresh=True)
+            walk.found = cache.get(key, fresh=True)
             if walk.found is not None:
-                walk.began = time.monotonic()
                 return self._finish(walk, place, walk.found.outputs, CACHED)
         return None
+
+    def _again(self, walk: Walk, held: Held) -> Answer:
+        """What was said before, by whom it was said."""
+        walk.found = Found(held.outputs, age_ms=held.age_ms)
+        return self._given(walk, held.author, held.outputs, CONSISTENT, self.champion.codec.decode(held.outputs, self.signature))
 
     async def _take(self, action: Action, walk: Walk) -> Mapping[str, Array] | None:
         """Carry out one action and tell the policy; the outputs, or None when the next entry is to be tried."""
@@ -177,8 +187,17 @@ class Engine:
         if place == 0 and walk.key is not None:
             for _, cache in self._caches:
                 cache.put(walk.key, outputs)
-        named = walk.named if walk.named is not None else self.champion.codec.decode(outputs, self.signature)
-        return Answer(named, self._books.answered(walk, place, outputs, reason), walk.checked.flags)
+        author, named = self._books.authors[place], walk.named
+        if self.consistency is not None and walk.question.entity is not None and walk.key is not None:
+            held = self.consistency.settle(walk.question.entity, walk.key, outputs, author)
+            if held.age_ms is not None:
+                return self._again(walk, held)
+        if named is None:
+            named = self.champion.codec.decode(outputs, self.signature)
+        return self._given(walk, author, outputs, reason, named)
+
+    def _given(self, walk: Walk, author: Author, outputs: Mapping[str, Array], reason: str, named: Mapping[str, Array]) -> Answer:
+        return Answer(named, self._books.answered(walk, author, outputs, reason), walk.checked.flags)
 
     def report(self) -> None:
         """Let the metrics page show this engine's lanes, queues and records."""

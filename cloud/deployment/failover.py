@@ -72,3 +72,20 @@ class Precomputed(Section):
 
     file: str
     by: Literal["content", "entity"] = "content"
+
+
+class Consistency(Section):
+    """The same entity with the same content gets the same answer for a while, whoever of the chain gave it first.
+
+    Attributes:
+        window_s: how long, from the first answer.
+        by: who is the same; only by entity so far.
+        strict: the decisions of an entity stay the same for the window even where its content changes.
+        max_entries, max_mb: the oldest leave when there are more.
+    """
+
+    window_s: Positive
+    by: Literal["entity"] = "entity"
+    strict: bool = False
+    max_entries: Count = 100_000
+    max_mb: Positive = 64.0

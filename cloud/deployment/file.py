@@ -16,6 +16,7 @@ from ...sdk.core.errors import FormatError
 from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
+from .failover import Consistency
 from .sections import Cache as Cache
 from .sections import Count, Failover, Model, Section
 from .sections import Endpoint as Endpoint
@@ -42,6 +43,7 @@ class Deployment(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
     champion: Model | None = None
     failover: Failover = Failover()
+    consistency: Consistency | None = None
     step: list[Step] = Field(default_factory=list[Step])
     graph: Graph = Graph()
     answer: dict[str, SourcesText] = Field(default_factory=dict)
@@ -59,6 +61,12 @@ class Deployment(Section):
     def place(self, *where: str | int) -> str:
         """"deployment.toml line 7": where a setting stands in the file."""
         return place_of(self._path, self._text, where)
+
+    def check_workers(self, workers: int) -> None:
+        """Raise FormatError where a promise of this file holds for one server process only."""
+        if self.consistency is not None and workers > 1:
+            raise FormatError(f"{self.place('consistency')}: a consistency window is kept in one server process, so it needs --workers 1",
+                              got=workers, fix="Use isolation = \"process\" or concurrency for more calls at once.")  # fmt: skip
 
     @property
     def path(self) -> Path:

@@ -7,15 +7,14 @@ one row per record, scalar columns as in Record v1, tensors and the receipt as J
 from __future__ import annotations
 
 import json
-import queue
 import sqlite3
 import threading
-import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ...sdk.core.errors import FormatError
 from ...sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record, keep
@@ -42,8 +41,34 @@ class Draft:
     signature: Signature
 
 
+class Drafted(Protocol):
+    """What `put` takes: a Draft, or something that becomes one when the writer's thread looks at it."""
+
+    @property
+    def record(self) -> Record:
+        """The record without its tensors."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """As of Draft."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, Array]:
+        """As of Draft."""
+        ...
+
+    @property
+    def signature(self) -> Signature:
+        """As of Draft."""
+        ...
+
+
 class RecordStore:
     """Writes drafts to one SQLite file.
+
+    `put` only appends to a deque, which needs no lock: the writer comes for what has gathered every `PAUSE_S`.
 
     Args:
         path: the file; made with its folder.
@@ -58,63 +83,62 @@ class RecordStore:
 
     def __init__(self, path: Path, size: int = 10_000, raw_limit_bytes: int = RAW_LIMIT_BYTES) -> None:
         self.path, self.written, self.lost, self.fault = Path(path), 0, 0, ""
-        self._limit = raw_limit_bytes
-        self._queue: queue.Queue[Draft | None] = queue.Queue(size)
-        self._idle = threading.Condition()
-        self._pending = 0
+        self._limit, self._size = raw_limit_bytes, size
+        self._waiting: deque[Drafted] = deque()
+        self._state, self._hurry = threading.Condition(), threading.Event()
+        self._writing, self._closed = 0, False
         prepare(self.path)
         self._thread = threading.Thread(target=self._write_all, name="portside-records", daemon=True)
         self._thread.start()
 
-    def put(self, draft: Draft) -> bool:
-        """Queue a record; False when the queue is full and the record is lost. Never blocks."""
-        with self._idle:
-            self._pending += 1
-        try:
-            self._queue.put_nowait(draft)
-        except queue.Full:
-            self._settle(1, lost=1)
+    def put(self, draft: Drafted) -> bool:
+        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs under a microsecond."""
+        waiting = self._waiting
+        if len(waiting) >= self._size or self._closed:
+            with self._state:
+                self.lost += 1
             return False
+        waiting.append(draft)
         return True
 
     def flush(self, seconds: float = 10.0) -> bool:
         """Wait until everything queued so far is on the disk or lost; False when that took too long."""
-        with self._idle:
-            return self._idle.wait_for(lambda: self._pending == 0, seconds)
+        self._hurry.set()
+        with self._state:
+            return self._state.wait_for(lambda: not self._waiting and not self._writing, seconds)
 
     def close(self, seconds: float = 10.0) -> None:
         """Flush and end the writer."""
         self.flush(seconds)
-        self._queue.put(None)
+        self._closed = True
+        self._hurry.set()
         self._thread.join(seconds)
 
     def _write_all(self) -> None:
         with closing(connect(self.path)) as database:
-            while batch := self._take():
-                rows = self._rows(batch)
-                lost = len(batch) - len(rows) + self._store(database, rows)
-                self._settle(len(batch), lost=lost)
+            while not self._closed or self._waiting:
+                self._hurry.wait(PAUSE_S)
+                self._hurry.clear()
+                while self._waiting:
+                    self._write(database, self._take())
+                with self._state:
+                    self._state.notify_all()
 
-    def _take(self) -> list[Draft]:
-        """The next batch, after a short pause that lets one gather; empty at the end."""
-        batch: list[Draft] = []
-        first = self._queue.get()
-        if first is None:
-            return batch
-        batch.append(first)
-        time.sleep(PAUSE_S)
-        while len(batch) < BATCH:
-            try:
-                draft = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if draft is None:
-                self._queue.put(None)
-                break
-            batch.append(draft)
+    def _take(self) -> list[Drafted]:
+        """The next batch, which is being written from now on."""
+        waiting = self._waiting
+        with self._state:  # so that `flush` never sees a batch that is neither waiting nor being written
+            batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH))]
+            self._writing = len(batch)
         return batch
 
-    def _rows(self, batch: list[Draft]) -> list[tuple[Any, ...]]:
+    def _write(self, database: sqlite3.Connection, batch: list[Drafted]) -> None:
+        rows = self._rows(batch)
+        lost = len(batch) - len(rows) + self._store(database, rows)
+        with self._state:
+            self._writing, self.lost, self.written = 0, self.lost + lost, self.written + len(batch) - lost
+
+    def _rows(self, batch: list[Drafted]) -> list[tuple[Any, ...]]:
         """The drafts as rows; one that cannot be made into a row is lost alone."""
         rows: list[tuple[Any, ...]] = []
         for draft in batch:
@@ -133,14 +157,6 @@ class RecordStore:
             self.fault = f"{type(error).__name__}: {error}"
             return len(rows)
         return 0
-
-    def _settle(self, count: int, lost: int) -> None:
-        with self._idle:
-            self._pending -= count
-            self.lost += lost
-            self.written += count - lost
-            if self._pending == 0:
-                self._idle.notify_all()
 
 
 def prepare(path: Path) -> None:
@@ -178,7 +194,7 @@ def records(path: Path) -> Iterator[Record]:
         raise FormatError(f"The records of this file cannot be read: {error}", got=str(path)) from error
 
 
-def finished(draft: Draft, raw_limit_bytes: int) -> Record:
+def finished(draft: Drafted, raw_limit_bytes: int) -> Record:
     """The record with storable inputs and outputs."""
     kept = (keep(side, draft.signature, raw_limit_bytes) for side in (draft.inputs, draft.outputs))
     inputs, outputs = kept
