@@ -50,15 +50,19 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; headers and thrown-away bodies are counted as long as no request has come of them."""
-        before: Any = self.cycle
+        before = cast("Any", self.cycle)
+        body = before is not None and before.more_body  # as it was: these may be the last bytes of it
+        wanted = body and not before.response_complete
         super().data_received(data)
         if self.cycle is not before:
             self.head_bytes = 0
             if len(self.pipeline) > MAX_PIPELINED:
                 self.transport.abort()
-        elif before is None or before.response_complete or not before.more_body:
+        elif not wanted:
             self.head_bytes += len(data)
-            self._judge_head(before is not None and before.more_body)
+            self._judge_head(body)
+            if body and not before.more_body:
+                self.head_bytes = 0
 
     def _judge_head(self, discarding: bool) -> None:
         """`discarding`: the bytes are the rest of a body whose request was refused already."""

@@ -60,6 +60,17 @@ def serving():
         yield made
 
 
+def test_the_last_bytes_of_a_large_body_are_no_head(serving):
+    """More of them than a head may have, and twice on one connection."""
+    connect, _ = serving
+    one, size = connect(), 3 * LIMITS.max_head_bytes
+    for _ in range(2):
+        one.sendall(HEAD + b"content-length: %d\r\n\r\n" % size)
+        time.sleep(0.05)
+        one.sendall(b"x" * size)
+        assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def everything(connection, seconds=10):
     """What arrives until the other end closes. Fails where it does not within this time."""
     connection.settimeout(seconds)
