@@ -46,12 +46,14 @@ class Host:
         wire: between requests and the champion's codec.
         openapi: the document of the doors.
         max_body_bytes: larger requests are refused.
+        receipt: where receipts go when a request does not say.
         loop: the event loop of the doors, on which versions are exchanged; None: nobody serves yet.
     """
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved, self.fault = resolved, "the models are not loaded yet"
         self.name, self.max_body_bytes = resolved.deployment.name, int(resolved.deployment.server.max_body_mb * (1 << 20))
+        self.receipt: str = resolved.deployment.server.receipt
         self.engine: Answerer | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self._hold(resolved, None)

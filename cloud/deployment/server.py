@@ -85,6 +85,7 @@ class Server(Section):
         max_body_mb: larger requests are refused (413).
         max_rows: more rows in one request are refused (422).
         warm_up_s: how long the models may take to be loaded and warm before the service calls itself broken.
+        receipt: where receipts go when a request does not say (its header x-portside-receipt).
         log: what is written down.
         connections: see Connections.
         tls: None: plain HTTP.
@@ -95,6 +96,7 @@ class Server(Section):
     max_body_mb: Positive = 16.0
     max_rows: Count = 4096
     warm_up_s: Positive = 120.0
+    receipt: Literal["both", "body", "headers", "none"] = "both"
     log: Log = Log()
     connections: Connections = Connections()
     limits: Admission = Admission()

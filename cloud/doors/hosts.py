@@ -52,6 +52,11 @@ class Serving(Protocol):
         ...
 
     @property
+    def receipt(self) -> str:
+        """Where receipts go when a request does not say: see receipts.py."""
+        ...
+
+    @property
     def fault(self) -> str:
         """Why there is no engine."""
         ...

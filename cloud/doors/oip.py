@@ -18,6 +18,7 @@ from .inflate import inflated
 from .oip_metadata import EXTENSIONS, model_metadata
 from .oip_reply import HEADER_LENGTH, ReplyWriter
 from .oip_request import RequestReader
+from .receipts import places
 from .routes import Routes
 from .wire import Wire
 
@@ -39,6 +40,7 @@ class ModelDoor:
         engine = self._host.engine
         if engine is None:
             raise NotReadyError(self._host.fault)
+        receipt = places(incoming.headers, self._host.receipt)
         reader, writer = self._codecs()
         body = incoming.body
         if coding := incoming.headers.get(b"content-encoding"):
@@ -48,7 +50,7 @@ class ModelDoor:
         except orjson.JSONDecodeError as error:
             raise RefusalError(400, InputError(f"The body is not JSON: {error}", field="body")) from error
         answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
-        return writer.write(answer, asked)
+        return writer.write(answer, asked, receipt)
 
     def _codecs(self) -> tuple[RequestReader, ReplyWriter]:
         wire, version = self._host.wire, self._host.version

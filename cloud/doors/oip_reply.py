@@ -15,6 +15,7 @@ from ..answering.answers import Answer
 from .asgi import JSON, Reply
 from .oip_request import Inference
 from .oip_tensors import Buffer, datatype_of, write_binary, write_json
+from .receipts import Places
 
 BINARY = b"application/octet-stream"
 HEADER_LENGTH = b"inference-header-content-length"
@@ -27,8 +28,8 @@ class ReplyWriter:
         self._head = {"model_name": name, "model_version": version}
         self._datatypes = {spec.name: datatype_of(spec.dtype) for spec in signature.outputs}
 
-    def write(self, answer: Answer, asked: Inference) -> Reply:
-        """The reply: only the outputs that were asked for, in that order. Tensors as raw bytes are not copied."""
+    def write(self, answer: Answer, asked: Inference, receipt: Places) -> Reply:
+        """The reply: only the outputs that were asked for, in that order, and the receipt where it is wanted. Raw bytes are not copied."""
         outputs, parts = list[dict[str, Any]](), list[Buffer]()
         for name, binary in asked.wanted:
             array = np.asarray(answer.outputs[name])
@@ -40,23 +41,23 @@ class ReplyWriter:
             else:
                 held["data"] = write_json(array)
             outputs.append(held)
-        data = {**self._head, "parameters": parameters(answer), "outputs": outputs}
+        data = {**self._head, "parameters": parameters(answer, receipt.body), "outputs": outputs}
         if asked.id is not None:
             data["id"] = asked.id
-        return _reply(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY), parts, answer)
+        return _reply(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY), parts, answer, receipt.headers)
 
 
-def _reply(head: bytes, parts: list[Buffer], answer: Answer) -> Reply:
-    receipt = answer.receipt.to_headers()
+def _reply(head: bytes, parts: list[Buffer], answer: Answer, receipt: bool) -> Reply:
+    headers = answer.receipt.to_headers() if receipt else []
     if not parts:
-        return Reply(200, head, JSON, receipt, answer=answer)
-    return Reply(200, head, BINARY, [(HEADER_LENGTH, b"%d" % len(head)), *receipt], more=tuple(parts), answer=answer)
+        return Reply(200, head, JSON, headers, answer=answer)
+    return Reply(200, head, BINARY, [(HEADER_LENGTH, b"%d" % len(head)), *headers], more=tuple(parts), answer=answer)
 
 
-def parameters(answer: Answer) -> dict[str, Any]:
-    """The receipt and the flags, flat; what is empty is left out."""
-    receipt = answer.receipt.to_dict()
-    data = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in receipt.items()}
+def parameters(answer: Answer, receipt: bool = True) -> dict[str, Any]:
+    """The receipt, where it is wanted, and the flags, flat; what is empty is left out."""
+    said = answer.receipt.to_dict() if receipt else {}
+    data = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in said.items()}
     if answer.flags:
         data["flags"] = ", ".join(f"{flag.field}{'' if flag.row is None else f'[{flag.row}]'}: {flag.why}" for flag in answer.flags)
     return {key: value for key, value in data.items() if value is not None and value != ""}

@@ -52,7 +52,7 @@ def _predict(fields: Mapping[str, WireField], columns: dict[str, Any], single: d
     content = {"application/json": {"schema": {"oneOf": forms}}, "multipart/form-data": {"schema": {"type": "object", "properties": parts}}}
     refusals = {str(status): _refusal(why) for status, why in _STATUS.items()}
     return {
-        "summary": "Answer a batch, rows, or one row", "operationId": "predict",
+        "summary": "Answer a batch, rows, or one row", "operationId": "predict", "parameters": [_RECEIPT_PLACE],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": _json("The answer.", _answer(signature)), **refusals},
     }  # fmt: skip
@@ -66,7 +66,7 @@ def _answer(signature: Signature) -> dict[str, Any]:
     outputs = {"anyOf": [_object(columns, list(columns)), row, {"type": "array", "items": row}]}
     receipt = {"$ref": "#/components/schemas/Receipt"}
     flags = {"type": "array", "items": {"type": "object"}}
-    return _object({"outputs": outputs, "receipt": receipt, "flags": flags}, ["outputs", "receipt"])
+    return _object({"outputs": outputs, "receipt": receipt, "flags": flags}, ["outputs"])
 
 
 def _column(wire: WireField, spec: TensorSpec | None) -> dict[str, Any]:
@@ -127,13 +127,16 @@ def _plain(about: str) -> dict[str, Any]:
 
 _STATUS = {400: "The body cannot be parsed.", 413: "The body is too large.", 415: "Neither JSON nor a form.",
            422: "The request was parsed and refused; `field` and `row` say where.", 503: "Nothing could answer."}  # fmt: skip
+_RECEIPT_PLACE = {"name": "x-portside-receipt", "in": "header", "description": "Where the receipt goes.",
+                  "schema": {"enum": ["both", "body", "headers", "none"]}}  # fmt: skip
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
 _RECEIPT = {
     "type": "object", "required": ["model", "version", "target", "entry", "reason", "time_ms"],
     "properties": {
         "model": _TEXT, "version": _TEXT, "target": _TEXT, "entry": {"type": "integer"}, "reason": _TEXT,
         "attempts": {"type": "array", "items": _TEXT}, "time_ms": _NUMBER, "model_ms": _NUMBER,
-        "deadline_ms": {"type": ["number", "null"]}, "within_deadline": {"type": "boolean"}, "stale": {"type": "boolean"}, "record": _TEXT,
+        "deadline_ms": {"type": ["number", "null"]}, "within_deadline": {"type": "boolean"}, "stale": {"type": "boolean"},
+        "record": _TEXT, "age_ms": {"type": ["number", "null"]},
     },
 }  # fmt: skip
 _REFUSAL = {

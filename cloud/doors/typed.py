@@ -11,6 +11,7 @@ from ..answering.answers import Answer, NotReadyError, Question
 from . import multipart
 from .asgi import JSON, Incoming, RefusalError, Reply
 from .hosts import Serving
+from .receipts import places
 from .wire import Asked, Wire
 
 
@@ -32,15 +33,18 @@ class TypedDoor:
         engine, wire = self._host.engine, self._host.wire  # read together: a version may be swapped while this request is answered
         if engine is None:
             raise NotReadyError(self._host.fault)
+        receipt = places(incoming.headers, self._host.receipt)
         asked = _asked(wire, incoming, bare)
         answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
-        headers = answer.receipt.to_headers()
-        return Reply(200, orjson.dumps(_body(wire, answer, asked), option=orjson.OPT_SERIALIZE_NUMPY), headers=headers, answer=answer)
+        body = orjson.dumps(_body(wire, answer, asked, receipt.body), option=orjson.OPT_SERIALIZE_NUMPY)
+        return Reply(200, body, headers=answer.receipt.to_headers() if receipt.headers else (), answer=answer)
 
 
-def _body(wire: Wire, answer: Answer, asked: Asked) -> dict[str, Any]:
-    """The answer as JSON-ready data: outputs, receipt, and flags where there are any."""
-    data: dict[str, Any] = {"outputs": wire.write(answer.outputs, asked.form), "receipt": answer.receipt.to_dict()}
+def _body(wire: Wire, answer: Answer, asked: Asked, receipt: bool) -> dict[str, Any]:
+    """The answer as JSON-ready data: outputs, receipt where it is wanted, and flags where there are any."""
+    data: dict[str, Any] = {"outputs": wire.write(answer.outputs, asked.form)}
+    if receipt:
+        data["receipt"] = answer.receipt.to_dict()
     return {**data, "flags": [flag._asdict() for flag in answer.flags]} if answer.flags else data
 
 

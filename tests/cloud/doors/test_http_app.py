@@ -54,6 +54,7 @@ class Mean:
 class Serving:
     fault = "still loading"
     max_body_bytes = 1 << 20
+    receipt = "both"
 
     def __init__(self, session=None, signature=SIGNATURE, codec=CODEC, name="m", version="1"):
         self.name, self.version = name, version
@@ -126,6 +127,20 @@ def test_receipts_flags_and_headers(app):
     assert {flag["why"] for flag in body["flags"]} == {"unknown", "range", "absent"}
     assert body["receipt"]["reason"] == "primary" == answer.headers["x-portside-reason"]
     assert answer.headers["x-portside-model"] == "m" and answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("said", "body", "headers"), [("body", True, False), ("Headers", False, True), ("none", False, False), ("both", True, True)]
+)
+def test_the_caller_says_where_the_receipt_goes(app, said, body, headers):
+    answer = send(app, json={"row": ROW}, headers={"x-portside-receipt": said})
+    assert answer.status_code == 200 and ("receipt" in answer.json()) == body
+    assert any(name.startswith("x-portside-") for name in answer.headers if name != "x-portside-request") == headers
+
+
+def test_another_word_for_the_receipts_place_is_refused(app):
+    answer = send(app, json={"row": ROW}, headers={"x-portside-receipt": "trailer"})
+    assert answer.status_code == 400 and answer.json()["field"] == "x-portside-receipt"
 
 
 CUT_SHORT = "multipart/form-data; boundary=b"
