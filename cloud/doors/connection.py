@@ -50,9 +50,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; headers and thrown-away bodies are counted as long as no request has come of them."""
-        before = cast("Any", self.cycle)
+        before: Any = self.cycle
         body = before is not None and before.more_body  # as it was: these may be the last bytes of it
-        wanted = body and not before.response_complete
+        wanted = before is not None and before.more_body and not before.response_complete
         super().data_received(data)
         if self.cycle is not before:
             self.head_bytes = 0
@@ -61,7 +61,7 @@ class Connection(HttpToolsProtocol):
         elif not wanted:
             self.head_bytes += len(data)
             self._judge_head(body)
-            if body and not before.more_body:
+            if body and before is not None and not before.more_body:
                 self.head_bytes = 0
 
     def _judge_head(self, discarding: bool) -> None:
