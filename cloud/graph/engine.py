@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -54,15 +54,19 @@ class GraphEngine:
         records: where the graph's own records go; None: nowhere. The engines write the steps'.
         metrics: of an earlier version, to go on with; `report` shows this one's steps there.
         hurry: keep the deadline; False for a run that is compared with references.
+        proof: asked once the steps are warm; raises ContractError where the graph does not answer as it should.
 
     Attributes:
         inflight: questions that are being answered.
+        engines: by step.
     """
 
     def __init__(self, resolved: ResolvedGraph, engines: Mapping[str, Answerer], records: RecordStore | None = None,
-                 metrics: GraphMetrics | None = None, hurry: bool = True) -> None:  # fmt: skip
+                 metrics: GraphMetrics | None = None, hurry: bool = True,
+                 proof: Callable[[GraphEngine], None] | None = None) -> None:  # fmt: skip
         self.plan, self.records, self._front = resolved.plan, records, resolved.front
-        self._name, self._digest, self._engines, self.inflight = resolved.deployment.name, resolved.digest, engines, 0
+        self._name, self._digest, self.engines, self.inflight = resolved.deployment.name, resolved.digest, engines, 0
+        self._proof = proof
         self.metrics = metrics or GraphMetrics()
         if metrics is None:
             self.report()
@@ -183,14 +187,16 @@ class GraphEngine:
         return Draft(record, inputs, coded, self.signature)
 
     def warm(self, seconds: float) -> None:
-        """Warm every step. Raises EngineError where one cannot be loaded."""
+        """Warm every step, then ask for proof. Raises EngineError where one cannot be loaded, ContractError."""
         ends = time.monotonic() + seconds
         for runner in self._steps.values():
             runner.engine.warm(max(ends - time.monotonic(), 0.1))
+        if self._proof is not None:
+            self._proof(self)
 
     def report(self) -> None:
         """Let the metrics page show this graph's steps and records."""
-        self.metrics.engines = self._engines
+        self.metrics.engines = self.engines
         self.metrics.show(self._gauges, list[str])
 
     def _gauges(self) -> dict[str, float]:

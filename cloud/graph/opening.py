@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from ...sdk.core.errors import PortsideError
@@ -9,6 +10,7 @@ from ..answering.engine import Engine
 from ..answering.opening import open_entries
 from ..records.store import Draft, RecordStore
 from .engine import GraphEngine
+from .golden import require
 from .resolving import ResolvedGraph, ResolvedStep
 
 
@@ -36,12 +38,13 @@ class SharedRecords:
         """The store stays open: the graph closes it."""
 
 
-def open_graph(resolved: ResolvedGraph, before: GraphEngine | None = None) -> GraphEngine:
+def open_graph(resolved: ResolvedGraph, before: GraphEngine | None = None, proven: bool = True) -> GraphEngine:
     """Every step's models opened, or none.
 
     Args:
         resolved: the graph.
         before: the version that serves, whose counters and record writer this one goes on with.
+        proven: warming ends with the golden answers, where there are some.
 
     Raises PortsideError.
     """
@@ -56,7 +59,8 @@ def open_graph(resolved: ResolvedGraph, before: GraphEngine | None = None) -> Gr
         if store is not None and store is not shared:
             store.close()
         raise
-    return GraphEngine(resolved, engines, store, before.metrics if before is not None else None)
+    metrics = before.metrics if before is not None else None
+    return GraphEngine(resolved, engines, store, metrics, proof=partial(require, resolved) if proven else None)
 
 
 def _store(resolved: ResolvedGraph, before: GraphEngine | None) -> RecordStore | None:
