@@ -8,6 +8,8 @@ from ..deployment.file import Deployment
 
 INSECURE_PUBLIC = "PORTSIDE_INSECURE_PUBLIC"
 """In the environment: as `insecure_public = true` in [server]."""
+SHIPPING = "PORTSIDE_SHIPPING"
+"""In the environment of a build: the service is looked at, not served, so its keys need not be there."""
 
 
 def public(deployment: Deployment) -> bool:

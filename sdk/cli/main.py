@@ -39,6 +39,7 @@ COMMANDS = {
     "reload": "let a running server take up what its deployment file says now",
     "precompute": "answer known rows in advance, into a file that a deployment can answer from",
     "load": "how many requests per second a server answers in time, and what goes wrong beyond",
+    "bento": "ship a deployment with everything it needs: a bento, a Dockerfile, a compose file",
     "keys": "make, list and revoke the API keys of a server",
     "store": "push, pull, ls, tag, lineage, gc, fsck",
     "records": "list what was served, newest last",
