@@ -41,6 +41,7 @@ COMMANDS = {
     "load": "how many requests per second a server answers in time, and what goes wrong beyond",
     "bento": "ship a deployment with everything it needs: a bento, a Dockerfile, a compose file",
     "keys": "make, list and revoke the API keys of a server",
+    "graph": "a graph of packages: its steps, its golden answers, whether it answers so",
     "store": "push, pull, ls, tag, lineage, gc, fsck",
     "records": "list what was served, newest last",
     "doctor": "which targets and extras work here, and how to enable the others",
