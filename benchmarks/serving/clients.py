@@ -65,9 +65,9 @@ def parsed(said: str) -> dict[str, Any]:
     {'requests_s': 12.5, 'p50_ms': 1.5, 'p99_ms': 0.02, 'errors': 3}
     """
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    times = {part: float(value) * _UNITS[unit] for part, value, unit in re.findall(r"^\s+(\d+)%\s+([\d.]+)(us|ms|s|m)$", said, re.M)}
+    times = {part: float(value) * _UNITS[unit] for part, value, unit in re.findall(r"^\s+(\d+)%\s+([\d.]+)(us|ms|s|m)\s*$", said, re.M)}
     if rate is None or not {"50", "99"} <= set(times):
-        raise ValueError(f"this is no answer of wrk: {said[:200]!r}")
+        raise ValueError(f"this is no answer of wrk: {said[-400:]!r}")
     errors = sum(int(number) for number in re.findall(r"(?:connect|read|write|timeout|responses:) (\d+)", said))
     return {"requests_s": float(rate[1]), "p50_ms": times["50"], "p99_ms": times["99"], "errors": errors}
 
