@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from .signature import Array, Signature
@@ -20,13 +21,18 @@ RECORD_VERSION = 1
 RAW_LIMIT_BYTES = 4096
 """Tensors larger than this are kept as shape, dtype and sha256, not as values."""
 REDACTED = {"redacted": True}
-_SHOWN = ("model", "version", "target", "reason", "time-ms", "budget-ms", "record", "stale")
-_HEADERS = {key: f"x-portside-{key}".encode() for key in _SHOWN}
+_TIME, _RECORD, _STALE, _AGE = b"x-portside-time-ms", b"x-portside-record", (b"x-portside-stale", b"true"), b"x-portside-age-ms"
+_RANDOM: list[bytes] = []
+"""Random bytes for ids, drawn many at a time: a call of the system for each would cost more than all the rest."""
+os.register_at_fork(after_in_child=_RANDOM.clear)
 
 
-@dataclass(frozen=True)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+@dataclass(frozen=True, init=False)
 class Receipt:
-    """Who answered one request, why, and what it cost.
+    """Who answered one request, why, and what it cost. One is made per request, so its attributes are set at once, not one by one.
 
     Attributes:
         model: name of the package (or "cache", "precomputed", "default", an endpoint's URL) that answered.
@@ -59,18 +65,28 @@ class Receipt:
     record: str = ""
     age_ms: float | None = None
 
+    def __init__(self, model: str, version: str, target: str, entry: int, reason: str, attempts: tuple[str, ...] = (), time_ms: float = 0.0,
+                 model_ms: float = 0.0, deadline_ms: float | None = None, within_deadline: bool = True, stale: bool = False,
+                 record: str = "", age_ms: float | None = None) -> None:  # fmt: skip
+        vars(self).update(model=model, version=version, target=target, entry=entry, reason=reason, attempts=attempts, time_ms=time_ms,
+                          model_ms=model_ms, deadline_ms=deadline_ms, within_deadline=within_deadline, stale=stale, record=record,
+                          age_ms=age_ms)  # fmt: skip
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; times rounded to a microsecond."""
-        return {**vars(self), "attempts": list(self.attempts), "time_ms": round(self.time_ms, 3), "model_ms": round(self.model_ms, 3)}
+        data = {**vars(self), "attempts": list(self.attempts), "time_ms": round(self.time_ms, 3), "model_ms": round(self.model_ms, 3)}
+        return data if self.age_ms is None else {**data, "age_ms": round(self.age_ms, 3)}
 
     def to_headers(self) -> list[tuple[bytes, bytes]]:
         """The receipt as HTTP headers, `x-portside-*`; nothing a caller sent is in them."""
-        shown = {
-            "model": self.model, "version": self.version, "target": self.target, "reason": self.reason,
-            "time-ms": f"{self.time_ms:.3f}", "budget-ms": "" if self.deadline_ms is None else f"{self.deadline_ms:g}",
-            "record": self.record, "stale": "true" if self.stale else "",
-        }  # fmt: skip
-        return [(_HEADERS[key], _header(value)) for key, value in shown.items() if value]
+        headers = [*_author_headers(self.model, self.version, self.target, self.reason, self.deadline_ms), (_TIME, b"%.3f" % self.time_ms)]
+        if self.record:
+            headers.append((_RECORD, self.record.encode("latin-1")))
+        if self.stale:
+            headers.append(_STALE)
+        if self.age_ms is not None:
+            headers.append((_AGE, b"%.3f" % self.age_ms))
+        return headers
 
 
 @dataclass(frozen=True)
@@ -152,15 +168,19 @@ def plain(array: Array) -> Any:
 
 def new_id() -> str:
     """A UUIDv7 of this moment."""
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+    try:
+        entropy = _RANDOM.pop()
+    except IndexError:
+        drawn = os.urandom(2560)
+        _RANDOM.extend(drawn[place : place + 10] for place in range(10, 2560, 10))
+        entropy = drawn[:10]
+    return uuid7(time.time_ns() // 1_000_000, entropy)
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> str:
     """RFC 9562 UUID version 7: 48 bits of Unix milliseconds, then 74 bits taken from `entropy` (10 bytes)."""
-    tail = int.from_bytes(entropy[:10], "big")
-    value = (unix_ms & (1 << 48) - 1) << 80 | 0x7 << 76 | (tail >> 64 & 0xFFF) << 64 | 0b10 << 62 | tail & (1 << 62) - 1
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    moment, random = f"{unix_ms & (1 << 48) - 1:012x}", entropy.hex()
+    return f"{moment[:8]}-{moment[8:]}-7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:19]}"
 
 
 def _plain(value: Any) -> Any:
@@ -169,6 +189,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
+
+
+@lru_cache(maxsize=1024)
+def _author_headers(model: str, version: str, target: str, reason: str, deadline_ms: float | None) -> list[tuple[bytes, bytes]]:
+    """What is the same for many answers."""
+    shown = {"model": model, "version": version, "target": target, "reason": reason,
+             "budget-ms": "" if deadline_ms is None else f"{deadline_ms:g}"}  # fmt: skip
+    return [(f"x-portside-{key}".encode(), _header(value)) for key, value in shown.items() if value]
 
 
 def _header(value: str) -> bytes:
