@@ -36,12 +36,12 @@ class Front:
     doors: HttpApp
     deployment: Deployment
     lines: JsonLines
+    protocol: type[connection.Connection]
 
     def install(self) -> None:
         """Set up this process: its HTTP protocol and its log."""
-        server = self.deployment.server
-        connection.install(limits_of(server.connections), not public(self.deployment), server.tls is not None)
-        error_log.install(self.lines, server.log.exceptions)
+        connection.install(self.protocol)
+        error_log.install(self.lines, self.deployment.server.log.exceptions)
 
 
 def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1, guards: Sequence[Guard] = ()) -> Front:
@@ -61,8 +61,10 @@ def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1
     log = first.server.log
     access = None if log.access == "off" else AccessLog(lines, log.access, log.sample)
     keys, admission = guards_of_keys(first, hosts, workers), admission_of(first)
-    hosts.pages.append(admission.page)
-    return Front(HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards, admission), access=access), first, lines)
+    protocol = connection.bounded(limits_of(first.server.connections), not public(first), first.server.tls is not None)
+    hosts.pages += [admission.page, protocol.sweep.page, lines.page]
+    doors = HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards, admission), access=access)
+    return Front(doors, first, lines, protocol)
 
 
 def admission_of(deployment: Deployment) -> Admission:

@@ -129,7 +129,7 @@ def bounded(limits: Limits, local_only: bool = False, tls_only: bool = False) ->
     return type("BoundedConnection", (Connection,), held)
 
 
-def install(limits: Limits, local_only: bool, tls_only: bool) -> None:
+def install(protocol: type[Connection]) -> None:
     """Make it this process's protocol. BentoML's worker builds uvicorn's configuration itself, with the protocol named "auto"."""
     protocols: dict[str, Any] = uvicorn_config.HTTP_PROTOCOLS
-    protocols["auto"] = bounded(limits, local_only, tls_only)
+    protocols["auto"] = protocol

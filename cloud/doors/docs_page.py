@@ -18,6 +18,7 @@ table { border-collapse: collapse; width: 100% } td, th { text-align: left; padd
 button { font: inherit; padding: .4rem 1.2rem; margin: .5rem 0; cursor: pointer }
 </style>
 <h1 id="title">Service</h1><p id="about"></p>
+<p id="locked" hidden><label for="key">This server asks for a key: </label><input id="key" type="password" autocomplete="off"> <button id="open">Use it</button> <span id="why" role="status"></span></p>
 <h2>Inputs</h2><table><thead><tr><th>field</th><th>one row's value</th></tr></thead><tbody id="fields"></tbody></table>
 <h2>Try it</h2><label for="body">A request to <code>POST /predict</code></label>
 <textarea id="body" spellcheck="false"></textarea><button id="go">Send</button><pre id="answer" aria-live="polite">The answer appears here.</pre>
@@ -37,7 +38,15 @@ const sample = s => {
   const type = [].concat(s.type)[0]
   return type === "string" ? "" : type === "boolean" ? false : 0
 }
-fetch("openapi.json").then(r => r.json()).then(api => {
+const mine = () => { const key = document.getElementById("key").value.trim(); return key ? { authorization: "Bearer " + key } : {} }
+const load = async () => {
+  const reply = await fetch("openapi.json", { headers: mine() }), api = await reply.json()
+  document.getElementById("locked").hidden = reply.ok && !mine().authorization
+  put("why", reply.ok || !mine().authorization ? "" : api.what)
+  if (reply.ok) show(api)
+}
+const show = api => {
+  for (const id of ["fields", "routes"]) document.getElementById(id).replaceChildren()
   put("title", api.info.title); put("about", api.info.description + " Version " + api.info.version)
   const forms = api.paths["/predict"].post.requestBody.content["application/json"].schema.oneOf
   const row = forms.find(f => f.properties.row).properties.row, example = {}
@@ -50,9 +59,11 @@ fetch("openapi.json").then(r => r.json()).then(api => {
   put("curl", photos.length ? "curl " + photos.map(name => "-F " + name + "=@" + name + ".png ").join("") + url
     : "curl -H 'content-type: application/json' -d '" + JSON.stringify({ row: example }) + "' " + url)
   for (const [path, methods] of Object.entries(api.paths)) for (const [method, what] of Object.entries(methods)) line("routes", [method.toUpperCase(), path, what.summary])
-})
+}
+load()
+document.getElementById("open").onclick = load
 document.getElementById("go").onclick = async () => {
-  const answer = await fetch("predict", { method: "POST", headers: { "content-type": "application/json" }, body: document.getElementById("body").value })
+  const answer = await fetch("predict", { method: "POST", headers: { "content-type": "application/json", ...mine() }, body: document.getElementById("body").value })
   put("answer", answer.status + "\\n" + JSON.stringify(await answer.json(), null, 2))
 }
 </script></html>

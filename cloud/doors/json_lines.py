@@ -22,7 +22,7 @@ class JsonLines:
     """A writer of lines. `file`: descriptor; `queue`: entries that may wait."""
 
     def __init__(self, file: int = 2, queue: int = QUEUE) -> None:
-        self._file, self._limit, self.lost = file, queue, 0
+        self._file, self._limit, self.lost, self.lost_ever = file, queue, 0, 0
         self._entries: SimpleQueue[tuple[Any, Callable[[Any], dict[str, Any]]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -30,6 +30,7 @@ class JsonLines:
         """Write `render(entry)`, called by the writing thread. Never blocks."""
         if self._entries.qsize() >= self._limit:
             self.lost += 1
+            self.lost_ever += 1
             return
         self._entries.put((entry, render))
         if self._thread is None:
@@ -41,6 +42,11 @@ class JsonLines:
             self._entries.put(None)
             self._thread.join(seconds)
             self._thread = None
+
+    def page(self) -> list[str]:
+        """As Prometheus text."""
+        name = "portside_log_lines_lost_total"
+        return [f"# HELP {name} Lines of the log that found its queue full.", f"# TYPE {name} counter", f"{name} {self.lost_ever}"]
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._write, name="portside-log", daemon=True)

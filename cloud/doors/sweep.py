@@ -77,6 +77,12 @@ class Sweep:
             self._runs = True
             asyncio.get_running_loop().call_later(self._limits.every_s, self._look, connections)
 
+    def page(self) -> list[str]:
+        """As Prometheus text."""
+        name = "portside_connections_closed_total"
+        head = [f"# HELP {name} Connections closed for what they waited for too long, or to make room.", f"# TYPE {name} counter"]
+        return [*head, *(f'{name}{{phase="{phase}"}} {count}' for phase, count in self.closed.items())]
+
     def make_room(self, connections: Iterable[Any], newcomer: Any) -> bool:
         """Close one that rests between two requests. Whether there was one."""
         for other in connections:

@@ -72,6 +72,15 @@ def test_a_server_has_one_front(deployments, hosts, other):
         make_front(hosts, deployments("", other))
 
 
+def test_the_metrics_page_tells_what_was_closed_and_lost(deployments, hosts):
+    front = make_front(hosts, deployments("[server.connections]\nmax = 3\n"))
+    assert front.protocol.limits.max == 3
+    front.protocol.sweep.closed["head"] = 2
+    front.lines.lost_ever = 5
+    text = send(front.doors, "GET", "/metrics").text
+    assert 'portside_connections_closed_total{phase="head"} 2\n' in text and "portside_log_lines_lost_total 5\n" in text
+
+
 def test_limits_are_those_of_the_file(deployments):
     text = "[server.connections]\nmax = 7\nhead_s = 1\nbody_s = 2\nanswer_s = 3\nidle_s = 4\nmax_head_kb = 5\n"
     limits = limits_of(deployments(text)[0].server.connections)

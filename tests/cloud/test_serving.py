@@ -146,7 +146,7 @@ def test_fields_whose_names_are_no_parameters_are_served_too(tmp_path):
         "from portside.sdk.core.codec.codec import Codec\nfrom portside.sdk.core.signature import Signature, TensorSpec\n"
         "specs = tuple(TensorSpec(name, 'f32', ('batch',)) for name in ('cell type', 'class'))\n"
         "class Host:\n    name, wire = 'odd', Wire(Codec(), Signature(specs, ()))\n"
-        "made = module.bentoml.service(name='odd')(module._service_class([Host()]))\n"
+        "made = module.bentoml.service(name='odd')(module._service_class([Host()], []))\n"
         "print(list(made.apis['predict'].input_spec.model_fields))"
     )
     ran = subprocess.run([servers.SERVE[0], "-c", code], capture_output=True, text=True, check=False)
