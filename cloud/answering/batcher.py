@@ -29,6 +29,8 @@ from .tallies import Tally
 Outputs = dict[str, Array]
 CROWDED_S = 0.002
 """So long after a batch of several calls, a call lets the others of the same turn of the event loop come along."""
+MARGIN = 0.8
+"""The part of the time that is left which a queue may be expected to take: machines stall, and a late answer helps nobody."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,21 @@ class Batcher:
         lane: where calls run.
         signature: of the model.
         room: limits; `merge` counts only where the session is batch-invariant and its calls can be joined.
+
+    Attributes:
+        waited_s: how long the call that `ask` gave back last had waited; to be read before anything else is awaited.
     """
 
     def __init__(self, lane: Lane, signature: Signature, room: Room | None = None) -> None:
         self._lane, self._joiner, self._room = lane, Joiner(signature), room or Room()
-        self.pace, self.tally = Pace(), Tally()
+        self.pace, self.tally, self.waited_s = Pace(), Tally(), 0.0
         self.obstacle = self._obstacle()
         self.merge(self._room.merge is True)
         self._queue, self._running = WaitingQueue(), list[_Batch]()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._alarm, self._number, self._crowded, self._pumping = math.inf, 0, -math.inf, False
+        self._alarm, self._number, self._pumping = math.inf, 0, False
+        self._crowded = self._progress = -math.inf
 
     @property
     def waiting(self) -> WaitingQueue:
@@ -118,7 +124,9 @@ class Batcher:
             self._wake_at(call.until)
         self._next(loop, now)
         try:
-            return await future
+            outputs = await future
+            self.waited_s = call.waited
+            return outputs
         except asyncio.CancelledError:
             self._give_up(call)
             raise
@@ -157,7 +165,7 @@ class Batcher:
                 raise self._busy("full", "Too many calls are waiting", queue.calls)
             if self.inflight >= room.max_inflight:
                 raise self._busy("inflight", "Too many calls are under way", room.max_inflight)
-            if until is not None and self.pace.known and now + self.wait_s(rows, careful=True) > until:
+            if until is not None and self.pace.known and self.wait_s(rows, careful=True) > MARGIN * (until - now):
                 raise self._busy("late", "The queue is longer than the time that is left", queue.calls)
         self._number += 1
         kind = joiner.kind(arrays) if self.merges else ()
@@ -202,7 +210,9 @@ class Batcher:
 
     def _run(self, calls: list[Waiting], now: float) -> None:
         rows = sum(call.rows for call in calls)
-        self.tally.ran(len(calls), rows, sum(now - call.arrived for call in calls))
+        for call in calls:
+            call.waited = now - call.arrived
+        self.tally.ran(len(calls), rows, sum(call.waited for call in calls))
         batch = _Batch(calls, rows, min(call.until for call in calls), now)
         self._running.append(batch)
         latest = max(call.until for call in calls)
@@ -245,6 +255,7 @@ class Batcher:
             self._crowded = now
         if not isinstance(results, Exception):
             self.pace.saw(batch.rows, now - batch.began)
+            self._progress = now
             for call, outputs in zip(batch.calls, results, strict=True):
                 self._answer(call, outputs)
         elif len(batch.calls) > 1 and _may_be_a_stranger(results):
@@ -273,8 +284,10 @@ class Batcher:
                 future.set_result(outcome)
 
     def _late(self, call: Waiting) -> None:
+        """Its time passed in the queue: an overload where others had answers meanwhile, else the model is stuck."""
         self.tally.late += 1
-        self._answer(call, EngineError("The call waited until its deadline had passed", reason="deadline"))
+        reason = "busy" if self._progress >= call.arrived else "deadline"
+        self._answer(call, EngineError("The call waited until its deadline had passed", reason=reason))
 
     def _give_up(self, call: Waiting) -> None:
         """The caller has gone: forget the call; where it ran with no others, stop the engine."""
@@ -298,13 +311,14 @@ class Batcher:
         for call in self._queue.expired(now):
             self._late(call)
         for batch in list(self._running):
-            if batch.until <= now:
+            if batch.until <= now and not (batch.call is not None and batch.call.done):  # what is done is on its way to this loop
                 for call in batch.calls:
                     if not call.gone and call.until <= now:
                         self._answer(call, EngineError("The call did not end in time", reason="deadline"))
                 batch.until = min((call.until for call in batch.calls if not call.gone), default=math.inf)
                 self._abandon_empty(batch)
-        self._wake_at(min(self._queue.next_deadline(), min((batch.until for batch in self._running), default=math.inf)))
+        running = (batch.until for batch in self._running if batch.until > now)
+        self._wake_at(min(self._queue.next_deadline(), min(running, default=math.inf)))
 
     def _wake_at(self, when: float) -> None:
         """One timer for all deadlines: set for the earliest, set anew when it fires."""

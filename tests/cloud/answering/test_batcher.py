@@ -30,13 +30,13 @@ class Gated:
     def __init__(self, info=INFO):
         self.info, self.gate, self.batches, self.began = info, threading.Event(), [], threading.Event()
         self.gate.set()
-        self.holding = set()
+        self.holding, self.deaf = set(), False
 
     def run(self, inputs, cancel=None):
         self.batches.append(inputs["x"][:, 0].tolist())
         self.began.set()
         while not self.gate.wait(0.002) or self.holding & set(self.batches[-1]):
-            if cancel is not None and cancel.cancelled:
+            if cancel is not None and cancel.cancelled and not self.deaf:
                 raise EngineError("stopped", reason="cancelled")
         if np.isnan(inputs["x"]).any():
             raise ValueError("a row that breaks the model")
@@ -172,6 +172,28 @@ def test_calls_whose_deadline_passes_are_never_run(batcher_of):
 
     run(test)
     assert session.batches == [[0], [2]] and batcher.tally.late == 1
+
+
+def test_a_deadline_that_passes_in_a_queue_that_moves_is_an_overload(batcher_of):
+    session, batcher = batcher_of(Room(merge=False), replaces=False)
+
+    async def test():
+        first = await held(session, batcher)
+        late = asyncio.create_task(batcher.ask(x(1), soon(0.3)))
+        second = asyncio.create_task(batcher.ask(x(2), soon(0.2)))
+        await asyncio.sleep(0)
+        session.holding.add(2.0)
+        session.deaf = True
+        session.gate.set()
+        await first
+        with pytest.raises(EngineError) as caught:
+            await late
+        session.holding.clear()
+        with pytest.raises(EngineError) as stuck:
+            await second
+        return caught.value.reason, stuck.value.reason
+
+    assert run(test) == ("busy", "deadline")
 
 
 def test_one_deadline_in_a_batch_gives_up_one_call_and_the_last_one_stops_the_engine(batcher_of):
