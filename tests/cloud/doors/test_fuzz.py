@@ -1,11 +1,12 @@
 """Made-up requests against the doors: never a 5xx, never a hang, and every refusal names the field.
 
-hypothesis makes raw bodies; schemathesis makes requests from the OpenAPI document. Short by default, longer with
-`-m fuzz` and PORTSIDE_EFFORT=full.
+hypothesis makes raw bodies; schemathesis makes requests from the OpenAPI document, for every door that it describes, and holds the
+answers against it. Short by default, longer with `-m fuzz` and PORTSIDE_EFFORT=full. Bytes over real connections: test_protocol_fuzz.py.
 """
 
 import asyncio
 import json
+import os
 
 import faulty
 import httpx
@@ -13,6 +14,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from test_http_app import PNG64, ROW, Serving
 
 from portside.cloud.doors.http_app import HttpApp
@@ -22,6 +24,7 @@ SERVINGS = {"codec": Serving(), "plain": Serving(faulty.Faulty("/nonexistent/con
 APPS = {name: HttpApp(serving, max_body_bytes=200_000) for name, serving in SERVINGS.items()}
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(QUICK, max_examples=3000)
+FULL = os.environ.get("PORTSIDE_EFFORT") == "full"
 
 KNOWN = st.sampled_from([PNG64, "red", 1e39, 2**63, -(2**70)])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | KNOWN
@@ -100,20 +103,21 @@ asgi = schemathesis.openapi.from_asgi("/openapi.json", APPS["codec"])
 
 
 @asgi.parametrize()
-@settings(QUICK, max_examples=25)
+@settings(QUICK, max_examples=8)
 def test_by_schema_short_form(case):
     by_schema(case)
 
 
 @pytest.mark.fuzz
 @asgi.parametrize()
-@settings(QUICK, max_examples=1000)
+@settings(QUICK, max_examples=1000 if FULL else 80)
 def test_by_schema(case):
     by_schema(case)
 
 
 def by_schema(case):
-    answer = case.call()
-    assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        assert "field" in answer.json()
+    """Statuses, content types, headers and bodies are what the document says; what is valid there may still be refused (a broken image)."""
+    answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
+    assert answer.status_code < 500 or answer.status_code == 503, answer.text
+    if answer.status_code >= 400 and answer.status_code not in (405, 503):
+        assert "field" in answer.json(), answer.text
