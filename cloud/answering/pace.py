@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 WEIGHT = 0.1
-"""Of the newest call in the means."""
+"""Of the newest call in the means; the first ones weigh more."""
+JUMP = 4.0
+"""A call counts as at most so many times the mean: one stall of the machine says little about the next call."""
 PROBE_ROWS = 8
 PROBES = 20
 BUDGET_S = 0.5
@@ -29,11 +31,11 @@ class Pace:
         base_s, row_s: of a call, and of each of its rows; 0.0 while nothing is known.
     """
 
-    __slots__ = ("_deviation", "_factor", "base_s", "row_s")
+    __slots__ = ("_deviation", "_factor", "_seen", "base_s", "row_s")
 
     def __init__(self, base_s: float = 0.0, row_s: float = 0.0) -> None:
         self.base_s, self.row_s = base_s, row_s
-        self._factor, self._deviation = 1.0, 0.0
+        self._factor, self._deviation, self._seen = 1.0, 0.0, 0
 
     @property
     def known(self) -> bool:
@@ -45,9 +47,11 @@ class Pace:
         if not self.known:
             self.base_s = max(seconds, 1e-6)
             return
-        ratio = seconds / (self.base_s + rows * self.row_s)
-        self._deviation += WEIGHT * (abs(ratio - self._factor) - self._deviation)
-        self._factor += WEIGHT * (ratio - self._factor)
+        self._seen += 1
+        ratio = min(seconds / (self.base_s + rows * self.row_s), JUMP * self._factor)
+        weight = max(WEIGHT, 1.0 / (self._seen + 1))
+        self._deviation += weight * (abs(ratio - self._factor) - self._deviation)
+        self._factor += weight * (ratio - self._factor)
 
     def seconds(self, calls: float, rows: float, careful: bool = False) -> float:
         """What so many calls of the engine with so many rows in all take; `careful`: seldom longer."""

@@ -44,3 +44,15 @@ def test_the_pace_follows_what_calls_take():
     assert not unknown.known
     unknown.saw(3, 0.5)
     assert unknown.known and unknown.seconds(2, 0) == pytest.approx(1.0)
+
+
+def test_one_stall_says_little():
+    pace = Pace(0.001, 0.0)
+    for _ in range(20):
+        pace.saw(1, 0.001)
+    pace.saw(1, 10.0)
+    assert pace.seconds(1, 1) <= 0.0014 and pace.seconds(1, 1, careful=True) <= 0.003
+    late = Pace()
+    for seconds in (1.0, *[0.001] * 30):
+        late.saw(1, seconds)
+    assert late.seconds(1, 1, careful=True) < 0.2
