@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ...sdk.core.errors import EngineError
 from ...sdk.core.records import Receipt
@@ -14,9 +13,8 @@ from ..records.store import RecordStore
 from .metrics import Metrics
 
 
-@dataclass(frozen=True)
-class Question:
-    """One request.
+class Question(NamedTuple):
+    """One request. (A NamedTuple, as Answer: one of each is made per request, and a tuple is made four times as fast.)
 
     Attributes:
         wire: wire field -> batch, as the champion's codec takes it.
@@ -34,13 +32,12 @@ class Question:
     behind: float = 0.0
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Outputs with categories as names, the receipt, and what the door noticed."""
 
     outputs: Mapping[str, Array]
     receipt: Receipt
-    flags: tuple[Any, ...] = field(default=())
+    flags: tuple[Any, ...] = ()
 
 
 class Answerer(Protocol):

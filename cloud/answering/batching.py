@@ -37,18 +37,18 @@ class Waiting:
         until: monotonic seconds, infinity where there is no deadline.
         number: order of arrival.
         asked: who waits for it; the core does not look at it.
-        arrived: monotonic seconds.
+        arrived: monotonic seconds. waited: seconds from then until it ran.
         alone: is run by itself.
         gone: answered or given up: the queue forgets it.
     """
 
-    __slots__ = ("alone", "arrays", "arrived", "asked", "gone", "kind", "number", "rows", "size_bytes", "until")
+    __slots__ = ("alone", "arrays", "arrived", "asked", "gone", "kind", "number", "rows", "size_bytes", "until", "waited")
 
     def __init__(self, arrays: Any, kind: Hashable, rows: int, size_bytes: int, until: float | None = None,
                  number: int = 0, asked: Any = None, arrived: float = 0.0) -> None:  # fmt: skip
         self.arrays, self.kind, self.rows, self.size_bytes = arrays, kind, rows, size_bytes
         self.until = math.inf if until is None else until
-        self.number, self.asked, self.arrived, self.alone, self.gone = number, asked, arrived, False, False
+        self.number, self.asked, self.arrived, self.waited, self.alone, self.gone = number, asked, arrived, 0.0, False, False
 
     def __lt__(self, other: Waiting) -> bool:
         return (self.until, self.number) < (other.until, other.number)

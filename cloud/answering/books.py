@@ -67,7 +67,9 @@ class Books:
     def answered(self, walk: Walk, by: Author, outputs: Mapping[str, Array], reason: str) -> Receipt:
         """Enter an answer; its receipt."""
         receipt = self._receipt(walk, by, reason)
-        self._metrics.answered(by.model, reason, receipt.time_ms / 1e3, receipt.attempts)
+        metrics = self._metrics
+        metrics.answered(by.model, reason, receipt.time_ms / 1e3, receipt.attempts)
+        metrics.stages.passed(walk.encode_s, walk.queue_s, max(walk.ended - walk.began - walk.queue_s - walk.decode_s, 0.0), walk.decode_s)
         if self._records is not None:
             now_ms, (arrays, flags) = time.time_ns() // 1_000_000, walk.checked
             self._records.put(Note(receipt, walk.question, by, flags, now_ms, self._deployment, arrays, outputs, self._signature))

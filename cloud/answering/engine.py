@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-from ...runtimes.isolation import statistics
 from ...sdk.core import failover as policy_of
 from ...sdk.core.door import Checked
 from ...sdk.core.errors import EngineError, InputError, PortsideError
@@ -26,6 +25,7 @@ from .chain import ModelEntry, default_outputs, reason_of, rows_of
 from .consistency import Author, ConsistencyWindow, Held
 from .content import content_key
 from .endpoint import EndpointEntry
+from .engine_page import gauges, kept_lines
 from .metrics import Metrics
 from .precomputed import PrecomputedEntry
 from .tallies import page as queues_page
@@ -61,7 +61,11 @@ class Engine:
         if metrics is None:
             self.report()
         self._breakers, self._max_rows = policy_of.start(policy), max_rows
-        self._decoders = ThreadPoolExecutor(2, thread_name_prefix="portside-decode")
+        apart = any(entry.blocking for _, entry in self._models)
+        self._decoders = ThreadPoolExecutor(2, thread_name_prefix="portside-decode") if apart else None
+        self._lanes = [(place, entry.lane) for place, entry in self._models]
+        self._outputs = [spec.name for spec in self.signature.outputs]
+        self._coded = any(spec.categories is not None for spec in self.signature.outputs)
         self._caches = [(place, entry) for place, entry in enumerate(entries) if isinstance(entry, CacheEntry)]
         self._first = [(place, entry) for place, entry in self._caches if entry.first]
         self._books = Books(entries, policy.deadline_ms, deployment, self.signature, records, self.metrics)
@@ -80,31 +84,36 @@ class Engine:
         """
         self.inflight += 1
         try:
-            return await self._walked(question)
+            walk = self._begun(question) if self._decoders is None else await self._begun_apart(question, self._decoders)
+            if self._caches or (self.consistency is not None and question.entity is not None):
+                walk.key = content_key(walk.checked.arrays)
+                if (early := self._early(walk, walk.key)) is not None:
+                    return early
+            while True:
+                down = [place for place, lane in self._lanes if not lane.ready]
+                walk.began = now = time.monotonic()
+                action, self._breakers, walk.request = policy_of.decide(self.policy, self._breakers, walk.request, now * 1e3, down)
+                if action.do == "give-up":
+                    raise no_answer(self._books.unanswered(walk), self._wait_s)
+                outputs = await self._take(action, walk)
+                if outputs is not None:
+                    return self._finish(walk, action.entry, outputs, walk.request.reason)
         finally:
             self.inflight -= 1
 
-    async def _walked(self, question: Question) -> Answer:
-        walk = await self._begun(question)
-        if self._caches or (self.consistency is not None and question.entity is not None):
-            walk.key = content_key(walk.checked.arrays)
-            if (early := self._early(walk, walk.key)) is not None:
-                return early
-        while True:
-            down = [place for place, entry in self._models if not entry.ready]
-            now = time.monotonic()
-            action, self._breakers, walk.request = policy_of.decide(self.policy, self._breakers, walk.request, now * 1e3, down)
-            walk.began = now
-            if action.do == "give-up":
-                raise no_answer(self._books.unanswered(walk), self._wait_s)
-            outputs = await self._take(action, walk)
-            if outputs is not None:
-                return self._finish(walk, action.entry, outputs, walk.request.reason)
-
-    async def _begun(self, question: Question) -> Walk:
+    def _begun(self, question: Question) -> Walk:
         """The request behind the champion's codec and door. Raises InputError."""
+        began = time.monotonic()
+        return self._walk(question, self.champion.encode(question.wire), began)
+
+    async def _begun_apart(self, question: Question, decoders: ThreadPoolExecutor) -> Walk:
+        """The same where decoding takes long: off the event loop."""
         began, champion = time.monotonic(), self.champion
-        checked = await self._decoded(champion, question.wire) if champion.blocking else champion.encode(question.wire)
+        if not champion.blocking:
+            return self._begun(question)
+        return self._walk(question, await asyncio.get_running_loop().run_in_executor(decoders, champion.encode, question.wire), began)
+
+    def _walk(self, question: Question, checked: Checked, began: float) -> Walk:
         rows = rows_of(checked.arrays, self.signature)
         if rows > self._max_rows:
             first = self.signature.inputs[0].name
@@ -133,55 +142,69 @@ class Engine:
         refused: InputError | None = None
         outputs: Mapping[str, Array] | None = None
         try:
-            outputs, outcome = await self._ask(action, walk)
+            outputs = self._told(action, walk) if action.do != "call" else self._judged(walk, await self._ask(action, walk))
+            outcome: Outcome = "answered" if outputs is not None else "miss" if action.do == "look" else "non-finite"
         except PortsideError as error:
             refused = error if isinstance(error, InputError) and action.entry == 0 else None
             outcome = cast("Outcome", "answered" if refused else reason_of(error))
-        now = time.monotonic() * 1e3
-        self._breakers, walk.request = policy_of.observe(self.policy, self._breakers, walk.request, outcome, now)
+        walk.ended = now = time.monotonic()
+        before = self._breakers
+        self._breakers, walk.request = policy_of.observe(self.policy, before, walk.request, outcome, now * 1e3)
+        if self._breakers is not before and self._breakers[action.entry].state == "open":
+            self.metrics.opened(action.entry)
         if refused is not None:
             raise refused
         return outputs
 
-    async def _ask(self, action: Action, walk: Walk) -> tuple[Mapping[str, Array] | None, Outcome]:
+    async def _ask(self, action: Action, walk: Walk) -> Mapping[str, Array]:
+        """The answer of a model or an endpoint. Raises EngineError, InputError."""
         entry = self.entries[action.entry]
         until = None if action.until_ms is None else action.until_ms / 1e3
+        walk.queue_s = 0.0
         if isinstance(entry, ModelEntry):
             checked = walk.checked if entry.front == self.champion.front else await self._encoded(walk, entry)
-            return self._judged(walk, await entry.ask(checked.arrays, until))
-        if isinstance(entry, EndpointEntry):
-            return self._judged(walk, await entry.ask(walk.question.wire, until, walk.rows))
-        if isinstance(entry, CacheEntry | PrecomputedEntry):
-            walk.found = self._found(walk, entry)
-            return (None, "miss") if walk.found is None else (walk.found.outputs, "answered")
-        return default_outputs(entry, self.signature, walk.rows), "answered"
+            if entry.queue is None:
+                return entry.lane.run_inline(checked.arrays, until)
+            outputs = await entry.queue.ask(checked.arrays, until)
+            walk.queue_s = entry.queue.waited_s
+            return outputs
+        return await cast("EndpointEntry", entry).ask(walk.question.wire, until, walk.rows)
 
-    def _found(self, walk: Walk, entry: CacheEntry | PrecomputedEntry) -> Found | None:
+    def _told(self, action: Action, walk: Walk) -> Mapping[str, Array] | None:
+        """What is kept: the answer of a cache, of a table, or the default."""
+        entry = self.entries[action.entry]
         if isinstance(entry, CacheEntry):
-            return None if walk.key is None else entry.get(walk.key)
-        return entry.find(walk.checked.arrays, walk.rows, walk.question.entity)
+            walk.found = None if walk.key is None else entry.get(walk.key)
+        elif isinstance(entry, PrecomputedEntry):
+            walk.found = entry.find(walk.checked.arrays, walk.rows, walk.question.entity)
+        else:
+            return default_outputs(cast("Mapping[str, Array]", entry), self.signature, walk.rows)
+        return None if walk.found is None else walk.found.outputs
 
-    def _judged(self, walk: Walk, outputs: Mapping[str, Array]) -> tuple[Mapping[str, Array] | None, Outcome]:
-        """The champion's outputs of an answer, unless they hold NaN or infinity where the signature does not allow it.
+    def _judged(self, walk: Walk, outputs: Mapping[str, Array]) -> Mapping[str, Array] | None:
+        """The champion's outputs of an answer, unless they hold NaN or infinity where the signature does not allow it: None.
 
         Raises EngineError for a code that has no name.
         """
         if policy_of.flaw(outputs, self.signature.outputs) is not None:
-            return None, "non-finite"
-        own = {spec.name: outputs[spec.name] for spec in self.signature.outputs}
-        walk.named = self.champion.codec.decode(own, self.signature)
-        return own, "answered"
+            return None
+        own = {name: outputs[name] for name in self._outputs}
+        if self._coded:
+            began = time.monotonic()
+            walk.named = self.champion.codec.decode(own, self.signature)
+            walk.decode_s = time.monotonic() - began
+        else:
+            walk.named = own
+        return own
 
     async def _encoded(self, walk: Walk, entry: ModelEntry) -> Checked:
         """The request as the typed arrays of a backup with another front; encoded once for all entries that take the same."""
         if entry.front not in walk.others:
             wire = {name: value for name, value in walk.question.wire.items() if name in entry.fields}
-            walk.others[entry.front] = await self._decoded(entry, wire) if entry.blocking else entry.encode(wire)
+            loop = asyncio.get_running_loop()
+            encoded = await loop.run_in_executor(self._decoders, entry.encode, wire) if entry.blocking else entry.encode(wire)
+            walk.others[entry.front] = encoded
         return walk.others[entry.front]
-
-    async def _decoded(self, entry: ModelEntry, wire: Mapping[str, object]) -> Checked:
-        """Encode where decoding takes long: off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, entry.encode, wire)
 
     def _finish(self, walk: Walk, place: int, outputs: Mapping[str, Array], reason: str) -> Answer:
         if place == 0 and walk.key is not None:
@@ -200,27 +223,14 @@ class Engine:
         return Answer(named, self._books.answered(walk, author, outputs, reason), walk.checked.flags)
 
     def report(self) -> None:
-        """Let the metrics page show this engine's lanes, queues and records."""
+        """Let the metrics page show this engine's lanes, queues, breakers, kept answers and records."""
         queues = {place: entry.queue for place, entry in self._models if entry.queue is not None}
-        self.metrics.show(self._gauges, lambda: queues_page(queues))
+        self.metrics.show(lambda: gauges(self.entries, self._breakers, self.records),
+                          lambda: [*queues_page(queues), *kept_lines(self.entries, self.consistency)])  # fmt: skip
 
     def _wait_s(self) -> float:
         """Seconds until the queue that empties first has room."""
         return min((entry.queue.wait_s() for _, entry in self._models if entry.queue is not None), default=0.0)
-
-    def _gauges(self) -> dict[str, float]:
-        """Read when the metrics page is: records, lanes, breakers."""
-        values: dict[str, float] = {}
-        if self.records is not None:
-            values |= {"portside_records_written": self.records.written, "portside_records_lost": self.records.lost}
-        for place, entry in self._models:
-            label = f'{{entry="{place}"}}'
-            seen = statistics(entry.lane)
-            values[f"portside_model_ready{label}"] = float(seen["ready"])
-            values[f"portside_abandoned_calls{label}"] = seen["abandoned"]
-            values[f"portside_worker_restarts{label}"] = seen["restarts"]
-            values[f"portside_breaker_open{label}"] = float(self._breakers[place].state != "closed")
-        return values
 
     def warm(self, seconds: float) -> None:
         """Wait for worker processes and run one call through every model. Blocking: not for the event loop.
@@ -240,6 +250,7 @@ class Engine:
         """End lanes and workers, and the record writer unless another engine goes on with it."""
         for _, entry in self._models:
             entry.close()
-        self._decoders.shutdown(wait=False, cancel_futures=True)
+        if self._decoders is not None:
+            self._decoders.shutdown(wait=False, cancel_futures=True)
         if records and self.records is not None:
             self.records.close()

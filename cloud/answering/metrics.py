@@ -1,7 +1,8 @@
-"""Counters and one histogram, as Prometheus text. One object per worker process, written from the event loop only.
+"""Counters and histograms, as Prometheus text. One object per worker process, written from the event loop only.
 
 Names: `portside_requests_total{model,reason}`, `portside_refused_total{status}`, `portside_failovers_total{entry,reason}`,
-`portside_request_seconds` (histogram), and gauges that are read when asked for.
+`portside_breaker_openings_total{entry}`, `portside_request_seconds` and `portside_stage_seconds{stage}` (histograms), and what
+engine_page.py and tallies.py read when asked for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+
+from .stages import Stages
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 Labels = tuple[tuple[str, str], ...]
@@ -22,20 +25,26 @@ class Metrics:
         self._page: Callable[[], Iterable[str]] = list[str]
         self.pages: list[Callable[[], Iterable[str]]] = []
         self.reloads: Counter[Labels] = Counter()
-        self.requests: Counter[Labels] = Counter()
+        self.requests: Counter[tuple[str, str]] = Counter()
         self.refused: Counter[Labels] = Counter()
         self.failovers: Counter[Labels] = Counter()
+        self.openings: Counter[Labels] = Counter()
+        self.stages = Stages()
         self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._seconds = 0.0
 
     def answered(self, model: str, reason: str, seconds: float, attempts: Iterable[str]) -> None:
         """One answer. `attempts`: "entry:reason" of those that did not answer."""
-        self.requests[("model", model), ("reason", reason)] += 1
+        self.requests[model, reason] += 1
         self._buckets[bisect_left(BUCKETS_S, seconds)] += 1
         self._seconds += seconds
         for attempt in attempts:
             entry, _, why = attempt.partition(":")
             self.failovers[("entry", entry), ("reason", why)] += 1
+
+    def opened(self, entry: int) -> None:
+        """The breaker of an entry has opened."""
+        self.openings[(("entry", str(entry)),)] += 1
 
     def show(self, gauges: Callable[[], Mapping[str, float]], page: Callable[[], Iterable[str]]) -> None:
         """From now on the page shows what these say: gauges, and whole lines."""
@@ -51,10 +60,13 @@ class Metrics:
 
     def text(self) -> str:
         """Prometheus exposition format, version 0.0.4."""
+        requests = Counter({(("model", model), ("reason", reason)): count for (model, reason), count in self.requests.items()})
         lines = [
-            *_counter("portside_requests_total", "Answers by who gave them and why.", self.requests),
+            *_counter("portside_requests_total", "Answers by who gave them and why.", requests),
             *_counter("portside_refused_total", "Requests answered with an error, by status.", self.refused),
             *_counter("portside_failovers_total", "Entries of the chain that did not answer, by reason.", self.failovers),
+            *_counter("portside_breaker_openings_total", "How often the breaker of an entry opened.", self.openings),
+            *self.stages.lines(),
             *self._histogram("portside_request_seconds", "Time from arrival to answer."),
         ]
         lines += _counter("portside_reloads_total", "New versions taken up beside the running one, or refused.", self.reloads)

@@ -21,11 +21,11 @@ class Walk:
         key: of the content, where something is kept by it.
         found: the answer that was given before, where there is one.
         named: outputs with names of categories, once they are decoded.
-        began: monotonic seconds; when the entry under way was asked.
-        encode_s, queue_s, model_s, decode_s: time by stage, in seconds.
+        began, ended: monotonic seconds; when the entry under way was asked, and when it had answered.
+        encode_s, queue_s, decode_s: time by stage, in seconds.
     """
 
-    __slots__ = ("began", "checked", "decode_s", "encode_s", "found", "key", "model_s", "named", "others", "question", "queue_s", "request",
+    __slots__ = ("began", "checked", "decode_s", "encode_s", "ended", "found", "key", "named", "others", "question", "queue_s", "request",
                  "rows")  # fmt: skip
 
     def __init__(self, question: Question, checked: Checked, rows: int, encode_s: float) -> None:
@@ -35,4 +35,4 @@ class Walk:
         self.key: bytes | None = None
         self.found: Found | None = None
         self.named: Mapping[str, Array] | None = None
-        self.began = self.queue_s = self.model_s = self.decode_s = 0.0
+        self.began = self.ended = self.queue_s = self.decode_s = 0.0
