@@ -52,7 +52,7 @@ def seen(spec: TensorSpec, reference: Reference, where: str) -> TensorSpec:
     if reference.index is None and reference.over is None:
         return spec
     inner = len(spec.shape) - (spec.batch_axis is not None)
-    if spec.dtype in ("string", "bool") or spec.categories is not None or inner < 1 or spec.batch_axis == len(spec.shape) - 1:
+    if spec.dtype in ("string", "bool") or spec.categories is not None or inner < 1 or spec.batch_axis not in (0, None):
         raise FormatError(f"{where}: nothing can be taken out of {reference.step}.{reference.name}", got=text(spec))
     size = spec.shape[-1]
     if reference.index is not None:

@@ -139,7 +139,8 @@ class _Trial(Engine):
 
     def forget(self) -> None:
         """Free what this engine added."""
-        self._decoders.shutdown(wait=False, cancel_futures=True)
+        if self._decoders is not None:
+            self._decoders.shutdown(wait=False, cancel_futures=True)
 
 
 def _trial(engine: Any) -> _Trial:

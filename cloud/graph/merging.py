@@ -9,7 +9,7 @@ import numpy as np
 
 from ...sdk.core.signature import NUMPY, Array, TensorSpec
 from .references import Reference, Source
-from .rows import Answered, Results, Rows, places
+from .rows import Answered, Results, Rows, number, places
 
 ROW = "row"
 """`request.row`: the number of each row in the request, where no field has this name."""
@@ -52,7 +52,10 @@ def _held(source: Source, results: Results) -> tuple[Array, Rows] | None:
     if not isinstance(source, Reference):
         return np.asarray(source), None
     found = results.get(source.step)
-    return (np.asarray(found.outputs[source.name]), found.rows) if isinstance(found, Answered) else None
+    if not isinstance(found, Answered):
+        return None
+    plain = source.index is None and source.over is None
+    return np.asarray(found.outputs[source.name] if plain else number(found, source)), found.rows
 
 
 def _blank(spec: TensorSpec, rows: int, front: Array) -> Array:

@@ -40,6 +40,8 @@ class Wiring:
         for name, part in parts.items():
             self._check_step(name, part)
         self.outputs = tuple(self._output(name, references.sources(said)) for name, said in answer.items())
+        for said in answer.values():
+            self._require(references.sources(said))
 
     def spec(self, reference: Reference, where: str) -> TensorSpec:
         """The tensor behind a reference, as it is seen there. Raises FormatError."""
@@ -123,6 +125,13 @@ class Wiring:
         if field.spec is not None:
             return replace(field.spec, kind=None)
         return TensorSpec(reference.name, "f64" if field.wire.type == "number" else "string", (ROWS,), missing=True)
+
+    def _require(self, sources: tuple[Source, ...]) -> None:
+        """A field that the answer gives back is one that every request has."""
+        for source in sources:
+            if isinstance(source, Reference) and source.step == REQUEST and (field := self.fields.get(source.name)) is not None:
+                spec = None if field.spec is None else replace(field.spec, required=True)
+                self.fields[source.name] = replace(field, spec=spec, required=True)
 
     def _output(self, name: str, sources: tuple[Source, ...]) -> TensorSpec:
         """One output of the answer, as its sources agree."""

@@ -148,6 +148,8 @@ top_k = {{ by = "rank.score ?? find.score", k = 2 }}
 row = "request.row"
 score = "rank.score ?? find.score"
 found = "find.label"
+second = "rank.pair[1] ?? 2.0"
+most = "max(rank.pair) ?? 2.0"
 """
 
 
@@ -161,9 +163,12 @@ def test_candidates_are_cut_between_steps_and_the_answer_holds_the_best(opened):
     best = chosen[np.argsort(-final, kind="stable")[:2]]
     assert answer.outputs["row"].tolist() == best.tolist()
     np.testing.assert_allclose(answer.outputs["score"], np.sort(final)[::-1][:2], rtol=1e-5)
+    np.testing.assert_allclose(answer.outputs["second"], -prior[best], rtol=1e-5)
+    np.testing.assert_allclose(answer.outputs["most"], prior[best], rtol=1e-5)
     assert answer.outputs["found"].tolist() == ["bad", "bad"] and graph.steps(answer)["rank"].of == 3
     graph.fault("rank", "throw")
     answer = graph.ask(x=x)
+    assert answer.outputs["second"].tolist() == [2, 2]
     assert answer.outputs["row"].tolist() == chosen[:2].tolist() and answer.receipt.attempts == ("rank:failed",)
 
 
