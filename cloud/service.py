@@ -20,6 +20,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # read by bentoml when it
 
 import bentoml
 from _bentoml_sdk.service.factory import Service
+from bentoml._internal.utils.analytics import usage_stats
 from bentoml.exceptions import InvalidArgument, ServiceUnavailable
 
 from ..sdk.core.codec.step import WireField
@@ -35,6 +36,7 @@ from .front import Front, make_front
 from .graph.resolving import resolve
 from .host import Host, leave_with_parent
 
+usage_stats.do_not_track.cache_clear()  # `bentoml serve` asked before this file was imported, and keeps the answer
 BENTOML_PATHS = ("/schema.json",)
 """Paths that stay BentoML's: what its own client asks for first. The route itself has our one validator behind it too."""
 
