@@ -109,20 +109,20 @@ def serving(out: Path) -> Iterator[int]:
 
 
 def compare(port: int, test: mails.Mails) -> dict[str, dict[str, Any]]:
-    """Every mail once to each deployment, one connection each, in interleaved rounds."""
+    """Every mail once to each deployment, in interleaved rounds of a connection each: idle ones are closed by the server."""
     found: dict[str, dict[str, Any]] = {name: {"right": 0, "rates": [], "uncertain": 0} for name in NAMES}
-    lines = {name: http.client.HTTPConnection("127.0.0.1", port, timeout=60) for name in NAMES}
     for rows in np.array_split(np.arange(len(test)), ROUNDS):
         for name, held in found.items():
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             started = time.perf_counter()
             for row in rows:
-                body = json.dumps({"row": {"text": test.texts[row]}})
-                lines[name].request("POST", f"/predict/{name}", body, {"content-type": "application/json"})
-                answer = json.loads(lines[name].getresponse().read())
+                line.request("POST", f"/predict/{name}", json.dumps({"row": {"text": test.texts[row]}}), {"content-type": "application/json"})
+                answer = json.loads(line.getresponse().read())
                 held["right"] += answer["outputs"]["label"] == models.LABELS[test.labels[row]]
                 steps = answer["receipt"].get("steps", [])
                 held["uncertain"] += sum(step["step"] == "uncertain" and step["state"] == "answered" for step in steps)
             held["rates"].append(len(rows) / (time.perf_counter() - started))
+            line.close()
     return found
 
 

