@@ -17,6 +17,8 @@ JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 SECURITY = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 """On every answer: it is what its type says, and nobody keeps it."""
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+HEADER_LENGTH = b"inference-header-content-length"
+"""Where a body of the Open Inference Protocol is JSON followed by raw tensors: how long the JSON is."""
 LEFT = 499
 """The status that guards are told where the client left before an answer was there."""
 HEAD = "portside.request"
@@ -32,7 +34,7 @@ MORE = "portside.headers"
 class Incoming(NamedTuple):
     """A request whose body has been read. `arrived`: monotonic seconds when the last of it was there."""
 
-    body: bytes
+    body: bytes | memoryview
     headers: dict[bytes, bytes]
     arrived: float
 

@@ -12,11 +12,11 @@ import orjson
 
 from ...sdk.core.errors import InputError, PortsideError
 from ..answering.answers import NotReadyError, Question
-from .asgi import Incoming, Methods, RefusalError, Reply
+from .asgi import HEADER_LENGTH, Incoming, Methods, RefusalError, Reply
 from .hosts import Hosts, Serving
 from .inflate import inflated
 from .oip_metadata import EXTENSIONS, model_metadata
-from .oip_reply import HEADER_LENGTH, ReplyWriter
+from .oip_reply import ReplyWriter
 from .oip_request import RequestReader
 from .receipts import places
 from .routes import Routes

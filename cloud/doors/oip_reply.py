@@ -12,13 +12,12 @@ import orjson
 
 from ...sdk.core.signature import Signature
 from ..answering.answers import Answer
-from .asgi import JSON, Reply
+from .asgi import HEADER_LENGTH, JSON, Reply
 from .oip_request import Inference
 from .oip_tensors import Buffer, datatype_of, write_binary, write_json
 from .receipts import Places
 
 BINARY = b"application/octet-stream"
-HEADER_LENGTH = b"inference-header-content-length"
 
 
 class ReplyWriter:

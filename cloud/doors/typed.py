@@ -53,7 +53,7 @@ def _asked(wire: Wire, incoming: Incoming, bare: bool) -> Asked:
     media = kind.split(b";", 1)[0].strip().lower()
     try:
         if media == b"multipart/form-data" and not bare:
-            return wire.read_parts(multipart.parse(incoming.body, kind))
+            return wire.read_parts(multipart.parse(bytes(incoming.body), kind))
         if media == JSON or media.endswith(b"+json"):
             return wire.read_json(incoming.body, bare)
     except orjson.JSONDecodeError as error:

@@ -50,7 +50,7 @@ class Wire:
         axes = {spec.name: spec.batch_axis for spec in signature.inputs}
         self._axis = {name: axes[name] if wire.type == "tensor" else 0 for name, wire in self.fields.items()}
 
-    def read_json(self, body: bytes, bare: bool = False) -> Asked:
+    def read_json(self, body: bytes | memoryview, bare: bool = False) -> Asked:
         """Parse a JSON body; `bare`: the columns themselves, as BentoML's client sends them, or one key "inputs" with them.
 
         Raises:

@@ -286,3 +286,25 @@ def test_both_doors_give_the_same_answer(app):
     theirs = {held["name"]: held["data"] for held in send(app, path=INFER, json=ASK).json()["outputs"]}
     assert {name: np.ravel(value).tolist() for name, value in ours.items()} == theirs
     assert SIGNATURE.output("name").categories == ("small", "large")
+
+
+@pytest.mark.parametrize("spaces", range(9))
+def test_a_body_in_pieces_is_joined_so_that_its_tensors_need_no_copy(serving, spaces, monkeypatch):
+    """Wherever the JSON ends, the array that reaches the engine is a view of the body."""
+    seen = []
+    answer = serving.engine.answer
+
+    async def spy(question):
+        seen.append(question.wire["size"])
+        return await answer(question)
+
+    monkeypatch.setattr(serving.engine, "answer", spy)
+    raw = {"name": "size", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
+    request = binary({"inputs": [PHOTO, COLOUR, raw], "id": "i" * spaces}, np.array([[1, 2]], np.float32).tobytes())
+
+    async def pieces():
+        for place in range(0, len(request["content"]), 50):
+            yield request["content"][place : place + 50]
+
+    assert send(HttpApp(serving), path=INFER, content=pieces(), headers=request["headers"]).status_code == 200
+    assert seen[0].tolist() == [[1, 2]] and seen[0].flags.aligned and not seen[0].flags.owndata and not seen[0].flags.writeable
