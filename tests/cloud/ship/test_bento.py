@@ -1,4 +1,7 @@
-"""A real bento, built by BentoML and served by it: from a clean folder, with the shipped wheel, an empty home, and the sources gone."""
+"""A real bento, built by BentoML: served from a clean folder with the shipped wheel, an empty home and the sources gone.
+
+The container is acted out without Docker: the commands of its Dockerfile, on a file system that can only be read.
+"""
 
 import json
 import os
@@ -14,33 +17,74 @@ import server as servers
 from portside.sdk.cli.main import main
 
 SERVE = [sys.executable, "-m", "bentoml", "serve", "{bento}", "--host", "127.0.0.1", "--port", "{port}"]
+READ_ONLY = 'mount --bind "$1" "$1" && mount -t tmpfs tmpfs "$2" && mount -o remount,bind,ro / && shift 2 && exec "$@"'
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """(bento, folder of the shipped wheel's content); nothing else is left."""
+    folder = tmp_path_factory.mktemp("ship")
+    before = os.environ.get("PORTSIDE_HOME")
+    os.environ["PORTSIDE_HOME"] = str(folder / "home")
+    file, bento = packages.deployment(folder / "d"), folder / "bento"
+    assert main(["bento", str(file), "-o", str(bento), "--compose", "--insecure-public"]) == 0
+    os.environ.pop("PORTSIDE_HOME") if before is None else os.environ.update(PORTSIDE_HOME=before)
+    shutil.rmtree(folder / "d")
+    shutil.rmtree(folder / "home")
+    with zipfile.ZipFile(next((bento / "env/python/wheels").iterdir())) as wheel:
+        wheel.extractall(folder / "site")
+    return bento, folder / "site"
 
 
 @pytest.mark.slow
-def test_a_bento_serves_with_nothing_else_around(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("PORTSIDE_HOME", str(tmp_path / "home"))
-    file = packages.deployment(tmp_path / "d")
-    bento = tmp_path / "bento"
-    assert main(["bento", str(file), "-o", str(bento), "--compose", "--insecure-public", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["tag"].startswith("tester:") and {"Dockerfile", "compose.yaml"} <= {path.name for path in bento.iterdir()}
+def test_a_bento_holds_what_it_needs(shipped):
+    bento, _ = shipped
+    assert {"Dockerfile", "compose.yaml", ".dockerignore", "bento.yaml", "src", "env"} <= {path.name for path in bento.iterdir()}
     assert any(line.startswith("bentoml==") for line in (bento / "env/python/requirements.txt").read_text().splitlines())
-    shutil.rmtree(tmp_path / "d")
-    shutil.rmtree(tmp_path / "home")
-    site, clean = tmp_path / "site", tmp_path / "clean"
-    clean.mkdir()
-    with zipfile.ZipFile(next((bento / "env/python/wheels").iterdir())) as wheel:
-        wheel.extractall(site)
+    assert "insecure_public = true" in (bento / "src" / "deployment.toml").read_text()
+    assert list((bento / "src" / "secrets").iterdir()) == [] and "digest" in (bento / "src" / "deployment.toml").read_text()
+
+
+@pytest.mark.slow
+def test_a_bento_serves_with_nothing_else_around(shipped, tmp_path):
+    bento, site = shipped
     environment = {"PYTHONPATH": str(site), "PORTSIDE_HOME": str(tmp_path / "empty")}
-    where = subprocess.run([sys.executable, "-c", "import portside; print(portside.__file__)"], cwd=clean, capture_output=True, text=True,
+    where = subprocess.run([sys.executable, "-c", "import portside; print(portside.__file__)"], cwd=tmp_path, capture_output=True, text=True,
                            env={**os.environ, **environment}, check=True)  # fmt: skip
     assert where.stdout.startswith(str(site))
     line = [word.format(bento=bento, port="{port}") for word in SERVE]
-    with servers.serving(line, clean, environment) as server:
+    with servers.serving(line, tmp_path, environment) as server:
         status, answer, _ = server.ask()
         assert status == 200 and answer["outputs"]["label"] == "bad" and answer["receipt"]["reason"] == "primary"
     assert (bento / "src" / "data" / "records.sqlite").is_file()
     assert not any((tmp_path / "empty" / name).exists() for name in ("artifacts", "blobs", "index.json")), "nothing was compiled or stored"
+
+
+def words_of(bento, instruction):
+    """The list of words of an instruction, with this machine's places in it."""
+    line = next(line for line in (bento / "Dockerfile").read_text().splitlines() if line.startswith(instruction))
+    words = json.loads(line[line.index("[") :])
+    words = [sys.executable, *(["-m", "portside"] if words[0] == "portside" else []), *words[1:]]
+    return [word.replace("/bento/", f"{bento}/").replace("0.0.0.0", "127.0.0.1").replace("3000", "{port}") for word in words]  # noqa: S104
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_container_work_where_nothing_can_be_written(shipped, tmp_path):
+    bento, site = shipped
+    temporary, data = tmp_path / "tmp", bento / "src" / "data"
+    temporary.mkdir()
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", str(data), str(temporary)]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs mount namespaces")
+    environment = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary),
+                   "BENTOML_HOME": f"{temporary}/bentoml", "PORTSIDE_HOME": f"{temporary}/portside"}  # fmt: skip
+    with servers.serving([*alone, *words_of(bento, "ENTRYPOINT")], tmp_path, environment) as server:
+        status, answer, _ = server.ask()
+        assert status == 200 and answer["receipt"]["record"]
+        health = [word.format(port=server.port) for word in words_of(bento, "HEALTHCHECK")]
+        assert subprocess.run(health, check=False, env={**os.environ, **environment}, cwd=tmp_path).returncode == 0
+    assert subprocess.run(health, check=False, env={**os.environ, **environment}, cwd=tmp_path).returncode == 1
+    assert list(temporary.iterdir()) == [], "what was written there was in memory"
 
 
 @pytest.mark.slow
