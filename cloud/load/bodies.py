@@ -21,6 +21,7 @@ SIDE = 224
 """Of a made-up image, pixels."""
 _OIP = re.compile(r"(?P<model>.*/v2/models/[^/]+(/versions/[^/]+)?)/infer")
 _ASK = "Give a body with --body FILE."
+KEY = 'Send an API key with --header "Authorization: Bearer KEY".'
 _TENSORS: dict[str, Callable[[np.random.Generator, int], list[Any]]] = {
     "FP": lambda random, count: [round(float(value), 4) for value in random.random(count)],
     "IN": lambda random, count: [int(value) for value in random.integers(0, 2, count)],
@@ -155,5 +156,6 @@ def _get(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
     except ValueError:
         said = None
     if answer.status_code != 200 or not isinstance(said, dict):
-        raise InputError("The server does not describe itself", field="url", got=f"{answer.status_code} from {url}", fix=_ASK)
+        raise InputError("The server does not describe itself", field="url", got=f"{answer.status_code} from {url}",
+                         fix=KEY if answer.status_code in (401, 403) else _ASK)  # fmt: skip
     return cast("dict[str, Any]", said)

@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 
 from ...runtimes.hardware import built_on, cores
-from ...sdk.core.errors import EngineError
+from ...sdk.core.errors import EngineError, InputError
+from ..deployment.file import read
 from ..serving import command, prepare
 from . import generator
 from .arrivals import Arrivals
@@ -96,6 +97,9 @@ def served(deployment: Path, workers: int = 1, seconds: float = 300.0) -> Genera
     Raises:
         PortsideError: what is wrong with the deployment, or that it did not become ready.
     """
+    if read(deployment).server.tls is not None:
+        raise InputError("A deployment with TLS is not served for a load", field="target", got=str(deployment),
+                         fix="Start it with portside serve, and load its https:// address.")  # fmt: skip
     prepare(deployment)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

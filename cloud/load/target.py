@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from ...sdk.core.errors import EngineError, InputError
-from .bodies import Body, described, unreachable
+from .bodies import KEY, Body, described, unreachable
 
 ROOTS = ("", "/")
 
@@ -86,5 +86,5 @@ def _probe(url: str, body: Body, headers: Mapping[str, str], said: str) -> None:
         raise unreachable(url, error) from error
     if not answer.is_success and answer.status_code not in (429, 503):
         fix = "Give a body that it takes with --body FILE." if said != "given" else "Send it with curl to see what it wants."
-        raise EngineError("The server refuses the request that the load would consist of",
-                          got=f"{answer.status_code} {answer.text[:300]}", expected="200", fix=fix)  # fmt: skip
+        raise EngineError("The server refuses the request that the load would consist of", got=f"{answer.status_code} {answer.text[:300]}",
+                          expected="200", fix=KEY if answer.status_code in (401, 403) else fix)  # fmt: skip

@@ -3,12 +3,14 @@
 import re
 from html.parser import HTMLParser
 
+import pytest
 from answering_server import Answering
 
 from portside.cloud.load.knee import Aim
 from portside.cloud.load.page import page
-from portside.cloud.load.running import Plan, load, sequence
+from portside.cloud.load.running import Plan, load, sequence, served
 from portside.cloud.load.target import target
+from portside.sdk.core.errors import InputError
 
 
 def loaded(act=lambda number, body: 200, rates=(200.0, 400.0), deadline_ms=2000.0, **settings):
@@ -52,6 +54,12 @@ def test_the_page_shows_what_there_is():
 def load_nothing():
     report, _ = loaded(minutes=0.0)
     return report
+
+
+def test_a_deployment_with_tls_is_loaded_by_its_address(tmp_path):
+    (tmp_path / "d.toml").write_text('name = "d"\n[champion]\npackage = "p"\n[server.tls]\ncert = "c.pem"\nkey = "k.pem"\n')
+    with pytest.raises(InputError, match="TLS"), served(tmp_path / "d.toml"):
+        pass
 
 
 def test_rates_ascend():

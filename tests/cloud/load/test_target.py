@@ -46,6 +46,12 @@ def test_what_the_server_refuses_is_no_load():
         target("http://127.0.0.1:9/predict", [Body(b"7")])
 
 
+def test_a_server_with_keys_says_what_it_wants():
+    with Answering(lambda number, body: 401) as server, pytest.raises(EngineError) as caught:
+        target(server.url)
+    assert "--header" in caught.value.fix
+
+
 @pytest.mark.parametrize("url", ["ftp://x", "http://", ""])
 def test_addresses_that_are_none(url):
     with pytest.raises(InputError):
