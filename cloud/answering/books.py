@@ -38,10 +38,11 @@ class Note(NamedTuple):
     def record(self) -> Record:
         """The record, without its tensors."""
         question, author = self.question, self.author
-        return Record(
-            self.receipt.record, self.server_ms, question.event_ms or self.server_ms, question.entity, author.package, author.artifact,
-            self.deployment, arm=author.arm, receipt=self.receipt.to_dict(), decided_by=author.decided_by,
-            exposed=question.parent is None, parent=question.parent, flags=tuple(flag._asdict() for flag in self.flags),
+        return Record.quick(
+            id=self.receipt.record, server_ms=self.server_ms, event_ms=question.event_ms or self.server_ms, entity=question.entity,
+            package=author.package, artifact=author.artifact, deployment=self.deployment, arm=author.arm, receipt=self.receipt.to_dict(),
+            decided_by=author.decided_by, exposed=question.parent is None, parent=question.parent,
+            flags=tuple(flag._asdict() for flag in self.flags) if self.flags else (),
         )  # fmt: skip
 
 

@@ -1,68 +1,26 @@
 """Records into SQLite, off the request path: a bounded queue, one writer thread, batches, losses counted.
 
-WAL mode lets several worker processes write one file. Schema (`PRAGMA user_version` is the record version):
-one row per record, scalar columns as in Record v1, tensors and the receipt as JSON text.
+WAL mode lets several worker processes write one file. `PRAGMA user_version` is the record version; rows.py has the schema.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ...sdk.core.errors import FormatError
-from ...sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record, keep
-from ...sdk.core.signature import Array, Signature
+from ...sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record
+from .rows import COLUMNS as COLUMNS
+from .rows import INSERT, SCHEMA, Drafted, read, row
+from .rows import Draft as Draft
 
 BATCH = 512
 PAUSE_S = 0.05
-_JSON = ("inputs", "features", "outputs", "receipt", "flags")
-_TYPES = {"server_ms": "INTEGER NOT NULL", "event_ms": "INTEGER NOT NULL", "sequence": "INTEGER", "version": "INTEGER NOT NULL",
-          "exposed": "INTEGER NOT NULL", "propensity": "REAL NOT NULL", "selection": "REAL NOT NULL"}  # fmt: skip
-COLUMNS = tuple(item.name for item in fields(Record))
-_COLUMN_TYPES = ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in COLUMNS)
-SCHEMA = f"CREATE TABLE IF NOT EXISTS records ({_COLUMN_TYPES}, PRIMARY KEY (id)) WITHOUT ROWID"
-INSERT = f"INSERT OR IGNORE INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"  # noqa: S608  constants only
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A record with its tensors as they are; the writer's thread makes them storable, redacted where the signature says."""
-
-    record: Record
-    inputs: Mapping[str, Array]
-    outputs: Mapping[str, Array]
-    signature: Signature
-
-
-class Drafted(Protocol):
-    """What `put` takes: a Draft, or something that becomes one when the writer's thread looks at it."""
-
-    @property
-    def record(self) -> Record:
-        """The record without its tensors."""
-        ...
-
-    @property
-    def inputs(self) -> Mapping[str, Array]:
-        """As of Draft."""
-        ...
-
-    @property
-    def outputs(self) -> Mapping[str, Array]:
-        """As of Draft."""
-        ...
-
-    @property
-    def signature(self) -> Signature:
-        """As of Draft."""
-        ...
 
 
 class RecordStore:
@@ -143,7 +101,7 @@ class RecordStore:
         rows: list[tuple[Any, ...]] = []
         for draft in batch:
             try:
-                rows.append(row(finished(draft, self._limit)))
+                rows.append(row(draft, self._limit))
             except Exception as error:  # the writer outlives whatever a record holds; the loss is counted
                 self.fault = f"{type(error).__name__}: {error}"
         return rows
@@ -187,22 +145,6 @@ def records(path: Path) -> Iterator[Record]:
     try:
         with closing(connect(Path(path))) as database:
             for values in database.execute(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY id"):  # noqa: S608  constants only
-                data = dict(zip(COLUMNS, values, strict=True))
-                data.update({name: json.loads(data[name]) for name in _JSON}, exposed=bool(data["exposed"]))
-                yield Record.from_dict(data)
+                yield read(values)
     except (sqlite3.DatabaseError, ValueError) as error:
         raise FormatError(f"The records of this file cannot be read: {error}", got=str(path)) from error
-
-
-def finished(draft: Drafted, raw_limit_bytes: int) -> Record:
-    """The record with storable inputs and outputs."""
-    kept = (keep(side, draft.signature, raw_limit_bytes) for side in (draft.inputs, draft.outputs))
-    inputs, outputs = kept
-    return replace(draft.record, inputs=inputs, outputs=outputs)
-
-
-def row(record: Record) -> tuple[Any, ...]:
-    """The record as values of `COLUMNS`."""
-    data = record.to_dict()
-    data.update({name: json.dumps(data[name], ensure_ascii=False, separators=(",", ":"), default=str) for name in _JSON})
-    return tuple(data[name] for name in COLUMNS)
