@@ -14,6 +14,8 @@ WEIGHT = 0.1
 """Of the newest call in the means; the first ones weigh more."""
 JUMP = 4.0
 """A call counts as at most so many times the mean: one stall of the machine says little about the next call."""
+ENOUGH = 8
+"""Calls after which a pace that was not measured is known."""
 PROBE_ROWS = 8
 PROBES = 20
 BUDGET_S = 0.5
@@ -31,23 +33,23 @@ class Pace:
         base_s, row_s: of a call, and of each of its rows; 0.0 while nothing is known.
     """
 
-    __slots__ = ("_deviation", "_factor", "_seen", "base_s", "row_s")
+    __slots__ = ("_deviation", "_factor", "_measured", "_seen", "base_s", "row_s")
 
     def __init__(self, base_s: float = 0.0, row_s: float = 0.0) -> None:
         self.base_s, self.row_s = base_s, row_s
-        self._factor, self._deviation, self._seen = 1.0, 0.0, 0
+        self._factor, self._deviation, self._seen, self._measured = 1.0, 0.0, 0, base_s > 0.0 or row_s > 0.0
 
     @property
     def known(self) -> bool:
-        """A call has been seen."""
-        return self.base_s > 0.0 or self.row_s > 0.0
+        """Enough was measured to refuse a call by it."""
+        return self._measured or self._seen >= ENOUGH
 
     def saw(self, rows: int, seconds: float) -> None:
         """A call with so many rows took so long."""
-        if not self.known:
+        self._seen += 1
+        if not self.base_s and not self.row_s:
             self.base_s = max(seconds, 1e-6)
             return
-        self._seen += 1
         ratio = min(seconds / (self.base_s + rows * self.row_s), JUMP * self._factor)
         weight = max(WEIGHT, 1.0 / (self._seen + 1))
         self._deviation += weight * (abs(ratio - self._factor) - self._deviation)
