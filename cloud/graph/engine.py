@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -151,28 +151,25 @@ class GraphEngine:
                 run.end(name, self._steps[name].lost(run.asked, start, DEADLINE, began))
 
     def _finish(self, run: _Run, good: bool) -> Answer:
-        steps = tuple(run.receipts[name] for name in self._steps if name in run.receipts)
-        receipt = self._receipt(run, steps)
-        self.metrics.settled(steps)
+        outputs: dict[str, Array] = {}
+        if good:
+            rows, total = answer_rows(self.plan, run.asked.total, run.results), run.asked.total
+            outputs = {spec.name: merged(spec, sources, rows, total, run.results) for spec, sources in self._outputs}
+        receipt = self._receipt(run, tuple(run.receipts[name] for name in self._steps if name in run.receipts))
+        self.metrics.settled(receipt.steps)
         self.metrics.answered(self._name if good else "none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
         if not good:
             raise NoAnswerError(receipt)
-        rows, total = answer_rows(self.plan, run.asked.total, run.results), run.asked.total
-        outputs = {spec.name: merged(spec, sources, rows, total, run.results) for spec, sources in self._outputs}
-        receipt = replace(receipt, **self._times(run.asked.question))
         if self.records is not None:
             self.records.put(self._draft(run, receipt, outputs))
-        return Answer(outputs, receipt, tuple(dict.fromkeys(run.flags)))
+        return Answer(outputs, receipt, tuple(dict.fromkeys(run.flags)) if run.flags else ())
 
     def _receipt(self, run: _Run, steps: tuple[StepReceipt, ...]) -> GraphReceipt:
-        attempts = tuple(f"{step.name}:{step.why}" for step in steps if step.fault)
-        spent = sum(step.time_ms for step in steps)
-        return GraphReceipt(self._name, self._digest, "graph", 0, reason_of(steps), attempts, model_ms=spent, deadline_ms=self._deadline_ms,
-                            record=run.asked.parent or "", steps=steps, **self._times(run.asked.question))  # fmt: skip
-
-    def _times(self, question: Question) -> dict[str, Any]:
-        spent = (time.monotonic() - question.arrived) * 1e3
-        return {"time_ms": spent, "within_deadline": self._deadline_ms is None or spent <= self._deadline_ms}
+        attempts = tuple([f"{step.name}:{step.why}" for step in steps if step.fault])
+        spent, whole = sum([step.time_ms for step in steps]), (time.monotonic() - run.asked.question.arrived) * 1e3
+        deadline = self._deadline_ms
+        return GraphReceipt(self._name, self._digest, "graph", 0, reason_of(steps), attempts, whole, spent, deadline,
+                            deadline is None or whole <= deadline, record=run.asked.parent or "", steps=steps)  # fmt: skip
 
     def _draft(self, run: _Run, receipt: GraphReceipt, outputs: Mapping[str, Array]) -> Draft:
         """The graph's record: tensors of the request, and what was answered. What a codec takes is in the records of the steps."""

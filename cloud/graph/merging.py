@@ -26,9 +26,8 @@ def merged(spec: TensorSpec, sources: Sequence[Source], rows: Rows, total: int, 
         results: what the steps answered; every row has a source (`plan.standing` says so).
     """
     axis = spec.batch_axis
-    wanted = np.arange(total) if rows is None else rows
-    missing = np.ones(len(wanted), bool)
     made: Array | None = None
+    wanted = missing = np.zeros(0, bool)
     for source in sources:
         held = _held(source, results)
         if held is None:
@@ -36,6 +35,9 @@ def merged(spec: TensorSpec, sources: Sequence[Source], rows: Rows, total: int, 
         value, held_rows = held
         if axis is None or (made is None and rows is None and held_rows is None and isinstance(source, Reference)):
             return value
+        if made is None:
+            wanted = np.arange(total) if rows is None else rows
+            missing = np.ones(len(wanted), bool)
         at = places(held_rows, wanted, total) if isinstance(source, Reference) else np.zeros(len(wanted), np.int64)
         here = missing & (at >= 0)
         front = np.moveaxis(value, axis, 0) if isinstance(source, Reference) else value[None]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -51,7 +52,7 @@ class StepPlan:
     deadline_ms: float | None = None
     default: bool = False
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[str]:
         """Steps that must be settled before this one can begin."""
         read = [*(self.when.references if self.when else ()), *(self.cut.by if self.cut else ())]
@@ -209,7 +210,7 @@ def _first(references: Sequence[Reference], results: Results) -> Answered | Miss
 
 
 def _covered(sources: Sequence[Source], rows: Rows, total: int, results: Results) -> Standing:
-    left = np.arange(total) if rows is None else rows
+    left: Rows = None
     for source in sources:
         if not isinstance(source, Reference):
             return "answer"
@@ -220,7 +221,8 @@ def _covered(sources: Sequence[Source], rows: Rows, total: int, results: Results
             continue
         if found.rows is None or found.axes.get(source.name) is None:
             return "answer"
-        left = np.setdiff1d(left, found.rows, assume_unique=True)
+        wanted = left if left is not None else np.arange(total) if rows is None else rows
+        left = np.setdiff1d(wanted, found.rows, assume_unique=True)
         if not len(left):
             return "answer"
     return "none"

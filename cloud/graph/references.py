@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from ...sdk.core.errors import FormatError
@@ -67,7 +68,7 @@ class Condition:
 
     any_of: tuple[tuple[Comparison, ...], ...]
 
-    @property
+    @cached_property
     def references(self) -> tuple[Reference, ...]:
         """What it reads."""
         return tuple(one.left for group in self.any_of for one in group)

@@ -89,12 +89,13 @@ def number(found: Answered, reference: Reference) -> Array:
 
 def kept(condition: Condition, results: Results, total: int) -> Array:
     """Per row of the request whether the condition holds; a row without a value, or with NaN, fulfils none."""
-    found = np.zeros(total, bool)
+    found: Array | None = None
     for group in condition.any_of:
-        held = np.ones(total, bool)
-        for comparison in group:
+        held = _compared(group[0], results, total)
+        for comparison in group[1:]:
             held &= _compared(comparison, results, total)
-        found |= held
+        found = held if found is None else found | held
+    assert found is not None  # noqa: S101  a condition has a group
     return found
 
 
@@ -114,11 +115,12 @@ def _compared(comparison: Comparison, results: Results, total: int) -> Array:
     if not isinstance(found, Answered):
         return held
     values = number(found, comparison.left)
-    with np.errstate(invalid="ignore"):
-        true = np.asarray(_OPERATORS[comparison.operator](values, comparison.right), bool)
-    if values.dtype.kind == "f":
-        true = true & ~np.isnan(values)
+    true = np.asarray(_OPERATORS[comparison.operator](values, comparison.right), bool)
+    if values.dtype.kind == "f" and comparison.operator == "!=":
+        true = true & ~np.isnan(values)  # every other comparison with NaN is false by itself
     elif values.dtype.kind == "O":
         true = true & np.asarray([value is not None for value in values.reshape(-1)]).reshape(values.shape)
+    if found.rows is None and len(true.shape) and len(true) == total:
+        return true
     held[slice(None) if found.rows is None or not np.ndim(values) else found.rows] = true
     return held
