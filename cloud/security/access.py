@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,8 @@ OPEN = frozenset({"/livez", "/readyz", "/", "/docs", "/v2/health/live", "/v2/hea
 """Health, for whoever watches over the server, and a page that says nothing of it."""
 SCOPE_OF = {"/metrics": "metrics"}
 ADMIN = "/admin"
+_ready = re.compile(r"/v2/models/[^/]+(?:/versions/[^/]+)?/ready").fullmatch
+"""Readiness of one model: a probe asks it. A model may itself be called "ready"."""
 KEY = "portside.key.found"
 """Key of the ASGI scope under which the guards that follow find the caller's Key."""
 _REALM = 'Bearer realm="portside"'
@@ -61,7 +64,7 @@ class KeyGuard:
 
 def needed(path: str) -> str | None:
     """The scope that a path needs; None: it is open. A path that there is not needs one too, so that it tells strangers nothing."""
-    if path in OPEN or (path.startswith("/v2/models/") and path.endswith("/ready")):
+    if path in OPEN or _ready(path):
         return None
     return "admin" if path.startswith(ADMIN) else SCOPE_OF.get(path, "predict")
 

@@ -1,14 +1,20 @@
 """The doors with keys: who is let in where, how a refusal reads, and how much a key may ask."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_hosts import PLAIN, Adds
 from test_http_app import ROW, Serving, send
 
+from portside.cloud.doors.asgi import RefusalError
+from portside.cloud.doors.hosts import Hosts
 from portside.cloud.doors.http_app import HttpApp
 from portside.cloud.security import keys as of
 from portside.cloud.security.access import KeyGuard, needed
 from portside.cloud.security.key_file import KeyFile, write
 from portside.cloud.security.keys import Rate
 from portside.cloud.security.rate import RateGuard
+from portside.sdk.core.codec.codec import Codec
 
 
 class Clock:
@@ -83,8 +89,43 @@ def test_scopes_and_deployments(doors):
 
 def test_what_paths_need():
     assert needed("/v2/models/a/ready") is needed("/v2/health/live") is needed("/v2/models/a/versions/1/ready") is None
+    assert needed("/v2/models/ready") == needed("/v2/models/a/infer/ready") == needed("/v2/models//ready") == "predict"
     assert needed("/v2/models/a/infer") == needed("/v2/models/a") == needed("/ready") == "predict"
     assert needed("/admin/swap") == "admin" and needed("/metrics") == "metrics"
+
+
+NAMES = ["adder", "other", "cells", "ready", "predict", "x", ""]
+RESTS = ["", "/", "/1", "/2", "/9", "/infer", "/ready", "/versions/1", "/versions/2/infer", "/versions/9/infer", "/versions/4/ready", "//infer"]
+
+
+@given(st.sampled_from(["/predict", "/api", "/v2/models", ""]), st.sampled_from(NAMES), st.sampled_from(RESTS), st.sampled_from(["GET", "POST"]))
+def test_the_deployment_that_is_checked_is_the_one_that_answers(several, root, name, rest, method):
+    path = f"{root}/{name}{rest}"
+    try:
+        handler = several.routes.find({"path": path, "method": method})
+    except RefusalError:
+        return
+    host = getattr(handler.__self__, "_host", None)
+    assert host is None or host.name == several._hosts.at(path).name, path
+
+
+@pytest.fixture(scope="module")
+def several():
+    named = (("adder", 1), ("adder", 2), ("other", 9), ("ready", 3))
+    made = [Serving(name="cells", version="4"), *(Serving(Adds(number), PLAIN, Codec(), name, str(number)) for name, number in named)]
+    yield HttpApp(Hosts(made))
+    for host in made:
+        host.engine.close()
+
+
+def test_a_key_for_one_of_several_deployments(several, tmp_path):
+    key, text = of.new("ana", deployments=["other"], now=1.0)
+    write(tmp_path / "keys.json", [key])
+    app = HttpApp(several._hosts, guards=(KeyGuard(KeyFile(tmp_path / "keys.json"), lambda path: several._hosts.at(path).name),))
+    paths = ("/predict", "/predict/other", "/predict/other/9", "/predict/adder", "/predict/adder/2", "/v2/models/adder/infer")
+    asked = {path: send(app, path=path, json={"row": {"x": 0}}, headers=bearer(text)).status_code for path in paths}
+    assert [path for path, status in asked.items() if status == 200] == ["/predict/other", "/predict/other/9"]
+    assert {status for path, status in asked.items() if "other" not in path} == {403}
 
 
 def test_a_key_asks_no_more_than_its_rate(doors):

@@ -49,8 +49,8 @@ def test_a_bento_holds_what_it_needs(shipped):
 def test_a_bento_serves_with_nothing_else_around(shipped, tmp_path):
     bento, site = shipped
     environment = {"PYTHONPATH": str(site), "PORTSIDE_HOME": str(tmp_path / "empty")}
-    where = subprocess.run([sys.executable, "-c", "import portside; print(portside.__file__)"], cwd=tmp_path, capture_output=True, text=True,
-                           env={**os.environ, **environment}, check=True)  # fmt: skip
+    line = [sys.executable, "-c", "import portside; print(portside.__file__)"]
+    where = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **environment}, check=True)
     assert where.stdout.startswith(str(site))
     line = [word.format(bento=bento, port="{port}") for word in SERVE]
     with servers.serving(line, tmp_path, environment) as server:
