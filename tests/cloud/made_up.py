@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import struct
+import zlib
 from dataclasses import dataclass
 
 DOORS = (
@@ -14,7 +16,7 @@ DOORS = (
 )  # fmt: skip
 ODD_PATHS = ("/nope", "/v2/models/%00/infer", "/v2/models//infer", "/predict/../metrics", "/predict?" + "a=b&" * 50, "*", "http://x/predict",
              "/v2/models/wired/versions/99999999999999999999/infer", "/" + "a" * 9000, "/%ff%fe", "/predict/é")  # fmt: skip
-METHODS = ("POST",) * 8 + ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "post", "P\x00ST", "", "BREW" * 20)
+METHODS = ("POST",) * 40 + ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "post", "P\x00ST", "", "BREW" * 20)
 KINDS = (
     *("application/json",) * 4, "multipart/form-data; boundary=b", "multipart/form-data", "application/octet-stream", "text/plain", "",
     "application/json; charset=utf-16", 'a/b; c="', "application/x-www-form-urlencoded", "application/vnd.bentoml+pickle",
@@ -35,6 +37,9 @@ PIXEL = base64.b64encode(
 ).decode()
 ROW = {"photo": PIXEL, "colour": "red", "size": [1, 2], "x": [1, 2, 3]}
 DATATYPES = ("FP32", "FP64", "FP16", "INT64", "INT32", "UINT8", "BOOL", "BYTES", "INT8", "BF16", "", "fp32", 7)
+
+BOMB = gzip.compress(bytes(50_000_000), 9, mtime=0)
+"""50 MB of zeros in 50 kB."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,10 @@ def request(random):
     if head_length is not None:
         wrong = 0 if random.random() < 0.9 else random.randrange(-9, 99)
         headers.append(f"inference-header-content-length: {head_length + wrong}")
+    if random.random() < 0.06:
+        squeezed = [(gzip.compress(body, mtime=0), "gzip"), (zlib.compress(body), "deflate"), (BOMB, "gzip"), (BOMB[:-9], "gzip")]
+        body, squeezed = random.choice(squeezed)
+        headers.append(f"content-encoding: {squeezed}")
     framing, right = random.random(), True
     if framing < 0.65:
         headers.append(f"content-length: {len(body)}")
