@@ -16,7 +16,7 @@ from typing import Any
 from ...sdk.core.errors import FormatError
 from ...sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record
 from .rows import COLUMNS as COLUMNS
-from .rows import INSERT, SCHEMA, Drafted, read, row
+from .rows import SCHEMA, Drafted, read, row, statements
 from .rows import Draft as Draft
 
 BATCH = 512
@@ -110,8 +110,9 @@ class RecordStore:
         """Write one batch in one transaction; rows lost."""
         try:
             with database:
-                database.executemany(INSERT, rows)
-        except sqlite3.Error as error:
+                for statement, values in statements(rows):
+                    database.execute(statement, values)
+        except (sqlite3.Error, OverflowError) as error:
             self.fault = f"{type(error).__name__}: {error}"
             return len(rows)
         return 0
