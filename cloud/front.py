@@ -62,6 +62,7 @@ def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1
     access = None if log.access == "off" else AccessLog(lines, log.access, log.sample)
     keys, admission = guards_of_keys(first, hosts, workers), admission_of(first)
     protocol = connection.bounded(limits_of(first.server.connections), not public(first), first.server.tls is not None)
+    hosts.keys = bool(keys)
     hosts.pages += [admission.page, protocol.sweep.page, lines.page]
     doors = HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards, admission), access=access)
     return Front(doors, first, lines, protocol)

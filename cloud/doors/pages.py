@@ -10,6 +10,7 @@ from . import oip
 from .asgi import PROMETHEUS, TEXT, Incoming, Methods, Reply
 from .docs_page import PAGE, PAGE_HEADERS
 from .hosts import Hosts
+from .openapi_keys import with_keys
 from .openapi_server import whole
 from .routes import Routes
 from .typed import TypedDoor
@@ -41,7 +42,8 @@ class Pages:
         return Reply(200, self._hosts.metrics().encode(), PROMETHEUS)
 
     async def _openapi(self, _: Incoming) -> Reply:
-        return Reply(200, orjson.dumps(whole([(host.name, host.openapi) for host in self._hosts.defaults])))
+        document = whole([(host.name, host.openapi) for host in self._hosts.defaults])
+        return Reply(200, orjson.dumps(with_keys(document) if self._hosts.keys else document))
 
     async def _docs(self, _: Incoming) -> Reply:
         return Reply(200, PAGE, b"text/html; charset=utf-8", PAGE_HEADERS)

@@ -95,10 +95,11 @@ def test_what_paths_need():
 
 
 NAMES = ["adder", "other", "cells", "ready", "predict", "x", ""]
-RESTS = ["", "/", "/1", "/2", "/9", "/infer", "/ready", "/versions/1", "/versions/2/infer", "/versions/9/infer", "/versions/4/ready", "//infer"]
+RESTS = ["", "/", "/1", "/2", "/9", "/infer", "/ready", "/versions/1", "/versions/2/infer", "/versions/9/infer", "//infer"]
+ROOTS = ["/predict", "/api", "/v2/models", ""]
 
 
-@given(st.sampled_from(["/predict", "/api", "/v2/models", ""]), st.sampled_from(NAMES), st.sampled_from(RESTS), st.sampled_from(["GET", "POST"]))
+@given(st.sampled_from(ROOTS), st.sampled_from(NAMES), st.sampled_from(RESTS), st.sampled_from(["GET", "POST"]))
 def test_the_deployment_that_is_checked_is_the_one_that_answers(several, root, name, rest, method):
     path = f"{root}/{name}{rest}"
     try:

@@ -1,0 +1,34 @@
+"""What the OpenAPI document says of a server that asks for keys: how a key is sent, which routes need one, how a refusal reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..security.access import needed
+
+_REFUSAL = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "What is missing."}}
+_RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+RESPONSES = {
+    "401": {"description": "No key that counts.", "headers": _CHALLENGE, "content": _REFUSAL},
+    "403": {"description": "A key for something else.", "headers": _CHALLENGE, "content": _REFUSAL},
+    "429": {"description": "This key, or everybody together, asks too much.", "headers": _RETRY, "content": _REFUSAL},
+}
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key that `portside keys new` made."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
+
+
+def with_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with security schemes, and what each route needs."""
+    paths = {path: {method: _guarded(path, told) for method, told in methods.items()} for path, methods in document["paths"].items()}
+    components = {**document["components"], "securitySchemes": SCHEMES}
+    return {**document, "paths": paths, "components": components, "security": [{"bearer": []}, {"header": []}]}
+
+
+def _guarded(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    scope = needed(path)
+    if scope is None:
+        return {**operation, "security": []}
+    return {**operation, "x-portside-scope": scope, "responses": {**RESPONSES, **operation["responses"]}}
