@@ -1,7 +1,7 @@
 """`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
 
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
-                         [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching]
+                         [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
                          [--short] [--json FILE]
 """
 
@@ -25,7 +25,7 @@ BENCHMARKS = {
     "failover": "bench_failover", "tflite": "bench_tflite", "sources": "bench_sources",
     "web": "bench_web", "precision": "bench_precision", "targets": "bench_targets", "fronts": "bench_fronts",
     "forests": "bench_forests", "qat": "bench_qat", "distil": "bench_distil", "prune": "bench_prune", "structures": "bench_structures",
-    "student": "bench_student", "serving": "bench_serving", "batching": "bench_batching",
+    "student": "bench_student", "serving": "bench_serving", "batching": "bench_batching", "tensors": "bench_tensors",
 }  # fmt: skip
 
 
