@@ -74,6 +74,28 @@ const topics = {
     return cases.map(({ wire, expect }) => compared(JSON.stringify(wire), rowsOf(Object.fromEntries(Object.entries(wire).map(([name, value]) => [name, typed(value)])), artifact), expect));
   },
 
+  /** A cache with `first` spares the model for as long as its answer is fresh; a stale one is for when the model fails. */
+  async first() {
+    const { Chain } = await library("chain.js");
+    const artifact = { name: "m", package: "sha256:m", target: "wasm", signature: { inputs: [{ name: "x", shape: ["batch"], batch_axis: 0 }], outputs: [] } };
+    const chain = new Chain(artifact, { chain: [{ cache: { ttl_s: 10, stale: true, first: true } }] }, null);
+    let [clock, calls, broken] = [0, 0, false];
+    chain.entries[1].answers.clock = () => clock;
+    const predict = async () => {
+      if (broken) throw new Error("broken");
+      return { outputs: { y: [(calls += 1)] }, flags: [], flaw: null };
+    };
+    chain.local = { predict, ready: true };
+    const told = [];
+    for (const [now, x, fails] of [[0, 1, false], [4000, 1, false], [4000, 2, false], [11000, 1, true], [11000, 1, false]]) {
+      [clock, broken] = [now, fails];
+      const { outputs, receipt } = await chain.predict({ x: [x] });
+      told.push([outputs.y[0], receipt.reason, receipt.entry, receipt.stale, receipt.age_ms]);
+    }
+    const expected = [[1, "primary", 0, false, null], [1, "cached", 1, false, 4000], [2, "primary", 0, false, null], [1, "failed", 1, true, 11000], [3, "primary", 0, false, null]];
+    return [compared("fresh, other, stale", told, expected)];
+  },
+
   /** Calls begin in the order in which they were made, one at a time, one that fails does not hold up the next, and closing waits. */
   async turns() {
     const { Program } = await library("program.js");

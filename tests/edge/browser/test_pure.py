@@ -152,6 +152,20 @@ def test_images_are_padded_as_python_pads_them(shapes):
     replay("canvas", [{"name": str(shapes), "canvas": [4, 5], "images": given, "expect": expect}])
 
 
+def test_a_cache_that_is_asked_first_gives_fresh_answers_only():
+    replay("first", [])
+
+
+@pytest.mark.parametrize(("breaker", "what"), [
+    ({"error_rate": 1.5}, "The setting 'error_rate' of failover.breaker is wrong"),
+    ({"probes": 0}, "The setting 'probes' of failover.breaker is wrong"),
+    ({"error_rats": 0.5}, "failover.breaker has no setting 'error_rats'"),
+])  # fmt: skip
+def test_a_breaker_that_cannot_be_meant_is_refused(breaker, what):
+    fix = "Did you mean 'error_rate'?" if "error_rats" in breaker else None
+    replay("options", [{"name": what, "given": [{"failover": {"breaker": breaker}}], "expect": ["FormatError", what, fix]}])
+
+
 def test_calls_take_turns_and_closing_waits_for_them():
     replay("turns", [])
 
