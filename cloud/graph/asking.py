@@ -5,54 +5,27 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ...sdk.core.errors import InputError, PortsideError
 from ...sdk.core.records import Receipt
 from ...sdk.core.refusal import refusal
-from ...sdk.core.signature import Array
 from ..answering.answers import Answer, Answerer, NoAnswerError, Question
 from ..answering.chain import default_outputs
 from .fitting import RequestField
+from .parts import Asked, Ended, Found, begun, given, joined, why_of
 from .plan import DEADLINE, Start
 from .receipts import StepReceipt, bounded
-from .references import REQUEST, Reference
+from .references import REQUEST
 from .resolving import ResolvedStep
-from .rows import Answered, Missing, Results, Rows, number, places, take
+from .rows import Answered, Missing, Results, Rows, take
 
-T = TypeVar("T")
 _PREFIX = re.compile(r"'[^']*'(, row \d+)?: ")
 """How a refusal begins, see sdk/core/refusal.py."""
-Found: TypeAlias = Answer | NoAnswerError | str
-"""What became of one part; text: why it was given up."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request on its way through the graph.
-
-    Attributes:
-        wire, total: its fields and how many rows they have.
-        parent: id of the graph's record.
-    """
-
-    question: Question
-    wire: dict[str, Any]
-    total: int
-    parent: str | None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What became of a step: its result, its receipt, and what the door noticed about fields of the request."""
-
-    result: Answered | Missing
-    receipt: StepReceipt
-    flags: tuple[Any, ...] = ()
 
 
 class StepRunner:
@@ -143,7 +116,7 @@ class StepRunner:
                 if source.name in asked.wire:
                     wire[name] = take(asked.wire[source.name], rows, self._fields[source.name].axis)
             else:
-                wire[name] = _given(results[source.step], source, rows, asked.total)
+                wire[name] = given(results[source.step], source, rows, asked.total)
         return wire
 
     def _ended(self, asked: Asked, start: Start, pieces: Sequence[Rows], found: Sequence[Found], began: float) -> Ended:
@@ -154,7 +127,7 @@ class StepRunner:
         count = asked.total if start.rows is None else len(start.rows)
         kept = count if len(answers) == len(pieces) else sum(len(rows) for rows, _ in answers if rows is not None)
         receipts = tuple(bounded(one.receipt, start.budget_ms) for one in found if isinstance(one, Answer | NoAnswerError))
-        why = next((_why(one) for one in found if _why(one)), "")
+        why = next((why_of(one) for one in found if why_of(one)), "")
         if len(answers) < len(pieces) and self._step.default is not None:
             return self._patched(asked, start, pieces, found, began)
         good = bool(answers) and kept >= self._ready * count
@@ -167,7 +140,7 @@ class StepRunner:
         if not good:
             return Ended(Missing(why, fault=True), receipt)
         rows = start.rows if kept == count else np.concatenate([rows for rows, _ in answers if rows is not None])
-        outputs = answers[0][1].outputs if len(answers) == 1 else _joined([one for _, one in answers], self._axes)
+        outputs = answers[0][1].outputs if len(answers) == 1 else joined([one for _, one in answers], self._axes)
         return Ended(Answered(rows, outputs, self._axes), receipt, self._flags([*answers]))
 
     def _whole(self, asked: Asked, start: Start, one: Answer, began: float) -> Ended:
@@ -186,7 +159,7 @@ class StepRunner:
         filler = Receipt("default", "", "default", -1, DEADLINE)
         filled: list[Found] = [
             one if isinstance(one, Answer)
-            else Answer(default_outputs(default, self.engine.signature, size), replace(filler, reason=_why(one)))
+            else Answer(default_outputs(default, self.engine.signature, size), replace(filler, reason=why_of(one)))
             for one, size in zip(found, sizes, strict=True)
         ]  # fmt: skip
         return self._ended(asked, start, pieces, filled, began)
@@ -219,34 +192,3 @@ class StepRunner:
                     row = flag.row if flag.row is None or rows is None else int(rows[flag.row])
                     found.append(flag._replace(field=source.name, row=row))
         return tuple(found)
-
-
-def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """A task whose error, where nobody waits for it any more, is no news: the one that was waited for has been told."""
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-    return task
-
-
-def _given(found: Answered | Missing, source: Reference, rows: Rows, total: int) -> Any:
-    """Another step's output for these rows."""
-    assert isinstance(found, Answered)  # noqa: S101  the plan starts nothing without its inputs
-    plain = source.index is None and source.over is None
-    value = found.outputs[source.name] if plain else number(found, source)
-    axis = found.axes[source.name] if plain or found.axes[source.name] is None else 0
-    if axis is None or (rows is None and found.rows is None):
-        return value
-    return np.take(value, places(found.rows, rows, total), axis=axis)
-
-
-def _why(one: Found) -> str:
-    """Why a part is not what it should be; "" where it is."""
-    if isinstance(one, str):
-        return one
-    return "" if isinstance(one, Answer) and one.receipt.entry == 0 else one.receipt.reason
-
-
-def _joined(answers: Sequence[Answer], axes: dict[str, int | None]) -> dict[str, Array]:
-    first = answers[0].outputs
-    return {name: array if axes[name] is None else np.concatenate([one.outputs[name] for one in answers], axis=axes[name])
-            for name, array in first.items()}  # fmt: skip

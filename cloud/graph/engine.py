@@ -11,17 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from ...sdk.core.records import Record, new_id
-from ...sdk.core.signature import MISSING_CODE, Array, Signature
+from ...sdk.core.records import new_id
+from ...sdk.core.signature import Array, Signature
 from ..answering.answers import Answer, Answerer, NoAnswerError, Question
-from ..records.store import Draft, RecordStore
-from .asking import Asked, Ended, StepRunner, begun
+from ..records.store import RecordStore
+from .asking import StepRunner
+from .books import GraphBooks
+from .covering import answer_rows, standing
 from .merging import merged
 from .metrics import GraphMetrics
-from .plan import DEADLINE, Fill, Skip, Start, answer_rows, decide, standing
-from .receipts import GraphReceipt, StepReceipt, reason_of
+from .parts import Asked, Ended, begun
+from .plan import DEADLINE, Fill, Skip, Start, decide
+from .receipts import StepReceipt
 from .references import REQUEST
 from .request import RequestReader
 from .resolving import ResolvedGraph
@@ -65,7 +66,7 @@ class GraphEngine:
                  metrics: GraphMetrics | None = None, hurry: bool = True,
                  proof: Callable[[GraphEngine], None] | None = None) -> None:  # fmt: skip
         self.plan, self.records, self._front = resolved.plan, records, resolved.front
-        self._name, self._digest, self.engines, self.inflight = resolved.deployment.name, resolved.digest, engines, 0
+        self._name, self.engines, self.inflight = resolved.deployment.name, engines, 0
         self._proof = proof
         self.metrics = metrics or GraphMetrics()
         if metrics is None:
@@ -74,7 +75,7 @@ class GraphEngine:
         self._reader = RequestReader(resolved.fields, resolved.plan.answer, resolved.deployment.server.max_rows)
         self._outputs = [(spec, resolved.plan.answer[spec.name]) for spec in self._front.signature.outputs]
         self._deadline_ms = resolved.plan.deadline_ms if hurry else None
-        self._tensors = tuple(name for name, held in resolved.fields.items() if held.spec is not None)
+        self._books = GraphBooks(resolved, self._deadline_ms)
 
     @property
     def signature(self) -> Signature:
@@ -155,33 +156,14 @@ class GraphEngine:
         if good:
             rows, total = answer_rows(self.plan, run.asked.total, run.results), run.asked.total
             outputs = {spec.name: merged(spec, sources, rows, total, run.results) for spec, sources in self._outputs}
-        receipt = self._receipt(run, tuple(run.receipts[name] for name in self._steps if name in run.receipts))
+        receipt = self._books.receipt(run.asked, tuple(run.receipts[name] for name in self._steps if name in run.receipts))
         self.metrics.settled(receipt.steps)
         self.metrics.answered(self._name if good else "none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
         if not good:
             raise NoAnswerError(receipt)
         if self.records is not None:
-            self.records.put(self._draft(run, receipt, outputs))
+            self.records.put(self._books.draft(run.asked, receipt, outputs, run.flags))
         return Answer(outputs, receipt, tuple(dict.fromkeys(run.flags)) if run.flags else ())
-
-    def _receipt(self, run: _Run, steps: tuple[StepReceipt, ...]) -> GraphReceipt:
-        attempts = tuple([f"{step.name}:{step.why}" for step in steps if step.fault])
-        spent, whole = sum([step.time_ms for step in steps]), (time.monotonic() - run.asked.question.arrived) * 1e3
-        deadline = self._deadline_ms
-        return GraphReceipt(self._name, self._digest, "graph", 0, reason_of(steps), attempts, whole, spent, deadline,
-                            deadline is None or whole <= deadline, record=run.asked.parent or "", steps=steps)  # fmt: skip
-
-    def _draft(self, run: _Run, receipt: GraphReceipt, outputs: Mapping[str, Array]) -> Draft:
-        """The graph's record: tensors of the request, and what was answered. What a codec takes is in the records of the steps."""
-        question, now_ms = run.asked.question, time.time_ns() // 1_000_000
-        record = Record(
-            receipt.record, now_ms, question.event_ms or now_ms, question.entity, deployment=self._digest,
-            arm="champion" if receipt.reason == "primary" else "fallback", receipt=receipt.to_dict(),
-            flags=tuple(flag._asdict() for flag in run.flags),
-        )  # fmt: skip
-        inputs = {name: np.asarray(run.asked.wire[name]) for name in self._tensors if name in run.asked.wire}
-        coded = {spec.name: _coded(outputs[spec.name], spec.categories) for spec, _ in self._outputs}
-        return Draft(record, inputs, coded, self.signature)
 
     def warm(self, seconds: float) -> None:
         """Warm every step, then ask for proof. Raises EngineError where one cannot be loaded, ContractError."""
@@ -211,12 +193,3 @@ class GraphEngine:
 def _skipped(move: Skip, spent_ms: float) -> Ended:
     state = "failed" if move.fault and move.why == DEADLINE else "skipped"
     return Ended(Missing(move.why, move.fault), StepReceipt(move.step.name, state, move.why, began_ms=spent_ms))
-
-
-def _coded(array: Array, categories: tuple[str, ...] | None) -> Array:
-    """Names of categories as codes, as records keep them."""
-    if categories is None:
-        return array
-    codes = {name: code for code, name in enumerate(categories)}
-    flat = [codes.get(name, MISSING_CODE) for name in array.reshape(-1)]
-    return np.asarray(flat, np.int64).reshape(array.shape)

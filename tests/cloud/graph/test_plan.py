@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portside.cloud.graph.covering import answer_rows, standing
 from portside.cloud.graph.merging import merged
-from portside.cloud.graph.plan import Cut, Fill, Plan, Skip, Start, StepPlan, answer_rows, decide, ordered, standing
+from portside.cloud.graph.plan import Cut, Fill, Plan, Skip, Start, StepPlan, decide, ordered
 from portside.cloud.graph.references import Comparison, Condition, Reference
 from portside.cloud.graph.rows import Answered, Missing, best, kept
 from portside.sdk.core.signature import TensorSpec
