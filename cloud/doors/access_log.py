@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from ipaddress import ip_address
 from typing import Any, Literal, TypeAlias
 
 from .asgi import LEFT, WHO, Reply, Scope
@@ -36,14 +37,26 @@ class AccessLog:
 def _line(entry: tuple[float, Scope, bytes, int, Reply | None, float]) -> dict[str, Any]:
     """What is written; called by the thread that writes."""
     moment, scope, number, status, reply, seconds = entry
-    client = scope.get("client")
     line = {
         "time": moment, "level": "error" if status >= 500 else "warning" if status >= 400 else "info", "event": "request",
         "id": number.decode("latin-1"), "method": scope["method"][:20], "path": scope["path"][:200], "status": status,
         "ms": round(seconds * 1e3, 3), "bytes": 0 if reply is None else len(reply.body),
-        "client": client[0] if client else "", "key": scope.get(WHO, ""), "error": "" if reply is None else reply.error,
+        "client": _client(scope), "key": scope.get(WHO, ""), "error": "" if reply is None else reply.error,
     }  # fmt: skip
     if reply is not None and reply.answer is not None:
         receipt = reply.answer.receipt
         line |= {"model": receipt.model, "reason": receipt.reason, "record": receipt.record}
     return {name: value for name, value in line.items() if value != ""}
+
+
+def _client(scope: Scope) -> str:
+    """The caller's address: the one that a proxy on this machine saw last, where there is one."""
+    peer = scope.get("client")
+    address = peer[0] if peer else ""
+    if address not in ("127.0.0.1", "::1", ""):
+        return address
+    said = next((value for name, value in reversed(scope.get("headers", ())) if name == b"x-forwarded-for"), b"")
+    try:
+        return str(ip_address(said.rsplit(b",", 1)[-1].strip().decode("latin-1")))
+    except ValueError:
+        return address

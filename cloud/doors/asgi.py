@@ -19,6 +19,8 @@ SECURITY = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-sto
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 HEADER_LENGTH = b"inference-header-content-length"
 """Where a body of the Open Inference Protocol is JSON followed by raw tensors: how long the JSON is."""
+OURS = "portside.answer"
+"""In an ASGI message: the headers are ours, and the body is as long as they say. See cycle.py."""
 LEFT = 499
 """The status that guards are told where the client left before an answer was there."""
 HEAD = "portside.request"

@@ -12,11 +12,13 @@ from typing import Any, ClassVar, cast
 
 import orjson
 from uvicorn import config as uvicorn_config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...sdk.core.errors import InputError, PortsideError
 from .asgi import JSON, SECURITY, Receive, Scope, Send
 from .body import CLOSE
+from .cycle import Cycle
 from .sweep import MAX_DISCARDED, MAX_PIPELINED, Limits, Phase, Sweep, phase_of
 
 _REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
@@ -32,6 +34,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **rest: Any) -> None:
         super().__init__(*args, **rest)
+        self.app = unwrapped(self.app)
         self.timeout_keep_alive = self.limits.idle_s
         self.ws_protocol_class = None  # there is no websocket here: such a request is answered like any other
         self.head_bytes = 0
@@ -63,6 +66,11 @@ class Connection(HttpToolsProtocol):
             self._judge_head(body)
             if body and before is not None and not before.more_body:
                 self.head_bytes = 0
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Answers go out our way."""
+        cycle.__class__ = Cycle
+        super()._start_asgi_task(cycle, app)
 
     def _judge_head(self, discarding: bool) -> None:
         """`discarding`: the bytes are the rest of a body whose request was refused already."""
@@ -109,6 +117,11 @@ def _refusing(error: PortsideError) -> Callable[[Scope, Receive, Send], Awaitabl
         await send({"type": "http.response.body", "body": body})
 
     return app
+
+
+def unwrapped(app: Any) -> Any:
+    """The application without uvicorn's rewriting of the caller's address, which only our log wants, and only for what it writes."""
+    return app.app if isinstance(app, ProxyHeadersMiddleware) else app
 
 
 def is_local(server: tuple[str, int | None] | None) -> bool:

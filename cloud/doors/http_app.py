@@ -19,7 +19,7 @@ from ...sdk.core.errors import InputError, PortsideError
 from ..answering.answers import NoAnswerError, NotReadyError, OverloadedError
 from . import oip
 from .access_log import AccessLog
-from .asgi import ANSWER, HEAD, LEFT, MORE, SECURITY, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
+from .asgi import ANSWER, HEAD, LEFT, MORE, OURS, SECURITY, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
 from .body import BodyReader
 from .hosts import Hosts, Serving
 from .pages import table
@@ -136,7 +136,7 @@ class HttpApp:
 async def _send(send: Send, reply: Reply, head: bool, *more: tuple[bytes, bytes]) -> None:
     size = b"%d" % (len(reply.body) + sum(map(len, reply.more)) if reply.more else len(reply.body))
     headers: Headers = [(b"content-type", reply.content_type), (b"content-length", size), *SECURITY, *reply.headers, *more]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers, OURS: True})
     if reply.more and not head:
         await _send_parts(send, reply)
     else:

@@ -93,10 +93,12 @@ class Sweep:
 
     def _look(self, connections: set[Any]) -> None:
         loop = asyncio.get_running_loop()
-        self.look(connections, loop.time())
-        self._runs = bool(connections)
-        if self._runs:
-            loop.call_later(self._limits.every_s, self._look, connections)
+        try:
+            self.look(connections, loop.time())
+        finally:  # whatever one connection does, the others are looked at again
+            self._runs = bool(connections)
+            if self._runs:
+                loop.call_later(self._limits.every_s, self._look, connections)
 
     def look(self, connections: Iterable[Watched], now: float) -> None:
         """Close those that are in one phase, of one request, for too long. `now`: seconds of any clock that only goes on."""

@@ -113,3 +113,16 @@ def test_a_closed_stderr_stops_nobody():
     writer.close(5)
     assert writer.lost == 1
     os.close(write)
+
+
+HERE = "127.0.0.1"
+PEERS = [(HERE, b"1.2.3.4, 10.0.0.9", "10.0.0.9"), (HERE, b"nonsense\r\n", HERE), (HERE, b"", HERE),
+         ("192.0.2.1", b"10.0.0.9", "192.0.2.1"), ("::1", b"2001:db8::7", "2001:db8::7")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("peer", "said", "shown"), PEERS)
+def test_a_proxy_on_this_machine_says_who_asked_and_nobody_else_does(lines, peer, said, shown):
+    writer, written = lines
+    scope = {"method": "GET", "path": "/x", "client": (peer, 1), "headers": [(b"x-forwarded-for", said)]}
+    AccessLog(writer, "errors").note(scope, b"1", None, 0.5)
+    assert [line["client"] for line in written()] == [shown]
