@@ -61,6 +61,24 @@ def test_serve_becomes_the_server(portside: Run, deployment: Path, monkeypatch: 
     assert became[2]["PORTSIDE_DEPLOYMENT"] == str(deployment)
 
 
+def test_several_deployments_are_checked_and_served_together(portside: Run, deployment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = deployment.with_name("other.toml")
+    other.write_text(deployment.read_text().replace('name = "sums"', 'name = "others"'))
+    checked = portside("serve", deployment, other, "--check", "--json").json["deployments"]
+    assert [held["deployment"] for held in checked] == ["sums", "others"]
+    became: list[Any] = []
+
+    def execve(*what: Any) -> None:
+        became.extend(what)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execve", execve)
+    assert portside("serve", deployment, other, "--port", "4321").code == 0
+    assert became[2]["PORTSIDE_DEPLOYMENT"] == f"{deployment}{os.pathsep}{other}"
+    said = portside("serve", deployment, deployment)
+    assert said.code == 3 and "same version" in said.err
+
+
 def test_a_wrong_deployment_names_the_line_and_serves_nothing(portside: Run, deployment: Path) -> None:
     deployment.write_text(deployment.read_text().replace("deadline_ms = 50", "dead_line = 50"))
     said = portside("serve", deployment)
