@@ -5,14 +5,11 @@ One engine per event loop. Breakers, caches and counters are touched by the loop
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from ...sdk.core import failover as policy_of
-from ...sdk.core.door import Checked
 from ...sdk.core.errors import EngineError, InputError, PortsideError
 from ...sdk.core.failover import Action, Outcome, Policy
 from ...sdk.core.signature import Array, Signature
@@ -21,18 +18,16 @@ from .answers import Answer, Question, no_answer
 from .books import Books
 from .books import ChainEntry as ChainEntry
 from .cache import CacheEntry, Found
-from .chain import ModelEntry, default_outputs, reason_of, rows_of
-from .consistency import Author, ConsistencyWindow, Held
-from .content import content_key
+from .chain import ModelEntry, default_outputs, reason_of
+from .consistency import Author, ConsistencyWindow
 from .endpoint import EndpointEntry
 from .engine_page import gauges, kept_lines
+from .kept import CACHED, CONSISTENT, KeptAnswers
 from .metrics import Metrics
 from .precomputed import PrecomputedEntry
+from .reading import Reader
 from .tallies import page as queues_page
 from .walk import Walk
-
-CACHED, CONSISTENT = "cached", "consistent"
-"""Reasons of answers that were given before: a cache was asked first; the entity was answered a moment ago."""
 
 
 class Engine:
@@ -60,15 +55,13 @@ class Engine:
         self._models = [(place, entry) for place, entry in enumerate(entries) if isinstance(entry, ModelEntry)]
         if metrics is None:
             self.report()
-        self._breakers, self._max_rows = policy_of.start(policy), max_rows
-        apart = any(entry.blocking for _, entry in self._models)
-        self._decoders = ThreadPoolExecutor(2, thread_name_prefix="portside-decode") if apart else None
+        self._breakers = policy_of.start(policy)
         self._lanes = [(place, entry.lane) for place, entry in self._models]
         self._outputs = [spec.name for spec in self.signature.outputs]
         self._coded = any(spec.categories is not None for spec in self.signature.outputs)
-        self._caches = [(place, entry) for place, entry in enumerate(entries) if isinstance(entry, CacheEntry)]
-        self._first = [(place, entry) for place, entry in self._caches if entry.first]
         self._books = Books(entries, policy.deadline_ms, deployment, self.signature, records, self.metrics)
+        self._reader = Reader(self.champion, [entry for _, entry in self._models], max_rows)
+        self._kept = KeptAnswers(entries, self._books.authors, consistency)
 
     @property
     def signature(self) -> Signature:
@@ -84,11 +77,13 @@ class Engine:
         """
         self.inflight += 1
         try:
-            walk = self._begun(question) if self._decoders is None else await self._begun_apart(question, self._decoders)
-            if self._caches or (self.consistency is not None and question.entity is not None):
-                walk.key = content_key(walk.checked.arrays)
-                if (early := self._early(walk, walk.key)) is not None:
-                    return early
+            walk = await self._reader.read_apart(question) if self._reader.apart else self._reader.read(question)
+            if self._kept.concerns(question) and (early := self._kept.early(walk)) is not None:
+                walk.found = early.found
+                outputs = early.found.outputs
+                if early.place >= 0:
+                    return self._finish(walk, early.author, outputs, CACHED)
+                return self._given(walk, early.author, outputs, CONSISTENT)
             while True:
                 down = [place for place, lane in self._lanes if not lane.ready]
                 walk.began = now = time.monotonic()
@@ -97,45 +92,9 @@ class Engine:
                     raise no_answer(self._books.unanswered(walk), self._wait_s)
                 outputs = await self._take(action, walk)
                 if outputs is not None:
-                    return self._finish(walk, action.entry, outputs, walk.request.reason)
+                    return self._finish(walk, self._books.authors[action.entry], outputs, walk.request.reason)
         finally:
             self.inflight -= 1
-
-    def _begun(self, question: Question) -> Walk:
-        """The request behind the champion's codec and door. Raises InputError."""
-        began = time.monotonic()
-        return self._walk(question, self.champion.encode(question.wire), began)
-
-    async def _begun_apart(self, question: Question, decoders: ThreadPoolExecutor) -> Walk:
-        """The same where decoding takes long: off the event loop."""
-        began, champion = time.monotonic(), self.champion
-        if not champion.blocking:
-            return self._begun(question)
-        return self._walk(question, await asyncio.get_running_loop().run_in_executor(decoders, champion.encode, question.wire), began)
-
-    def _walk(self, question: Question, checked: Checked, began: float) -> Walk:
-        rows = rows_of(checked.arrays, self.signature)
-        if rows > self._max_rows:
-            first = self.signature.inputs[0].name
-            raise InputError(f"There are too many rows in {first!r}", field=first, got=rows, expected=f"at most {self._max_rows}",
-                             fix="Send them in several requests.")  # fmt: skip
-        return Walk(question, checked, rows, time.monotonic() - began)
-
-    def _early(self, walk: Walk, key: bytes) -> Answer | None:
-        """The answer that holds for the entity, or that of a cache that is asked before the champion."""
-        walk.began, entity = time.monotonic(), walk.question.entity
-        if self.consistency is not None and entity is not None and (held := self.consistency.held(entity, key)) is not None:
-            return self._again(walk, held)
-        for place, cache in self._first:
-            walk.found = cache.get(key, fresh=True)
-            if walk.found is not None:
-                return self._finish(walk, place, walk.found.outputs, CACHED)
-        return None
-
-    def _again(self, walk: Walk, held: Held) -> Answer:
-        """What was said before, by whom it was said."""
-        walk.found = Found(held.outputs, age_ms=held.age_ms)
-        return self._given(walk, held.author, held.outputs, CONSISTENT, self.champion.codec.decode(held.outputs, self.signature))
 
     async def _take(self, action: Action, walk: Walk) -> Mapping[str, Array] | None:
         """Carry out one action and tell the policy; the outputs, or None when the next entry is to be tried."""
@@ -162,7 +121,7 @@ class Engine:
         until = None if action.until_ms is None else action.until_ms / 1e3
         walk.queue_s = 0.0
         if isinstance(entry, ModelEntry):
-            checked = walk.checked if entry.front == self.champion.front else await self._encoded(walk, entry)
+            checked = walk.checked if entry.front == self.champion.front else await self._reader.encoded(walk, entry)
             if entry.queue is None:
                 return entry.lane.run_inline(checked.arrays, until)
             outputs = await entry.queue.ask(checked.arrays, until)
@@ -173,12 +132,9 @@ class Engine:
     def _told(self, action: Action, walk: Walk) -> Mapping[str, Array] | None:
         """What is kept: the answer of a cache, of a table, or the default."""
         entry = self.entries[action.entry]
-        if isinstance(entry, CacheEntry):
-            walk.found = None if walk.key is None else entry.get(walk.key)
-        elif isinstance(entry, PrecomputedEntry):
-            walk.found = entry.find(walk.checked.arrays, walk.rows, walk.question.entity)
-        else:
+        if not isinstance(entry, CacheEntry | PrecomputedEntry):
             return default_outputs(cast("Mapping[str, Array]", entry), self.signature, walk.rows)
+        walk.found = self._kept.look(walk, entry)
         return None if walk.found is None else walk.found.outputs
 
     def _judged(self, walk: Walk, outputs: Mapping[str, Array]) -> Mapping[str, Array] | None:
@@ -197,29 +153,16 @@ class Engine:
             walk.named = own
         return own
 
-    async def _encoded(self, walk: Walk, entry: ModelEntry) -> Checked:
-        """The request as the typed arrays of a backup with another front; encoded once for all entries that take the same."""
-        if entry.front not in walk.others:
-            wire = {name: value for name, value in walk.question.wire.items() if name in entry.fields}
-            loop = asyncio.get_running_loop()
-            encoded = await loop.run_in_executor(self._decoders, entry.encode, wire) if entry.blocking else entry.encode(wire)
-            walk.others[entry.front] = encoded
-        return walk.others[entry.front]
+    def _finish(self, walk: Walk, author: Author, outputs: Mapping[str, Array], reason: str) -> Answer:
+        """Keep an answer and give it, or what the entity was told before."""
+        held = self._kept.settle(walk, author, outputs) if walk.key is not None else None
+        if held is None:
+            return self._given(walk, author, outputs, reason)
+        walk.found, walk.named = Found(held.outputs, age_ms=held.age_ms), None
+        return self._given(walk, held.author, held.outputs, CONSISTENT)
 
-    def _finish(self, walk: Walk, place: int, outputs: Mapping[str, Array], reason: str) -> Answer:
-        if place == 0 and walk.key is not None:
-            for _, cache in self._caches:
-                cache.put(walk.key, outputs)
-        author, named = self._books.authors[place], walk.named
-        if self.consistency is not None and walk.question.entity is not None and walk.key is not None:
-            held = self.consistency.settle(walk.question.entity, walk.key, outputs, author)
-            if held.age_ms is not None:
-                return self._again(walk, held)
-        if named is None:
-            named = self.champion.codec.decode(outputs, self.signature)
-        return self._given(walk, author, outputs, reason, named)
-
-    def _given(self, walk: Walk, author: Author, outputs: Mapping[str, Array], reason: str, named: Mapping[str, Array]) -> Answer:
+    def _given(self, walk: Walk, author: Author, outputs: Mapping[str, Array], reason: str) -> Answer:
+        named = walk.named if walk.named is not None else self.champion.codec.decode(outputs, self.signature)
         return Answer(named, self._books.answered(walk, author, outputs, reason), walk.checked.flags)
 
     def report(self) -> None:
@@ -250,7 +193,6 @@ class Engine:
         """End lanes and workers, and the record writer unless another engine goes on with it."""
         for _, entry in self._models:
             entry.close()
-        if self._decoders is not None:
-            self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._reader.close()
         if records and self.records is not None:
             self.records.close()

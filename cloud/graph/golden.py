@@ -139,8 +139,8 @@ class _Trial(Engine):
 
     def forget(self) -> None:
         """Free what this engine added."""
-        if self._decoders is not None:
-            self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._models = []  # the models are another engine's, which closes them
+        self.close(records=False)
 
 
 def _trial(engine: Any) -> _Trial:
