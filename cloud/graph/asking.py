@@ -14,7 +14,7 @@ import numpy as np
 from ...sdk.core.errors import InputError, PortsideError
 from ...sdk.core.records import Receipt
 from ...sdk.core.refusal import refusal
-from ..answering.answers import Answer, Answerer, NoAnswerError, Question
+from ..answering.answers import Answer, Answerer, NoAnswerError, OverloadedError, Question
 from ..answering.chain import default_outputs
 from .fitting import RequestField
 from .parts import Asked, Ended, Found, begun, given, joined, why_of
@@ -138,7 +138,8 @@ class StepRunner:
             (began - asked.question.arrived) * 1e3, (time.monotonic() - began) * 1e3, ready, len(pieces), receipts,
         )  # fmt: skip
         if not good:
-            return Ended(Missing(why, fault=True), receipt)
+            waits = [one.retry_after_s for one in found if isinstance(one, OverloadedError)]
+            return Ended(Missing(why, fault=True), receipt, wait_s=max(waits, default=0.0))
         rows = start.rows if kept == count else np.concatenate([rows for rows, _ in answers if rows is not None])
         outputs = answers[0][1].outputs if len(answers) == 1 else joined([one for _, one in answers], self._axes)
         return Ended(Answered(rows, outputs, self._axes), receipt, self._flags([*answers]))

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from ...sdk.core.records import new_id
 from ...sdk.core.signature import Array, Signature
-from ..answering.answers import Answer, Answerer, NoAnswerError, Question
+from ..answering.answers import Answer, Answerer, Question, no_answer
 from ..records.store import RecordStore
 from .asking import StepRunner
 from .books import GraphBooks
@@ -33,17 +33,19 @@ _Running: TypeAlias = tuple[Start, "asyncio.Task[Ended]", float]
 
 @dataclass
 class _Run:
-    """One request: what has ended, what is under way, what the door noticed."""
+    """One request: what has ended, what is under way, what the door noticed, how long a busy step asks to wait."""
 
     asked: Asked
     results: dict[str, Answered | Missing] = field(default_factory=dict[str, "Answered | Missing"])
     receipts: dict[str, StepReceipt] = field(default_factory=dict[str, StepReceipt])
     running: dict[str, _Running] = field(default_factory=dict[str, "_Running"])
     flags: list[Any] = field(default_factory=list[Any])
+    wait_s: float = 0.0
 
     def end(self, name: str, ended: Ended) -> None:
         self.results[name], self.receipts[name] = ended.result, ended.receipt
         self.flags += ended.flags
+        self.wait_s = max(self.wait_s, ended.wait_s)
 
 
 class GraphEngine:
@@ -87,7 +89,7 @@ class GraphEngine:
 
         Raises:
             InputError: a step that was reached refuses a field of the request.
-            NoAnswerError: an output has no value, and nothing stands in for it.
+            NoAnswerError: an output has no value, and nothing stands in for it; OverloadedError where that is only for busy steps.
         """
         self.inflight += 1
         try:
@@ -160,7 +162,7 @@ class GraphEngine:
         self.metrics.settled(receipt.steps)
         self.metrics.answered(self._name if good else "none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
         if not good:
-            raise NoAnswerError(receipt)
+            raise no_answer(receipt, lambda: run.wait_s)
         if self.records is not None:
             self.records.put(self._books.draft(run.asked, receipt, outputs, run.flags))
         return Answer(outputs, receipt, tuple(dict.fromkeys(run.flags)) if run.flags else ())

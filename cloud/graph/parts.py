@@ -37,11 +37,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a step: its result, its receipt, and what the door noticed about fields of the request."""
+    """What became of a step: its result, its receipt, what the door noticed about fields of the request.
+
+    `wait_s`: of a step that was busy, when there may be room again.
+    """
 
     result: Answered | Missing
     receipt: StepReceipt
     flags: tuple[Any, ...] = ()
+    wait_s: float = 0.0
 
 
 def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

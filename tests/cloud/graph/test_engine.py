@@ -7,7 +7,7 @@ import graphs
 import numpy as np
 import pytest
 
-from portside.cloud.answering.answers import NoAnswerError, Question
+from portside.cloud.answering.answers import NoAnswerError, OverloadedError, Question
 from portside.cloud.records.store import records
 from portside.sdk.core.errors import InputError
 
@@ -235,3 +235,16 @@ def test_at_the_deadline_the_parts_that_are_not_ready_are_dropped_or_defaulted(o
     assert answer.receipt.attempts == ("first:deadline",)
     data = answer.receipt.to_dict()["steps"][0]
     assert data["ready"] == step.ready and data["parts"] == 6
+
+
+def test_a_busy_step_is_no_fault_but_an_overload(opened):
+    graph = opened(first="limits = { max_inflight = 1 }")
+    graph.fault("first", "slow 0.5")
+
+    async def both():
+        questions = [graph.engine.answer(Question({"x": ROWS[:1]}, time.monotonic())) for _ in range(2)]
+        return await asyncio.gather(*questions, return_exceptions=True)
+
+    good, refused = asyncio.run(both())
+    assert good.outputs["label"].tolist() == ["bad"]
+    assert isinstance(refused, OverloadedError) and refused.retry_after_s >= 1 and refused.receipt.attempts == ("first:busy",)
