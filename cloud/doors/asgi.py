@@ -21,6 +21,8 @@ HEADER_LENGTH = b"inference-header-content-length"
 """Where a body of the Open Inference Protocol is JSON followed by raw tensors: how long the JSON is."""
 OURS = "portside.answer"
 """In an ASGI message: the headers are ours, and the body is as long as they say. See cycle.py."""
+JOIN_BYTES = 32 << 10
+"""Parts of a body below this are copied together: a system call costs more than the copy."""
 LEFT = 499
 """The status that guards are told where the client left before an answer was there."""
 HEAD = "portside.request"

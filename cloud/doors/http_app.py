@@ -19,15 +19,13 @@ from ...sdk.core.errors import InputError, PortsideError
 from ..answering.answers import NoAnswerError, NotReadyError, OverloadedError
 from . import oip
 from .access_log import AccessLog
-from .asgi import ANSWER, HEAD, LEFT, MORE, OURS, SECURITY, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
+from .asgi import ANSWER, HEAD, JOIN_BYTES, LEFT, MORE, OURS, SECURITY, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
 from .body import BodyReader
 from .hosts import Hosts, Serving
 from .pages import table
 from .request_id import RequestIds
 
 READ_S = 60.0
-JOIN_BYTES = 32 << 10
-"""Parts of a body below this are copied together: a system call costs more than the copy."""
 log = logging.getLogger("portside.http")
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from ...sdk.core.signature import Signature
 from ..answering.answers import Answer
-from .asgi import HEADER_LENGTH, JSON, Reply
+from .asgi import HEADER_LENGTH, JOIN_BYTES, JSON, Reply
 from .oip_request import Inference
 from .oip_tensors import Buffer, datatype_of, write_binary, write_json
 from .receipts import Places
@@ -50,13 +50,19 @@ def _reply(head: bytes, parts: list[Buffer], answer: Answer, receipt: bool) -> R
     headers = answer.receipt.to_headers() if receipt else []
     if not parts:
         return Reply(200, head, JSON, headers, answer=answer)
-    return Reply(200, head, BINARY, [(HEADER_LENGTH, b"%d" % len(head)), *headers], more=tuple(parts), answer=answer)
+    said = [(HEADER_LENGTH, b"%d" % len(head)), *headers]
+    if sum(map(len, parts)) < JOIN_BYTES:
+        return Reply(200, b"".join((head, *parts)), BINARY, said, answer=answer)
+    return Reply(200, head, BINARY, said, more=tuple(parts), answer=answer)
 
 
 def parameters(answer: Answer, receipt: bool = True) -> dict[str, Any]:
     """The receipt, where it is wanted, and the flags, flat; what is empty is left out."""
     said = answer.receipt.to_dict() if receipt else {}
-    data = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in said.items()}
+    if receipt:
+        said["attempts"] = ", ".join(said["attempts"])
     if answer.flags:
-        data["flags"] = ", ".join(f"{flag.field}{'' if flag.row is None else f'[{flag.row}]'}: {flag.why}" for flag in answer.flags)
-    return {key: value for key, value in data.items() if value is not None and value != ""}
+        said["flags"] = ", ".join(f"{flag.field}{'' if flag.row is None else f'[{flag.row}]'}: {flag.why}" for flag in answer.flags)
+    for key in [key for key, value in said.items() if value is None or value == ""]:
+        del said[key]
+    return said

@@ -114,7 +114,7 @@ def write_json(array: Array) -> Any:
     """The flat data of an array, as orjson writes it; a name that is missing is empty text, for the protocol has no null."""
     if array.dtype.hasobject:
         return ["" if value is None else str(value) for value in array.ravel().tolist()]
-    return np.ascontiguousarray(array).reshape(-1)
+    return array.ravel()
 
 
 def _element(value: Any) -> bytes:
