@@ -64,9 +64,12 @@ class Follower:
         self._quietly(lambda: forget_state(self._folder, os.getpid()))
 
     def _follow(self) -> None:
-        while self._host.engine is None and not self._ended.wait(0.1):
+        while self._host.engine is None and not self._host.failed and not self._ended.wait(0.1):
             pass
-        self._say("serving", seen=self._number)
+        if self._host.failed:
+            self._say("failed", self._host.fault, self._number)
+        else:
+            self._say("serving", seen=self._number)
         while not self._ended.wait(EVERY_S):
             now = stamp(self._folder)
             if now != self._seen:

@@ -72,8 +72,14 @@ class Host:
             self._loading.join(seconds)
         return self.engine is not None
 
+    @property
+    def failed(self) -> bool:
+        """The loading has ended, and nothing is served."""
+        loading = self._loading
+        return self.engine is None and loading is not None and not loading.is_alive() and not self._closed.is_set()
+
     def swap(self, resolved: Resolved, served: Callable[[], None] | None = None) -> None:
-        """Take up another version beside the running one. Blocking: in a thread of its own, until the old one has ended.
+        """Take up another version beside the running one, or where none could be loaded. Blocking, until the old one has ended.
 
         Args:
             resolved: the version.
@@ -85,7 +91,7 @@ class Host:
         """
         old = self.engine
         check_swap(self.resolved, resolved)
-        if old is None:
+        if old is None and not self.failed:
             raise NotReadyError(self.fault)
         engine = opened(resolved, old)
         self._exchange(resolved, engine)
@@ -93,7 +99,8 @@ class Host:
         engine.metrics.reloaded("swapped")
         if served is not None:
             served()
-        retire(old, resolved.deployment.server.drain_s, records=engine.records is not old.records)
+        if old is not None:
+            retire(old, resolved.deployment.server.drain_s, records=engine.records is not old.records)
 
     def close(self) -> None:
         """End models, workers and the record writer; records are flushed."""

@@ -126,7 +126,8 @@ def _plain(about: str) -> dict[str, Any]:
 
 
 _STATUS = {400: "The body cannot be parsed.", 413: "The body is too large.", 415: "Neither JSON nor a form.",
-           422: "The request was parsed and refused; `field` and `row` say where.", 503: "Nothing could answer."}  # fmt: skip
+           422: "The request was parsed and refused; `field` and `row` say where.",
+           429: "Busy; `Retry-After` says when there may be room.", 503: "Nothing could answer."}  # fmt: skip
 _RECEIPT_PLACE = {"name": "x-portside-receipt", "in": "header", "description": "Where the receipt goes.",
                   "schema": {"enum": ["both", "body", "headers", "none"]}}  # fmt: skip
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}

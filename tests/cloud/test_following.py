@@ -137,6 +137,25 @@ def test_a_follower_takes_up_what_a_reload_writes_and_says_so(host, file):
     assert main(["reload", str(file)]) == 2
 
 
+def test_a_server_that_could_not_load_takes_up_what_can_be(file, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("portside.cloud.host.open_entries", lambda *_: (_ for _ in ()).throw(FormatError("cannot be opened")))
+        host = Host(resolve(read(file)))
+        host.start()
+        assert not host.wait(30) and host.failed
+    follower = Follower(host)
+    follower.start()
+    try:
+        ends = time.monotonic() + 10
+        while not read_states(folder_of("swapper", file), alive) and time.monotonic() < ends:
+            time.sleep(0.02)
+        assert "cannot be opened" in read_states(folder_of("swapper", file), alive)[0].why
+        assert reload(file, wait_s=30).served and model(host) == "one" and not host.failed
+    finally:
+        follower.close()
+        host.close()
+
+
 def test_a_generation_pins_what_was_resolved_whatever_the_file_says_later(file, monkeypatch):
     resolved = say(file, "one")
     folder, entry = folder_of("swapper", file), resolved.champion
