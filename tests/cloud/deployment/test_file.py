@@ -139,6 +139,15 @@ def test_a_breaker_that_cannot_be_meant_is_refused_with_its_line(reading, breake
         reading(BASE + f"\n[failover]\nbreaker = {{ {breaker} }}\n")
 
 
+def test_a_consistency_window_holds_for_one_server_process(reading):
+    deployment = reading(BASE + "\n[consistency]\nwindow_s = 60.0\nstrict = true\n")
+    assert (deployment.consistency.window_s, deployment.consistency.strict, deployment.consistency.by) == (60.0, True, "entity")
+    deployment.check_workers(1)
+    with pytest.raises(FormatError, match=r"deployment\.toml line 6.*--workers 1"):
+        deployment.check_workers(2)
+    reading(BASE).check_workers(2)
+
+
 def test_lines_of_keys_in_repeated_sections():
     text = BASE + CHAIN
     lines = text.splitlines()
@@ -192,5 +201,5 @@ def test_a_graph_is_read_and_a_champion_has_no_answer_section(reading):
     assert graph.champion is None and graph.step[0].split.rows == 4 and graph.answer == {"x": "first.x"}
     with pytest.raises(FormatError, match="'champion' is missing"):
         reading('name = "cell"\n')
-    with pytest.raises(FormatError, match="without .*step"):
+    with pytest.raises(FormatError, match=r"without .*step"):
         reading(BASE + '[answer]\nx = "a.x"\n')
