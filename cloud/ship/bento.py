@@ -60,7 +60,7 @@ def build(deployment: Deployment, out: Path, insecure_public: bool = False, more
         source = Path(kept) / "source"
         source.mkdir()
         contents = collect(deployment, source, insecure_public)
-        requirements = (*pinned(contents.targets), *more)
+        requirements = (*pinned(contents.needs), *more)
         name, version, wheel = bento_name(deployment.name), short(deployment_digest(contents)), _write(contents, deployment, requirements)
         _run(source, Path(kept) / "home", name, version)
         made = Path(kept) / "home" / "bentos" / name / version

@@ -27,20 +27,20 @@ FILE = "deployment.toml"
 
 @dataclass
 class _Shipment:
-    """Collects while the sections are walked. `targets`: runtimes that the receiver needs."""
+    """Collects while the sections are walked. `needs`: runtimes, and forms of tables, whose libraries the receiver needs."""
 
     deployment: Deployment
     folder: Path
-    targets: set[str] = field(default_factory=set[str])
+    needs: set[str] = field(default_factory=set[str])
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A folder that can be served: its deployment file, the runtimes it needs."""
+    """A folder that can be served: its deployment file, the runtimes and forms of tables it needs."""
 
     folder: Path
     file: Path
-    targets: tuple[str, ...]
+    needs: tuple[str, ...]
 
 
 def collect(deployment: Deployment, folder: Path, insecure_public: bool = False) -> Contents:
@@ -63,7 +63,7 @@ def collect(deployment: Deployment, folder: Path, insecure_public: bool = False)
     golden = deployment.path.with_suffix(".golden")
     if deployment.step and golden.is_file():  # a graph's contract goes where the graph goes
         shutil.copyfile(golden, file.with_suffix(".golden"))
-    return Contents(folder, file, tuple(sorted(shipment.targets)))
+    return Contents(folder, file, tuple(sorted(shipment.needs)))
 
 
 def _visit(shipment: _Shipment, value: Any, data: Any) -> None:
@@ -90,7 +90,7 @@ def _pin(shipment: _Shipment, settings: Model, data: dict[str, Any]) -> None:
     data["package"] = _copied_folder(shipment, package.path, f"packages/{name}")
     data["artifact"] = _copied_folder(shipment, model.artifact.path, f"artifacts/{name}-{settings.target}-{short(model.artifact.digest)}")
     data["digest"] = model.digest
-    shipment.targets.add(settings.target)
+    shipment.needs.add(settings.target)
 
 
 def _copied_folder(shipment: _Shipment, source: Path, name: str) -> str:
@@ -104,6 +104,7 @@ def _copied_file(shipment: _Shipment, file: str) -> str:
     name = f"tables/{_plain(source.name)}"
     (shipment.folder / "tables").mkdir(exist_ok=True)
     shutil.copyfile(source, shipment.folder / name)
+    shipment.needs.add(source.suffix)
     return name
 
 

@@ -10,21 +10,21 @@ from packaging.utils import canonicalize_name
 
 from ...sdk.core.errors import MissingExtraError
 
-EXTRAS = {"onnx-cpu": "onnx", "reference": "onnx", "tflite": "tflite"}
-"""The extra of a runtime that answers on a server; the cloud extra brings the others' dependencies."""
+EXTRAS = {"onnx-cpu": "onnx", "reference": "onnx", "tflite": "tflite", ".parquet": "parquet"}
+"""The extra of a runtime that answers on a server, or of a form of table; what is not here needs no more than the cloud extra."""
 
 
-def pinned(targets: Iterable[str]) -> list[str]:
+def pinned(needs: Iterable[str]) -> list[str]:
     """`name==version` of everything that serving needs, sorted.
 
     Args:
-        targets: runtimes that answer.
+        needs: runtimes that answer, suffixes of tables.
 
     Raises:
         MissingExtraError: a dependency is not installed here.
     """
     found: dict[str, str] = {}
-    extras = {"cloud", *(EXTRAS[target] for target in targets if target in EXTRAS)}
+    extras = {"cloud", *(EXTRAS[need] for need in needs if need in EXTRAS)}
     _add(Requirement(f"portside[{','.join(sorted(extras))}]"), found, set())
     return sorted(f"{name}=={number}" for name, number in found.items() if name != "portside")
 

@@ -60,7 +60,7 @@ def test_nothing_secret_and_nothing_else_is_shipped(shipped):
     files = [path for path in contents.folder.rglob("*") if path.is_file()]
     assert {path.relative_to(contents.folder).parts[0] for path in files} == {"packages", "artifacts", "deployment.toml"}
     assert all(b"s3cret" not in path.read_bytes() for path in files)
-    assert contents.targets == ("onnx-cpu",)
+    assert contents.needs == ("onnx-cpu",)
 
 
 def test_a_changed_package_is_noticed(shipped):

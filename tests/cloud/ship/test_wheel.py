@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import pytest
@@ -73,3 +73,6 @@ def test_requirements_are_whole_and_pinned():
     assert {"portside", "torch", "pytest"}.isdisjoint(names) and lines == sorted(lines)
     assert f"numpy=={version('numpy')}" in lines
     assert set(pinned(["onnx-cpu"])) < set(pinned(["onnx-cpu", "tflite"]))
+    assert pinned(["onnx-cpu", ".npz"]) == lines
+    if "parquet" in (metadata("portside").get_all("Provides-Extra") or ()):  # not so in an install of before
+        assert any(line.startswith("pyarrow==") for line in pinned(["onnx-cpu", ".parquet"]))
