@@ -24,8 +24,8 @@ import torch
 import uvloop
 
 import portside as ps
-from portside.cloud.answering.batcher import Room
 from portside.cloud.answering.chain import ModelEntry
+from portside.cloud.answering.room import Room
 from portside.runtimes.base import LoadOptions
 from portside.runtimes.isolation import isolate
 from portside.runtimes.timing import table

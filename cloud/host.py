@@ -18,24 +18,17 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..sdk.core.errors import FormatError, PortsideError
+from ..sdk.core.errors import PortsideError
 from .answering.answers import Answerer, NotReadyError
-from .answering.consistency import window_of
-from .answering.engine import Engine
-from .answering.opening import open_entries
 from .deployment.resolving import Resolved, ResolvedModel
 from .deployment.version import version_of
 from .doors.openapi import describe
 from .doors.wire import Wire
-from .graph.engine import GraphEngine
-from .graph.opening import open_graph
-from .graph.resolving import ResolvedGraph
-from .records.store import RecordStore
+from .versions import check_swap, opened, retire
 
 log = logging.getLogger("portside.host")
-PER_VERSION = ("max_rows", "warm_up_s", "drain_s")
-"""Settings of [server] that a new version may change."""
-EXCHANGE_S, PAUSE_S = 10.0, 0.5
+EXCHANGE_S = 10.0
+"""How long the event loop may take to come to an exchange of versions."""
 
 
 class Host:
@@ -131,10 +124,10 @@ class Host:
 
     def _exchange(self, resolved: Resolved, engine: Answerer) -> None:
         """Between two requests: on the loop that answers them, where there is one."""
-        done = threading.Event()
+        done, given_up = threading.Event(), threading.Event()
 
         def now() -> None:
-            if not self._closed.is_set():
+            if not self._closed.is_set() and not given_up.is_set():
                 self._hold(resolved, engine)
             done.set()
 
@@ -143,67 +136,10 @@ class Host:
         else:
             self.loop.call_soon_threadsafe(now)
             done.wait(EXCHANGE_S)
+        given_up.set()
         if self.engine is not engine:
             engine.close(records=False)
-            raise NotReadyError("the service is shutting down")
-
-
-def opened(resolved: Resolved, before: Answerer | None = None) -> Answerer:
-    """An engine, loaded and warm. `before`: the one that serves, whose counters and record writer it goes on with.
-
-    Raises PortsideError; nothing is left open then.
-    """
-    engine = build(resolved, before)
-    try:
-        engine.warm(resolved.deployment.server.warm_up_s)
-    except PortsideError:
-        engine.close(records=before is None or engine.records is not before.records)
-        raise
-    return engine
-
-
-def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
-    """An engine with every entry opened. Raises PortsideError."""
-    if isinstance(resolved, ResolvedGraph):
-        return open_graph(resolved, before if isinstance(before, GraphEngine) else None)
-    deployment = resolved.deployment
-    kept, shared = deployment.records, before.records if before is not None else None
-    path = deployment.folder / kept.path
-    store = None
-    if kept.enabled:
-        same = shared is not None and shared.path == path
-        store = shared if same else RecordStore(path, kept.queue, kept.raw_limit_bytes)
-    try:
-        entries = open_entries(resolved.entries, resolved.signature)
-    except PortsideError:
-        if store is not None and store is not shared:
-            store.close()
-        raise
-    old = before if isinstance(before, Engine) else None
-    return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, max_rows=deployment.server.max_rows,
-                  metrics=old.metrics if old else None,
-                  consistency=window_of(deployment.consistency, resolved.signature, old.consistency if old else None))  # fmt: skip
-
-
-def check_swap(old: Resolved, new: Resolved) -> None:
-    """Raise FormatError where a new version says something else of what is set up once per server."""
-    if new.deployment.name != old.deployment.name:
-        raise FormatError("The new version is of another deployment", got=new.deployment.name, expected=old.deployment.name)
-    before, after = old.deployment.server.model_dump(), new.deployment.server.model_dump()
-    if changed := [name for name in after if name not in PER_VERSION and after[name] != before[name]]:
-        raise FormatError(f"{new.deployment.path.name}: server.{changed[0]} is set up when the server starts", got=after[changed[0]],
-                          expected=before[changed[0]], fix="Start the server again to change it.")  # fmt: skip
-
-
-def retire(engine: Answerer, seconds: float, records: bool) -> None:
-    """Close an engine when its last request has ended, at the latest after `seconds`. Blocking."""
-    ends = time.monotonic() + seconds
-    time.sleep(min(PAUSE_S, seconds))  # a request that chose this engine before the exchange may still be reading its body
-    while engine.inflight and time.monotonic() < ends:
-        time.sleep(0.02)
-    if engine.inflight:
-        log.warning("An earlier version is ended with %d requests under way", engine.inflight)
-    engine.close(records=records)
+            raise NotReadyError("the service is shutting down, or too busy to exchange versions")
 
 
 def leave_with_parent(seconds: float = 1.0) -> None:

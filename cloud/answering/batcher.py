@@ -24,6 +24,7 @@ from ...sdk.core.signature import Array, Signature
 from .batching import Bounds, Waiting, WaitingQueue
 from .joining import Joiner
 from .pace import Pace
+from .room import Room
 from .tallies import Tally
 
 Outputs = dict[str, Array]
@@ -31,26 +32,6 @@ CROWDED_S = 0.002
 """So long after a batch of several calls, a call lets the others of the same turn of the event loop come along."""
 MARGIN = 0.8
 """The part of the time that is left which a queue may be expected to take: machines stall, and a late answer helps nobody."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """How much may wait for a model, and how it is batched.
-
-    Attributes:
-        bounds: of one batch.
-        merge: calls may share a batch; None: where it is worth it, as measured while the model warms up.
-        max_wait_s: under load, how long a batch that is not full may wait for more calls.
-        max_waiting, max_waiting_bytes: of the queue.
-        max_inflight: calls that wait or run.
-    """
-
-    bounds: Bounds = field(default_factory=Bounds)
-    merge: bool | None = None
-    max_wait_s: float = 0.0
-    max_waiting: int = 1024
-    max_waiting_bytes: int = 256 << 20
-    max_inflight: int = 1 << 30
 
 
 @dataclass(eq=False)

@@ -17,9 +17,10 @@ from ...sdk.core.errors import EngineError
 from ...sdk.core.signature import Array, Signature
 from ..deployment.resolving import ResolvedModel
 from ..deployment.sections import Batch, Model
-from .batcher import Batcher, Room
+from .batcher import Batcher
 from .batching import Bounds
 from .pace import PROBE_ROWS, measured
+from .room import Room
 
 Outputs = Mapping[str, Array]
 BLOCKING = {"image", "text"}

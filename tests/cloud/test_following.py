@@ -103,7 +103,7 @@ def test_a_version_that_cannot_serve_leaves_the_old_one(host, file, monkeypatch)
     renamed.write_text(TEXT.format(package="two", records="true").replace("swapper", "another"))
     with pytest.raises(FormatError, match="another deployment"):
         host.swap(resolve(read(renamed)))
-    monkeypatch.setattr("portside.cloud.host.open_entries", lambda *_: (_ for _ in ()).throw(FormatError("cannot be opened")))
+    monkeypatch.setattr("portside.cloud.versions.open_entries", lambda *_: (_ for _ in ()).throw(FormatError("cannot be opened")))
     with pytest.raises(PortsideError, match="cannot be opened"):
         host.swap(say(file, "two"))
     assert host.engine is old and model(host) == "one" and old.records._thread.is_alive()
@@ -139,7 +139,7 @@ def test_a_follower_takes_up_what_a_reload_writes_and_says_so(host, file):
 
 def test_a_server_that_could_not_load_takes_up_what_can_be(file, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("portside.cloud.host.open_entries", lambda *_: (_ for _ in ()).throw(FormatError("cannot be opened")))
+        broken.setattr("portside.cloud.versions.open_entries", lambda *_: (_ for _ in ()).throw(FormatError("cannot be opened")))
         host = Host(resolve(read(file)))
         host.start()
         assert not host.wait(30) and host.failed

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portside.cloud.answering.batcher import Batcher, Room
+from portside.cloud.answering.batcher import Batcher
 from portside.cloud.answering.batching import Bounds
 from portside.cloud.answering.pace import Pace
+from portside.cloud.answering.room import Room
 from portside.runtimes.base import SessionInfo
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.errors import EngineError, InputError

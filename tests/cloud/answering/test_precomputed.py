@@ -11,7 +11,7 @@ import pytest
 from portside.cloud.answering.answers import NoAnswerError, Question
 from portside.cloud.deployment.file import read
 from portside.cloud.deployment.resolving import resolve
-from portside.cloud.host import build
+from portside.cloud.versions import build
 from portside.sdk.cli.main import main
 from portside.sdk.core.errors import FormatError
 

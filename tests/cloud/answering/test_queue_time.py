@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from portside.cloud.answering.answers import Question
-from portside.cloud.answering.batcher import Room
 from portside.cloud.answering.chain import ModelEntry
 from portside.cloud.answering.engine import Engine
+from portside.cloud.answering.room import Room
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.failover import BreakerRules, Entry, Policy

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from portside.cloud.answering.answers import NoAnswerError, OverloadedError, Question
-from portside.cloud.answering.batcher import Room
 from portside.cloud.answering.chain import ModelEntry
 from portside.cloud.answering.engine import Engine
+from portside.cloud.answering.room import Room
 from portside.cloud.doors.admission import Admission
 from portside.cloud.doors.hosts import Hosts
 from portside.cloud.doors.http_app import HttpApp
