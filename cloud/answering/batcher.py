@@ -21,6 +21,7 @@ from ...runtimes.call import Call
 from ...runtimes.isolation import Lane
 from ...sdk.core.errors import EngineError, InputError
 from ...sdk.core.signature import Array, Signature
+from .alarm import Alarm
 from .batching import Bounds, Waiting, WaitingQueue
 from .joining import Joiner
 from .pace import Pace
@@ -66,8 +67,7 @@ class Batcher:
         self.merge(self._room.merge is True)
         self._queue, self._running = WaitingQueue(), list[_Batch]()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._alarm, self._number, self._pumping = math.inf, 0, False
+        self._alarm, self._number, self._pumping = Alarm(self._overdue), 0, False
         self._crowded = self._progress = -math.inf
 
     @property
@@ -101,8 +101,7 @@ class Batcher:
         future: asyncio.Future[Outputs] = loop.create_future()
         call.asked = future
         self._queue.push(call)
-        if call.until < self._alarm:
-            self._wake_at(call.until)
+        self._alarm.at(call.until)
         self._next(loop, now)
         try:
             outputs = await future
@@ -286,9 +285,8 @@ class Batcher:
             self.pace.saw(batch.rows, time.monotonic() - batch.began)
             self._pump()
 
-    def _overdue(self) -> None:
-        """Deadlines have passed: of calls that wait, and of calls that run."""
-        self._timer, self._alarm, now = None, math.inf, time.monotonic()
+    def _overdue(self, now: float) -> float:
+        """Deadlines have passed: of calls that wait, and of calls that run. The next one."""
         for call in self._queue.expired(now):
             self._late(call)
         for batch in list(self._running):
@@ -299,20 +297,12 @@ class Batcher:
                 batch.until = min((call.until for call in batch.calls if not call.gone), default=math.inf)
                 self._abandon_empty(batch)
         running = (batch.until for batch in self._running if batch.until > now)
-        self._wake_at(min(self._queue.next_deadline(), min(running, default=math.inf)))
-
-    def _wake_at(self, when: float) -> None:
-        """One timer for all deadlines: set for the earliest, set anew when it fires."""
-        if when == math.inf or when >= self._alarm or self._loop is None:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._alarm = when
-        self._timer = self._loop.call_later(max(when - time.monotonic(), 0.0), self._overdue)
+        return min(self._queue.next_deadline(), min(running, default=math.inf))
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """A new loop: whoever waited in an earlier one is gone."""
-        self._loop, self._timer, self._alarm, self._pumping = loop, None, math.inf, False
+        self._loop, self._pumping = loop, False
+        self._alarm.bind(loop)
         self._queue.clear()
         self._running = [batch for batch in self._running if not batch.over]
 
