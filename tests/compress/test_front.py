@@ -64,6 +64,12 @@ def test_the_lowest_latency_wins_and_size_breaks_ties() -> None:
     assert front(slow, fast, same, size_mb=0.7).best_trial is slow
 
 
+def test_a_tie_in_the_tail_is_decided_by_the_median_before_bytes() -> None:
+    lucky = trial(p95=1.02, size=0.5, loss=0.001)
+    lucky = replace(lucky, figures={**lucky.figures, "p50_ms": 0.98})
+    assert front(trial(FLOAT, p95=1.0, size=1.0), lucky).best_trial.settings == FLOAT
+
+
 def test_what_is_larger_than_float_is_chosen_only_where_nothing_else_is_within() -> None:
     larger = replace(trial(p95=0.5), figures={**trial(p95=0.5).figures, "size_ratio": 1.3})
     assert front(trial(FLOAT, p95=1.0), larger).best_trial.settings == FLOAT
