@@ -35,6 +35,7 @@ from .following import Follower, newest, note_start
 from .front import Front, make_front
 from .graph.resolving import resolve
 from .host import Host, leave_with_parent
+from .memory import keep_freed_blocks
 
 usage_stats.do_not_track.cache_clear()  # `bentoml serve` asked before this file was imported, and keeps the answer
 BENTOML_PATHS = ("/schema.json",)
@@ -103,6 +104,7 @@ def _service_class(hosts: Sequence[Host], followers: Sequence[Follower]) -> type
         """Deployments, served."""
 
         def __init__(self) -> None:
+            keep_freed_blocks()
             leave_with_parent()
             for host in (*hosts, *followers):
                 host.start()

@@ -1,0 +1,26 @@
+"""How this process asks the kernel for memory: blocks of some hundred kilobytes are kept when they are freed.
+
+A body of 150,000 floats passes through a handful of such blocks. Where each is mapped anew, the kernel clears every page of it again:
+0.8 ms of CPU per request, more than the copying itself. glibc learns a threshold of its own, and gives the top of its heap back
+all the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any
+
+MAPPED_FROM, KEPT = 16 << 20, 64 << 20
+"""Bytes: smaller blocks come from the heap; this much may lie free at its top."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+
+
+def keep_freed_blocks() -> bool:
+    """Tell glibc, unless the environment says something of its own; False where nothing was told (another C library, another system)."""
+    said = any(name.startswith("MALLOC_") for name in os.environ) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
+    if said or sys.platform != "linux":
+        return False
+    mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and bool(mallopt(_MMAP_THRESHOLD, MAPPED_FROM)) and bool(mallopt(_TRIM_THRESHOLD, KEPT))
