@@ -28,15 +28,16 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Attributes: `scheduled`, the loop time at which the request on it was due; None: it is idle."""
+    """Attributes: `scheduled`, the loop time at which the request on it was due (None: it is idle); `rests`, since when it is idle."""
 
-    __slots__ = ("_error", "_owner", "_parser", "_reason", "_transport", "scheduled")
+    __slots__ = ("_error", "_owner", "_parser", "_reason", "_transport", "rests", "scheduled")
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._parser: Any = httptools.HttpResponseParser(self)
         self._reason, self._error = b"", "reset"
         self.scheduled: float | None = None
+        self.rests = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open."""

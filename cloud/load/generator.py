@@ -21,7 +21,8 @@ from .connection import Connection
 from .tally import Step, Tally
 from .target import Target
 
-SWEEP_S = 0.05
+SWEEP_S, REST_S = 0.05, 2.0
+"""How often what waits is looked at; how long a connection may rest: a server closes it after 5 s or more, perhaps just as it is used."""
 Found = TypeVar("Found")
 
 
@@ -55,6 +56,7 @@ class Generator:
         self._tally, self._peak, self._last = Tally(self._deadline_ms, started - self._began), len(self._all), started
         self._due, self._place = [started + at for at in schedule(rate, seconds, arrivals, seed).tolist()], 0
         self._done.clear()
+        self._retire()
         self._loop.call_at(self._due[0], self._tick)
         await asyncio.gather(self._sweep(), self._fold(started))
         return self._tally.step(rate, seconds, self._last - started, self._peak)
@@ -73,6 +75,7 @@ class Generator:
         if self._line:
             connection.send(next(self._requests), self._line.popleft())
         else:
+            connection.rests = self._loop.time()
             self._free.append(connection)
 
     def answered(self, connection: Connection, status: int, reason: bytes, keep: bool) -> None:
@@ -142,6 +145,7 @@ class Generator:
         """Give up what waits too long; ends when every request has ended."""
         while self._place < len(self._due) or self._tally.ended < len(self._due):
             await asyncio.sleep(SWEEP_S)
+            self._retire()
             oldest = self._loop.time() - self._timeout
             for connection in [held for held in self._all if held.scheduled is not None and held.scheduled < oldest]:
                 connection.abort("timeout")
@@ -149,6 +153,12 @@ class Generator:
                 self._line.popleft()
                 self._tally.errors["timeout"] += 1
         self._done.set()
+
+    def _retire(self) -> None:
+        """Close connections that rest; the one that has rested longest stands first."""
+        oldest = self._loop.time() - REST_S
+        while self._free and self._free[0].rests < oldest:
+            self._free.pop(0).abort("reset")
 
     async def _fold(self, started: float) -> None:
         ends = started

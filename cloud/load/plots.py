@@ -10,6 +10,7 @@ from .report import Report, kinds
 from .tally import Moment, Step
 
 SHOWN = ("p50", "p90", "p99", "p99.9")
+PART_S = 0.5
 STYLE = """
 .p50,.p90,.p99,.p999,.most{fill:none;stroke:var(--bar);stroke-width:2}.p50{opacity:.55}.p90{opacity:.75}.p99{stroke-width:3}
 .p999{stroke-dasharray:5 3}.most{stroke:var(--soft);stroke-width:1.2}.mark{fill:var(--bar);stroke:none;stroke-dasharray:none}
@@ -93,7 +94,7 @@ def _count(step: Step, name: str) -> int:
 
 def over_time(report: Report, width: int) -> str:
     """Median, p99 and largest latency of every second, in the order of the run; "" without answers."""
-    moments = [moment for step in report.steps for moment in step.moments if moment.p50_ms is not None]
+    moments = [moment for step in report.steps for moment in _seconds(step)]
     if not moments:
         return ""
     end = width - 40
@@ -103,11 +104,18 @@ def over_time(report: Report, width: int) -> str:
     curves = (("p50_ms", "p50", "p50"), ("p99_ms", "p99", "p99"), ("max_ms", "most", "max"))
     for name, kind, _ in reversed(curves):
         for step in report.steps:
-            held = [moment for moment in step.moments if moment.p50_ms is not None]
+            held = _seconds(step)
             parts.append(line([(x.at(moment.at_s), y.at(_at(moment, name))) for moment in held], kind, kind, dots=False))
     heights = apart([y.at(_at(moments[-1], name)) + 4 for name, _, _ in curves], TOP + 8, HEIGHT - BOTTOM)
     parts += [f"<text x={end + 6} y={at:.1f}>{said}</text>" for (_, _, said), at in zip(curves, heights, strict=True)]
     return svg(parts, "latency over time", width)
+
+
+def _seconds(step: Step) -> list[Moment]:
+    """The seconds that had answers, without the last bit of one: its few requests would be drawn as a spike."""
+    begins = [step.moments[0].at_s - 1.0, *(moment.at_s for moment in step.moments)] if step.moments else []
+    whole = [moment for begin, moment in zip(begins, step.moments, strict=False) if moment.at_s - begin > PART_S]
+    return [moment for moment in whole if moment.p50_ms is not None]
 
 
 def _at(moment: Moment, name: str) -> float:

@@ -27,9 +27,10 @@ class Answering:
 
     def __init__(self, act=lambda number, body: 200, headers=b"", stall_s=0.4):
         self.act, self.headers, self.stall_s, self.bodies, self.heads = act, headers, stall_s, [], []
-        self._ready, self._stalled = threading.Event(), 0.0
+        self._ready, self._stalled, self.opened = threading.Event(), 0.0, 0
 
     async def _serve(self, reader, writer):
+        self.opened += 1
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError), contextlib.closing(writer):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

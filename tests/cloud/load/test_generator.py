@@ -90,3 +90,11 @@ def test_several_bodies_are_sent_in_turn():
         step(goal, rate=100)
     assert server.bodies[0] == b"1" and {server.bodies.count(b"1"), server.bodies.count(b"22")} == {31, 30}
     assert all(b"authorization: Bearer k\r\n" in head for head in server.heads)
+
+
+def test_connections_do_not_rest_until_the_server_closes_them(monkeypatch):
+    monkeypatch.setattr("portside.cloud.load.generator.REST_S", 0.1)
+    with Answering() as server:
+        held = step(server, rate=3, seconds=1.2)
+        opened = server.opened
+    assert held.answered == held.sent == 4 and held.errors == {} and opened >= 4, "and one to probe"
