@@ -30,8 +30,9 @@ class Limits:
     every_s: float = 1.0
 
     def of(self, phase: Phase) -> float:
-        """How long a connection may be in this phase; the time of an answer is not kept here, but by its deadline."""
-        times = {"head": self.head_s, "body": self.body_s + 2 * self.every_s, "reading": self.answer_s, "idle": self.idle_s + self.every_s}
+        """How long a connection may be in this phase. An answer has its deadline, and rest has uvicorn's own timer, which closes gently:
+        under TLS what a caller has not read yet looks like rest here."""
+        times = {"head": self.head_s, "body": self.body_s + 2 * self.every_s, "reading": self.answer_s}
         return times.get(phase, float("inf"))
 
 

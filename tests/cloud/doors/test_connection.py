@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import shutil
 import socket
+import ssl
 import threading
 import time
 
+import certificates
 import pytest
 import uvicorn
 
@@ -29,13 +32,13 @@ async def app(scope, receive, send):
 
 
 @contextlib.contextmanager
-def server(limits=LIMITS, local_only=False):
+def server(limits=LIMITS, local_only=False, tls_only=False, **tls):
     """Uvicorn in a thread; gives a function that connects, and the protocol."""
-    protocol = bounded(limits, local_only)
+    protocol = bounded(limits, local_only, tls_only)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
-        config = uvicorn.Config(app, http=protocol, log_level="critical", lifespan="off")
+        config = uvicorn.Config(app, http=protocol, log_level="critical", lifespan="off", **tls)
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
@@ -222,6 +225,29 @@ def test_without_keys_only_this_machine_is_answered(monkeypatch):
     monkeypatch.undo()
     with server(local_only=True) as (connect, _):
         assert b"200 OK" in ask(connect())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+def test_limits_hold_under_tls_too(tmp_path):
+    certificates.make(tmp_path)
+    context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    pair = {"ssl_certfile": tmp_path / "server.pem", "ssl_keyfile": tmp_path / "server.key"}
+    with server(tls_only=True, **pair) as (connect, protocol), contextlib.ExitStack() as opened:
+        dripping, honest = [opened.enter_context(context.wrap_socket(connect(), server_hostname="127.0.0.1")) for _ in range(2)]
+        dripping.sendall(HEAD)
+        ends = time.monotonic() + 15
+        while "head" not in protocol.sweep.closed and time.monotonic() < ends:
+            answer = ask(honest)
+            while not answer.endswith(b"\r\n\r\n/"):  # head and body may be a record each
+                answer += honest.recv(1 << 16)
+            time.sleep(0.1)
+        assert protocol.sweep.closed == {"head": 1}
+
+
+def test_a_server_of_tls_answers_nothing_without_it():
+    with server(tls_only=True) as (connect, _):
+        answer = ask(connect())
+        assert b" 403 " in answer.split(b"\r\n")[0] and b"TLS" in answer
 
 
 HERE = ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "/tmp/socket"]
