@@ -116,7 +116,8 @@ def compare(port: int, test: mails.Mails) -> dict[str, dict[str, Any]]:
             line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             started = time.perf_counter()
             for row in rows:
-                line.request("POST", f"/predict/{name}", json.dumps({"row": {"text": test.texts[row]}}), {"content-type": "application/json"})
+                body = json.dumps({"row": {"text": test.texts[row]}})
+                line.request("POST", f"/predict/{name}", body, {"content-type": "application/json"})
                 answer = json.loads(line.getresponse().read())
                 held["right"] += answer["outputs"]["label"] == models.LABELS[test.labels[row]]
                 steps = answer["receipt"].get("steps", [])
