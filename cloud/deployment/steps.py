@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -87,9 +87,10 @@ class Step(Model):
 
     def model(self) -> Model:
         """The settings of its package. The parts of a split are not joined into batches again, unless the file says so."""
-        settings = {name: getattr(self, name) for name in Model.model_fields}
-        alone = self.split is not None and "batch" not in self.model_fields_set
-        return Model(**{**settings, "batch": False} if alone else settings)
+        settings: dict[str, Any] = {name: getattr(self, name) for name in Model.model_fields}
+        if self.split is not None and "batch" not in self.model_fields_set:
+            settings["batch"] = False
+        return Model(**settings)
 
 
 class Graph(Section):

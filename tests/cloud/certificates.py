@@ -9,8 +9,8 @@ def make(folder):
     for name in ("server", "client"):
         _openssl(folder, "req", *NEW, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.pem",
-                 "-days", "2", "-extfile", "names")  # fmt: skip
+        authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
+        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *authority, "-out", f"{name}.pem", "-days", "2", "-extfile", "names")
 
 
 NEW = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
