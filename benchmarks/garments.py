@@ -87,9 +87,8 @@ class Judge:
         self._before = self._right(self._session)
 
     def p95_ms(self) -> float:
-        """Of the float package, one picture on one thread."""
-        taken = interleave({"float": lambda: self._session.run(self._row())}, 7, 0.3)
-        return taken["float"].percentile_ms(95)
+        """Of the float package, one picture on one thread: the lowest of five, for what else runs on the machine only adds."""
+        return min(interleave({"float": lambda: self._session.run(self._row())}, 3, 0.3)["float"].percentile_ms(95) for _ in range(5))
 
     def __call__(self, package: Package) -> dict[str, Any]:
         """Size, latency to float, accuracy, and the paired drop in points with its 95% interval."""
