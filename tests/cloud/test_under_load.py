@@ -1,6 +1,6 @@
 """A server under load: a thousand requests a second, twice what it can, a version swapped and a worker killed in the middle.
 
-Short form: some ten seconds each, which assert counts and errors, no times. Full length (`make soak`): ten and five minutes, times too, and
+Short form: six to fifteen seconds each, which assert counts and errors, no times. Full length (`make soak`): ten and five minutes, times too, and
 PORTSIDE_SOAK_OUT names a folder for the figures.
 """
 
@@ -51,7 +51,7 @@ def written(folder, text, **packed):
 @pytest.mark.load
 @pytest.mark.timeout(1200)
 def test_a_thousand_requests_a_second(tmp_path, effort):
-    rate, seconds = (1000.0, 600.0) if effort > 1 else (150.0, 10.0)
+    rate, seconds = (1000.0, 600.0) if effort > 1 else (150.0, 6.0)
     file = written(tmp_path / "d", TINY, main=packages.MAIN)
     with servers.serving(servers.SERVE, file.parent) as server, soaking.Loading(server.port, rate, seconds, 50.0) as loading:
         time.sleep(seconds / 10)
@@ -71,7 +71,7 @@ def test_a_thousand_requests_a_second(tmp_path, effort):
 @pytest.mark.timeout(900)
 def test_twice_what_it_can(tmp_path, effort):
     """20 ms a call: at most 50 requests/s, and 100 are asked. Who is let in has an answer in time, others hear 429 or 503."""
-    seconds, deadline = (300.0, 1000.0) if effort > 1 else (10.0, 2000.0)
+    seconds, deadline = (300.0, 1000.0) if effort > 1 else (6.0, 2000.0)
     file = written(tmp_path / "d", BUSY.format(deadline=deadline), slow=SLOW)
     with servers.serving(servers.SERVE, file.parent) as server, soaking.Loading(server.port, 100.0, seconds, deadline) as loading:
         before = soaking.memory_mb(server)
@@ -91,7 +91,7 @@ def test_twice_what_it_can(tmp_path, effort):
 @pytest.mark.load
 @pytest.mark.timeout(600)
 def test_a_version_is_swapped_in_the_middle(tmp_path, effort):
-    seconds = 60.0 if effort > 1 else 12.0
+    seconds = 60.0 if effort > 1 else 10.0
     file = written(tmp_path / "d", TINY, main=packages.MAIN, other=packages.BACKUP)
     with servers.serving(servers.SERVE, file.parent) as server, soaking.Loading(server.port, 100.0, seconds, 1000.0) as loading:
         assert server.ask()[1]["receipt"]["model"] == "main"
