@@ -1,6 +1,6 @@
 """A server under load: a thousand requests a second, twice what it can, a version swapped and a worker killed in the middle.
 
-Short form: six to fifteen seconds each, which assert counts and errors, no times. Full length (`make soak`): ten and five minutes, times too, and
+Short form: some seconds each, which assert counts and errors, no times. Full length (`make soak`): ten and five minutes, times too, and
 PORTSIDE_SOAK_OUT names a folder for the figures.
 """
 
