@@ -28,11 +28,10 @@ class Limits(Section):
     max_inflight: Count | None = None
 
 
-class Model(Section):
-    """A package that answers.
+class Opened(Section):
+    """How a package is opened.
 
     Attributes:
-        package: a folder, or a reference into the store.
         digest: refuse any other package than this one.
         artifact: a compiled artifact's folder; without it the package is compiled, verified and kept.
         target: name of a runtime.
@@ -45,7 +44,6 @@ class Model(Section):
         limits: how much may wait.
     """
 
-    package: str
     digest: str | None = None
     artifact: str | None = None
     target: str = "onnx-cpu"
@@ -56,6 +54,12 @@ class Model(Section):
     kill_after_ms: Positive = 1000.0
     batch: bool | Batch | None = None
     limits: Limits = Limits()
+
+
+class Model(Opened):
+    """A package that answers. `package`: a folder, or a reference into the store."""
+
+    package: str
 
 
 class Endpoint(Section):
@@ -69,20 +73,10 @@ KINDS: dict[str, EntryKind] = {"package": "model", "cache": "cache", "precompute
 """What the failover policy calls the entries of a chain."""
 
 
-class Link(Section):
+class Link(Opened):
     """One entry of the chain: exactly one of a package (with its settings), a cache, precomputed answers, an endpoint or a default."""
 
     package: str | None = None
-    digest: str | None = None
-    artifact: str | None = None
-    target: str = "onnx-cpu"
-    isolation: Isolation = "thread"
-    trust: bool = False
-    threads: Count = 1
-    concurrency: Count = 1
-    kill_after_ms: Positive = 1000.0
-    batch: bool | Batch | None = None
-    limits: Limits = Limits()
     cache: Cache | None = None
     precomputed: Precomputed | None = None
     endpoint: Endpoint | None = None

@@ -1,7 +1,7 @@
 """The front of a server, made from deployment files: guards, limits and what two files may not say differently."""
 
 import pytest
-from test_http_app import ROW, Serving, send
+from made_host import ROW, Serving, send
 
 from portside.cloud.deployment.file import read
 from portside.cloud.doors.hosts import Hosts

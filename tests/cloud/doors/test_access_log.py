@@ -7,7 +7,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_http_app import ROW, Serving, send
+from made_host import ROW, Serving, send
 
 from portside.cloud.doors.access_log import AccessLog
 from portside.cloud.doors.asgi import WHO

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
-from test_http_app import ROW, Serving
+from made_host import ROW, Serving
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from portside.cloud.doors.asgi import OURS, Reply

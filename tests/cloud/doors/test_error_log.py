@@ -6,7 +6,7 @@ import logging
 import os
 
 import pytest
-from test_http_app import ROW, Serving, send
+from made_host import ROW, Serving, send
 
 from portside.cloud.doors import error_log
 from portside.cloud.doors.asgi import RefusalError

@@ -14,8 +14,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_host import PNG64, ROW, Serving
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from test_http_app import PNG64, ROW, Serving
 
 from portside.cloud.doors.http_app import HttpApp
 from portside.sdk.core.codec.codec import Codec

@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_http_app import ROW, Serving, send
+from made_host import ROW, Serving, send
 
 from portside.cloud.doors.asgi import LEFT, MORE, RefusalError, Reply
 from portside.cloud.doors.http_app import HttpApp

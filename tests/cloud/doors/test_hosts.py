@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_http_app import ROW, Mean, Serving, send
+from made_host import ROW, Mean, Serving, send
 
 from portside.cloud.answering.metrics import Metrics
 from portside.cloud.doors.hosts import Hosts

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from test_http_app import PNG64, SIGNATURE, Serving, picture, send
+from made_host import PNG64, SIGNATURE, Serving, picture, send
 
 from portside.cloud.doors.http_app import HttpApp
 from portside.cloud.doors.oip_tensors import write_binary
@@ -19,19 +19,6 @@ COLOUR = {"name": "colour", "datatype": "BYTES", "shape": [1], "data": ["red"]}
 PHOTO = {"name": "photo", "datatype": "BYTES", "shape": [1], "data": [PNG64]}
 ASK = {"inputs": [PHOTO, COLOUR, SIZE]}
 INFER = "/v2/models/m/infer"
-
-
-@pytest.fixture
-def serving():
-    made = Serving()
-    yield made
-    if made.engine:
-        made.engine.close()
-
-
-@pytest.fixture
-def app(serving):
-    return HttpApp(serving, max_body_bytes=100_000)
 
 
 def binary(request, *parts):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_http_app import PNG64, Serving, send
+from made_host import PNG64, Serving, send
 
 from portside.cloud.doors.http_app import HttpApp
 from portside.cloud.doors.oip_tensors import DATATYPES

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 import uvicorn
-from test_http_app import Serving
+from made_host import Serving
 
 from portside.cloud.doors.http_app import HttpApp
 from portside.cloud.security import keys as of

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_host import ROW, Serving, send
 from test_hosts import PLAIN, Adds
-from test_http_app import ROW, Serving, send
 
 from portside.cloud.doors.asgi import RefusalError
 from portside.cloud.doors.hosts import Hosts
