@@ -128,11 +128,18 @@ def test_a_compressed_body_is_inflated(app, coding, squeeze):
 BOMB = zlib.compress(b" " * 2_000_000)
 
 
-@pytest.mark.parametrize(("content", "coding", "status"), [
-    (BOMB, "deflate", 413), (gzip.compress(b" " * 2_000_000), "gzip", 413),
-    (b"zzzz", "gzip", 400), (gzip.compress(b"{}")[:-3], "gzip", 400),
-    (gzip.compress(b"{}") + b"more", "gzip", 400), (b"{}", "br", 415), (gzip.compress(b"{"), "gzip", 400),
-])  # fmt: skip
+UNINFLATABLE = {
+    "a bomb": (BOMB, "deflate", 413),
+    "a gzip bomb": (gzip.compress(b" " * 2_000_000), "gzip", 413),
+    "not gzip": (b"zzzz", "gzip", 400),
+    "cut short": (gzip.compress(b"{}")[:-3], "gzip", 400),
+    "bytes after the end": (gzip.compress(b"{}") + b"more", "gzip", 400),
+    "an unknown coding": (b"{}", "br", 415),
+    "not JSON inside": (gzip.compress(b"{"), "gzip", 400),
+}
+
+
+@pytest.mark.parametrize(("content", "coding", "status"), UNINFLATABLE.values(), ids=UNINFLATABLE)
 def test_a_body_that_does_not_inflate(app, content, coding, status):
     answer = send(app, path=INFER, content=content, headers={"content-encoding": coding})
     assert answer.status_code == status and answer.json()["error"]
