@@ -36,11 +36,32 @@ MORE = "portside.headers"
 
 
 class Incoming(NamedTuple):
-    """A request whose body has been read. `arrived`: monotonic seconds when the last of it was there."""
+    """A request whose body has been read. What few handlers ask for is looked up in the scope when it is asked.
+
+    Attributes:
+        arrived: monotonic seconds when the last of it was there.
+        scope: the ASGI scope, into which guards put what they found.
+    """
 
     body: bytes | memoryview
     headers: dict[bytes, bytes]
     arrived: float
+    scope: Scope = {}  # noqa: RUF012  read, never written
+
+    @property
+    def path(self) -> str:
+        """Without the query, percent-decoded."""
+        return self.scope.get("path", "")
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the question mark, as it was sent."""
+        return self.scope.get("query_string", b"")
+
+    @property
+    def who(self) -> str:
+        """The name of the caller's key; empty where none was asked for."""
+        return self.scope.get(WHO, "")
 
 
 class Reply(NamedTuple):

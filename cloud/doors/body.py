@@ -29,14 +29,14 @@ class BodyReader:
     async def read(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Incoming:
         """The request with its whole body. Raises RefusalError; ConnectionResetError where the client left."""
         if scope["method"] in ("GET", "HEAD"):
-            return Incoming(b"", headers, time.monotonic())
+            return Incoming(b"", headers, time.monotonic(), scope)
         said = headers.get(b"content-length", b"0")
         if len(said) > 15 or (said.isdigit() and int(said) > self._max):
             raise self._too_large(said[:20].decode("latin-1"))
         body = await self._in_time(receive)
         if isinstance(body, list):
-            return Incoming(_joined(body, headers if scope["path"].startswith("/v2/") else {}), headers, time.monotonic())
-        return Incoming(body, headers, time.monotonic())  # a slow upload is not our delay
+            return Incoming(_joined(body, headers if scope["path"].startswith("/v2/") else {}), headers, time.monotonic(), scope)
+        return Incoming(body, headers, time.monotonic(), scope)  # a slow upload is not our delay
 
     async def _in_time(self, receive: Receive) -> bytes | list[bytes]:
         task = asyncio.current_task()
