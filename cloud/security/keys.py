@@ -17,7 +17,8 @@ from typing import Any
 from ...sdk.core.errors import FormatError, InputError
 
 PREFIX = "psk"
-SCOPES = ("predict", "metrics", "admin")
+SCOPES = ("predict", "metrics", "monitor", "label", "review", "admin")
+"""What a key may do: ask models; read /metrics; read the dashboard and records; send labels; review; all that the desk offers."""
 EVERY = "*"
 
 

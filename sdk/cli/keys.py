@@ -16,7 +16,7 @@ from .console import Result, table
 
 EXAMPLE = """
   portside keys new ana --expires 90d             shown once; keys.json holds its hash
-  portside keys new prometheus --scope metrics    what it may ask: predict (the default), metrics, admin
+  portside keys new prometheus --scope metrics    what it may: predict (the default), metrics, monitor, label, review, admin
   portside keys ls --file deployment.toml         the file that its [server.keys] names
   portside keys revoke 3f9a1c2b4d5e               a running server notices within a second
 """

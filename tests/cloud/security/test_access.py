@@ -12,7 +12,7 @@ from portside.cloud.doors.http_app import HttpApp
 from portside.cloud.security import keys as of
 from portside.cloud.security.access import KeyGuard, needed
 from portside.cloud.security.key_file import KeyFile, write
-from portside.cloud.security.keys import Rate
+from portside.cloud.security.keys import SCOPES, Rate
 from portside.cloud.security.rate import RateGuard
 from portside.sdk.core.codec.codec import Codec
 
@@ -89,9 +89,37 @@ def test_scopes_and_deployments(doors):
 
 def test_what_paths_need():
     assert needed("/v2/models/a/ready") is needed("/v2/health/live") is needed("/v2/models/a/versions/1/ready") is None
-    assert needed("/v2/models/ready") == needed("/v2/models/a/infer/ready") == needed("/v2/models//ready") == "predict"
-    assert needed("/v2/models/a/infer") == needed("/v2/models/a") == needed("/ready") == "predict"
-    assert needed("/admin/swap") == "admin" and needed("/metrics") == "metrics"
+    assert needed("/v2/models/ready") == needed("/v2/models/a/infer/ready") == needed("/v2/models//ready") == ("predict",)
+    assert needed("/v2/models/a/infer") == needed("/v2/models/a") == needed("/ready") == ("predict",)
+    assert needed("/admin/swap") == ("admin",) and needed("/metrics") == ("metrics",)
+
+
+REVIEW = "/v1/reviews/018bcfe5-6800-7000-8000-000000000000"
+
+
+def test_what_paths_of_the_desk_need():
+    assert needed("/dashboard") is needed("/review") is needed("/dashboard/static/0a1b/app.js") is None
+    assert needed("/dashboard", desk=False) == needed("/review/static/0/a.js", desk=False) == ("predict",), "a page that is not served"
+    reading, labelling, reviewing = ("monitor", "admin"), ("label", "admin"), ("review", "admin")
+    paths = ("/dashboard/data/up", "/dashboard/static/a", "/v1/records", "/v1/records/x", "/v1/labels", "/v1/else")
+    assert {needed(path) for path in paths} == {reading}
+    assert needed("/v1/labels", "POST") == labelling and needed("/v1/labels", "DELETE") == reading
+    assert {needed(path, "POST") for path in ("/v1/reviews", "/v1/reviews/next", REVIEW, f"{REVIEW}/decide")} == {reviewing}
+    assert needed(REVIEW) == needed(REVIEW, "HEAD") == ("review", "predict", "admin"), "who asked waits for the decision"
+    assert needed(f"{REVIEW}/payload") == reviewing
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize(("method", "path", "may"), [
+    ("GET", "/v1/records", {"monitor", "admin"}), ("GET", "/dashboard/data/up", {"monitor", "admin"}),
+    ("POST", "/v1/labels", {"label", "admin"}), ("POST", "/v1/reviews/next", {"review", "admin"}), ("GET", "/metrics", {"metrics"}),
+    ("GET", REVIEW, {"review", "predict", "admin"}), ("POST", "/predict", {"predict"}),
+])  # fmt: skip
+def test_each_scope_opens_what_it_is_for(doors, scope, method, path, may):
+    key, text = of.new("ana", [scope], now=1.0)
+    app, _ = doors((key, text))
+    status = send(app, method, path, headers=bearer(text)).status_code
+    assert (status == 403) == (scope not in may), status
 
 
 NAMES = ["adder", "other", "cells", "ready", "predict", "x", ""]
