@@ -14,7 +14,7 @@ from .deployment.resolving import Resolved
 from .graph.engine import GraphEngine
 from .graph.opening import open_graph
 from .graph.resolving import ResolvedGraph
-from .records.store import RecordStore
+from .records.opening import open_store
 
 log = logging.getLogger("portside.host")
 PER_VERSION = ("max_rows", "warm_up_s", "drain_s")
@@ -41,12 +41,8 @@ def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
     if isinstance(resolved, ResolvedGraph):
         return open_graph(resolved, before if isinstance(before, GraphEngine) else None)
     deployment = resolved.deployment
-    kept, shared = deployment.records, before.records if before is not None else None
-    path = deployment.folder / kept.path
-    store = None
-    if kept.enabled:
-        same = shared is not None and shared.path == path
-        store = shared if same else RecordStore(path, kept.queue, kept.raw_limit_bytes)
+    shared = before.records if before is not None else None
+    store = open_store(deployment.records, deployment.folder, shared)
     try:
         entries = open_entries(resolved.entries, resolved.signature)
     except PortsideError:
@@ -54,8 +50,8 @@ def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
             store.close()
         raise
     old = before if isinstance(before, Engine) else None
-    return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, max_rows=deployment.server.max_rows,
-                  metrics=old.metrics if old else None,
+    return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, name=deployment.name,
+                  max_rows=deployment.server.max_rows, metrics=old.metrics if old else None,
                   consistency=window_of(deployment.consistency, resolved.signature, old.consistency if old else None))  # fmt: skip
 
 

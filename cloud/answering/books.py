@@ -29,7 +29,7 @@ class Note(NamedTuple):
     author: Author
     flags: tuple[Any, ...]
     server_ms: int
-    deployment: str
+    deployment: tuple[str, str]
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Array]
     signature: Signature
@@ -40,8 +40,8 @@ class Note(NamedTuple):
         question, author = self.question, self.author
         return Record.quick(
             id=self.receipt.record, server_ms=self.server_ms, event_ms=question.event_ms or self.server_ms, entity=question.entity,
-            package=author.package, artifact=author.artifact, deployment=self.deployment, arm=author.arm, receipt=self.receipt.to_dict(),
-            decided_by=author.decided_by, exposed=question.parent is None, parent=question.parent,
+            package=author.package, artifact=author.artifact, name=self.deployment[0], deployment=self.deployment[1], arm=author.arm,
+            receipt=self.receipt.to_dict(), decided_by=author.decided_by, exposed=question.parent is None, parent=question.parent,
             flags=tuple(flag._asdict() for flag in self.flags) if self.flags else (),
         )  # fmt: skip
 
@@ -52,17 +52,19 @@ class Books:
     Args:
         entries: of its chain.
         deadline_ms: of its policy.
-        deployment: digest, for records.
+        deployment: name and digest, for records.
         records: where they go; None: nowhere.
 
     Attributes:
         authors: who answers, by entry.
     """
 
-    def __init__(self, entries: Sequence[ChainEntry], deadline_ms: float | None, deployment: str, signature: Signature,
+    def __init__(self, entries: Sequence[ChainEntry], deadline_ms: float | None, deployment: tuple[str, str], signature: Signature,
                  records: RecordStore | None, metrics: Metrics) -> None:  # fmt: skip
         self._deadline_ms, self._deployment, self._signature = deadline_ms, deployment, signature
         self._records, self._metrics = records, metrics
+        if records is not None:
+            records.introduce(*deployment, signature)
         self.authors = [author(place, entry) for place, entry in enumerate(entries)]
 
     def answered(self, walk: Walk, by: Author, outputs: Mapping[str, Array], reason: str) -> Receipt:

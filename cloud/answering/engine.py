@@ -37,7 +37,7 @@ class Engine:
         entries: the champion first, then the chain.
         policy: one entry of the policy for each of them.
         records: where records go; None: nowhere.
-        deployment: digest, for records.
+        deployment, name: its digest and its name, for records.
         metrics: counters to go on with, which `report` then makes show this engine; a fresh object by default.
         max_rows: more rows in one request are refused.
         consistency: what was answered to whom; None: every request is answered anew.
@@ -47,7 +47,7 @@ class Engine:
     """
 
     def __init__(self, entries: tuple[ChainEntry, ...], policy: Policy, *, records: RecordStore | None = None,
-                 deployment: str = "", metrics: Metrics | None = None, max_rows: int = 4096,
+                 deployment: str = "", name: str = "", metrics: Metrics | None = None, max_rows: int = 4096,
                  consistency: ConsistencyWindow | None = None) -> None:  # fmt: skip
         self.entries, self.policy, self.records, self.consistency = entries, policy, records, consistency
         self.metrics, self.inflight = metrics or Metrics(), 0
@@ -59,7 +59,7 @@ class Engine:
         self._lanes = [(place, entry.lane) for place, entry in self._models]
         self._outputs = [spec.name for spec in self.signature.outputs]
         self._coded = any(spec.categories is not None for spec in self.signature.outputs)
-        self._books = Books(entries, policy.deadline_ms, deployment, self.signature, records, self.metrics)
+        self._books = Books(entries, policy.deadline_ms, (name, deployment), self.signature, records, self.metrics)
         self._reader = Reader(self.champion, [entry for _, entry in self._models], max_rows)
         self._kept = KeptAnswers(entries, self._books.authors, consistency)
 

@@ -17,24 +17,16 @@ from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
 from .failover import Consistency
+from .records import Records
 from .sections import Cache as Cache
-from .sections import Count, Failover, Model, Section
 from .sections import Endpoint as Endpoint
+from .sections import Failover, Model, Section
 from .sections import Link as Link
 from .server import Server
 from .steps import Graph, SourcesText, Step, misplaced
 
 LATER = ("rollout", "automation", "monitor")
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
-
-
-class Records(Section):
-    """Where records go. `path` is relative to the deployment file; `raw_limit_bytes`: larger tensors are described, not kept."""
-
-    enabled: bool = True
-    path: str = "records.sqlite"
-    queue: Count = 10_000
-    raw_limit_bytes: Annotated[int, Field(ge=0)] = 4096
 
 
 class Deployment(Section):

@@ -41,7 +41,7 @@ class GraphBooks:
         """The graph's record: tensors of the request, and what was answered. What a codec takes is in the records of the steps."""
         question, now_ms = asked.question, time.time_ns() // 1_000_000
         record = Record(
-            receipt.record, now_ms, question.event_ms or now_ms, question.entity, deployment=self._digest,
+            receipt.record, now_ms, question.event_ms or now_ms, question.entity, deployment=self._digest, name=self._name,
             arm="champion" if receipt.reason == "primary" else "fallback", receipt=receipt.to_dict(),
             flags=tuple(flag._asdict() for flag in flags),
         )  # fmt: skip

@@ -6,8 +6,10 @@ from functools import partial
 from typing import cast
 
 from ...sdk.core.errors import PortsideError
+from ...sdk.core.signature import Signature
 from ..answering.engine import Engine
 from ..answering.opening import open_entries
+from ..records.opening import open_store
 from ..records.store import Draft, RecordStore
 from .engine import GraphEngine
 from .golden import require
@@ -30,6 +32,10 @@ class SharedRecords:
         """Of the store."""
         return self._store.lost
 
+    def introduce(self, name: str, digest: str, signature: Signature) -> None:
+        """Say what the records of a step hold."""
+        self._store.introduce(name, digest, signature)
+
     def put(self, draft: Draft) -> bool:
         """Queue a record."""
         return self._store.put(draft)
@@ -49,10 +55,12 @@ def open_graph(resolved: ResolvedGraph, before: GraphEngine | None = None, prove
     Raises PortsideError.
     """
     store, shared = _store(resolved, before), before.records if before is not None else None
+    if store is not None:
+        store.introduce(resolved.deployment.name, resolved.digest, resolved.signature)
     engines: dict[str, Engine] = {}
     try:
         for step in resolved.steps:
-            engines[step.plan.name] = _opened(step, resolved.digest, store)
+            engines[step.plan.name] = _opened(step, resolved, store)
     except PortsideError:
         for engine in engines.values():
             engine.close()
@@ -64,15 +72,12 @@ def open_graph(resolved: ResolvedGraph, before: GraphEngine | None = None, prove
 
 
 def _store(resolved: ResolvedGraph, before: GraphEngine | None) -> RecordStore | None:
-    kept = resolved.deployment.records
-    path, shared = resolved.deployment.folder / kept.path, before.records if before is not None else None
-    if not kept.enabled:
-        return None
-    return shared if shared is not None and shared.path == path else RecordStore(path, kept.queue, kept.raw_limit_bytes)
+    return open_store(resolved.deployment.records, resolved.deployment.folder, before.records if before is not None else None)
 
 
-def _opened(step: ResolvedStep, digest: str, store: RecordStore | None) -> Engine:
+def _opened(step: ResolvedStep, graph: ResolvedGraph, store: RecordStore | None) -> Engine:
     own = step.resolved
     entries = open_entries(own.entries, own.signature)
     shared = None if store is None else cast("RecordStore", SharedRecords(store))
-    return Engine(entries, own.deployment.policy(), records=shared, deployment=digest, max_rows=own.deployment.server.max_rows)
+    return Engine(entries, own.deployment.policy(), records=shared, deployment=graph.digest,
+                  name=f"{graph.deployment.name}/{step.plan.name}", max_rows=own.deployment.server.max_rows)  # fmt: skip

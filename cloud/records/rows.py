@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
 from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
+from sqlalchemy import Connection
 
 from ...sdk.core.records import Record, keep
 from ...sdk.core.signature import Array, Signature
+from .tables import COLUMNS, NUMBERS
 
 try:
     import orjson
@@ -27,18 +29,20 @@ FEW = 24
 """Numbers that are looked at one by one, which is faster than to begin with arrays."""
 TEXTS = ("inputs", "features", "outputs", "receipt", "flags")
 """Columns that hold JSON."""
-_TYPES = {"server_ms": "INTEGER NOT NULL", "event_ms": "INTEGER NOT NULL", "sequence": "INTEGER", "version": "INTEGER NOT NULL",
-          "exposed": "INTEGER NOT NULL", "propensity": "REAL NOT NULL", "selection": "REAL NOT NULL"}  # fmt: skip
-COLUMNS = tuple(item.name for item in fields(Record))
-_COLUMN_TYPES = ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in COLUMNS)
-SCHEMA = f"CREATE TABLE IF NOT EXISTS records ({_COLUMN_TYPES}, PRIMARY KEY (id)) WITHOUT ROWID"
+_POSTGRESQL = {"BIGINT": "bigint", "INTEGER": "integer", "FLOAT": "float8", "TEXT": "text"}
 AT_ONCE = (64, 8, 1)
 """Rows of one statement. SQLite works without the interpreter's lock inside a statement, so larger ones disturb the server less."""
 _VALUES = f"({', '.join('?' for _ in COLUMNS)})"
 INSERTS = {
-    rows: f"INSERT OR IGNORE INTO records ({', '.join(COLUMNS)}) VALUES {', '.join([_VALUES] * rows)}"  # noqa: S608  constants only
+    rows: f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES {', '.join([_VALUES] * rows)} ON CONFLICT (id) DO NOTHING"  # noqa: S608
     for rows in AT_ONCE
 }
+_ARRAYS = ", ".join(f"%s::{_POSTGRESQL[str(NUMBERS.get(name, 'TEXT'))]}[]" for name in COLUMNS)
+UNNEST = (
+    f"INSERT INTO records ({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)} FROM unnest({_ARRAYS}) "  # noqa: S608  constants only
+    f"WITH ORDINALITY AS given ({', '.join(COLUMNS)}, place) ORDER BY place ON CONFLICT (id) DO NOTHING"
+)
+"""For PostgreSQL: a list per column, so that one short statement holds any number of rows."""
 _in_order = itemgetter(*COLUMNS)
 
 
@@ -81,17 +85,40 @@ def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
     record, signature = draft.record, draft.signature
     features, flags = record.features, record.flags
     texts = {"inputs": _tensors(draft.inputs, signature, raw_limit_bytes), "outputs": _tensors(draft.outputs, signature, raw_limit_bytes),
-             "receipt": _text(record.receipt), "features": _text(features) if features else "{}",
-             "flags": _text(flags) if flags else "[]"}  # fmt: skip
+             "receipt": text_of(record.receipt), "features": text_of(features) if features else "{}",
+             "flags": text_of(flags) if flags else "[]"}  # fmt: skip
     return _in_order({**vars(record), **texts})
 
 
-def statements(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
-    """Statements that insert the rows, with their values."""
+def weight(draft: Drafted) -> int:
+    """About the bytes that a draft keeps alive while it waits: its tensors, and a kilobyte for the rest."""
+    size = 1024
+    for arrays in (draft.inputs, draft.outputs):
+        for array in arrays.values():
+            size += array.nbytes if type(array) is np.ndarray else _weight(array)
+    return size
+
+
+def _weight(value: Any) -> int:
+    """Of what is no array: images of several sizes."""
+    return sum(int(getattr(part, "nbytes", 64)) for part in value) if isinstance(value, list | tuple) else 64
+
+
+def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, in their order; those whose id is there already are passed over. Raises SQLAlchemyError."""
+    if connection.dialect.name == "sqlite":
+        for statement, values in _statements(rows):
+            connection.exec_driver_sql(statement, values)
+    else:
+        connection.exec_driver_sql(UNNEST, tuple(map(list, zip(*rows, strict=True))))
+
+
+def _statements(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Statements for SQLite, with their values."""
     done = 0
     for size in AT_ONCE:
         while len(rows) - done >= size:
-            yield INSERTS[size], list(chain.from_iterable(rows[done : done + size]))
+            yield INSERTS[size], tuple(chain.from_iterable(rows[done : done + size]))
             done += size
 
 
@@ -106,7 +133,7 @@ def _tensors(arrays: Mapping[str, Array], signature: Signature, raw_limit_bytes:
     """What is kept of tensors, as JSON. Small ones of usual numbers, which need no second look, are written by orjson itself."""
     if orjson is not None and not _hides(signature) and all(_usual(array, raw_limit_bytes) for array in arrays.values()):
         return orjson.dumps(arrays, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    return _text(keep(arrays, signature, raw_limit_bytes))
+    return text_of(keep(arrays, signature, raw_limit_bytes))
 
 
 def _usual(array: Any, limit_bytes: int) -> bool:
@@ -131,11 +158,11 @@ def _hides(signature: Signature) -> bool:
 _HIDING: dict[int, tuple[Signature, bool]] = {}
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Compact JSON; what JSON does not know becomes text."""
     if orjson is not None:
         try:
             return orjson.dumps(value, default=str).decode()
         except TypeError:  # a key that is no text, a number beyond 64 bits
             pass
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return json.dumps(value, separators=(",", ":"), default=str)

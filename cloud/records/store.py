@@ -1,88 +1,119 @@
-"""Records into SQLite, off the request path: a bounded queue, one writer thread, batches, losses counted.
+"""Records into the database, off the request path: a bounded queue, one writer thread, batches, losses counted.
 
-WAL mode lets several worker processes write one file. `PRAGMA user_version` is the record version; rows.py has the schema.
+What is counted as `written` is durable. A database that does not take a batch now (a full disk, a lock, a server that is restarted) is
+asked again until it does; what no longer fits the queue meanwhile is lost, and counted. Several worker processes may write to one
+database.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ...sdk.core.errors import FormatError
-from ...sdk.core.records import RAW_LIMIT_BYTES, RECORD_VERSION, Record
-from .rows import COLUMNS as COLUMNS
-from .rows import SCHEMA, Drafted, read, row, statements
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from ...sdk.core.records import RAW_LIMIT_BYTES
+from ...sdk.core.signature import Signature
+from .database import Database, reason
+from .introducing import introduce
+from .reading import records as records
 from .rows import Draft as Draft
+from .rows import Drafted, insert, row, weight
+from .tables import COLUMNS as COLUMNS
 
 BATCH = 512
 PAUSE_S = 0.05
+QUEUE_BYTES = 64 << 20
+AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Pauses before a database that failed is asked again; the last one repeats."""
 
 
 class RecordStore:
-    """Writes drafts to one SQLite file.
+    """Writes drafts to one database.
 
-    `put` only appends to a deque, which needs no lock: the writer comes for what has gathered every `PAUSE_S`.
+    `put` only weighs a draft and appends it to a deque: the writer comes for what has gathered every `PAUSE_S`.
 
     Args:
-        path: the file; made with its folder.
+        where: see `Database.open`.
         size: drafts that may wait; more are lost, and counted.
         raw_limit_bytes: larger tensors are described, not kept.
+        size_bytes: of the tensors that wait; drafts beyond are lost, and counted.
 
     Attributes:
-        written, lost: counts. fault: the last error of the disk, or "".
+        where, database: what it writes to.
+        written, lost: counts. fault: what is wrong with the database now, or was with the last record lost; "" when nothing was.
+        failing: the database does not take records at the moment.
 
-    Raises FormatError when the file holds records of another version, or is not a database.
+    Raises FormatError when the database holds records of another version, or is none.
     """
 
-    def __init__(self, path: Path, size: int = 10_000, raw_limit_bytes: int = RAW_LIMIT_BYTES) -> None:
-        self.path, self.written, self.lost, self.fault = Path(path), 0, 0, ""
-        self._limit, self._size = raw_limit_bytes, size
-        self._waiting: deque[Drafted] = deque()
+    def __init__(self, where: str | Path, size: int = 10_000, raw_limit_bytes: int = RAW_LIMIT_BYTES,
+                 size_bytes: int = QUEUE_BYTES) -> None:  # fmt: skip
+        self.where, self.database = where, Database.open(where)
+        self.written, self.lost, self.fault, self.failing = 0, 0, "", False
+        self._limit, self._size, self._size_bytes = raw_limit_bytes, size, size_bytes
+        self._waiting: deque[tuple[Drafted, int]] = deque()
+        self._held = 0
         self._state, self._hurry = threading.Condition(), threading.Event()
         self._writing, self._closed = 0, False
-        prepare(self.path)
+        self._new: list[tuple[str, str, Signature]] = []
         self._thread = threading.Thread(target=self._write_all, name="portside-records", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Drafts that wait or are being written."""
+        return len(self._waiting) + self._writing
+
+    @property
+    def waiting_bytes(self) -> int:
+        """About what they take."""
+        return self._held
+
+    def introduce(self, name: str, digest: str, signature: Signature) -> None:
+        """Say what the records of a deployment hold; kept in the database, for whoever reads them."""
+        with self._state:
+            self._new.append((name, digest, signature))
+
     def put(self, draft: Drafted) -> bool:
-        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs under a microsecond."""
-        waiting = self._waiting
-        if len(waiting) >= self._size or self._closed:
-            with self._state:
+        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs about a microsecond."""
+        size = weight(draft)
+        with self._state:
+            if len(self._waiting) >= self._size or self._held + size > self._size_bytes or self._closed:
                 self.lost += 1
-            return False
-        waiting.append(draft)
+                return False
+            self._held += size
+            self._waiting.append((draft, size))
         return True
 
     def flush(self, seconds: float = 10.0) -> bool:
-        """Wait until everything queued so far is on the disk or lost; False when that took too long."""
+        """Wait until everything queued so far is durable or lost; False when that took too long."""
         self._hurry.set()
         with self._state:
-            return self._state.wait_for(lambda: not self._waiting and not self._writing, seconds)
+            return self._state.wait_for(lambda: not self._waiting and not self._writing and not self._new, seconds)
 
     def close(self, seconds: float = 10.0) -> None:
-        """Flush and end the writer."""
+        """Flush and end the writer. What the database has not taken by then is lost, and counted."""
         self.flush(seconds)
         self._closed = True
         self._hurry.set()
         self._thread.join(seconds)
+        self.database.close()
 
     def _write_all(self) -> None:
-        with closing(connect(self.path)) as database:
-            while not self._closed or self._waiting:
-                self._hurry.wait(PAUSE_S)
-                self._hurry.clear()
-                while self._waiting:
-                    self._write(database, self._take())
-                with self._state:
-                    self._state.notify_all()
+        while not self._closed or self._waiting:
+            self._hurry.wait(PAUSE_S)
+            self._hurry.clear()
+            self._introduce()
+            while self._waiting:
+                self._write(self._take())
+            with self._state:
+                self._state.notify_all()
 
-    def _take(self) -> list[Drafted]:
+    def _take(self) -> list[tuple[Drafted, int]]:
         """The next batch, which is being written from now on."""
         waiting = self._waiting
         with self._state:  # so that `flush` never sees a batch that is neither waiting nor being written
@@ -90,11 +121,12 @@ class RecordStore:
             self._writing = len(batch)
         return batch
 
-    def _write(self, database: sqlite3.Connection, batch: list[Drafted]) -> None:
-        rows = self._rows(batch)
-        lost = len(batch) - len(rows) + self._store(database, rows)
+    def _write(self, batch: list[tuple[Drafted, int]]) -> None:
+        rows = self._rows([draft for draft, _ in batch])
+        lost = len(batch) - len(rows) + (self._store(rows) if rows else 0)
         with self._state:
-            self._writing, self.lost, self.written = 0, self.lost + lost, self.written + len(batch) - lost
+            self._writing, self._held = 0, self._held - sum(size for _, size in batch)
+            self.lost, self.written = self.lost + lost, self.written + len(batch) - lost
 
     def _rows(self, batch: list[Drafted]) -> list[tuple[Any, ...]]:
         """The drafts as rows; one that cannot be made into a row is lost alone."""
@@ -106,46 +138,50 @@ class RecordStore:
                 self.fault = f"{type(error).__name__}: {error}"
         return rows
 
-    def _store(self, database: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
-        """Write one batch in one transaction; rows lost."""
+    def _store(self, rows: list[tuple[Any, ...]]) -> int:
+        """Write rows in one transaction, however often that has to be tried (ids make it idempotent); rows lost."""
+        pauses = list(AGAIN_S)
+        while True:
+            try:
+                with self.database.write() as connection:
+                    insert(connection, rows)
+            except (SQLAlchemyError, ValueError, OverflowError) as error:
+                self.fault = reason(error)
+                if not _passes(error):
+                    return self._apart(rows)
+                self.failing = True
+                if self._closed:
+                    return len(rows)
+                self._rest(pauses.pop(0) if len(pauses) > 1 else pauses[0])
+            else:
+                if self.failing:
+                    self.failing, self.fault = False, ""
+                return 0
+
+    def _apart(self, rows: list[tuple[Any, ...]]) -> int:
+        """Rows of which one cannot be written: by halves, so that it is lost alone."""
+        if len(rows) == 1:
+            return 1
+        middle = len(rows) // 2
+        return self._store(rows[:middle]) + self._store(rows[middle:])
+
+    def _rest(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while not self._closed and time.monotonic() < ends:
+            time.sleep(0.02)
+
+    def _introduce(self) -> None:
+        """Write down what was introduced; tried again with the next batch where the database does not take it."""
         try:
-            with database:
-                for statement, values in statements(rows):
-                    database.execute(statement, values)
-        except (sqlite3.Error, OverflowError) as error:
-            self.fault = f"{type(error).__name__}: {error}"
-            return len(rows)
-        return 0
+            while self._new:
+                introduce(self.database, *self._new[0])
+                self._new.pop(0)
+        except SQLAlchemyError as error:
+            self.fault = reason(error)
 
 
-def prepare(path: Path) -> None:
-    """Make the file and its table. Raises FormatError for a file that cannot be used."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(connect(path)) as database, database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, RECORD_VERSION):
-                raise FormatError("The records file was written by another version of Portside", got=version, expected=RECORD_VERSION,
-                                  fix="Name another file under [records] path.")  # fmt: skip
-            database.execute(SCHEMA)
-            database.execute(f"PRAGMA user_version = {RECORD_VERSION}")
-    except (sqlite3.Error, OSError) as error:
-        raise FormatError(f"Records cannot be written: {error}", got=str(path), fix="Name another file under [records] path.") from error
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection in WAL mode that waits for other writers."""
-    database = sqlite3.connect(path, timeout=10.0)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
-    return database
-
-
-def records(path: Path) -> Iterator[Record]:
-    """Every record of a file, oldest first. Raises FormatError for a file that holds none."""
-    try:
-        with closing(connect(Path(path))) as database:
-            for values in database.execute(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY id"):  # noqa: S608  constants only
-                yield read(values)
-    except (sqlite3.DatabaseError, ValueError) as error:
-        raise FormatError(f"The records of this file cannot be read: {error}", got=str(path)) from error
+def _passes(error: Exception) -> bool:
+    """The database may take the same rows later: it is full, locked, being restarted, or cannot be reached."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError)

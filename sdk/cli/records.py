@@ -37,12 +37,12 @@ def run(args: argparse.Namespace) -> Result:
     return Result([record.to_dict() for record in held], text)
 
 
-def _file(source: Path) -> Path:
-    path = source
+def _file(source: Path) -> Path | str:
+    path: Path | str = source
     if source.suffix == ".toml":
         deployment = read(source)
-        path = deployment.folder / deployment.records.path
-    if not path.is_file():
+        path = deployment.records.place(deployment.folder)
+    if isinstance(path, Path) and not path.is_file():
         raise FormatError("There is no file of records", got=str(path), fix="Records are written from the first served answer on.")
     return path
 

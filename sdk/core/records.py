@@ -99,6 +99,7 @@ class Record:
         server_ms: when the server answered; Unix milliseconds.
         entity: who or what the request is about.
         package: digest of the package that answered, with `artifact` and `deployment` beside it.
+        name: of the deployment.
         arm: "champion", "fallback", later "challenger".
         propensity: probability with which this arm was chosen.
         selection: probability with which the answer was chosen for review, and `selection_reason` why.
@@ -106,7 +107,9 @@ class Record:
         exposed: the caller was given this answer (a shadow's is not, nor is that of one step of a graph).
         parent: of a step's record, the id of the graph's record.
         device, sequence: which device, and its own count of records.
-        inputs, features, outputs: by name; raw values, or what `keep` made of them.
+        inputs, outputs: by name; raw values, or what `keep` made of them.
+        features: what was used on the way, where the deployment keeps it: {"traits": {"image.brightness": [one per row]},
+            "features": {value of that boundary: its rows}}.
         receipt: see Receipt.
         flags: what the door accepted but noticed.
     """
@@ -118,6 +121,7 @@ class Record:
     package: str = ""
     artifact: str = ""
     deployment: str = ""
+    name: str = ""
     arm: str = "champion"
     propensity: float = 1.0
     selection: float = 0.0
