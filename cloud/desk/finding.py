@@ -1,0 +1,136 @@
+"""Records that fit what a person asks for, newest first, a page at a time.
+
+The database is asked for names, an entity and times, which it has indexes for; the rest is looked at here, in at most `SCAN`
+records a page. So a page may hold fewer than were asked for although there are more: `next` says where to go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...sdk.core.errors import FormatError
+from ...sdk.core.labels import Label
+from ...sdk.core.records import Record
+from ...sdk.core.signature import Signature
+from ..records.database import Database, reason
+from ..records.reading import labels_of
+from ..records.rows import read
+from ..records.tables import COLUMNS, RECORDS
+from .naming import specs, wrong
+
+SCAN, MOST = 2000, 200
+STATES = ("any", "labelled", "unlabelled", "wrong", "right", "flagged", "late", "fallback")
+_RECORD = tuple(RECORDS.c[name] for name in COLUMNS)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for. Empty texts and None ask for nothing.
+
+    Attributes:
+        names: of deployments; none: nothing is found.
+        model, reason: as receipts say.
+        state: of STATES.
+        value: "field=value", an input or output that some row holds, a category by its name.
+    """
+
+    names: tuple[str, ...]
+    entity: str = ""
+    model: str = ""
+    reason: str = ""
+    state: str = "any"
+    value: str = ""
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """The database alone can tell."""
+        return not (self.model or self.reason or self.value) and self.state == "any"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page. `records`: with the label of each labelled row. `next`: where to go on; None: there is no more."""
+
+    records: list[tuple[Record, dict[int, Label]]] = field(default_factory=list[tuple[Record, dict[int, Label]]])
+    next: int | None = None
+    scanned: int = 0
+
+
+def find(database: Database, wanted: Wanted, before: int | None, limit: int, signatures: Any) -> Found:
+    """The newest records that fit, before a place.
+
+    Args:
+        before: as `Found.next`; None: from the newest on.
+        limit: at most so many, up to MOST.
+        signatures: digest of a deployment -> Signature | None.
+
+    Raises FormatError.
+    """
+    most = limit if wanted.plain else SCAN
+    rows = _rows(database, _query(wanted, before).limit(most + 1))
+    labels = labels_of(database, [record.id for _, record in rows[:most]])
+    by_record: dict[str, dict[int, Label]] = {}
+    for (record_id, row), label in labels.items():
+        by_record.setdefault(record_id, {})[row] = label
+    found, last, seen = list[tuple[Record, dict[int, Label]]](), before, 0
+    for seq, record in rows[:most]:
+        last, seen = seq, seen + 1
+        held = by_record.get(record.id, {})
+        if fits(wanted, record, held, signatures(record.deployment)):
+            found.append((record, dict(sorted(held.items()))))
+        if len(found) == limit:
+            break
+    return Found(found, last if seen < len(rows) else None, seen)
+
+
+def fits(wanted: Wanted, record: Record, labels: dict[int, Label], signature: Signature | None) -> bool:
+    """Whether a record is one of those asked for, beyond what the database was asked."""
+    receipt = record.receipt
+    if wanted.model and receipt.get("model") != wanted.model:
+        return False
+    if wanted.reason and receipt.get("reason") != wanted.reason:
+        return False
+    return _in_state(wanted.state, record, labels, signature) and (not wanted.value or _holds(wanted.value, record, signature))
+
+
+def _in_state(state: str, record: Record, labels: dict[int, Label], signature: Signature | None) -> bool:
+    if state in ("wrong", "right"):
+        verdicts = [wrong(record, label, signature) for label in labels.values()]
+        return any(verdicts) if state == "wrong" else bool(verdicts) and all(verdict is False for verdict in verdicts)
+    return {
+        "any": True, "labelled": bool(labels), "unlabelled": not labels, "flagged": bool(record.flags),
+        "late": record.receipt.get("within_deadline") is False, "fallback": record.arm == "fallback",
+    }[state]  # fmt: skip
+
+
+def _holds(value: str, record: Record, signature: Signature | None) -> bool:
+    """Whether a row holds "field=value"."""
+    name, _, said = value.partition("=")
+    kept = record.inputs.get(name, record.outputs.get(name))
+    spec = specs(signature).get(name)
+    if spec is not None and spec.categories is not None and said in spec.categories:
+        said = str(spec.categories.index(said))
+    return any(str(one) == said for one in (kept if isinstance(kept, list) else [kept]))  # pyright: ignore[reportUnknownVariableType]
+
+
+def _query(wanted: Wanted, before: int | None) -> Select[Any]:
+    query = select(RECORDS.c.seq, *_RECORD).where(RECORDS.c.name.in_(wanted.names)).order_by(RECORDS.c.seq.desc())
+    for asked, column in ((before, RECORDS.c.seq < before), (wanted.until_ms, RECORDS.c.server_ms < wanted.until_ms),
+                          (wanted.since_ms, RECORDS.c.server_ms >= wanted.since_ms)):  # fmt: skip
+        if asked is not None:
+            query = query.where(column)
+    return query.where(RECORDS.c.entity == wanted.entity) if wanted.entity else query
+
+
+def _rows(database: Database, query: Select[Any]) -> list[tuple[int, Record]]:
+    try:
+        with database.read() as connection:
+            return [(row[0], read(tuple(row[1:]))) for row in connection.execute(query)]
+    except (SQLAlchemyError, ValueError) as error:
+        raise FormatError(f"The records cannot be read: {reason(error)}", got=database.place) from error
