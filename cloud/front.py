@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from ..sdk.core.errors import FormatError
 from .deployment.file import Deployment
 from .deployment.server import Connections
+from .desk.desk import Desk
+from .desk.mounting import mount
+from .desk.opening import desk_of
 from .doors import connection, error_log
 from .doors.access_log import AccessLog
 from .doors.admission import Admission
@@ -26,17 +29,18 @@ from .security.keys import Rate
 from .security.public import SHIPPING, public
 from .security.rate import RateGuard
 
-OF_THE_SERVER = ("log", "connections", "limits", "drain_s", "tls", "keys", "insecure_public")
+OF_THE_SERVER = ("log", "connections", "limits", "drain_s", "tls", "keys", "insecure_public", "desk")
 
 
 @dataclass(frozen=True)
 class Front:
-    """The doors, and what a worker process sets up before it listens."""
+    """The doors, and what a worker process sets up before it listens. `desk`: None where the server has none."""
 
     doors: HttpApp
     deployment: Deployment
     lines: JsonLines
     protocol: type[connection.Connection]
+    desk: Desk | None = None
 
     def install(self) -> None:
         """Set up this process: its HTTP protocol and its log."""
@@ -60,12 +64,15 @@ def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1
     check_same(deployments)
     log = first.server.log
     access = None if log.access == "off" else AccessLog(lines, log.access, log.sample)
-    keys, admission = guards_of_keys(first, hosts, workers), admission_of(first)
+    desk = desk_of(deployments)
+    keys, admission = guards_of_keys(first, hosts, workers, desk is not None), admission_of(first)
     protocol = connection.bounded(limits_of(first.server.connections), not public(first), first.server.tls is not None)
     hosts.keys = bool(keys)
     hosts.pages += [admission.page, protocol.sweep.page, lines.page]
     doors = HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards, admission), access=access)
-    return Front(doors, first, lines, protocol)
+    if desk is not None:
+        mount(doors.routes, desk)
+    return Front(doors, first, lines, protocol, desk)
 
 
 def admission_of(deployment: Deployment) -> Admission:
@@ -74,15 +81,15 @@ def admission_of(deployment: Deployment) -> Admission:
     return Admission(server.limits.max_inflight, int(server.limits.max_inflight_mb * (1 << 20)), int(server.max_body_mb * (1 << 20)))
 
 
-def guards_of_keys(deployment: Deployment, hosts: Hosts, workers: int) -> tuple[Guard, ...]:
-    """Who asks for a key, and who counts; none without keys. Raises FormatError."""
+def guards_of_keys(deployment: Deployment, hosts: Hosts, workers: int, desk: bool = False) -> tuple[Guard, ...]:
+    """Who asks for a key, and who counts; none without keys. `desk`: its pages are open. Raises FormatError."""
     keys = deployment.server.keys
     if keys is None:
         return ()
     path = deployment.folder / keys.file
     if not path.is_file() and os.environ.get(SHIPPING) != "1":
         raise FormatError("There is no file of keys", got=str(path), fix=f"Run: portside keys new NAME --file {path}")
-    guard = KeyGuard(KeyFile(path), lambda asked: hosts.at(asked).name)
+    guard = KeyGuard(KeyFile(path), lambda asked: hosts.at(asked).name, desk=desk)
     return guard, RateGuard(Rate(keys.requests_per_s, keys.rows_per_s, keys.burst_s), workers)
 
 

@@ -91,6 +91,7 @@ class Server(Section):
         tls: None: plain HTTP.
         keys: None: everybody on this machine may ask, and nobody else.
         insecure_public: without keys, others than this machine may ask too: something in front of the server keeps strangers out.
+        desk: the dashboard, the review page, records and labels over HTTP. None: with keys, or where only this machine may ask.
     """
 
     max_body_mb: Positive = 16.0
@@ -104,3 +105,4 @@ class Server(Section):
     tls: Tls | None = None
     keys: Keys | None = None
     insecure_public: bool = False
+    desk: bool | None = None
