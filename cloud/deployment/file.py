@@ -17,6 +17,7 @@ from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
 from .failover import Consistency
+from .review import Review
 from .records import Records
 from .sections import Cache as Cache
 from .sections import Endpoint as Endpoint
@@ -41,6 +42,7 @@ class Deployment(Section):
     answer: dict[str, SourcesText] = Field(default_factory=dict)
     server: Server = Server()
     records: Records = Records()
+    review: Review = Review()
     _path: Path = PrivateAttr(default=Path("deployment.toml"))
     _text: str = PrivateAttr(default="")
 
