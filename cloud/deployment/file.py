@@ -17,8 +17,8 @@ from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
 from .failover import Consistency
-from .review import Review
 from .records import Records
+from .review import Review
 from .sections import Cache as Cache
 from .sections import Endpoint as Endpoint
 from .sections import Failover, Model, Section
