@@ -65,7 +65,7 @@ def upper_bound(hits: int, rows: int, confidence: float = CONFIDENCE) -> float:
     """
     if hits >= rows:
         return 1.0
-    return _bisect(lambda rate: _binomial_cdf(hits, rows, rate) >= 1 - confidence)
+    return _bisect(lambda rate: binomial_cdf(hits, rows, rate) >= 1 - confidence)
 
 
 def lower_bound(hits: int, rows: int, confidence: float = CONFIDENCE) -> float:
@@ -193,7 +193,7 @@ def _bisect(below: Callable[[float], bool]) -> float:
     return high
 
 
-def _binomial_cdf(hits: int, rows: int, rate: float) -> float:
+def binomial_cdf(hits: int, rows: int, rate: float) -> float:
     """P(X <= hits) for X ~ Binomial(rows, rate), by the recurrence of log-probabilities."""
     if rate <= 0:
         return 1.0
