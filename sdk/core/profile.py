@@ -11,10 +11,11 @@ counts exactly, mean and M2 up to rounding (Chan, Golub and LeVeque 1979), quant
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf, sqrt
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from .sketch import Sketch
 MAX_CATEGORIES = 1000
 """Distinct values of an integer or text field that are counted one by one; beyond, only the most frequent."""
 OTHER = "(other)"
+_counts, _moments = attrgetter("count", "finite", "missing", "rows"), attrgetter("mean", "m2", "finite", "low", "high")
 SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -40,6 +42,7 @@ class Summary:
         low, high: smallest and largest finite value; (inf, -inf) where there is none.
         categories: integers, bools and texts: value -> count.
         sketch: quantiles of the finite values of real fields.
+        rows: how many rows the values come from; fewer than `count` where a row has several (a picture's pixels).
     """
 
     count: int = 0
@@ -51,16 +54,18 @@ class Summary:
     high: float = -inf
     categories: Mapping[str, int] = field(default_factory=dict[str, int])
     sketch: Sketch = field(default_factory=Sketch)
+    rows: int = 0
 
     @classmethod
-    def of(cls, values: Any, names: tuple[str, ...] | None = None) -> Summary:
-        """Summarise an array of any shape. names: of the codes of a categorical field."""
+    def of(cls, values: Any, names: tuple[str, ...] | None = None, rows: int | None = None) -> Summary:
+        """Summarise an array of any shape. names: of the codes of a categorical field. rows: where not the first axis counts them."""
         held = np.asarray(values)
+        rows = (len(held) if held.ndim else 1) if rows is None else rows
         if held.dtype.kind in "OUS":
-            return _of_text(held.ravel())
+            return replace(_of_text(held.ravel()), rows=rows)
         if names is not None or held.dtype.kind == "b":
-            return _of_codes(held.ravel().astype(np.int64), names)
-        return _of_numbers(held.ravel().astype(np.float64))
+            return replace(_of_codes(held.ravel().astype(np.int64), names), rows=rows)
+        return replace(_of_numbers(held.ravel().astype(np.float64)), rows=rows)
 
     @property
     def deviation(self) -> float:
@@ -77,12 +82,28 @@ class Summary:
             self.mean + gap * share, self.m2 + other.m2 + gap * gap * self.finite * share, finite,
             min(self.low, other.low), max(self.high, other.high),
             _counted({key: self.categories.get(key, 0) + other.categories.get(key, 0) for key in {*self.categories, *other.categories}}),
-            self.sketch.merge(other.sketch),
+            self.sketch.merge(other.sketch), self.rows + other.rows,
+        )  # fmt: skip
+
+    @classmethod
+    def merge_all(cls, parts: Sequence[Summary]) -> Summary:
+        """The summary of all of them: the same as one after the other, in less time and with a smaller error of the quantiles."""
+        if len(parts) < 3:
+            return parts[0].merge(parts[1]) if len(parts) == 2 else parts[0] if parts else cls()
+        counts = np.array([_counts(part) for part in parts], np.int64).sum(axis=0).tolist()
+        numbers = [part for part in parts if part.finite]
+        means, m2, finite, lows, highs = np.array([_moments(part) for part in numbers], np.float64).reshape(-1, 5).T
+        mean = float((means * (finite / max(counts[1], 1))).sum())
+        return cls(
+            counts[0], counts[2], mean, float((m2 + finite * (means - mean) ** 2).sum()), counts[1],
+            float(lows.min(initial=inf)), float(highs.max(initial=-inf)), _counted(_added([part.categories for part in parts])),
+            Sketch.merge_all([part.sketch for part in numbers]), counts[3],
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the quantiles are there for readers, the sketch for merging."""
-        known = {"count": self.count, "missing": self.missing}
+        known: dict[str, Any] = {"count": self.count, "missing": self.missing}
+        known |= {"rows": self.rows} if self.rows != self.count else {}
         if self.categories:
             return known | {"categories": dict(self.categories)}
         if not self.finite:
@@ -97,7 +118,7 @@ class Summary:
         sketch = Sketch.from_dict(data["sketch"]) if "sketch" in data else Sketch()
         return cls(
             data["count"], data["missing"], data.get("mean", 0.0), data.get("m2", 0.0), data.get("finite", 0),
-            data.get("low", inf), data.get("high", -inf), dict(data.get("categories", {})), sketch,
+            data.get("low", inf), data.get("high", -inf), dict(data.get("categories", {})), sketch, data.get("rows", data["count"]),
         )  # fmt: skip
 
 
@@ -120,8 +141,8 @@ class Profile:
         found: dict[str, Summary] = {}
         for name, values in arrays.items():
             names = specs[name].categories if name in specs else None
-            for key, part in _parts(name, values, columns):
-                found[key] = Summary.of(part, names)
+            for key, part, rows in parts(name, values, columns):
+                found[key] = Summary.of(part, names, rows)
         return cls(found)
 
     def merge(self, other: Profile) -> Profile:
@@ -129,27 +150,43 @@ class Profile:
         names = dict.fromkeys([*self.fields, *other.fields])
         return Profile({name: self.fields.get(name, Summary()).merge(other.fields.get(name, Summary())) for name in names})
 
+    @classmethod
+    def merge_all(cls, profiles: Sequence[Profile]) -> Profile:
+        """The profile of all of them, as `merge` one after the other; 10,000 of 50 fields take under a second."""
+        names = dict.fromkeys(name for profile in profiles for name in profile.fields)
+        return cls({name: Summary.merge_all([held.fields[name] for held in profiles if name in held.fields]) for name in names})
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"fields": {name: held.to_dict() for name, held in self.fields.items()}}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Profile:
+        """Parse what `to_dict` wrote."""
+        return cls({name: Summary.from_dict(held) for name, held in data["fields"].items()})
+
     def to_bytes(self) -> bytes:
         """`profile/profile.json`: deterministic."""
-        data = {"fields": {name: held.to_dict() for name, held in self.fields.items()}}
-        return json.dumps(data, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+        return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Profile:
         """Parse. Raises FormatError."""
         try:
-            return cls({name: Summary.from_dict(held) for name, held in json.loads(data)["fields"].items()})
+            return cls.from_dict(json.loads(data))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FormatError(f"The profile is malformed: {error!r}") from error
 
 
-def _parts(name: str, values: Any, columns: int) -> list[tuple[str, Array]]:
+def parts(name: str, values: Any, columns: int = 64) -> list[tuple[str, Array, int]]:
+    """(field, values, rows) of an array: its columns apart where there are few, else all of it in one."""
     if isinstance(values, list):
-        return [(name, np.concatenate([np.asarray(one).ravel() for one in values]) if values else np.zeros(0))]
+        rows = cast("list[Any]", values)
+        return [(name, np.concatenate([np.asarray(one).ravel() for one in rows]) if rows else np.zeros(0), len(rows))]
     held = np.asarray(values)
     if held.ndim == 2 and 1 < held.shape[1] <= columns:
-        return [(f"{name}[{column}]", held[:, column]) for column in range(held.shape[1])]
-    return [(name, held)]
+        return [(f"{name}[{column}]", held[:, column], len(held)) for column in range(held.shape[1])]
+    return [(name, held, len(held) if held.ndim else 1)]
 
 
 def _of_numbers(values: Array) -> Summary:
@@ -183,6 +220,14 @@ def _of_text(values: Array) -> Summary:
     texts, counts = np.unique(np.array(present, dtype=str), return_counts=True)
     known = {str(text): int(count) for text, count in zip(texts, counts, strict=True)}
     return Summary(values.size, values.size - len(present), categories=_counted(known))
+
+
+def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for held in counts:
+        for key, count in held.items():
+            total[key] = total.get(key, 0) + count
+    return total
 
 
 def _counted(counts: Mapping[str, int]) -> dict[str, int]:

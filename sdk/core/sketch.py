@@ -1,8 +1,16 @@
-"""A mergeable sketch of quantiles: a fixed number of numbers that stand for any number of values.
+"""A mergeable sketch of quantiles: a fixed number of numbers that stand for any number of values, and how wrong they can be.
 
 Compaction after Munro-Paterson and KLL (Karnin, Lang and Liberty 2016), without their randomness: levels of at most K
-values, a value of level i standing for 2^i; a full level is sorted and every second value goes up, odd and even places in
-turn. The same values in the same order give the same sketch. Rank errors stay near log2(n / K) / K.
+values, a value of level i standing for 2^i; a full level is sorted and every second value goes up. The same values in the
+same order give the same sketch.
+
+Every compaction of level i moves a rank by at most 2^i, and in one direction: upwards where the lower of each pair goes
+on, downwards where the upper does. Both sums are kept, and the next compaction goes the way of the smaller one, so the
+largest error that a rank can have is small, and *known*:
+
+    >>> sketch = Sketch.merge_all([Sketch.of(np.random.default_rng(seed).random(5000)) for seed in range(20)])
+    >>> sketch.weight, round(sketch.error, 4)
+    ROUNDED
 """
 
 from __future__ import annotations
@@ -21,27 +29,63 @@ K = 256
 
 @dataclass(frozen=True)
 class Sketch:
-    """Immutable; `levels[i]` holds values of weight 2^i, `turns[i]` counts its compactions (their parity is used)."""
+    """Immutable.
+
+    Attributes:
+        levels: `levels[i]` holds values of weight 2^i.
+        turns: `turns[i]` counts the compactions of a level.
+        over, under: by how many values a rank may have come out too high, and too low.
+    """
 
     levels: tuple[Array, ...] = ()
     turns: tuple[int, ...] = ()
+    over: int = 0
+    under: int = 0
 
     @classmethod
     def of(cls, values: Array) -> Sketch:
         """The sketch of finite values, in order."""
         held = np.asarray(values, np.float64).ravel() + 0.0  # no -0.0: sorting leaves it anywhere among the zeros
-        return _compacted([held[np.isfinite(held)]], [0])
+        return _compacted([held[np.isfinite(held)]], [0], 0, 0)
 
     @property
     def weight(self) -> int:
         """Values that the sketch stands for."""
         return sum(len(level) << height for height, level in enumerate(self.levels))
 
+    @property
+    def error(self) -> float:
+        """The most by which `shares` can be wrong anywhere, in either direction; 0 where all values are still here."""
+        return max(self.over, self.under) / self.weight if self.over or self.under else 0.0
+
     def merge(self, other: Sketch) -> Sketch:
         """The sketch of both."""
-        height = max(len(self.levels), len(other.levels))
-        levels = [np.concatenate([_at(self.levels, place), _at(other.levels, place)]) for place in range(height)]
-        return _compacted(levels, [_turn(self.turns, place) + _turn(other.turns, place) for place in range(height)])
+        return Sketch.merge_all((self, other))
+
+    @classmethod
+    def merge_all(cls, sketches: Sequence[Sketch]) -> Sketch:
+        """The sketch of all of them, compacted once: faster than one after the other, and with a smaller error."""
+        held = [sketch for sketch in sketches if sketch.levels]
+        if len(held) < 2:
+            return held[0] if held else cls()
+        height = max(len(sketch.levels) for sketch in held)
+        levels = [np.concatenate([sketch.levels[place] for sketch in held if place < len(sketch.levels)]) for place in range(height)]
+        turns = [sum(sketch.turns[place] for sketch in held if place < len(sketch.turns)) for place in range(height)]
+        return _compacted(levels, turns, sum(sketch.over for sketch in held), sum(sketch.under for sketch in held))
+
+    def points(self) -> tuple[Array, Array]:
+        """(values, shares): ascending values, equal ones once, and the share of all values that are at most as large."""
+        values = np.concatenate(self.levels) if self.levels else np.zeros(0)
+        weights = np.repeat([1 << height for height in range(len(self.levels))], [len(level) for level in self.levels])
+        order = np.argsort(values, kind="stable")
+        values, reached = values[order], np.cumsum(weights[order])
+        last = np.append(values[1:] != values[:-1], True)[: len(values)]
+        return values[last], reached[last] / max(self.weight, 1)
+
+    def shares(self, values: Array) -> Array:
+        """The share of all values that are at most as large as each of these; off by `error` at the most."""
+        places, reached = self.points()
+        return np.append(0.0, reached)[np.searchsorted(places, values, side="right")]
 
     def quantiles(self, shares: Sequence[float]) -> Array:
         """The values at these shares of the order, in [0, 1]; NaN for an empty sketch."""
@@ -55,16 +99,19 @@ class Sketch:
         return values[order][np.minimum(places, len(values) - 1)]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {"levels": [np.sort(level).tolist() for level in self.levels], "turns": list(self.turns)}
+        """JSON-ready; without the error where there is none."""
+        data = {"levels": [np.sort(level).tolist() for level in self.levels], "turns": list(self.turns)}
+        return data | {"error": [self.over, self.under]} if self.over or self.under else data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sketch:
-        """Parse what `to_dict` wrote."""
-        return cls(tuple(np.asarray(level, np.float64) for level in data["levels"]), tuple(data["turns"]))
+        """Parse what `to_dict` wrote; for a sketch of before errors were kept, the worst that its compactions can have done."""
+        worst = sum(turns << height for height, turns in enumerate(data["turns"]))
+        over, under = data.get("error", (worst, worst))
+        return cls(tuple(np.asarray(level, np.float64) for level in data["levels"]), tuple(data["turns"]), over, under)
 
 
-def _compacted(levels: list[Array], turns: list[int]) -> Sketch:
+def _compacted(levels: list[Array], turns: list[int], over: int, under: int) -> Sketch:
     height = 0
     while height < len(levels):
         held = np.sort(levels[height])
@@ -72,19 +119,12 @@ def _compacted(levels: list[Array], turns: list[int]) -> Sketch:
             if height + 1 == len(levels):
                 levels.append(np.zeros(0))
                 turns.append(0)
-            keep = len(held) % 2  # an odd value stays, so that weights add up
+            keep, upper = len(held) % 2, int(over > under)  # an odd value stays, so that weights add up
             levels[height], moved = held[:keep], held[keep:]
-            levels[height + 1] = np.concatenate([levels[height + 1], moved[turns[height] % 2 :: 2]])
+            levels[height + 1] = np.concatenate([levels[height + 1], moved[upper::2]])
             turns[height] += 1
+            over, under = over + (0 if upper else 1 << height), under + (1 << height if upper else 0)
         else:
             levels[height] = held
         height += 1
-    return Sketch(tuple(levels), tuple(turns))
-
-
-def _at(levels: Sequence[Array], place: int) -> Array:
-    return levels[place] if place < len(levels) else np.zeros(0)
-
-
-def _turn(turns: Sequence[int], place: int) -> int:
-    return turns[place] if place < len(turns) else 0
+    return Sketch(tuple(levels), tuple(turns), over, under)
