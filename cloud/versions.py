@@ -51,7 +51,7 @@ def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
         raise
     old = before if isinstance(before, Engine) else None
     return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, name=deployment.name,
-                  max_rows=deployment.server.max_rows, metrics=old.metrics if old else None,
+                  max_rows=deployment.server.max_rows, traits=deployment.records.traits, metrics=old.metrics if old else None,
                   consistency=window_of(deployment.consistency, resolved.signature, old.consistency if old else None))  # fmt: skip
 
 

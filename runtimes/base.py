@@ -108,6 +108,7 @@ class LoadOptions:
         trust: host stages may run.
         cache: use hardware-specific optimisation, cached per CPU and engine version outside the artifact.
         door: validate inputs against the signature in `run` (False: the caller has done it).
+        taps: boundaries whose values `run` gives beside the outputs (runtimes/tapped.py); in isolated sessions.
     """
 
     threads: int = 1
@@ -115,6 +116,7 @@ class LoadOptions:
     trust: bool = False
     cache: bool = False
     door: bool = True
+    taps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
     if prove:
         package.require_trust()
     options = CompileOptions(taps=tuple(taps), allow_unproven=allow_unproven, verify=prove, extra=extra)
-    destination = Path(out) if out is not None else default_out(package, target)
+    destination = Path(out) if out is not None else default_out(package, target, taps)
     _check_free(destination)
     Codec.from_steps(package.content.codec, package.read)  # what could not answer a request is not compiled
     with _staging(destination) as folder:
@@ -80,9 +80,9 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
     return replace(artifact, path=destination.resolve())
 
 
-def default_out(package: Package, target: str) -> Path:
-    """Where an artifact goes when nobody says: one folder per package digest and target."""
-    return home() / "artifacts" / package.digest.removeprefix("sha256:") / target
+def default_out(package: Package, target: str, taps: Sequence[str] = ()) -> Path:
+    """Where an artifact goes when nobody says: one folder per package digest and target; with taps, one of its own."""
+    return home() / "artifacts" / package.digest.removeprefix("sha256:") / "+".join((target, *sorted(taps)))
 
 
 def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: CompileOptions, data: Data | None) -> Artifact:

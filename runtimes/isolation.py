@@ -22,9 +22,10 @@ from typing import Any, Protocol
 from ..sdk.core.errors import EngineError, PortsideError
 from ..sdk.core.signature import Array
 from .artifact import open_artifact
-from .base import Cancel, Isolation, LoadOptions, Session, SessionInfo, runtime
+from .base import Cancel, Isolation, LoadOptions, Session, SessionInfo
 from .call import Call, Inputs, WaitedCall, attempt
 from .isolation_process import ARTIFACT_OPENER, Opening, ProcessSession, Restart
+from .tapped import open_by_runtime
 
 MAX_QUEUE = 1024
 MAX_ABANDONED = 4
@@ -229,7 +230,7 @@ def isolate(artifact: Path, isolation: Isolation, options: LoadOptions | None = 
         opening = Opening(ARTIFACT_OPENER, {"path": str(artifact), **asdict(options)})
         info = SessionInfo(described.signature, described.target, described.package_digest, described.batch_invariant, False, True)
         return Lane(ProcessSession(opening, info, restart))
-    session = opener(Path(artifact), options) if opener else runtime(described.target).load(Path(artifact), options)
+    session = opener(Path(artifact), options) if opener else open_by_runtime(described.target, Path(artifact), options)
     if isolation == "inline":
         return Lane(session, threads=0)
     safe = session.info.thread_safe

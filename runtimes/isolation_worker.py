@@ -12,22 +12,23 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from ..sdk.core.errors import EngineError, InputError, PortsideError
 from .artifact import open_artifact
-from .base import Cancel, LoadOptions, Session, runtime
+from .base import Cancel, LoadOptions, Session
 from .shared_tensors import Region
+from .tapped import open_by_runtime
 
 
 def open_artifact_session(path: str, threads: int = 1, spinning: bool = False, trust: bool = False,
-                          cache: bool = False, door: bool = True) -> Session:  # fmt: skip
+                          cache: bool = False, door: bool = True, taps: Sequence[str] = ()) -> Session:  # fmt: skip
     """Audit and open an artifact folder: what a worker does unless it is told otherwise."""
-    options = LoadOptions(threads=threads, spinning=spinning, trust=trust, cache=cache, door=door)
-    return runtime(open_artifact(Path(path)).target).load(Path(path), options)
+    options = LoadOptions(threads=threads, spinning=spinning, trust=trust, cache=cache, door=door, taps=tuple(taps))
+    return open_by_runtime(open_artifact(Path(path)).target, Path(path), options)
 
 
 class Calls:

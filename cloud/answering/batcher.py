@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,13 +55,14 @@ class Batcher:
         lane: where calls run.
         signature: of the model.
         room: limits; `merge` counts only where the session is batch-invariant and its calls can be joined.
+        taps: values that the lane gives beside the outputs.
 
     Attributes:
         waited_s: how long the call that `ask` gave back last had waited; to be read before anything else is awaited.
     """
 
-    def __init__(self, lane: Lane, signature: Signature, room: Room | None = None) -> None:
-        self._lane, self._joiner, self._room = lane, Joiner(signature), room or Room()
+    def __init__(self, lane: Lane, signature: Signature, room: Room | None = None, taps: Sequence[str] = ()) -> None:
+        self._lane, self._joiner, self._room = lane, Joiner(signature, taps), room or Room()
         self.pace, self.tally, self.waited_s = Pace(), Tally(), 0.0
         self.obstacle = self._obstacle()
         self.merge(self._room.merge is True)

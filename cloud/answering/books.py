@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from ...sdk.core.records import Receipt, Record, new_id
-from ...sdk.core.signature import Array, Signature
+from ...sdk.core.records import Receipt, new_id
+from ...sdk.core.signature import Array
 from ..records.store import RecordStore
-from .answers import Question
 from .cache import CacheEntry
 from .chain import ModelEntry
 from .consistency import NOBODY, Author
 from .endpoint import EndpointEntry
 from .metrics import Metrics
+from .note import NOTHING, About, Note
 from .precomputed import PrecomputedEntry
 from .walk import Walk
 
 ChainEntry: TypeAlias = ModelEntry | CacheEntry | PrecomputedEntry | EndpointEntry | Mapping[str, Array]
-
-
-class Note(NamedTuple):
-    """A draft of a record (see `records.store.Draft`) that is written out in the writer's thread: on the request path it costs a tuple."""
-
-    receipt: Receipt
-    question: Question
-    author: Author
-    flags: tuple[Any, ...]
-    server_ms: int
-    deployment: tuple[str, str]
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Array]
-    signature: Signature
-
-    @property
-    def record(self) -> Record:
-        """The record, without its tensors."""
-        question, author = self.question, self.author
-        return Record.quick(
-            id=self.receipt.record, server_ms=self.server_ms, event_ms=question.event_ms or self.server_ms, entity=question.entity,
-            package=author.package, artifact=author.artifact, name=self.deployment[0], deployment=self.deployment[1], arm=author.arm,
-            receipt=self.receipt.to_dict(), decided_by=author.decided_by, exposed=question.parent is None, parent=question.parent,
-            flags=tuple(flag._asdict() for flag in self.flags) if self.flags else (),
-        )  # fmt: skip
 
 
 class Books:
@@ -52,19 +27,19 @@ class Books:
     Args:
         entries: of its chain.
         deadline_ms: of its policy.
-        deployment: name and digest, for records.
+        about: what all its records have in common.
         records: where they go; None: nowhere.
 
     Attributes:
         authors: who answers, by entry.
     """
 
-    def __init__(self, entries: Sequence[ChainEntry], deadline_ms: float | None, deployment: tuple[str, str], signature: Signature,
-                 records: RecordStore | None, metrics: Metrics) -> None:  # fmt: skip
-        self._deadline_ms, self._deployment, self._signature = deadline_ms, deployment, signature
+    def __init__(self, entries: Sequence[ChainEntry], deadline_ms: float | None, about: About, records: RecordStore | None,
+                 metrics: Metrics) -> None:  # fmt: skip
+        self._deadline_ms, self._about = deadline_ms, about
         self._records, self._metrics = records, metrics
         if records is not None:
-            records.introduce(*deployment, signature)
+            records.introduce(about.name, about.digest, about.signature)
         self.authors = [author(place, entry) for place, entry in enumerate(entries)]
 
     def answered(self, walk: Walk, by: Author, outputs: Mapping[str, Array], reason: str) -> Receipt:
@@ -74,8 +49,7 @@ class Books:
         metrics.answered(by.model, reason, receipt.time_ms / 1e3, receipt.attempts)
         metrics.stages.passed(walk.encode_s, walk.queue_s, max(walk.ended - walk.began - walk.queue_s - walk.decode_s, 0.0), walk.decode_s)
         if self._records is not None:
-            now_ms, (arrays, flags) = time.time_ns() // 1_000_000, walk.checked
-            self._records.put(Note(receipt, walk.question, by, flags, now_ms, self._deployment, arrays, outputs, self._signature))
+            self._records.put(self._note(walk, by, outputs, receipt))
         return receipt
 
     def unanswered(self, walk: Walk) -> Receipt:
@@ -83,6 +57,14 @@ class Books:
         receipt = self._receipt(walk, NOBODY, walk.request.reason)
         self._metrics.answered("none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
         return receipt
+
+    def _note(self, walk: Walk, by: Author, outputs: Mapping[str, Array], receipt: Receipt) -> Note:
+        """The answer as a draft of its record. What it keeps alive of the request is what the record will hold."""
+        question, (arrays, flags), about = walk.question, walk.checked, self._about
+        tapped = walk.tapped if walk.tapped and walk.tapped_by == by.place and walk.found is None else NOTHING
+        sent = {name: question.wire[name] for name in about.texts if name in question.wire} if about.texts else NOTHING
+        return Note(receipt, question.entity, question.event_ms, question.parent, by, flags, time.time_ns() // 1_000_000, about, arrays,
+                    outputs, tapped, sent)  # fmt: skip
 
     def _receipt(self, walk: Walk, by: Author, reason: str) -> Receipt:
         now, found, attempts, deadline = time.monotonic(), walk.found, walk.request.attempts, self._deadline_ms

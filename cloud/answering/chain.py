@@ -11,6 +11,7 @@ import numpy as np
 
 from ...runtimes.base import LoadOptions
 from ...runtimes.isolation import Lane, Restart, isolate
+from ...runtimes.tapped import tap_name
 from ...sdk.core.codec.codec import Codec
 from ...sdk.core.door import Checked, Door
 from ...sdk.core.errors import EngineError
@@ -36,6 +37,7 @@ class ModelEntry:
         artifact: its digest, for records.
         front: entries with the same front share what one of them encoded.
         room: how much may wait for it, and how its calls are batched.
+        taps: values that it gives beside its outputs, "boundary/value", for records.
         queue: in front of the lane; None where the lane is inline.
     """
 
@@ -48,9 +50,10 @@ class ModelEntry:
     codec: Codec
     lane: Lane
     room: Room = field(default_factory=Room)
+    taps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.queue = None if self.lane.inline else Batcher(self.lane, self.signature, self.room)
+        self.queue = None if self.lane.inline else Batcher(self.lane, self.signature, self.room, self.taps)
         self.door = Door(self.signature)
         self.fields = {wire.name for wire in self.codec.wire_fields(self.signature)}
         self.blocking = any(wire.type in BLOCKING for wire in self.codec.wire_fields(self.signature))
@@ -109,12 +112,12 @@ def warm_inputs(signature: Signature, rows: int = 1) -> dict[str, Any]:
 def open_model(model: ResolvedModel) -> ModelEntry:
     """Open a resolved model under its isolation. A worker process is started, not awaited."""
     settings = model.settings
-    options = LoadOptions(threads=settings.threads, trust=settings.trust, door=False)
+    options = LoadOptions(threads=settings.threads, trust=settings.trust, door=False, taps=tuple(model.taps))
     lane = isolate(model.artifact.path, settings.isolation, options, threads=settings.concurrency,
                    restart=Restart(kill_after_s=settings.kill_after_ms / 1000))  # fmt: skip
-    artifact = model.artifact
+    artifact, taps = model.artifact, tuple(tap_name(tap, name) for tap, names in model.taps.items() for name in names)
     return ModelEntry(model.name, model.digest, artifact.target, artifact.digest, model.front, model.signature, model.codec, lane,
-                      room_of(settings))  # fmt: skip
+                      room_of(settings), taps)  # fmt: skip
 
 
 def room_of(settings: Model) -> Room:

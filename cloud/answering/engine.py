@@ -24,6 +24,7 @@ from .endpoint import EndpointEntry
 from .engine_page import gauges, kept_lines
 from .kept import CACHED, CONSISTENT, KeptAnswers
 from .metrics import Metrics
+from .note import About
 from .precomputed import PrecomputedEntry
 from .reading import Reader
 from .tallies import page as queues_page
@@ -41,6 +42,7 @@ class Engine:
         metrics: counters to go on with, which `report` then makes show this engine; a fresh object by default.
         max_rows: more rows in one request are refused.
         consistency: what was answered to whom; None: every request is answered anew.
+        traits: records hold figures of images, texts and sound.
 
     Attributes:
         inflight: questions that are being answered.
@@ -48,7 +50,7 @@ class Engine:
 
     def __init__(self, entries: tuple[ChainEntry, ...], policy: Policy, *, records: RecordStore | None = None,
                  deployment: str = "", name: str = "", metrics: Metrics | None = None, max_rows: int = 4096,
-                 consistency: ConsistencyWindow | None = None) -> None:  # fmt: skip
+                 consistency: ConsistencyWindow | None = None, traits: bool = True) -> None:  # fmt: skip
         self.entries, self.policy, self.records, self.consistency = entries, policy, records, consistency
         self.metrics, self.inflight = metrics or Metrics(), 0
         self.champion = cast("ModelEntry", entries[0])
@@ -59,7 +61,7 @@ class Engine:
         self._lanes = [(place, entry.lane) for place, entry in self._models]
         self._outputs = [spec.name for spec in self.signature.outputs]
         self._coded = any(spec.categories is not None for spec in self.signature.outputs)
-        self._books = Books(entries, policy.deadline_ms, (name, deployment), self.signature, records, self.metrics)
+        self._books = Books(entries, policy.deadline_ms, About.of(name, deployment, self.champion, traits), records, self.metrics)
         self._reader = Reader(self.champion, [entry for _, entry in self._models], max_rows)
         self._kept = KeptAnswers(entries, self._books.authors, consistency)
 
@@ -123,9 +125,12 @@ class Engine:
         if isinstance(entry, ModelEntry):
             checked = walk.checked if entry.front == self.champion.front else await self._reader.encoded(walk, entry)
             if entry.queue is None:
-                return entry.lane.run_inline(checked.arrays, until)
-            outputs = await entry.queue.ask(checked.arrays, until)
-            walk.queue_s = entry.queue.waited_s
+                outputs = entry.lane.run_inline(checked.arrays, until)
+            else:
+                outputs = await entry.queue.ask(checked.arrays, until)
+                walk.queue_s = entry.queue.waited_s
+            if entry.taps:
+                walk.tapped_by, walk.tapped = action.entry, {name: outputs[name] for name in entry.taps if name in outputs}
             return outputs
         return await cast("EndpointEntry", entry).ask(walk.question.wire, until, walk.rows)
 

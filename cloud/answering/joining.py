@@ -7,6 +7,7 @@ pads. What has a free dimension beside the batch (a sequence of words) is joined
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 import numpy as np
@@ -16,9 +17,15 @@ from ...sdk.core.signature import Array, Signature, TensorSpec
 
 
 class Joiner:
-    """The batches of one signature. `can` is False where calls cannot be joined at all."""
+    """The batches of one signature. `can` is False where calls cannot be joined at all.
 
-    def __init__(self, signature: Signature) -> None:
+    Args:
+        signature: of the model.
+        taps: values that come beside the outputs; those with rows in front are split as well, others belong to no call and are left out.
+    """
+
+    def __init__(self, signature: Signature, taps: Sequence[str] = ()) -> None:
+        self._taps = tuple(taps)
         self._inputs = [(spec.name, spec.batch_axis, spec.canvas is not None) for spec in signature.inputs]
         self._outputs = [(spec.name, spec.batch_axis) for spec in signature.outputs]
         batched = all(spec.batch_axis is not None and spec.shape for spec in (*signature.inputs, *signature.outputs))
@@ -68,7 +75,17 @@ class Joiner:
                 place = slice(at, at + count)
                 part[name] = (array[place] if axis == 0 else array[(slice(None),) * cast("int", axis) + (place,)]).copy()
                 at += count
+        if self._taps:
+            self._split_taps(outputs, rows, parts)
         return parts
+
+    def _split_taps(self, outputs: Mapping[str, Array], rows: Sequence[int], parts: list[dict[str, Array]]) -> None:
+        ends = list(accumulate(rows))
+        for name in self._taps:
+            array = outputs[name]
+            if array.ndim and len(array) == ends[-1]:
+                for part, count, end in zip(parts, rows, ends, strict=True):
+                    part[name] = array[end - count : end].copy()
 
 
 def _is_open(spec: TensorSpec) -> bool:

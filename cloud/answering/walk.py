@@ -20,13 +20,14 @@ class Walk:
         others: the same for entries with another front, by front.
         key: of the content, where something is kept by it.
         found: the answer that was given before, where there is one.
+        tapped, tapped_by: values of boundaries, and the entry that gave them.
         named: outputs with names of categories, once they are decoded.
         began, ended: monotonic seconds; when the entry under way was asked, and when it had answered.
         encode_s, queue_s, decode_s: time by stage, in seconds.
     """
 
     __slots__ = ("began", "checked", "decode_s", "encode_s", "ended", "found", "key", "named", "others", "question", "queue_s", "request",
-                 "rows")  # fmt: skip
+                 "rows", "tapped", "tapped_by")  # fmt: skip
 
     def __init__(self, question: Question, checked: Checked, rows: int, encode_s: float) -> None:
         self.question, self.request = question, Request((question.arrived - question.behind) * 1e3)
@@ -34,5 +35,7 @@ class Walk:
         self.others: dict[str, Checked] = {}
         self.key: bytes | None = None
         self.found: Found | None = None
+        self.tapped: Mapping[str, Array] | None = None
+        self.tapped_by = -1
         self.named: Mapping[str, Array] | None = None
         self.began = self.ended = self.queue_s = self.decode_s = 0.0

@@ -6,8 +6,8 @@ for ever. Artifacts are kept below $PORTSIDE_HOME/artifacts by package digest, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ class ResolvedModel:
         name: of the package.
         digest: of the package.
         front: two models with the same front take the very same typed tensors, so encoding once is enough.
+        taps: boundary -> its values, which the model gives beside its outputs for records.
     """
 
     settings: Model
@@ -44,6 +45,7 @@ class ResolvedModel:
     name: str
     digest: str
     front: str
+    taps: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
 
     @property
     def signature(self) -> Signature:
@@ -86,8 +88,8 @@ class Resolved:
         return self.champion.signature
 
 
-def resolve(deployment: Deployment) -> Resolved:
-    """Open, compile where needed, audit and compare everything a deployment names.
+def resolve(deployment: Deployment, whole: bool = True) -> Resolved:
+    """Open, compile where needed, audit and compare everything a deployment names. `whole`: False for a step of a graph.
 
     Raises:
         FormatError: outputs that do not fit, a default the signature does not allow.
@@ -96,6 +98,8 @@ def resolve(deployment: Deployment) -> Resolved:
     if deployment.champion is None:
         raise FormatError("A graph has no champion that could be asked here", got=deployment.path.name, expected="a file with [champion]")
     champion = resolve_model(deployment, deployment.champion, "[champion]")
+    if whole:
+        check_features(deployment, [champion])
     entries: list[ResolvedEntry] = [champion]
     for place, link in enumerate(deployment.failover.chain):
         entries.append(_link(deployment, link, champion, f"[[failover.chain]] number {place + 1}"))
@@ -107,7 +111,8 @@ def resolve_model(deployment: Deployment, settings: Model, where: str) -> Resolv
     """One package, its artifact, and its codec."""
     try:
         package = open_package(reference_of(deployment, settings.package), settings.digest, settings.trust)
-        artifact = _given(deployment, settings, package) if settings.artifact else _compiled(package, settings.target)
+        taps = tuple(tap for tap in deployment.records.features if tap in package.content.boundaries)
+        artifact = _given(deployment, settings, package, taps) if settings.artifact else _compiled(package, settings.target, taps)
         codec = Codec.from_steps(artifact.codec, lambda name: (artifact.path / name).read_bytes())
     except PortsideError as error:
         error.what = f"{deployment.path.name}, {where}: {error.what}"
@@ -119,22 +124,35 @@ def resolve_model(deployment: Deployment, settings: Model, where: str) -> Resolv
     inputs = artifact.signature.to_dict()["inputs"]
     front = digest_of({"codec": [dict(step) for step in artifact.codec], "inputs": inputs,
                        "files": {name: entry.sha256 for name, entry in artifact.files.items() if name.startswith("codec/")}})  # fmt: skip
-    return ResolvedModel(settings, artifact, codec, package.name, artifact.package_digest, front)
+    held = {tap: package.content.boundaries[tap] for tap in taps}
+    return ResolvedModel(settings, artifact, codec, package.name, artifact.package_digest, front, held)
 
 
-def _given(deployment: Deployment, settings: Model, package: Package) -> Artifact:
+def check_features(deployment: Deployment, models: Iterable[ResolvedModel]) -> None:
+    """Raise FormatError unless every boundary of `[records] features` is one of at least one of these models."""
+    found = {tap for model in models for tap in model.taps}
+    if lacking := [tap for tap in deployment.records.features if tap not in found]:
+        raise FormatError(f"{deployment.place('records', 'features')}: no program here has the boundary {lacking[0]!r}",
+                          got=lacking[0], expected="\"features\" or \"model\", where the package has them",
+                          fix="See: portside inspect PACKAGE.")  # fmt: skip
+
+
+def _given(deployment: Deployment, settings: Model, package: Package, taps: tuple[str, ...]) -> Artifact:
     """The artifact that the file names, which must be of the package and target that it names."""
     artifact = open_artifact(deployment.folder / str(settings.artifact))
     if artifact.package_digest != package.digest:
         raise IntegrityError("The artifact was compiled from another package", got=artifact.package_digest, expected=package.digest)
     if artifact.target != settings.target:
         raise FormatError("The artifact is for another target", got=artifact.target, expected=settings.target)
+    if lacking := [tap for tap in taps if tap not in artifact.engine.get("taps", {})]:
+        raise FormatError(f"[records] features asks for {lacking[0]!r}, which the artifact does not give", got=settings.artifact,
+                          fix=f"Compile it with --tap {lacking[0]}, or leave it out of [records].")  # fmt: skip
     return artifact
 
 
-def _compiled(package: Package, target: str) -> Artifact:
+def _compiled(package: Package, target: str, taps: tuple[str, ...]) -> Artifact:
     """The package's artifact in the home folder, compiled where it is not there yet. One artifact stands for every name of a content."""
-    kept = default_out(package, target)
+    kept = default_out(package, target, taps)
     if kept.is_dir():
         try:
             artifact = open_artifact(kept)
@@ -142,7 +160,7 @@ def _compiled(package: Package, target: str) -> Artifact:
                 return artifact
         except (FormatError, IntegrityError):
             pass  # a damaged or older copy is replaced by a fresh compile
-    return compile_package(package, target)
+    return compile_package(package, target, taps=taps)
 
 
 def reference_of(deployment: Deployment, package: str) -> str | Path:

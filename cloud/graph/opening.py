@@ -80,4 +80,5 @@ def _opened(step: ResolvedStep, graph: ResolvedGraph, store: RecordStore | None)
     entries = open_entries(own.entries, own.signature)
     shared = None if store is None else cast("RecordStore", SharedRecords(store))
     return Engine(entries, own.deployment.policy(), records=shared, deployment=graph.digest,
-                  name=f"{graph.deployment.name}/{step.plan.name}", max_rows=own.deployment.server.max_rows)  # fmt: skip
+                  name=f"{graph.deployment.name}/{step.plan.name}", max_rows=own.deployment.server.max_rows,
+                  traits=own.deployment.records.traits)  # fmt: skip

@@ -124,6 +124,7 @@ def resolve_graph(deployment: Deployment) -> ResolvedGraph:
     held = tuple(ResolvedStep(settings[step.name], resolved[step.name], step, wiring.feeds[step.name], _default(resolved[step.name]))
                  for step in steps)  # fmt: skip
     models = tuple(entry for one in held for entry in one.resolved.entries if isinstance(entry, ResolvedModel))
+    single.check_features(deployment, models)
     return ResolvedGraph(deployment, models, digest, held, plan, wiring.fields, _front(deployment.name, wiring, digest))
 
 
@@ -143,7 +144,7 @@ def _resolved(deployment: Deployment, step: Step, ends: float | None) -> Resolve
     own = Deployment(name=deployment.name, champion=step.model(), failover=failover, server=deployment.server, records=deployment.records)
     own._path = deployment.path
     try:
-        return single.resolve(own)
+        return single.resolve(own, whole=False)
     except PortsideError as error:
         name = f"[[step]] {step.name!r}"
         error.what = error.what.replace("[champion]", name).replace("[[failover.chain]] number", f"{name}, fallback number")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from math import isfinite
 from operator import itemgetter
@@ -65,8 +65,22 @@ class Drafted(Protocol):
         ...
 
     @property
+    def tapped(self) -> Mapping[str, Array]:
+        """Values of boundaries."""
+        ...
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """Texts as they were sent."""
+        ...
+
+    @property
     def signature(self) -> Signature:
         """Which says what is redacted."""
+        ...
+
+    def features(self, limit_bytes: int) -> Mapping[str, Any]:
+        """Features as they are kept, JSON-ready; larger tensors than this are described."""
         ...
 
 
@@ -78,12 +92,18 @@ class Draft:
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
     signature: Signature
+    tapped: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    sent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def features(self, limit_bytes: int) -> Mapping[str, Any]:
+        """Those of the record."""
+        return self.record.features
 
 
 def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
     """The draft as values of `COLUMNS`."""
     record, signature = draft.record, draft.signature
-    features, flags = record.features, record.flags
+    features, flags = draft.features(raw_limit_bytes), record.flags
     texts = {"inputs": _tensors(draft.inputs, signature, raw_limit_bytes), "outputs": _tensors(draft.outputs, signature, raw_limit_bytes),
              "receipt": text_of(record.receipt), "features": text_of(features) if features else "{}",
              "flags": text_of(flags) if flags else "[]"}  # fmt: skip
@@ -91,17 +111,21 @@ def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
 
 
 def weight(draft: Drafted) -> int:
-    """About the bytes that a draft keeps alive while it waits: its tensors, and a kilobyte for the rest."""
+    """About the bytes that a draft keeps alive while it waits: its tensors, its texts, and a kilobyte for the rest."""
     size = 1024
-    for arrays in (draft.inputs, draft.outputs):
+    for arrays in (draft.inputs, draft.outputs, draft.tapped):
         for array in arrays.values():
             size += array.nbytes if type(array) is np.ndarray else _weight(array)
+    if draft.sent:
+        size += sum(map(_weight, draft.sent.values()))
     return size
 
 
 def _weight(value: Any) -> int:
-    """Of what is no array: images of several sizes."""
-    return sum(int(getattr(part, "nbytes", 64)) for part in value) if isinstance(value, list | tuple) else 64
+    """Of what is no array: images of several sizes, texts."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    return sum(getattr(part, "nbytes", 0) or _weight(part) for part in value) if isinstance(value, list | tuple) else 64
 
 
 def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -1,0 +1,95 @@
+"""What is written down of an answer while the caller waits: a tuple. The writer's thread makes the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ...sdk.core.records import REDACTED, Receipt, Record, described
+from ...sdk.core.signature import Array, Signature
+from ...sdk.core.traits import TraitKind, trait_kinds, traits
+from .chain import ModelEntry
+from .consistency import Author
+
+NOTHING: Mapping[str, Any] = {}
+
+
+class About(NamedTuple):
+    """What all notes of an engine have in common.
+
+    Attributes:
+        name, digest: of the deployment.
+        signature: which says what is redacted.
+        kinds: input fields whose traits are kept; none that is redacted.
+        texts: those that are looked at as they were sent.
+        hides: an input or output is redacted, and so are boundaries, whose values were made of it.
+    """
+
+    name: str
+    digest: str
+    signature: Signature
+    kinds: Mapping[str, TraitKind] = NOTHING
+    texts: tuple[str, ...] = ()
+    hides: bool = False
+
+    @classmethod
+    def of(cls, name: str, digest: str, champion: ModelEntry, with_traits: bool = True) -> About:
+        """Of an engine by its champion."""
+        signature = champion.signature
+        hidden = {spec.name for spec in (*signature.inputs, *signature.outputs) if spec.redact or spec.stays_on_device}
+        fields = champion.codec.wire_fields(signature)
+        hidden |= {field.name for field in fields if hidden & set(field.inputs)}
+        found = trait_kinds(signature, fields) if with_traits else {}
+        kinds = {name: kind for name, kind in found.items() if name not in hidden}
+        typed = {spec.name for spec in signature.inputs}
+        sent = tuple(field.name for field in fields if field.name in kinds and (field.type == "text" or field.name not in typed))
+        return cls(name, digest, signature, kinds, sent, bool(hidden))
+
+
+class Note(NamedTuple):
+    """A draft of a record (see `records.rows.Drafted`).
+
+    Attributes:
+        entity, event_ms, parent: see Question.
+        tapped: values of boundaries, "boundary/value".
+        sent: texts as they were sent, by field.
+    """
+
+    receipt: Receipt
+    entity: str | None
+    event_ms: int | None
+    parent: str | None
+    author: Author
+    flags: tuple[Any, ...]
+    server_ms: int
+    about: About
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Array]
+    tapped: Mapping[str, Array] = NOTHING
+    sent: Mapping[str, Any] = NOTHING
+
+    @property
+    def signature(self) -> Signature:
+        """Which says what is redacted."""
+        return self.about.signature
+
+    @property
+    def record(self) -> Record:
+        """The record, without its tensors and features."""
+        author, about = self.author, self.about
+        return Record.quick(
+            id=self.receipt.record, server_ms=self.server_ms, event_ms=self.event_ms or self.server_ms, entity=self.entity,
+            package=author.package, artifact=author.artifact, name=about.name, deployment=about.digest, arm=author.arm,
+            receipt=self.receipt.to_dict(), decided_by=author.decided_by, exposed=self.parent is None, parent=self.parent,
+            flags=tuple(flag._asdict() for flag in self.flags) if self.flags else (),
+        )  # fmt: skip
+
+    def features(self, limit_bytes: int) -> Mapping[str, Any]:
+        """Traits of the raw inputs and values of boundaries, as records keep them."""
+        found: dict[str, Any] = {}
+        if self.about.kinds:
+            found["traits"] = traits({**self.inputs, **self.sent}, self.about.kinds)
+        for name, array in self.tapped.items():
+            boundary, _, value = name.partition("/")
+            found.setdefault(boundary, {})[value] = dict(REDACTED) if self.about.hides else described(array, limit_bytes)
+        return found
