@@ -17,6 +17,7 @@ from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.manifest import digest_of
 from .errors import explained, place_of
 from .failover import Consistency
+from .monitor import Monitor
 from .records import Records
 from .review import Review
 from .sections import Cache as Cache
@@ -26,7 +27,7 @@ from .sections import Link as Link
 from .server import Server
 from .steps import Graph, SourcesText, Step, misplaced
 
-LATER = ("rollout", "automation", "monitor")
+LATER = ("rollout", "automation")
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
 
 
@@ -42,6 +43,7 @@ class Deployment(Section):
     answer: dict[str, SourcesText] = Field(default_factory=dict)
     server: Server = Server()
     records: Records = Records()
+    monitor: Monitor | None = None
     review: Review = Review()
     _path: Path = PrivateAttr(default=Path("deployment.toml"))
     _text: str = PrivateAttr(default="")

@@ -1,0 +1,42 @@
+"""The alerts that every monitor has, with the first step for whoever is woken. A rule of the file with the same name replaces one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .rule import Rule
+
+RULES = (
+    Rule("records-lost", when="records-lost", clear_s=600, severity="critical",
+         runbook="Look for a full disk or an unreachable database: `df -h` where [records] path is, and portside_records_fault in the log. "
+                 "Answers go on; what is lost is missing from windows, drift and accuracy of this span."),
+    Rule("slo-fast-burn", when="slo", subject="* over [16]h", clear_s=300, severity="critical",
+         runbook="Compare portside_refused_total and portside_failovers_total by reason with an hour ago. A new version? "
+                 "`portside reload` the one before. Load? Look at portside_request_seconds and the queues on /metrics."),
+    Rule("slo-slow-burn", when="slo", subject="* over 3d", clear_s=3600, severity="warning",
+         runbook="Nobody needs to be woken: look for the reason in failovers and slow requests of the last days, and open a ticket."),
+    Rule("drift", when="drift", clear_s=1800, severity="warning",
+         runbook="Open the field on the dashboard: does its distribution look broken (all missing, one value, another unit) or new? "
+                 "Broken: repair who sends it. New: label a sample, and look at accuracy before anything is trained."),
+    Rule("input-broken", when="suspicion", clear_s=1800, severity="critical",
+         runbook="A field looks as if its unit, its place or its meaning had changed. Ask whoever sends it what was released; "
+                 "the records in the evidence show it."),
+    Rule("quality", when="quality", clear_s=3600, severity="critical",
+         runbook="Look at the confusion and at the slices: is it one class or one group? Open the wrong answers in the evidence. "
+                 "Until it is understood lower the level of automation, or roll back."),
+    Rule("calibration", when="calibration", clear_s=3600, severity="warning",
+         runbook="Confidence does not mean what it says: thresholds of automation that were fitted on it are off. "
+                 "Fit them again on new labels."),
+    Rule("hook-failing", when="hook", for_s=60, clear_s=600, severity="warning",
+         runbook="A hook of this deployment fails, hangs or is slow; the monitor's log has its error. The others go on without it."),
+    Rule("monitor-behind", when="monitor-behind", for_s=120, clear_s=120, severity="warning",
+         runbook="The monitor reads records more slowly than they are written. Fewer slices, a longer every_s, or a machine of its own: "
+                 "`portside monitor DEPLOYMENT.toml` with run = \"apart\"."),
+)  # fmt: skip
+
+
+def rules_of(own: Iterable[Rule], disabled: Iterable[str] = ()) -> tuple[Rule, ...]:
+    """The rules of a deployment: the usual ones, less those that are switched off or replaced, then its own."""
+    own, off = tuple(own), set(disabled)
+    replaced = off | {rule.name for rule in own}
+    return (*(rule for rule in RULES if rule.name not in replaced), *(rule for rule in own if rule.name not in off))

@@ -1,0 +1,44 @@
+"""All alerts of a deployment after a round of findings: every rule beside every finding it is about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..monitor import Finding, Verdict
+from .rule import Rule
+from .state import Alert, Event, advance
+
+Alerts = Mapping[tuple[str, str], Alert]
+_WEIGHT: Mapping[Verdict, int] = {"not enough data": 0, "ok": 1, "breach": 2}
+
+
+def judged(alerts: Alerts, rules: Sequence[Rule], findings: Iterable[Finding], now_ms: int,
+           deployment: str = "") -> tuple[dict[tuple[str, str], Alert], list[Event]]:  # fmt: skip
+    """The alerts afterwards by (name, subject), and what is to be told.
+
+    Of several findings about one subject in one round the worst counts: otherwise their order would decide.
+    """
+    kept, events = dict(alerts), list[Event]()
+    for (place, subject), finding in _worst(rules, findings).items():
+        rule = rules[place]
+        key = (rule.name, subject)
+        after, event = advance(kept.get(key), rule, finding, now_ms, deployment)
+        if after is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = after
+        events += [event] if event is not None else []
+    return kept, events
+
+
+def _worst(rules: Sequence[Rule], findings: Iterable[Finding]) -> dict[tuple[int, str], Finding]:
+    """The finding that counts for each rule (by place) and subject."""
+    found: dict[tuple[int, str], Finding] = {}
+    for finding in findings:
+        for place, rule in enumerate(rules):
+            if not rule.concerns(finding):
+                continue
+            key = (place, finding.subject)
+            if key not in found or _WEIGHT[rule.judge(finding)] > _WEIGHT[rule.judge(found[key])]:
+                found[key] = finding
+    return found
