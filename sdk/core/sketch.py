@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ class Sketch:
         turns = [sum(sketch.turns[place] for sketch in held if place < len(sketch.turns)) for place in range(height)]
         return _compacted(levels, turns, sum(sketch.over for sketch in held), sum(sketch.under for sketch in held))
 
+    @cached_property
     def points(self) -> tuple[Array, Array]:
         """(values, shares): ascending values, equal ones once, and the share of all values that are at most as large."""
         values = np.concatenate(self.levels) if self.levels else np.zeros(0)
@@ -84,7 +86,7 @@ class Sketch:
 
     def shares(self, values: Array) -> Array:
         """The share of all values that are at most as large as each of these; off by `error` at the most."""
-        places, reached = self.points()
+        places, reached = self.points
         return np.append(0.0, reached)[np.searchsorted(places, values, side="right")]
 
     def quantiles(self, shares: Sequence[float]) -> Array:
