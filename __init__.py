@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cloud.label import label
     from .cloud.service import service
     from .compress.compressing import compress
     from .compress.distil import Distil
@@ -49,7 +50,7 @@ __version__ = "0.1.0"
 __all__ = [
     "QAT", "Budget", "Data", "Direction", "Distil", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Prune",
     "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress",
-    "errors", "evaluate", "image", "ladder_report", "load", "open", "pack", "release", "search", "service", "signature", "verify",
+    "errors", "evaluate", "image", "label", "ladder_report", "load", "open", "pack", "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -76,6 +77,7 @@ _WHERE = {
     "bench": ".runtimes.bench",
     "compile": ".runtimes.compiling",
     "evaluate": ".runtimes.evaluate",
+    "label": ".cloud.label",
     "ladder_report": ".compress.ladder_report",
     "load": ".runtimes.loading",
     "open": ".sdk.opening",

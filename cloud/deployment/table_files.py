@@ -112,7 +112,7 @@ def _write_jsonl(path: Path, key: str, columns: Columns) -> None:
 
 
 def _read_parquet(path: Path, key: str) -> Columns:
-    _, parquet = _arrow()
+    _, parquet = arrow()
     table = parquet.read_table(path)
     note = (table.schema.metadata or {}).get(b"portside", b"{}")
     outputs = {name.removeprefix(PREFIX): table[name].to_pylist() for name in table.column_names if name.startswith(PREFIX)}
@@ -120,16 +120,17 @@ def _read_parquet(path: Path, key: str) -> Columns:
 
 
 def _write_parquet(path: Path, key: str, columns: Columns) -> None:
-    arrow, parquet = _arrow()
+    pyarrow, parquet = arrow()
     data: dict[str, Any] = {key: list(columns.keys)}
     for name, values in columns.outputs.items():
         array = np.asarray(values)
         data[f"{PREFIX}{name}"] = array if array.ndim == 1 and array.dtype.kind != "O" else array.tolist()
-    table = arrow.table(data).replace_schema_metadata({"portside": json.dumps(dict(columns.about))})
+    table = pyarrow.table(data).replace_schema_metadata({"portside": json.dumps(dict(columns.about))})
     parquet.write_table(table, path)
 
 
-def _arrow() -> tuple[Any, Any]:
+def arrow() -> tuple[Any, Any]:
+    """pyarrow, and its module for Parquet. Raises MissingExtraError."""
     try:
         import pyarrow
         import pyarrow.parquet as parquet

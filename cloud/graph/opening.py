@@ -32,6 +32,21 @@ class SharedRecords:
         """Of the store."""
         return self._store.lost
 
+    @property
+    def waiting(self) -> int:
+        """Of the store."""
+        return self._store.waiting
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of the store."""
+        return self._store.waiting_bytes
+
+    @property
+    def failing(self) -> bool:
+        """Of the store."""
+        return self._store.failing
+
     def introduce(self, name: str, digest: str, signature: Signature) -> None:
         """Say what the records of a step hold."""
         self._store.introduce(name, digest, signature)

@@ -141,8 +141,8 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _durable(connection: Any, record: object) -> None:
-    """A SQLite connection that writes ahead, syncs at every commit, and waits for other writers."""
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    """A SQLite connection that writes ahead, syncs at every commit and waits for other writers. New files can give free pages back."""
+    for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..deployment.records import Records
+from .forgetting import Keep
 from .store import RecordStore
 
 
@@ -18,4 +19,5 @@ def open_store(settings: Records, folder: Path, before: RecordStore | None = Non
     where = settings.place(folder)
     if before is not None and before.where == where:
         return before
-    return RecordStore(where, settings.queue, settings.raw_limit_bytes, int(settings.queue_mb * (1 << 20)))
+    keep = Keep(settings.keep_days, settings.keep_mb)
+    return RecordStore(where, settings.queue, settings.raw_limit_bytes, int(settings.queue_mb * (1 << 20)), keep)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from ...sdk.core.records import RAW_LIMIT_BYTES
 from ...sdk.core.signature import Signature
 from .database import Database, reason
+from .forgetting import MANY, Keep, expire
 from .introducing import introduce
 from .reading import records as records
 from .rows import Draft as Draft
@@ -27,6 +28,8 @@ from .tables import COLUMNS as COLUMNS
 BATCH = 512
 PAUSE_S = 0.05
 QUEUE_BYTES = 64 << 20
+TIDY_S = 60.0
+"""How often records that need not be kept are looked for."""
 AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before a database that failed is asked again; the last one repeats."""
 
@@ -41,6 +44,7 @@ class RecordStore:
         size: drafts that may wait; more are lost, and counted.
         raw_limit_bytes: larger tensors are described, not kept.
         size_bytes: of the tensors that wait; drafts beyond are lost, and counted.
+        keep: for how long records stay; the oldest are deleted between two batches, a few hundred at a time.
 
     Attributes:
         where, database: what it writes to.
@@ -51,7 +55,7 @@ class RecordStore:
     """
 
     def __init__(self, where: str | Path, size: int = 10_000, raw_limit_bytes: int = RAW_LIMIT_BYTES,
-                 size_bytes: int = QUEUE_BYTES) -> None:  # fmt: skip
+                 size_bytes: int = QUEUE_BYTES, keep: Keep | None = None) -> None:  # fmt: skip
         self.where, self.database = where, Database.open(where)
         self.written, self.lost, self.fault, self.failing = 0, 0, "", False
         self._limit, self._size, self._size_bytes = raw_limit_bytes, size, size_bytes
@@ -59,6 +63,7 @@ class RecordStore:
         self._held = 0
         self._state, self._hurry = threading.Condition(), threading.Event()
         self._writing, self._closed = 0, False
+        self._keep, self._tidy_at = keep if keep not in (None, Keep()) else None, 0.0
         self._new: list[tuple[str, str, Signature]] = []
         self._thread = threading.Thread(target=self._write_all, name="portside-records", daemon=True)
         self._thread.start()
@@ -112,6 +117,8 @@ class RecordStore:
                 self._write(self._take())
             with self._state:
                 self._state.notify_all()
+            if self._keep is not None and time.monotonic() >= self._tidy_at and not self._closed:
+                self._tidy(self._keep)
 
     def _take(self) -> list[tuple[Drafted, int]]:
         """The next batch, which is being written from now on."""
@@ -169,6 +176,15 @@ class RecordStore:
         ends = time.monotonic() + seconds
         while not self._closed and time.monotonic() < ends:
             time.sleep(0.02)
+
+    def _tidy(self, keep: Keep) -> None:
+        """Delete some of what need not be kept; again at once while there is more, else in a while."""
+        try:
+            more = expire(self.database, keep, time.time_ns() // 1_000_000) == MANY
+        except SQLAlchemyError as error:
+            self.fault, more = reason(error), False
+        if not more:
+            self._tidy_at = time.monotonic() + TIDY_S
 
     def _introduce(self) -> None:
         """Write down what was introduced; tried again with the next batch where the database does not take it."""

@@ -43,7 +43,8 @@ COMMANDS = {
     "keys": "make, list and revoke the API keys of a server",
     "graph": "a graph of packages: its steps, its golden answers, whether it answers so",
     "store": "push, pull, ls, tag, lineage, gc, fsck",
-    "records": "list what was served, newest last",
+    "records": "list what was served, newest last; write it to a file, delete it",
+    "label": "say what a record should have been answered; one row, or a file of them",
     "doctor": "which targets and extras work here, and how to enable the others",
     "completion": "print a completion script for bash, zsh or fish",
 }
