@@ -32,12 +32,27 @@ class Question(NamedTuple):
     behind: float = 0.0
 
 
+class Pending(NamedTuple):
+    """What of an answer waits for a person.
+
+    Attributes:
+        reviews: by row: the id of its review; None: the row is decided.
+        blank: rows of which the caller is given nothing meanwhile.
+        items: the reviews themselves, which have to be durable before the answer leaves.
+    """
+
+    reviews: tuple[str | None, ...]
+    blank: tuple[int, ...] = ()
+    items: tuple[Any, ...] = ()
+
+
 class Answer(NamedTuple):
-    """Outputs with categories as names, the receipt, and what the door noticed."""
+    """Outputs with categories as names, the receipt, what the door noticed, and what a person has yet to decide."""
 
     outputs: Mapping[str, Array]
     receipt: Receipt
     flags: tuple[Any, ...] = ()
+    pending: Pending | None = None
 
 
 class Answerer(Protocol):

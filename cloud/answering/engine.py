@@ -6,7 +6,7 @@ One engine per event loop. Breakers, caches and counters are touched by the loop
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from ...sdk.core import failover as policy_of
@@ -48,6 +48,8 @@ class Engine:
         inflight: questions that are being answered.
     """
 
+    BOOKS = Books
+
     def __init__(self, entries: tuple[ChainEntry, ...], policy: Policy, *, records: RecordStore | None = None,
                  deployment: str = "", name: str = "", metrics: Metrics | None = None, max_rows: int = 4096,
                  consistency: ConsistencyWindow | None = None, traits: bool = True) -> None:  # fmt: skip
@@ -61,7 +63,7 @@ class Engine:
         self._lanes = [(place, entry.lane) for place, entry in self._models]
         self._outputs = [spec.name for spec in self.signature.outputs]
         self._coded = any(spec.categories is not None for spec in self.signature.outputs)
-        self._books = Books(entries, policy.deadline_ms, About.of(name, deployment, self.champion, traits), records, self.metrics)
+        self._books = self.BOOKS(entries, policy.deadline_ms, About.of(name, deployment, self.champion, traits), records, self.metrics)
         self._reader = Reader(self.champion, [entry for _, entry in self._models], max_rows)
         self._kept = KeptAnswers(entries, self._books.authors, consistency)
 
@@ -172,9 +174,11 @@ class Engine:
 
     def report(self) -> None:
         """Let the metrics page show this engine's lanes, queues, breakers, kept answers and records."""
+        self.metrics.show(lambda: gauges(self.entries, self._breakers, self.records), self._lines)
+
+    def _lines(self) -> Iterable[str]:
         queues = {place: entry.queue for place, entry in self._models if entry.queue is not None}
-        self.metrics.show(lambda: gauges(self.entries, self._breakers, self.records),
-                          lambda: [*queues_page(queues), *kept_lines(self.entries, self.consistency)])  # fmt: skip
+        return [*queues_page(queues), *kept_lines(self.entries, self.consistency)]
 
     def _wait_s(self) -> float:
         """Seconds until the queue that empties first has room."""

@@ -75,7 +75,7 @@ def fitting(score: Score, signature: Signature) -> Score:
     if spec.dtype not in ("f32", "f64", "f16") or spec.batch_axis != 0 or len(spec.shape) != _RANK[score.how]:
         wanted = "real numbers, one per row" if _RANK[score.how] == 1 else "real numbers, a row of them per row"
         raise FormatError(f"The score {str(score)!r} does not fit its output", got=f"{spec.dtype} {spec.shape}", expected=wanted,
-                          fix=f"One number per row: \"{spec.name}\" or \"either({spec.name})\"; several: \"top({spec.name})\".")  # fmt: skip
+                          fix=f"One number per row: \"{spec.name}\" or \"either({spec.name})\"; or \"top({spec.name})\".")  # fmt: skip
     return score
 
 

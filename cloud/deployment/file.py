@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from ...sdk.core.errors import FormatError
 from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.manifest import digest_of
+from .automation import Automation
 from .errors import explained, place_of
 from .failover import Consistency
 from .monitor import Monitor
@@ -27,7 +28,7 @@ from .sections import Link as Link
 from .server import Server
 from .steps import Graph, SourcesText, Step, misplaced
 
-LATER = ("rollout", "automation")
+LATER = ("rollout",)
 """Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
 
 
@@ -45,6 +46,7 @@ class Deployment(Section):
     records: Records = Records()
     monitor: Monitor | None = None
     review: Review = Review()
+    automation: Automation | None = None
     _path: Path = PrivateAttr(default=Path("deployment.toml"))
     _text: str = PrivateAttr(default="")
 

@@ -120,6 +120,8 @@ def misplaced(champion: bool, given: Collection[str], steps: Sequence[Step]) -> 
         return f"[{wrong[0]}] has no meaning without [[step]]" if wrong else None if champion else "'champion' is missing"
     if "consistency" in given:
         return "[consistency] holds for one champion; a graph answers each request anew"
+    if "automation" in given:
+        return "[automation] decides the answers of one champion; serve the step that is to be decided as a deployment of its own"
     if champion or "failover" in given:
         return "a graph has no [champion] and no [failover]; each step has a package and a fallback of its own"
     names = [step.name for step in steps]
