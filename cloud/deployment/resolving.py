@@ -7,7 +7,7 @@ for ever. Artifacts are kept below $PORTSIDE_HOME/artifacts by package digest, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from ...sdk.core.manifest import digest_of
 from ...sdk.core.package import Package
 from ...sdk.core.signature import NUMPY, Array, Signature, TensorSpec
 from ...sdk.opening import open as open_package
+from ..automating.plan import Plan, plan_of
 from .failover import Precomputed
 from .file import Cache, Deployment, Endpoint, Link, Model
 from .tables import Table, read_table
@@ -68,12 +69,14 @@ class Resolved:
 
     Attributes:
         entries: the champion's ResolvedModel first, then the chain; a default is its outputs for one row.
-        digest: of the intent with its packages as digests.
+        digest: of the intent with its packages as digests, and its thresholds.
+        automation: who decides, where it is not always the model.
     """
 
     deployment: Deployment
     entries: tuple[ResolvedEntry, ...]
     digest: str
+    automation: Plan | None = field(default=None, kw_only=True)
 
     @property
     def champion(self) -> ResolvedModel:
@@ -104,7 +107,27 @@ def resolve(deployment: Deployment, whole: bool = True) -> Resolved:
     for place, link in enumerate(deployment.failover.chain):
         entries.append(_link(deployment, link, champion, f"[[failover.chain]] number {place + 1}"))
     pinned = [entry.digest for entry in entries if isinstance(entry, ResolvedModel | Table)]
-    return Resolved(deployment, tuple(entries), digest_of({"intent": deployment.digest, "packages": pinned}))
+    plan, known = _plan(deployment, champion), {"intent": deployment.digest, "packages": pinned}
+    digest = digest_of(known if plan is None else {**known, "automation": asdict(plan.dial)})
+    return Resolved(deployment, tuple(entries), digest, automation=plan)
+
+
+def _plan(deployment: Deployment, champion: ResolvedModel) -> Plan | None:
+    """What `[automation]` says, held against the champion. Raises FormatError that names the section."""
+    settings = deployment.automation
+    if settings is None:
+        return None
+    where = deployment.place("automation")
+    if not deployment.records.enabled:
+        raise FormatError(f"{where}: reviews are kept with the records, and [records] enabled = false")
+    chain = deployment.failover.chain
+    default = bool(chain) and chain[-1].default is not None
+    try:
+        return plan_of(settings, deployment.review, champion.signature, champion.digest, deployment.folder, default)
+    except PortsideError as error:
+        error.what = f"{where}: {error.what}"
+        error.args = (error._message(),)
+        raise
 
 
 def resolve_model(deployment: Deployment, settings: Model, where: str) -> ResolvedModel:
