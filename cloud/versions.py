@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 from ..sdk.core.errors import FormatError, PortsideError
 from .answering.answers import Answerer
+from .answering.clerk import Clerk
 from .answering.consistency import window_of
+from .answering.dialled import DialledEngine
 from .answering.engine import Engine
 from .answering.opening import open_entries
+from .automating.items import ItemMaker
+from .automating.writer import ReviewWriter
 from .deployment.resolving import Resolved
 from .graph.engine import GraphEngine
 from .graph.opening import open_graph
@@ -43,16 +48,31 @@ def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
     deployment = resolved.deployment
     shared = before.records if before is not None else None
     store = open_store(deployment.records, deployment.folder, shared)
+    clerk: Clerk | None = None
     try:
+        clerk = clerk_of(resolved)
         entries = open_entries(resolved.entries, resolved.signature)
     except PortsideError:
         if store is not None and store is not shared:
             store.close()
+        if clerk is not None:
+            clerk.close()
         raise
     old = before if isinstance(before, Engine) else None
-    return Engine(entries, deployment.policy(), records=store, deployment=resolved.digest, name=deployment.name,
-                  max_rows=deployment.server.max_rows, traits=deployment.records.traits, metrics=old.metrics if old else None,
-                  consistency=window_of(deployment.consistency, resolved.signature, old.consistency if old else None))  # fmt: skip
+    kind = Engine if clerk is None else partial(DialledEngine, clerk=clerk)
+    return kind(entries, deployment.policy(), records=store, deployment=resolved.digest, name=deployment.name,
+                max_rows=deployment.server.max_rows, traits=deployment.records.traits, metrics=old.metrics if old else None,
+                consistency=window_of(deployment.consistency, resolved.signature, old.consistency if old else None))  # fmt: skip
+
+
+def clerk_of(resolved: Resolved) -> Clerk | None:
+    """Who routes answers to people; None: the model decides everything. Raises FormatError where reviews cannot be kept."""
+    plan, deployment, champion = resolved.automation, resolved.deployment, resolved.champion
+    if plan is None:
+        return None
+    fields = champion.codec.wire_fields(champion.signature)
+    maker = ItemMaker(deployment.name, champion.signature, fields, plan.output, deployment.review)
+    return Clerk(plan, maker, ReviewWriter(deployment.records.place(deployment.folder), plan.queue))
 
 
 def check_swap(old: Resolved, new: Resolved) -> None:
