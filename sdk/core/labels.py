@@ -3,6 +3,7 @@
 - A label names its record by id and its row; nothing else joins them, so it may come minutes or months later.
 - Nothing is overwritten: a correction is another label. The newest (by `at_ms`, then `id`) of a row counts, earlier ones stay.
 - A label's id makes it idempotent: sent twice, it is there once.
+- The value None says that nothing is known (any more) of an output: what was said before is taken back.
 
     >>> first = Label("0190-1", "r", values={"label": 1}, author="ana", at_ms=5)
     >>> newest([first, Label("0190-2", "r", values={"label": 0}, author="ben", at_ms=9)])["r", 0].author
@@ -35,7 +36,7 @@ class Label:
         id: UUIDv7; the same id twice is one label.
         record: id of the record.
         row: of the record, from 0.
-        values: output -> its value for that row, as records hold outputs: codes of categories, numbers, nested lists.
+        values: output -> its value for that row, as records hold outputs: codes of categories, numbers, nested lists; None: not known.
         author: who says so.
         at_ms: when, Unix milliseconds.
         source: "person" (a review), "api" (a system that knows the outcome), "import" (a file), "check" (a person, on an answer that was
@@ -112,6 +113,8 @@ def _held(spec: TensorSpec, value: Any) -> Any:
     """One output's value for a row."""
     if spec.redact or spec.stays_on_device:
         raise InputError(f"Records keep no value of {spec.name!r}", field=spec.name, fix="The signature says so; label another output.")
+    if value is None:
+        return None
     given = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     _check_shape(spec, given, _row_shape(spec))
     return _each(spec, given)
@@ -149,8 +152,6 @@ def _code(spec: TensorSpec, value: Any) -> int:
     categories = spec.categories or ()
     if isinstance(value, str) and value in categories:
         return categories.index(value)
-    if value is None and spec.missing:
-        return MISSING_CODE
     known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(categories)
     if not known and not (value == MISSING_CODE and spec.missing):
         raise InputError(f"The output {spec.name!r} has no such category", field=spec.name, got=repr(value)[:80],

@@ -158,7 +158,7 @@ def judged(held: Rows, labels: Mapping[tuple[str, int], Label]) -> dict[str, Qua
         record = held.all_records[held.owner[row]]
         label = labels.get((record.id, int(held.place[row])))
         for name, value in label.values.items() if label is not None else ():
-            if row in answers.get(name, ()):
+            if value is not None and row in answers.get(name, ()):
                 answer = held.columns[f"out.{name}"].values[answers[name][row]]
                 found.setdefault(name, []).append((answer, value, _weight(record, label), float(held.confidence[row])))
     return {name: _quality(held, name, rows) for name, rows in found.items()}
