@@ -12,6 +12,7 @@ import orjson
 
 from ...sdk.core.signature import Signature
 from ..answering.answers import Answer
+from . import pending
 from .asgi import HEADER_LENGTH, JOIN_BYTES, JSON, Reply
 from .oip_request import Inference
 from .oip_tensors import Buffer, datatype_of, write_binary, write_json
@@ -47,7 +48,7 @@ class ReplyWriter:
 
 
 def _reply(head: bytes, parts: list[Buffer], answer: Answer, receipt: bool) -> Reply:
-    headers = answer.receipt.to_headers() if receipt else []
+    headers = pending.headers(answer) if receipt else []
     if not parts:
         return Reply(200, head, JSON, headers, answer=answer)
     said = [(HEADER_LENGTH, b"%d" % len(head)), *headers]
@@ -57,7 +58,7 @@ def _reply(head: bytes, parts: list[Buffer], answer: Answer, receipt: bool) -> R
 
 
 def parameters(answer: Answer, receipt: bool = True) -> dict[str, Any]:
-    """The receipt, where it is wanted, and the flags, flat; what is empty is left out."""
+    """The receipt, where it is wanted, the flags, and what waits for a person, flat; what is empty is left out."""
     said = answer.receipt.to_dict() if receipt else {}
     if receipt:
         said["attempts"] = ", ".join(said["attempts"])
@@ -65,4 +66,4 @@ def parameters(answer: Answer, receipt: bool = True) -> dict[str, Any]:
         said["flags"] = ", ".join(f"{flag.field}{'' if flag.row is None else f'[{flag.row}]'}: {flag.why}" for flag in answer.flags)
     for key in [key for key, value in said.items() if value is None or value == ""]:
         del said[key]
-    return said
+    return said if answer.pending is None else {**said, **pending.parameters(answer.pending)}

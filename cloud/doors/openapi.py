@@ -66,7 +66,10 @@ def _answer(signature: Signature) -> dict[str, Any]:
     outputs = {"anyOf": [_object(columns, list(columns)), row, {"type": "array", "items": row}]}
     receipt = {"$ref": "#/components/schemas/Receipt"}
     flags = {"type": "array", "items": {"type": "object"}}
-    return _object({"outputs": outputs, "receipt": receipt, "flags": flags}, ["outputs"])
+    waits = {"status": {"const": "pending", "description": "A person has yet to decide; absent where the answer stands."},
+             "review": {"anyOf": [_TEXT, {"type": "array", "items": {"type": ["string", "null"]}}],
+                        "description": "Ask GET /v1/reviews/{id} for the decision; by row, null where that is decided."}}  # fmt: skip
+    return _object({"outputs": outputs, "receipt": receipt, "flags": flags, **waits}, ["outputs"])
 
 
 def _column(wire: WireField, spec: TensorSpec | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import orjson
 
 from ...sdk.core.errors import FormatError, InputError
 from ..answering.answers import Answer, NotReadyError, Question
-from . import multipart
+from . import multipart, pending
 from .asgi import JSON, Incoming, RefusalError, Reply
 from .hosts import Serving
 from .receipts import places
@@ -37,12 +37,16 @@ class TypedDoor:
         asked = _asked(wire, incoming, bare)
         answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
         body = orjson.dumps(_body(wire, answer, asked, receipt.body), option=orjson.OPT_SERIALIZE_NUMPY)
-        return Reply(200, body, headers=answer.receipt.to_headers() if receipt.headers else (), answer=answer)
+        return Reply(200, body, headers=pending.headers(answer) if receipt.headers else (), answer=answer)
 
 
 def _body(wire: Wire, answer: Answer, asked: Asked, receipt: bool) -> dict[str, Any]:
-    """The answer as JSON-ready data: outputs, receipt where it is wanted, and flags where there are any."""
+    """The answer as JSON-ready data: outputs, what waits for a person, receipt where it is wanted, and flags where there are any."""
     data: dict[str, Any] = {"outputs": wire.write(answer.outputs, asked.form)}
+    if (waits := answer.pending) is not None:
+        one, outputs = asked.form == "row", data["outputs"]
+        told = pending.one_withheld(outputs, waits) if one else pending.withheld(outputs, waits, wire.signature)
+        data = {"outputs": told, **pending.status(waits, one)}
     if receipt:
         data["receipt"] = answer.receipt.to_dict()
     return {**data, "flags": [flag._asdict() for flag in answer.flags]} if answer.flags else data
