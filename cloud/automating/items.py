@@ -11,7 +11,7 @@ from ...sdk.core.signature import Array, Signature
 from ..automation import Route
 from ..deployment.review import Review
 from ..review.asking import payload
-from ..review.candidates import MOST, candidates_of
+from ..review.candidates import MOST, candidates_of, given
 from ..review.item import Candidate, Item
 from ..review.priority import priority
 
@@ -56,7 +56,7 @@ class ItemMaker:
         return Item(
             number, record, row, self.name, pressing, route.reason, route.selection, self.output, shown,
             payload(wire, self.fields, self.signature, row, self.review.audio), None if seconds is None else now_ms + int(seconds * 1000),
-            now_ms, entity, package,
+            now_ms, entity, package, given(outputs, self.signature, self.output, row) if outputs else None,
         )  # fmt: skip
 
     def unled(self, known: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -23,7 +23,7 @@ class Review(Section):
         lease_s: how long an item is kept for whoever looks at it, without a sign of life.
         undo_s: how long webhooks wait after a decision, so that taking it back at once is silent.
         deadline_s: after so long the deployment answers itself; None: an item waits.
-        on_expiry: what it answers then: "model", the likeliest candidate; "none"; or values for every output that is decided.
+        on_expiry: what it answers then: "model", its own answer; "none"; or values for every output that is decided.
         webhook: is sent decisions (POST, JSON).
         webhook_secret_env: name of an environment variable; what it holds signs what is sent.
     """

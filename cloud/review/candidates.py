@@ -28,6 +28,11 @@ def decided_output(signature: Signature) -> str:
     return next((spec.name for spec in seen if spec.kind == "decision"), seen[0].name)
 
 
+def given(outputs: Mapping[str, Array], signature: Signature, output: str, row: int) -> Any:
+    """The model's own value of an output for one row, JSON-ready."""
+    return _row(outputs[output], signature.output(output), row)
+
+
 def candidates_of(outputs: Mapping[str, Array], signature: Signature, output: str, row: int, most: int = MOST) -> tuple[Candidate, ...]:
     """The answers of one row, the likeliest first, the model's own always among them.
 

@@ -51,6 +51,7 @@ class Item:
         deadline_ms: when the deployment answers in a person's stead; None: it waits. Unix milliseconds, as `created_ms`.
         entity: who or what the request is about; keeps the same one in one split of a dataset.
         package: digest of the package that answered.
+        model: the model's own value of the output, whatever the candidates are; None: it gave none.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Item:
     created_ms: int = 0
     entity: str | None = None
     package: str = ""
+    model: Any = None
 
 
 @dataclass(frozen=True)

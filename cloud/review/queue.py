@@ -58,30 +58,34 @@ def enqueue(database: Database, items: Sequence[Item]) -> None:
             connection.execute(insert(PAYLOADS), payloads)
 
 
-def lease(database: Database, reviewer: str, now_ms: int, *, deployment: str | None = None, ms: int = LEASE_MS,
+def lease(database: Database, reviewer: str, now_ms: int, *, deployment: str | Sequence[str] | None = None, ms: int = LEASE_MS,
           seat: str = "") -> Item | None:  # fmt: skip
     """Take the most pressing item that nobody holds; None: there is none.
 
     Args:
-        deployment: only of this one.
+        deployment: only of this one, or of these.
         ms: how long nobody else gets it.
         seat: which of the reviewer's windows takes it; another window of the same reviewer gets another item.
     """
     with writing(database) as connection:
-        row = _next(connection, reviewer, now_ms, deployment)
-        if row is None:
-            return None
+        row = take(connection, reviewer, now_ms, deployment, ms, seat)
+        return None if row is None else item_of(row, payload_of(connection, row["id"]))
+
+
+def take(connection: Connection, reviewer: str, now_ms: int, deployment: str | Sequence[str] | None, ms: int = LEASE_MS,
+         seat: str = "") -> RowMapping | None:  # fmt: skip
+    """The same within a transaction of the caller's; the row of the item."""
+    row = _next(connection, reviewer, now_ms, [deployment] if isinstance(deployment, str) else deployment)
+    if row is not None:
         held = {"leased_by": reviewer, "seat": seat, "leased_until_ms": now_ms + ms}
         connection.execute(update(REVIEWS).where(REVIEWS.c.id == row["id"]).values(held))
-        return item_of(row, payload_of(connection, row["id"]))
+    return row
 
 
-def held(database: Database, reviewer: str, now_ms: int, *, seat: str = "") -> list[Item]:
-    """What this window of the reviewer holds: a page that was loaded again goes on where it was. The first taken is the first."""
+def held(connection: Connection, reviewer: str, now_ms: int, seat: str = "") -> Sequence[RowMapping]:
+    """Rows of what this window of the reviewer holds: a page that was loaded again goes on where it was. The first taken is the first."""
     mine = and_(_mine(reviewer, seat), REVIEWS.c.leased_until_ms > now_ms)
-    with reading(database) as connection:
-        rows = connection.execute(select(REVIEWS).where(mine).order_by(REVIEWS.c.leased_until_ms, *_BEFORE)).mappings().all()
-        return [item_of(row, payload_of(connection, row["id"])) for row in rows]
+    return connection.execute(select(REVIEWS).where(mine).order_by(REVIEWS.c.leased_until_ms, *_BEFORE)).mappings().all()
 
 
 def renew(database: Database, ids: Sequence[str], reviewer: str, now_ms: int, *, ms: int = LEASE_MS, seat: str = "") -> list[str]:
@@ -123,7 +127,7 @@ def expire(database: Database, now_ms: int, answers: Mapping[str, Mapping[str, A
     """Answer in a person's stead where the deadline has passed; the items, which leave the queue.
 
     Args:
-        answers: deployment -> "model" (the likeliest candidate), the values to answer with, or None: there is no answer.
+        answers: deployment -> "model" (its own answer), the values to answer with, or None: there is no answer.
             A deployment that is not named answers as the model.
     """
     passed = and_(REVIEWS.c.state == "pending", REVIEWS.c.deadline_ms <= now_ms)
@@ -172,9 +176,9 @@ def _known(connection: Connection, ids: list[str]) -> set[str]:
     return known
 
 
-def _next(connection: Connection, reviewer: str, now_ms: int, deployment: str | None) -> RowMapping | None:
+def _next(connection: Connection, reviewer: str, now_ms: int, deployments: Sequence[str] | None) -> RowMapping | None:
     """The item to give out: a deadline that is near, else the highest priority, else one that this reviewer skipped before."""
-    free = _free(now_ms, deployment)
+    free = _free(now_ms, deployments)
     skipped = and_(SKIPS.c.review == REVIEWS.c.id, SKIPS.c.reviewer == reviewer)
     fresh = and_(free, ~exists().where(skipped))
     urgent = select(REVIEWS).where(fresh, REVIEWS.c.deadline_ms <= now_ms + URGENT_MS).order_by(REVIEWS.c.deadline_ms, *_BEFORE)
@@ -186,11 +190,11 @@ def _next(connection: Connection, reviewer: str, now_ms: int, deployment: str | 
     return None
 
 
-def _free(now_ms: int, deployment: str | None) -> ColumnElement[bool]:
+def _free(now_ms: int, deployments: Sequence[str] | None) -> ColumnElement[bool]:
     unheld = or_(REVIEWS.c.leased_until_ms.is_(None), REVIEWS.c.leased_until_ms <= now_ms)
     in_time = or_(REVIEWS.c.deadline_ms.is_(None), REVIEWS.c.deadline_ms > now_ms)
     free = and_(REVIEWS.c.state == "pending", unheld, in_time)
-    return free if deployment is None else and_(free, REVIEWS.c.deployment == deployment)
+    return free if deployments is None else and_(free, REVIEWS.c.deployment.in_(deployments))
 
 
 def _mine(reviewer: str, seat: str) -> ColumnElement[bool]:
@@ -201,6 +205,6 @@ def _instead(item: Item, says: Mapping[str, Any] | str | None) -> tuple[Mapping[
     """(answer, who gave it) where nobody came in time."""
     if isinstance(says, Mapping):
         return says, "default"
-    if says == "model" and item.candidates:
-        return {item.output: item.candidates[0].value}, "model"
+    if says == "model" and item.model is not None:
+        return {item.output: item.model}, "model"
     return None, None

@@ -17,7 +17,8 @@ from .tables import DECISIONS, PAYLOADS
 def review_row(item: Item) -> dict[str, Any]:
     """The item as a row of REVIEWS."""
     held = {name: value for name, value in vars(item).items() if name != "payload"}
-    return {**held, "candidates": text([candidate.to_dict() for candidate in item.candidates]), "state": "pending"}
+    candidates = text([candidate.to_dict() for candidate in item.candidates])
+    return {**held, "candidates": candidates, "model": text(item.model), "state": "pending"}
 
 
 def payload_rows(item: Item) -> list[dict[str, Any]]:
@@ -31,9 +32,10 @@ def payload_rows(item: Item) -> list[dict[str, Any]]:
 
 def item_of(row: RowMapping, payload: Sequence[Part]) -> Item:
     """The item of a row of REVIEWS."""
-    names = [item.name for item in fields(Item) if item.name not in ("candidates", "payload")]
+    names = [item.name for item in fields(Item) if item.name not in ("candidates", "payload", "model")]
     candidates = tuple(Candidate(**candidate) for candidate in json.loads(row["candidates"]))
-    return Item(**{name: row[name] for name in names}, candidates=candidates, payload={part.field: value_of(part) for part in payload})
+    return Item(**{name: row[name] for name in names}, candidates=candidates, model=json.loads(row["model"]),
+                payload={part.field: value_of(part) for part in payload})  # fmt: skip
 
 
 def payload_of(connection: Connection, review: str) -> list[Part]:

@@ -17,7 +17,7 @@ REVIEWS = Table(
     Column("deployment", Text, nullable=False), Column("priority", Double, nullable=False), Column("reason", Text, nullable=False),
     Column("selection", Double, nullable=False), Column("output", Text, nullable=False), Column("candidates", Text, nullable=False),
     Column("deadline_ms", BigInteger), Column("created_ms", BigInteger, nullable=False), Column("entity", Text),
-    Column("package", Text, nullable=False),
+    Column("package", Text, nullable=False), Column("model", Text, nullable=False),
     Column("state", Text, nullable=False),  # pending | decided | expired | withdrawn; leased is pending with a lease that runs
     Column("leased_by", Text), Column("seat", Text), Column("leased_until_ms", BigInteger),
     Column("decision", Text), Column("answer", Text), Column("answered_by", Text), Column("answered_ms", BigInteger),

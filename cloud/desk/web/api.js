@@ -36,12 +36,15 @@ export const post = async (path, body, { signal } = {}) => {
   return data
 }
 
-/** GET of bytes, such as a picture that needs a key: an address for `src` that lives in this page. */
-export const picture = async (path, { signal } = {}) => {
+/** GET of bytes, such as a picture that needs a key. */
+export const file = async (path, { signal } = {}) => {
   const reply = await fetch(path, { headers: headers({}), credentials: "omit", signal })
   if (!reply.ok) throw new Refused(reply.status, await reply.json().catch(() => ({})))
-  return URL.createObjectURL(await reply.blob())
+  return reply.blob()
 }
+
+/** The same as an address for `src` that lives in this page. */
+export const picture = async (path, options) => URL.createObjectURL(await file(path, options))
 
 /** The question for a key, in place of the page's content. Resolves when one was given; says why the last one did not do. */
 export const askForKey = (place, why, scope) => new Promise(resolve => {
