@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from weakref import WeakSet
 
 from sqlalchemy import RowMapping
 
@@ -12,12 +13,25 @@ from ..deployment.review import Review
 from ..desk import rights
 from ..desk.desk import Desk
 from ..doors.asgi import Incoming
+from ..records.database import Database
 from ..records.reading import find
 from . import queue
 from .refusals import UnknownReviewError
 from .turn import reading
 
 ROOT = "/v1/reviews"
+
+
+_PREPARED = WeakSet[Database]()
+
+
+def database(desk: Desk) -> Database:
+    """The desk's, with the tables of reviews. Raises FormatError."""
+    held = desk.database
+    if held not in _PREPARED:
+        queue.prepare(held)
+        _PREPARED.add(held)
+    return held
 
 
 def now() -> int:
@@ -38,13 +52,13 @@ def lease_ms(desk: Desk, *names: str) -> int:
 
 def expire(desk: Desk, now_ms: int) -> None:
     """Answer in people's stead where a deadline has passed, as each deployment says."""
-    queue.expire(desk.database, now_ms, {one.name: one.review.instead() for one in desk.deployments})
+    queue.expire(database(desk), now_ms, {one.name: one.review.instead() for one in desk.deployments})
 
 
 def asked_row(desk: Desk, incoming: Incoming) -> RowMapping:
     """The item that the path names. Raises UnknownReviewError for one that the caller's key is not for, too."""
     number = incoming.path.removeprefix(f"{ROOT}/").partition("/")[0]
-    with reading(desk.database) as connection:
+    with reading(database(desk)) as connection:
         row = queue.found(connection, number)
     if not rights.may(incoming, row["deployment"]):
         raise UnknownReviewError(number)

@@ -52,7 +52,7 @@ def decide(database: Database, id: str, reviewer: str, values: Mapping[str, Any]
             said = {"state": "decided", "decision": made.id, "answer": text(dict(made.values)), "answered_by": reviewer,
                     "answered_ms": made.at_ms, "leased_by": reviewer, "leased_until_ms": None}  # fmt: skip
             connection.execute(update(REVIEWS).where(REVIEWS.c.id == id).values(said))
-            notify(connection, "decided", status_of(_row(connection, id), now_ms), now_ms + tell_in_ms)
+            notify(connection, "decided", status_of(_row(connection, id), now_ms), now_ms, tell_in_ms)
     return made
 
 

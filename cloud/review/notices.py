@@ -17,11 +17,12 @@ from .tables import NOTICES
 Event: TypeAlias = Literal["decided", "expired", "undone"]
 
 
-def notify(connection: Connection, event: Event, status: ReviewStatus, due_ms: int) -> None:
-    """Tell whoever waits for this item, from `due_ms` on."""
+def notify(connection: Connection, event: Event, status: ReviewStatus, now_ms: int, wait_ms: int = 0) -> None:
+    """Tell whoever waits for this item, `wait_ms` from now."""
     connection.execute(insert(NOTICES), {
         "id": new_id(), "review": status.id, "record": status.record, "event": event, "deployment": status.deployment,
-        "data": text(status.to_dict()), "due_ms": due_ms, "tries": 0, "fault": "",
+        "data": text(status.to_dict()), "made_ms": now_ms, "due_ms": now_ms + wait_ms,
+        "tries": 0, "fault": "",
     })  # fmt: skip
 
 

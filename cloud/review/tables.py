@@ -46,7 +46,8 @@ SKIPS = Table(
 NOTICES = Table(
     "review_notices", METADATA,
     Column("id", Text, primary_key=True), Column("review", Text, nullable=False), Column("event", Text, nullable=False),
-    Column("deployment", Text, nullable=False), Column("data", Text, nullable=False), Column("due_ms", BigInteger, nullable=False),
+    Column("deployment", Text, nullable=False), Column("data", Text, nullable=False), Column("made_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
     Column("tries", Integer, nullable=False), Column("sent_ms", BigInteger), Column("fault", Text, nullable=False),
     Column("record", Text, nullable=False, index=True),
     Index("review_notices_by_due", "sent_ms", "due_ms"), Index("review_notices_by_review", "review"),

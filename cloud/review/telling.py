@@ -23,9 +23,9 @@ def listed(desk: Desk, incoming: Incoming) -> Reply:
     query = Query(incoming.query, ("deployment", "state", "limit"))
     state = query.choice("state", ("", *overview.STATES)) or None
     names, now_ms = context.visible(desk, incoming, query.text("deployment", 63)), context.now()
-    found = overview.listed(desk.database, now_ms, deployments=names, state=state, limit=query.number("limit", 50, 0, 500))
+    found = overview.listed(context.database(desk), now_ms, deployments=names, state=state, limit=query.number("limit", 50, 0, 500))
     items: list[dict[str, Any]] = [{**status.to_dict(), **more} for status, more in found]
-    return reply({"counts": vars(overview.counts(desk.database, now_ms, names)), "items": items}, incoming)
+    return reply({"counts": vars(overview.counts(context.database(desk), now_ms, names)), "items": items}, incoming)
 
 
 def status(desk: Desk, incoming: Incoming) -> Reply:
@@ -33,13 +33,13 @@ def status(desk: Desk, incoming: Incoming) -> Reply:
     row, now_ms = context.asked_row(desk, incoming), context.now()
     if row["state"] == "pending" and row["deadline_ms"] is not None and row["deadline_ms"] <= now_ms:
         context.expire(desk, now_ms)
-    return reply(queue.status(desk.database, row["id"], now_ms).to_dict(), incoming)
+    return reply(queue.status(context.database(desk), row["id"], now_ms).to_dict(), incoming)
 
 
 def file(desk: Desk, incoming: Incoming) -> Reply:
     """`GET /v1/reviews/{id}/files/{place}`."""
     row, place = context.asked_row(desk, incoming), int(incoming.path.rsplit("/", 1)[1])
-    with reading(desk.database) as connection:
+    with reading(context.database(desk)) as connection:
         held = connection.execute(select(PAYLOADS).where(PAYLOADS.c.review == row["id"], PAYLOADS.c.place == place)).mappings().first()
     if held is None:
         raise absent("There is no such field", str(place))
@@ -59,5 +59,5 @@ def choices(desk: Desk, incoming: Incoming) -> Reply:
 def mine(desk: Desk, incoming: Incoming) -> Reply:
     """`GET /v1/reviews/mine`: what the reviewer decided lately and may take back."""
     query = Query(incoming.query, ("reviewer", "limit"))
-    made = overview.history(desk.database, incoming.who or query.text("reviewer", 64), query.number("limit", 20, 1, 200))
+    made = overview.history(context.database(desk), incoming.who or query.text("reviewer", 64), query.number("limit", 20, 1, 200))
     return reply({"decisions": [decision.to_dict() for decision in made]}, incoming)
