@@ -39,6 +39,17 @@ def wasserstein(reference: Sketch, current: Sketch) -> float:
     return float((gaps * np.diff(values)).sum())
 
 
+def familiar(reference: Sketch, current: Sketch) -> float:
+    """The share of current values that are, to the last digit, among those that the reference's sketch still holds.
+
+    Measurements have few digits, so a column's own values are a fingerprint of it; 0 for values that never repeat.
+    """
+    values, shares = current.points
+    if not len(values) or not len(reference.points[0]):
+        return 0.0
+    return float(np.diff(shares, prepend=0.0)[np.isin(values, reference.points[0])].sum())
+
+
 def psi_numbers(reference: Summary, current: Summary) -> float:
     """PSI over tenths of the reference; fewer where many of its values are equal."""
     edges = np.unique(reference.sketch.quantiles(TENTHS))
@@ -61,6 +72,12 @@ def aligned(reference: Mapping[str, int], current: Mapping[str, int]) -> tuple[A
 def classes(summary: Summary) -> Mapping[str, int]:
     """Counts of categories; numbers are one category, so that a field that changed its kind is far away."""
     return {**summary.categories, NUMBERS: summary.finite} if summary.finite else summary.categories
+
+
+def total_variation(reference: Array, current: Array) -> float:
+    """The share of rows that lie in other categories, of two rows of counts; 1 where only one side has any."""
+    rows, others = reference.sum(), current.sum()
+    return float(np.abs(reference / rows - current / others).sum() / 2) if rows and others else float(rows != others)
 
 
 def chi2(reference: Array, current: Array) -> tuple[float, int]:
