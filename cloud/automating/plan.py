@@ -64,7 +64,7 @@ class Plan:
         found: list[str | None] = [None] * rows
         for held in self.slices:
             values = (outputs if held.output else inputs).get(held.field)
-            if values is None:
+            if values is None or isinstance(values, Mapping):  # a record described a large tensor, and did not keep it
                 continue
             for row, value in enumerate(np.asarray(values).tolist()[:rows]):
                 if found[row] is None and value == held.value:
