@@ -72,7 +72,8 @@ class Plan:
         return found
 
 
-def plan_of(settings: Automation, review: Review, signature: Signature, package: str, folder: Path, default: bool) -> Plan:
+def plan_of(settings: Automation, review: Review, signature: Signature, package: str, folder: Path, default: bool,
+            thresholds: bool = True) -> Plan:  # fmt: skip
     """The plan of a deployment.
 
     Args:
@@ -80,6 +81,7 @@ def plan_of(settings: Automation, review: Review, signature: Signature, package:
         signature, package: of its champion.
         folder: where the file of thresholds is looked for.
         default: its chain ends with a default.
+        thresholds: read their file; False where they are to be fitted anew.
 
     Raises FormatError for what does not fit.
     """
@@ -89,7 +91,7 @@ def plan_of(settings: Automation, review: Review, signature: Signature, package:
         raise FormatError("[review] names an output that there is not", got=output,
                           expected=", ".join(spec.name for spec in signature.outputs))  # fmt: skip
     score = score_of(settings, signature)
-    fitted = _fitted(settings, package, str(score), output, folder)
+    fitted = _fitted(settings, package, str(score), output, folder) if thresholds else None
     slices = tuple(slice_of(name, signature) for name in settings.slices)
     return Plan(_dial(settings, fitted), score, output, slices, fitted, settings.queue)
 

@@ -17,6 +17,7 @@ from .labels import Label
 from .profile import Profile, Summary, parts
 from .quality import Quality
 from .records import Record
+from .selection import selection_of
 from .signature import NUMPY, Array, Signature, TensorSpec
 from .sketch import Sketch
 
@@ -160,7 +161,8 @@ def judged(held: Rows, labels: Mapping[tuple[str, int], Label]) -> dict[str, Qua
         for name, value in label.values.items() if label is not None else ():
             if value is not None and row in answers.get(name, ()):
                 answer = held.columns[f"out.{name}"].values[answers[name][row]]
-                found.setdefault(name, []).append((answer, value, _weight(record, label), float(held.confidence[row])))
+                weight = _weight(record, label, int(held.place[row]))
+                found.setdefault(name, []).append((answer, value, weight, float(held.confidence[row])))
     return {name: _quality(held, name, rows) for name, rows in found.items()}
 
 
@@ -175,10 +177,11 @@ def _quality(held: Rows, name: str, rows: list[tuple[Any, Any, float, float]]) -
     return Quality.of(answers, labels, weights, named=False)
 
 
-def _weight(record: Record, label: Label | None) -> float:
-    """How many rows a label stands for: those of reviews were drawn with the record's probability, others came of themselves."""
+def _weight(record: Record, label: Label | None, row: int) -> float:
+    """How many rows a label stands for: those of reviews were drawn with the row's probability, others came of themselves."""
     reviewed = label is not None and label.source in ("person", "check")
-    return 1 / record.selection if reviewed and 0 < record.selection <= 1 else 1.0
+    probability = selection_of(record, row).probability if reviewed else 0.0
+    return 1 / probability if 0 < probability <= 1 else 1.0
 
 
 def _columns(records: tuple[Record, ...], starts: Array, counts: Array, signature: Signature | None) -> dict[str, Column]:
