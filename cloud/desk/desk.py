@@ -13,16 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ...sdk.core.errors import FormatError, StoreError
 from ...sdk.core.signature import Signature
 from ..deployment.file import Deployment
 from ..doors.asgi import Handler, Incoming, RefusalError, Reply
-from ..records.database import Database
+from ..records.database import Database, reason
 from ..records.reading import signature_of
 from .replies import Work
 
 P = ParamSpec("P")
 T = TypeVar("T")
+AGAIN = [(b"retry-after", b"2")]
 THREADS = 4
 """The desk's own: however much people look at, answers wait for none of it."""
 
@@ -78,7 +81,9 @@ class Desk:
             try:
                 return await self.run(work, incoming)
             except (FormatError, StoreError) as error:
-                raise RefusalError(503, type(error)(error.what, fix=error.fix), [(b"retry-after", b"2")]) from error
+                raise RefusalError(503, type(error)(error.what, fix=error.fix), AGAIN) from error
+            except SQLAlchemyError as error:
+                raise RefusalError(503, StoreError(f"The database does not answer: {reason(error)}"), AGAIN) from error
 
         return handler
 

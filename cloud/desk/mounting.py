@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from ..dashboard import routes as dashboard_routes
 from ..doors.asgi import Methods
 from ..doors.routes import Folder, Routes
+from ..review import routes as review_routes
 from . import label_routes, record_routes
 from .desk import Desk
 from .local import only_here_all, only_here_inside
 
 Mounted: TypeAlias = tuple[dict[str, Methods], dict[str, Folder]]
 """Handlers by path, and folders by the beginning of their paths."""
-PARTS: tuple[Callable[[Desk], Mounted], ...] = (record_routes.routes_of, label_routes.routes_of)
+PARTS: tuple[Callable[[Desk], Mounted], ...] = (
+    record_routes.routes_of, label_routes.routes_of, dashboard_routes.routes_of, review_routes.routes_of,
+)  # fmt: skip
 
 
 def mount(routes: Routes, desk: Desk) -> None:
