@@ -74,8 +74,9 @@ def event(notice: RowMapping | Mapping[str, Any]) -> bytes:
     """The body: a CloudEvent 1.0 in its JSON form."""
     when = datetime.fromtimestamp(notice["made_ms"] / 1000, UTC).isoformat(timespec="milliseconds")
     return json.dumps({
-        "specversion": "1.0", "id": notice["id"], "source": f"/portside/{notice['deployment']}",
-        "type": f"portside.review.{notice['event']}", "subject": notice["review"], "time": when, "datacontenttype": "application/json", "data": json.loads(notice["data"]),
+        "specversion": "1.0", "id": notice["id"], "source": f"/portside/{notice['deployment']}", "subject": notice["review"],
+        "type": f"portside.review.{notice['event']}", "time": when, "datacontenttype": "application/json",
+        "data": json.loads(notice["data"]),
     }, ensure_ascii=False, separators=(",", ":")).encode()  # fmt: skip
 
 
