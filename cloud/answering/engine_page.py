@@ -20,9 +20,7 @@ def gauges(entries: Sequence[object], breakers: Sequence[Breaker], records: Reco
     """Name with labels -> value."""
     values: dict[str, float] = {}
     if records is not None:
-        values |= {"portside_records_written": records.written, "portside_records_lost": records.lost,
-                   "portside_records_waiting": records.waiting, "portside_records_waiting_bytes": records.waiting_bytes,
-                   "portside_records_failing": float(records.failing)}  # fmt: skip
+        values |= records.gauges()
     for place, (entry, breaker) in enumerate(zip(entries, breakers, strict=True)):
         label = f'{{entry="{place}"}}'
         if isinstance(entry, ModelEntry):

@@ -181,8 +181,7 @@ class GraphEngine:
         self.metrics.show(self._gauges, list[str])
 
     def _gauges(self) -> dict[str, float]:
-        store = self.records
-        return {} if store is None else {"portside_records_written": store.written, "portside_records_lost": store.lost}
+        return {} if self.records is None else self.records.gauges()
 
     def close(self, records: bool = True) -> None:
         """End the engines, then the record writer unless another version goes on with it."""

@@ -22,30 +22,9 @@ class SharedRecords:
     def __init__(self, store: RecordStore) -> None:
         self._store = store
 
-    @property
-    def written(self) -> int:
+    def gauges(self) -> dict[str, float]:
         """Of the store."""
-        return self._store.written
-
-    @property
-    def lost(self) -> int:
-        """Of the store."""
-        return self._store.lost
-
-    @property
-    def waiting(self) -> int:
-        """Of the store."""
-        return self._store.waiting
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Of the store."""
-        return self._store.waiting_bytes
-
-    @property
-    def failing(self) -> bool:
-        """Of the store."""
-        return self._store.failing
+        return self._store.gauges()
 
     def introduce(self, name: str, digest: str, signature: Signature) -> None:
         """Say what the records of a step hold."""

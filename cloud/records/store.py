@@ -78,6 +78,11 @@ class RecordStore:
         """About what they take."""
         return self._held
 
+    def gauges(self) -> dict[str, float]:
+        """What the metrics page shows: name -> value."""
+        return {"portside_records_written": self.written, "portside_records_lost": self.lost, "portside_records_waiting": self.waiting,
+                "portside_records_waiting_bytes": self.waiting_bytes, "portside_records_failing": float(self.failing)}  # fmt: skip
+
     def introduce(self, name: str, digest: str, signature: Signature) -> None:
         """Say what the records of a deployment hold; kept in the database, for whoever reads them."""
         with self._state:

@@ -27,7 +27,7 @@ FILE = "deployment.toml"
 
 @dataclass
 class _Shipment:
-    """Collects while the sections are walked. `needs`: runtimes, and forms of tables, whose libraries the receiver needs."""
+    """Collects while the sections are walked. `needs`: runtimes, forms of tables and databases, whose libraries the receiver needs."""
 
     deployment: Deployment
     folder: Path
@@ -63,6 +63,8 @@ def collect(deployment: Deployment, folder: Path, insecure_public: bool = False)
     golden = deployment.path.with_suffix(".golden")
     if deployment.step and golden.is_file():  # a graph's contract goes where the graph goes
         shutil.copyfile(golden, file.with_suffix(".golden"))
+    if deployment.records.enabled and deployment.records.url_env is not None:
+        shipment.needs.add("postgresql")
     return Contents(folder, file, tuple(sorted(shipment.needs)))
 
 
@@ -110,7 +112,8 @@ def _copied_file(shipment: _Shipment, file: str) -> str:
 
 def _place(deployment: Deployment, data: dict[str, Any], insecure_public: bool) -> None:
     """Records go below `data/`; keys and certificates are looked for below `secrets/`."""
-    if deployment.records.enabled:
+    records = deployment.records
+    if records.enabled and records.url_env is None:
         data.setdefault("records", {})["path"] = f"{DATA}/records.sqlite"
     server: dict[str, Any] = data.setdefault("server", {})
     if deployment.server.keys is not None:

@@ -10,15 +10,15 @@ from packaging.utils import canonicalize_name
 
 from ...sdk.core.errors import MissingExtraError
 
-EXTRAS = {"onnx-cpu": "onnx", "reference": "onnx", "tflite": "tflite", ".parquet": "parquet"}
-"""The extra of a runtime that answers on a server, or of a form of table; what is not here needs no more than the cloud extra."""
+EXTRAS = {"onnx-cpu": "onnx", "reference": "onnx", "tflite": "tflite", ".parquet": "parquet", "postgresql": "postgres"}
+"""The extra of a runtime that answers on a server, of a form of table, of a database; what is not here needs no more than the cloud extra."""
 
 
 def pinned(needs: Iterable[str]) -> list[str]:
     """`name==version` of everything that serving needs, sorted.
 
     Args:
-        needs: runtimes that answer, suffixes of tables.
+        needs: runtimes that answer, suffixes of tables, the database of records.
 
     Raises:
         MissingExtraError: a dependency is not installed here.

@@ -8,6 +8,8 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "doors")]
 
+from postgresql_server import Server  # noqa: E402  found beside this file
+
 
 @pytest.fixture
 def fault(tmp_path, monkeypatch):
@@ -16,3 +18,11 @@ def fault(tmp_path, monkeypatch):
     file.write_text("ok")
     monkeypatch.setenv("PORTSIDE_FAULT", str(file))
     return file.write_text
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """A PostgreSQL server for the whole session: `.database()` is the URL of a new, empty database."""
+    made = Server(tmp_path_factory.mktemp("postgresql"))
+    yield made
+    made.stop("immediate")

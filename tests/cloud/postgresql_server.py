@@ -1,0 +1,79 @@
+"""A PostgreSQL server of the tests' own, in a temporary folder, on a socket and a port of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0)
+SETTINGS = {"shared_buffers": "16MB", "max_connections": "40", "logging_collector": "off", "max_wal_size": "64MB"}
+
+
+def program(name: str) -> str:
+    """A program of PostgreSQL, which is a server of Debian's and not on the path."""
+    found = shutil.which(name) or next((str(place / name) for place in reversed(PLACES) if (place / name).exists()), None)
+    assert found, f"PostgreSQL's {name} is not installed: apt-get install postgresql"
+    return found
+
+
+class Server:
+    """Started at once, stopped by `stop`; `restart` may be as rude as a crash."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "data"
+        self._as = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.geteuid() == 0 else []
+        self.port, self._made = _free_port(), 0
+        if self._as:
+            _open_to_others(folder)
+            shutil.chown(folder, "postgres", "postgres")
+        self._run(program("initdb"), "--pgdata", str(self.folder), "--username", "portside", "--auth", "trust", "--encoding", "UTF8",
+                  "--no-sync", "--locale", "C")  # fmt: skip
+        lines = [f"port = {self.port}", "listen_addresses = '127.0.0.1'", f"unix_socket_directories = '{folder}'"]
+        with (self.folder / "postgresql.conf").open("a") as file:
+            file.write("\n".join([*lines, *(f"{name} = {value}" for name, value in SETTINGS.items())]) + "\n")
+        self.start()
+
+    def start(self) -> None:
+        self._control("start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """`immediate` is what a crash is: nothing is written back, the next start recovers from the log."""
+        self._control("stop", "--mode", mode)
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        self._made += 1
+        engine = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE records_{self._made}"))
+        engine.dispose()
+        return f"postgresql://portside@127.0.0.1:{self.port}/records_{self._made}"
+
+    def _url(self, name: str) -> str:
+        return f"postgresql+psycopg://portside@127.0.0.1:{self.port}/{name}"
+
+    def _control(self, *words: str) -> None:
+        log = str(self.folder.parent / "log")
+        self._run(program("pg_ctl"), "--pgdata", str(self.folder), "--log", log, "--wait", "--timeout", "60", *words)
+
+    def _run(self, *words: str) -> None:
+        done = subprocess.run([*self._as, *words], capture_output=True, text=True, timeout=90, cwd="/", stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, f"{words[0]} {done.stdout} {done.stderr}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _open_to_others(folder: Path) -> None:
+    """pytest's temporary folders are its user's alone; a server of another user has to pass through."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o001 == 0:
+            path.chmod(path.stat().st_mode | 0o011)

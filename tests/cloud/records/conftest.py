@@ -1,0 +1,26 @@
+"""Both databases: what holds for one holds for the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from portside.cloud.records.database import Database
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """Where an empty database would be."""
+    return tmp_path / "deep" / "records.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
+
+
+@pytest.fixture
+def database(place: str | Path) -> Iterator[Database]:
+    """An empty database."""
+    with Database.open(place) as opened:
+        yield opened
