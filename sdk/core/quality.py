@@ -86,11 +86,16 @@ class Quality:
         return Quality(**sums, confusion=confusion, bins=tuple((a * factor, b * factor, c * factor) for a, b, c in self.bins))
 
     def accuracy(self, confidence: float = CONFIDENCE) -> Estimate:
-        """The share of right answers with Wilson's interval, over as many rows as the weights are worth (Kish, 1965)."""
+        """The share of right answers with Wilson's interval, over as many rows as the weights are worth.
+
+        That is the number of equal rows with the same variance (linearised, Hajek, 1971); where all are right, Kish's (1965).
+        """
         if self.weight <= 0 or self.weight_squares <= 0 or self.rows <= self.numbers:
             return wilson(0, 0, confidence)
-        worth = round(self.weight**2 / self.weight_squares)
         share = min(max(self.correct / self.weight, 0.0), 1.0)
+        variance = ((1 - 2 * share) * self.correct_squares + share * share * self.weight_squares) / self.weight**2
+        equal = share * (1 - share) / variance if variance > 1e-12 and 0 < share < 1 else self.weight**2 / self.weight_squares
+        worth = max(1, round(equal))
         return replace(wilson(round(share * worth), worth, confidence), value=share, rows=self.rows)
 
     def mean_error(self, confidence: float = CONFIDENCE) -> Estimate:
