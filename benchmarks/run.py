@@ -2,6 +2,7 @@
 
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                          [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
+                         [records]
                          [--short] [--json FILE]
 """
 
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "web": "bench_web", "precision": "bench_precision", "targets": "bench_targets", "fronts": "bench_fronts",
     "forests": "bench_forests", "qat": "bench_qat", "distil": "bench_distil", "prune": "bench_prune", "structures": "bench_structures",
     "student": "bench_student", "serving": "bench_serving", "batching": "bench_batching", "tensors": "bench_tensors",
+    "records": "bench_records",
 }  # fmt: skip
 
 

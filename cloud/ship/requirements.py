@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from ...sdk.core.errors import MissingExtraError
 
 EXTRAS = {"onnx-cpu": "onnx", "reference": "onnx", "tflite": "tflite", ".parquet": "parquet", "postgresql": "postgres"}
-"""The extra of a runtime that answers on a server, of a form of table, of a database; what is not here needs no more than the cloud extra."""
+"""The extra of a runtime on a server, of a form of table, of a database; what is not here needs no more than the cloud extra."""
 
 
 def pinned(needs: Iterable[str]) -> list[str]:

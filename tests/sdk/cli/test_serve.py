@@ -95,7 +95,7 @@ def test_records_newest_last(portside: Run, deployment: Path, package: Package) 
         store.put(Draft(record, {"x": np.ones((1, 2), np.float32)}, {"label": np.array([1])}, package.signature))
     store.close()
     said = portside("records", deployment)
-    assert said.out.splitlines()[0].split() == ["time", "id", "entity", "model", "reason", "ms", "outputs"]
+    assert said.out.splitlines()[0].split() == ["time", "id", "entity", "model", "reason", "ms", "outputs", "label"]
     assert [line.split()[3] for line in said.out.splitlines()[1:]] == ["ana", "ben", "ana"]
     held = portside("records", deployment.parent / "records.sqlite", "--last", "1", "--entity", "ana", "--json").json
     assert len(held) == 1

@@ -1,0 +1,77 @@
+"""What a record will hold of a request: traits of what may be looked at, and nothing that would keep the rest of it alive."""
+
+import numpy as np
+import pytest
+
+from portside.cloud.answering.chain import ModelEntry
+from portside.cloud.answering.consistency import Author
+from portside.cloud.answering.note import About, Note
+from portside.cloud.records.rows import row, weight
+from portside.cloud.records.tables import COLUMNS
+from portside.runtimes.isolation import Lane
+from portside.sdk.core.codec.codec import Codec
+from portside.sdk.core.records import Receipt, new_id
+from portside.sdk.core.signature import Signature, TensorSpec
+
+SIGNATURE = Signature(
+    (TensorSpec("photo", "u8", ("batch", 8, 8, 3)), TensorSpec("words", "string", ("batch",)), TensorSpec("x", "f32", ("batch", 2))),
+    (TensorSpec("y", "f32", ("batch",)),),
+)
+AUTHOR = Author(0, "m", "sha256:p", "onnx-cpu", "sha256:p", "sha256:a", "champion", "model")
+
+
+class Silent:
+    """A session that is never asked."""
+
+    info = None
+
+    def close(self):
+        pass
+
+
+def about(signature=SIGNATURE, traits=True):
+    entry = ModelEntry("m", "sha256:p", "fake", "sha256:a", "front", signature, Codec(), Lane(Silent(), threads=0))
+    return About.of("shop", "sha256:d", entry, traits)
+
+
+def note(of, **more):
+    receipt = Receipt("m", "sha256:p", "onnx-cpu", 0, "primary", record=new_id())
+    inputs = {"photo": np.full((2, 8, 8, 3), 255, np.uint8), "words": np.array(["a b", "c!"], object), "x": np.ones((2, 2), np.float32)}
+    given = {"inputs": inputs, "outputs": {"y": np.zeros(2, np.float32)}, **more}
+    return Note(receipt, "ana", None, None, AUTHOR, (), 7, of, **given)
+
+
+def test_traits_are_taken_where_there_are_some():
+    made = note(about())
+    assert dict(made.about.kinds) == {"photo": "image", "words": "text"} and not made.about.hides
+    found = made.features(4096)["traits"]
+    assert found["photo.brightness"] == [1.0, 1.0] and found["words.length"] == [3.0, 2.0]
+    assert note(about(traits=False)).features(4096) == {}
+
+
+def test_what_is_redacted_has_no_traits_and_hides_boundaries():
+    hidden = about(SIGNATURE.edit("photo", redact=True))
+    made = note(hidden, tapped={"features/z": np.ones((2, 4), np.float32)})
+    found = made.features(4096)
+    assert not any(name.startswith("photo") for name in found["traits"]) and found["features"] == {"z": {"redacted": True}}
+    values = dict(zip(COLUMNS, row(made, 4096), strict=True))
+    assert '"photo":{"redacted":true}' in values["inputs"].replace(" ", "") and values["name"] == "shop"
+
+
+@pytest.mark.parametrize("hidden", ["words", "y"])
+def test_any_hidden_field_hides_boundaries(hidden):
+    made = note(about(SIGNATURE.edit(hidden, stays_on_device=True)), tapped={"model/z": np.ones(2, np.float32)})
+    assert made.features(4096)["model"] == {"z": {"redacted": True}}
+
+
+def test_large_features_are_described():
+    made = note(about(traits=False), tapped={"features/z": np.ones((2, 4000), np.float32), "features/small": np.ones(2, np.float32)})
+    held = made.features(4096)["features"]
+    assert held["z"]["shape"] == [2, 4000] and held["small"] == [1.0, 1.0]
+
+
+def test_a_note_weighs_what_it_keeps():
+    bare = note(about(), inputs={}, outputs={})
+    assert weight(bare) == 1024
+    assert weight(note(about(), sent={"words": ["a" * 1000, "b" * 500]})) - weight(note(about())) == 1500
+    assert weight(note(about(), tapped={"f/z": np.zeros(100, np.float64)})) - weight(note(about())) == 800
