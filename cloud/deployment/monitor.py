@@ -84,6 +84,23 @@ class Quality(Section):
     min_labels: Count = 100
 
 
+class Drift(Section):
+    """Whether inputs, features and outputs are held against the reference.
+
+    Attributes:
+        effect: share of rows that may lie elsewhere without being drift.
+        false_alarms_a_month: probability of any, over all fields, where nothing changes by more than that.
+        looks_a_month: so many spans end within a month at the most.
+        learn: so many early spans are taken to be all right: fields may wander as far as they did in them.
+    """
+
+    enabled: bool = True
+    effect: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    false_alarms_a_month: Below = 0.05
+    looks_a_month: Count = 43_200
+    learn: Annotated[int, Field(ge=0)] = 0
+
+
 class Monitor(Section):
     """How a deployment is watched.
 
@@ -94,8 +111,9 @@ class Monitor(Section):
         spans: what is judged at once.
         slices: fields whose values are watched apart.
         confidence: the output that says how sure an answer is.
-        reference: what drift is held against: "profile", the training data; a number, so many days before.
-        drift: whether inputs, features and outputs are held against the reference.
+        reference: what drift is held against: "profile", the training data; "early", the first spans (drift.learn); a number, so many
+            days before.
+        drift: see Drift.
         quality: by output, see Quality.
         slo: objectives.
         alert: rules beside the usual ones, or in their place.
@@ -108,8 +126,8 @@ class Monitor(Section):
     spans: Spans = Spans()
     slices: list[str] = Field(default_factory=list[str])
     confidence: str | None = None
-    reference: Literal["profile"] | Count = "profile"
-    drift: bool = True
+    reference: Literal["profile", "early"] | Count = "profile"
+    drift: Drift = Drift()
     quality: dict[str, Quality] = Field(default_factory=dict[str, Quality])
     slo: Slo = Slo()
     alert: list[AlertRule] = Field(default_factory=list[AlertRule])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...sdk.core.errors import PortsideError
-from ...sdk.core.manifest import PROFILE
+from ...sdk.core.manifest import PROFILE, digest_of
 from ...sdk.core.package import Package
 from ...sdk.core.profile import Profile
 from ...sdk.core.signature import Signature
@@ -36,6 +36,7 @@ class About:
         profile: of the training data, under the names that windows have; None where there is none.
         deadline_ms: of its failover.
         package: name of the champion, for people.
+        digest: of the champion and of how drift is judged; another one begins to judge anew.
     """
 
     name: str
@@ -45,6 +46,7 @@ class About:
     profile: Profile | None = None
     deadline_ms: float | None = None
     package: str = ""
+    digest: str = ""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -70,11 +72,18 @@ def about(deployment: Deployment, database: Database | None = None) -> About:
     settings = deployment.monitor or Monitor()
     if deployment.champion is None:
         held = None if database is None else signature_of(database, deployment.name)
-        return About(deployment.name, settings, deployment.folder, held, None, deployment.failover.deadline_ms, deployment.name)
+        return About(deployment.name, settings, deployment.folder, held, None, deployment.failover.deadline_ms, deployment.name,
+                     judged_by(deployment.digest, settings))  # fmt: skip
     champion = deployment.champion
     package = open_package(reference_of(deployment, champion.package), champion.digest)
     return About(deployment.name, settings, deployment.folder, package.signature, profile_of(package), deployment.failover.deadline_ms,
-                 package.name)  # fmt: skip
+                 package.name, judged_by(package.digest, settings))  # fmt: skip
+
+
+def judged_by(package: str, settings: Monitor) -> str:
+    """What drift is judged by, as a digest."""
+    return digest_of({"package": package, "drift": settings.drift.model_dump(), "reference": settings.reference,
+                      "rows": settings.spans.rows, "slices": settings.slices})  # fmt: skip
 
 
 def profile_of(package: Package) -> Profile | None:

@@ -58,7 +58,6 @@ class Courier:
         self._hurry.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
-        self._targets.close()
 
     def deliver(self) -> int:
         """Try what is due, once; how many were taken. Nothing while it is another's turn. Raises LostTurnError, SQLAlchemyError."""

@@ -1,25 +1,30 @@
-"""Spans that have ended: put together, held against their reference by the built-in hooks, findings written; each span once.
+"""Spans that have ended: put together, held against their reference, findings written; each span once.
 
-The span, what was found in it and the cursor are written in one transaction. Hooks of others look at the same spans with cursors of
-their own (consuming.py).
+The span, what was found in it, the state of the watch and the cursor are written in one transaction. Hooks of others look at the same
+spans with cursors of their own (consuming.py).
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection, insert
+from sqlalchemy.exc import SQLAlchemyError
 
-from ...sdk.core.profile import Profile
+from ...sdk.core.errors import PortsideError
 from ...sdk.core.window import Window
 from ..monitor import Finding
 from ..records.database import Database
+from . import builtin
 from .about import About
 from .counting import Note, quiet
 from .cursors import JUDGE, Cursor, cursor_of, move, read_cursor
+from .drifting import Reference
+from .examples import examples
 from .levels import DAY_MS, floor
 from .reading import window_between
 from .spans import Span, ended
@@ -29,12 +34,10 @@ from .turn import Turn
 
 GRACE_MS = 5_000
 """So long after its end a minute is closed: records are written within a tenth of a second, unless the disk is slow."""
-Reference = Window | Profile | None
-Builtin = Callable[[Window, Reference, About], Iterable[Finding]]
 log = logging.getLogger("portside.monitor")
 
 
-def judge(turn: Turn, about: About, builtins: Sequence[tuple[str, Builtin]], now_ms: int, note: Note = quiet) -> int:
+def judge(turn: Turn, about: About, now_ms: int, note: Note = quiet) -> int:
     """Judge the spans that have ended; how many. Raises LostTurnError, FormatError, SQLAlchemyError."""
     database, name, spans = turn.database, about.name, about.settings.spans
     held = read_cursor(database, name, JUDGE)
@@ -43,44 +46,63 @@ def judge(turn: Turn, about: About, builtins: Sequence[tuple[str, Builtin]], now
     found = ended(fresh.items(), spans.rows, spans.minutes, now_ms - GRACE_MS)
     for span in found:
         window = _window(database, about, span)
-        findings = [(source, finding) for source, hook in builtins for finding in asked(source, hook, window, about, database)]
+        reference = reference_of(database, about, window)
+        findings, data = _judged(held.data, window, reference, about)
+        findings = [_shown(database, about, window, reference, finding) for finding in findings]
         note("judging")
         with turn.write() as connection:
-            if cursor_of(connection, name, JUDGE) != held:
+            if cursor_of(connection, name, JUDGE).windows != held.windows:
                 return 0
             put(connection, name, "judged", TRAFFIC, window)
-            write_findings(connection, about, window, findings)
-            held = Cursor(windows=span.end_ms, data={"rows": span.rows})
+            write_findings(connection, about, window, [(builtin.SOURCE, finding) for finding in findings])
+            held = Cursor(windows=span.end_ms, data=data)
             move(connection, name, JUDGE, held)
-            note("judged")
+            note("judgement committing")
+        note("judged")
     return len(found)
 
 
 def reference_of(database: Database, about: About, window: Window) -> Reference:
-    """What a window is held against: the training profile, or the days before it."""
+    """What a window is held against: the training profile, or the days before it; None: nothing yet."""
     days = about.settings.reference
     if days == "profile":
         return about.profile
+    if days == "early":
+        return None
     past = window_between(database, about.name, floor("minute", window.start_ms - days * DAY_MS), window.start_ms)
     return past if past.rows else None
 
 
-def asked(source: str, hook: Builtin, window: Window, about: About, database: Database) -> list[Finding]:
-    """What one of ours finds. What it cannot do with odd data is a finding too, and the others go on."""
-    try:
-        return list(hook(window, reference_of(database, about, window), about))
-    except Exception as error:  # whatever records hold: counted, told, and the next one is asked
-        log.exception("%s cannot judge a span of %s", source, about.name)
-        return [Finding("hook", source, 1.0, "breach", f"{source} failed: {type(error).__name__}: {error}")]
-
-
 def write_findings(connection: Connection, about: About, window: Window, findings: Iterable[tuple[str, Finding]]) -> None:
-    """Append what was found in a span."""
+    """Append what was found in a span: (source, finding)."""
     rows = [{"deployment": about.name, "source": source, "name": finding.name, "subject": finding.subject, "verdict": finding.verdict,
              "start_ms": window.start_ms, "end_ms": window.end_ms, "live": 0, "data": json.dumps(finding.to_dict(), default=str)}
             for source, finding in findings]  # fmt: skip
     if rows:
         connection.execute(insert(FINDINGS), rows)
+
+
+def _judged(data: Mapping[str, Any], window: Window, reference: Reference, about: About) -> tuple[list[Finding], Mapping[str, Any]]:
+    """What is found. Whatever odd data does to it is a finding too, and the next span is judged."""
+    try:
+        return builtin.judged(data, window, reference, about)
+    except Exception as error:  # recorded, told, and the next span is judged
+        log.exception("A span of %s cannot be judged", about.name)
+        return [Finding("hook", builtin.SOURCE, 1.0, "breach", f"drift cannot be judged: {type(error).__name__}: {error}")], data
+
+
+def _shown(database: Database, about: About, window: Window, reference: Reference, finding: Finding) -> Finding:
+    """The finding with ids of records that show it."""
+    if finding.verdict != "breach" or not finding.subject:
+        return finding
+    profile = reference.flat() if isinstance(reference, Window) else reference
+    try:
+        field = finding.subject.split(", ")[0]
+        ids = examples(database, about, window.start_ms, window.end_ms, field, profile)
+    except (PortsideError, SQLAlchemyError, ValueError, TypeError, IndexError) as error:  # evidence is not worth a judgement
+        log.warning("No examples of %s: %s", finding.subject, error)
+        return finding
+    return replace(finding, evidence={**finding.evidence, "records": ids})
 
 
 def _window(database: Database, about: About, span: Span) -> Window:

@@ -41,8 +41,9 @@ def raise_alerts(turn: Turn, about: About, live: Sequence[Finding], now_ms: int,
         held = cursor_of(connection, about.name, ALERT)
         rows = _findings(connection, about.name, held.windows)
         before = alerts_of(connection, about.name)
-        kept, events = _moved(before, about.rules, rows, about.name)
-        kept, more = judged(kept, about.rules, live, now_ms, about.name)
+        rules = (*about.rules, *implied(about, [(source, finding) for _, _, source, finding in rows]))
+        kept, events = _moved(before, rules, rows, about.name)
+        kept, more = judged(kept, rules, live, now_ms, about.name)
         note("alerting")
         save(connection, about.name, before, kept, [*events, *more], targets)
         keep_live(connection, about.name, live, now_ms)
@@ -51,6 +52,14 @@ def raise_alerts(turn: Turn, about: About, live: Sequence[Finding], now_ms: int,
         note("alerts committing")
     note("alerted")
     return [*events, *more]
+
+
+def implied(about: About, found: Iterable[tuple[str, Finding]]) -> list[Rule]:
+    """Rules for what own hooks find and no rule of the file is about: a breach is an alert, unless the file switches it off by name."""
+    off = {rule.name for rule in about.settings.alert if not rule.enabled}
+    names = dict.fromkeys(finding.name for source, finding in found if source.startswith("hook:")
+                          and not any(rule.concerns(finding) for rule in about.rules))  # fmt: skip
+    return [Rule(name, when=name, clear_s=300.0) for name in names if name not in off]
 
 
 def alerts_of(connection: Connection, deployment: str) -> dict[tuple[str, str], Alert]:
@@ -96,21 +105,23 @@ def keep_live(connection: Connection, deployment: str, live: Iterable[Finding], 
         connection.execute(insert(FINDINGS), rows)
 
 
-def _moved(before: Alerts, rules: Sequence[Rule], rows: Sequence[tuple[int, int, Finding]],
+def _moved(before: Alerts, rules: Sequence[Rule], rows: Sequence[tuple[int, int, str, Finding]],
            deployment: str) -> tuple[Mapping[tuple[str, str], Alert], list[Event]]:  # fmt: skip
     """The alerts after the findings of spans, one span's after the other."""
     events = list[Event]()
     for end_ms, group in groupby(rows, key=lambda row: row[1]):
-        before, more = judged(before, rules, [finding for _, _, finding in group], end_ms, deployment)
+        before, more = judged(before, rules, [finding for _, _, _, finding in group], end_ms, deployment)
         events += more
     return before, events
 
 
-def _findings(connection: Connection, deployment: str, seq: int) -> list[tuple[int, int, Finding]]:
-    """(seq, end of the span, finding) since the cursor."""
+def _findings(connection: Connection, deployment: str, seq: int) -> list[tuple[int, int, str, Finding]]:
+    """(seq, end of the span, source, finding) since the cursor."""
     table = FINDINGS.c
-    query = select(table.seq, table.end_ms, table.data).where(table.deployment == deployment, table.seq > seq, table.live == 0)
-    return [(row[0], row[1], Finding.from_dict(json.loads(row[2]))) for row in connection.execute(query.order_by(table.seq).limit(AT_ONCE))]
+    query = select(table.seq, table.end_ms, table.source, table.data)
+    query = query.where(table.deployment == deployment, table.seq > seq, table.live == 0)
+    rows = connection.execute(query.order_by(table.seq).limit(AT_ONCE))
+    return [(row[0], row[1], row[2], Finding.from_dict(json.loads(row[3]))) for row in rows]
 
 
 def _json(data: Mapping[str, object]) -> str:
