@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...sdk.core.records import REDACTED, Receipt, Record, described
@@ -22,7 +22,7 @@ class About(NamedTuple):
         signature: which says what is redacted.
         kinds: input fields whose traits are kept; none that is redacted.
         texts: those that are looked at as they were sent.
-        hides: an input or output is redacted, and so are boundaries, whose values were made of it.
+        hides: an input or output of a model is redacted, and so are boundaries, whose values were made of it.
     """
 
     name: str
@@ -33,17 +33,22 @@ class About(NamedTuple):
     hides: bool = False
 
     @classmethod
-    def of(cls, name: str, digest: str, champion: ModelEntry, with_traits: bool = True) -> About:
-        """Of an engine by its champion."""
-        signature = champion.signature
-        hidden = {spec.name for spec in (*signature.inputs, *signature.outputs) if spec.redact or spec.stays_on_device}
-        fields = champion.codec.wire_fields(signature)
+    def of(cls, name: str, digest: str, models: Sequence[ModelEntry], with_traits: bool = True) -> About:
+        """Of an engine by its models, the champion first."""
+        signature, hides = models[0].signature, any(map(hidden_fields, (model.signature for model in models)))
+        hidden = hidden_fields(signature)
+        fields = models[0].codec.wire_fields(signature)
         hidden |= {field.name for field in fields if hidden & set(field.inputs)}
         found = trait_kinds(signature, fields) if with_traits else {}
         kinds = {name: kind for name, kind in found.items() if name not in hidden}
         typed = {spec.name for spec in signature.inputs}
         sent = tuple(field.name for field in fields if field.name in kinds and (field.type == "text" or field.name not in typed))
-        return cls(name, digest, signature, kinds, sent, bool(hidden))
+        return cls(name, digest, signature, kinds, sent, hides)
+
+
+def hidden_fields(signature: Signature) -> set[str]:
+    """Fields of which records keep nothing."""
+    return {spec.name for spec in (*signature.inputs, *signature.outputs) if spec.redact or spec.stays_on_device}
 
 
 class Note(NamedTuple):

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...sdk.core.errors import FormatError, MissingExtraError
-from .migrating import migrate
+from .migrating import current, migrate
 from .tables import METADATA
 
 TURN = 0x706F7274  # "port": the advisory lock of writers
@@ -59,8 +59,11 @@ class Database:
             raise MissingExtraError("Records in PostgreSQL need what is not installed here", got=f"no {error.name}",
                                     extra="postgres") from error  # fmt: skip
         try:
-            with database.write() as connection:
-                migrate(connection, database.kind)
+            with database.read() as connection:
+                ready = current(connection, database.kind)
+            if not ready:
+                with database.write() as connection:
+                    migrate(connection, database.kind)
         except (SQLAlchemyError, OSError) as error:
             database.close()
             raise FormatError(f"Records cannot be written: {reason(error)}", got=database.place,

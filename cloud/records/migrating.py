@@ -11,14 +11,20 @@ from ...sdk.core.errors import FormatError
 from .tables import METADATA, OWN, RECORDS, VERSION
 
 
-def migrate(connection: Connection, kind: str) -> None:
-    """Bring a database to `VERSION`. `connection` is one that writes. Raises FormatError for what a newer Portside wrote."""
+def current(connection: Connection, kind: str) -> bool:
+    """Whether a database is of `VERSION`. Raises FormatError for what a newer Portside wrote."""
     held = _version(connection, kind)
     if held > VERSION:
         raise FormatError("The records were written by another version of Portside", got=held, expected=VERSION,
                           fix="Name another place under [records], or install that version.")  # fmt: skip
-    if held == VERSION:
+    return held == VERSION
+
+
+def migrate(connection: Connection, kind: str) -> None:
+    """Bring a database to `VERSION`, unless somebody has meanwhile. `connection` is one that writes. Raises FormatError."""
+    if current(connection, kind):
         return
+    held = _version(connection, kind)
     if held == 1:
         connection.execute(text("ALTER TABLE records RENAME TO records_v1"))
     METADATA.create_all(connection, tables=list(OWN))
@@ -39,7 +45,8 @@ def _carry(connection: Connection) -> None:
 def _version(connection: Connection, kind: str) -> int:
     if kind == "sqlite":
         return connection.execute(text("PRAGMA user_version")).scalar_one()
-    connection.execute(text("CREATE TABLE IF NOT EXISTS portside_version (version INTEGER NOT NULL)"))
+    if not inspect(connection).has_table("portside_version"):
+        return 0
     return connection.execute(text("SELECT version FROM portside_version")).scalar() or 0
 
 
@@ -47,5 +54,6 @@ def _set_version(connection: Connection, kind: str) -> None:
     if kind == "sqlite":
         connection.execute(text(f"PRAGMA user_version = {VERSION}"))
         return
+    connection.execute(text("CREATE TABLE IF NOT EXISTS portside_version (version INTEGER NOT NULL)"))
     connection.execute(text("DELETE FROM portside_version"))
     connection.execute(text("INSERT INTO portside_version VALUES (:version)"), {"version": VERSION})

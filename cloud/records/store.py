@@ -159,15 +159,13 @@ class RecordStore:
                     insert(connection, rows)
             except (SQLAlchemyError, ValueError, OverflowError) as error:
                 self.fault = reason(error)
-                if not _passes(error):
+                if not self._passing(error):
                     return self._apart(rows)
-                self.failing = True
                 if self._closed:
                     return len(rows)
                 self._rest(pauses.pop(0) if len(pauses) > 1 else pauses[0])
             else:
-                if self.failing:
-                    self.failing, self.fault = False, ""
+                self._well()
                 return 0
 
     def _apart(self, rows: list[tuple[Any, ...]]) -> int:
@@ -192,13 +190,28 @@ class RecordStore:
             self._tidy_at = time.monotonic() + TIDY_S
 
     def _introduce(self) -> None:
-        """Write down what was introduced; tried again with the next batch where the database does not take it."""
-        try:
-            while self._new:
+        """Write down what was introduced; tried again with the next batch where the database does not take it now."""
+        while self._new:
+            try:
                 introduce(self.database, *self._new[0])
+            except SQLAlchemyError as error:
+                self.fault = reason(error)
+                if self._passing(error):
+                    return
+            else:
+                self._well()
+            with self._state:
                 self._new.pop(0)
-        except SQLAlchemyError as error:
-            self.fault = reason(error)
+
+    def _passing(self, error: Exception) -> bool:
+        """Whether the database may take the same later; then it is failing at the moment."""
+        passes = _passes(error)
+        self.failing = self.failing or passes
+        return passes
+
+    def _well(self) -> None:
+        if self.failing:
+            self.failing, self.fault = False, ""
 
 
 def _passes(error: Exception) -> bool:

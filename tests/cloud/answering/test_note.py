@@ -31,7 +31,7 @@ class Silent:
 
 def about(signature=SIGNATURE, traits=True):
     entry = ModelEntry("m", "sha256:p", "fake", "sha256:a", "front", signature, Codec(), Lane(Silent(), threads=0))
-    return About.of("shop", "sha256:d", entry, traits)
+    return About.of("shop", "sha256:d", [entry], traits)
 
 
 def note(of, **more):

@@ -71,7 +71,7 @@ static void point(const char *what, const char *name) {
 
 /* The synced content of a file, whole or as it was before. */
 static void keep(int fd, const char *name) {
-    char part[2 * PATH_MAX], whole[2 * PATH_MAX], bytes[1 << 16];
+    char part[2 * PATH_MAX + 8], whole[2 * PATH_MAX], bytes[1 << 16];
     snprintf(whole, sizeof whole, "%s/%s", kept, name);
     snprintf(part, sizeof part, "%s.part", whole);
     int out = open(part, O_CREAT | O_TRUNC | O_WRONLY, 0600);

@@ -11,15 +11,6 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory):
-    """`lost_writes.c`, compiled."""
-    made = tmp_path_factory.mktemp("lost_writes") / "lost_writes.so"
-    words = ["gcc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-O1", "-o", made, HERE / "lost_writes.c", "-ldl"]
-    subprocess.run(words, check=True)
-    return made
-
-
 def cut(library, folder, points, mode, seconds=120):
     """What crashing.py found."""
     environment = {**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": ""}

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -111,14 +110,10 @@ def full_disk(store, pages=0):
 def test_with_a_full_disk_requests_go_on_losses_are_counted_and_it_heals(tmp_path):
     store = RecordStore(tmp_path / "r.sqlite", size=600)
     listener = full_disk(store, pages=3)
-    took = []
     for _ in range(2000):
-        began = time.perf_counter()
         store.put(draft())
-        took.append(time.perf_counter() - began)
     assert not store.flush(0.5)
     assert store.failing and "full" in store.fault
-    assert sorted(took)[len(took) // 2] < 20e-6
     lost, waiting = store.lost, store.waiting
     assert lost > 0 and lost + waiting + store.written == 2000
     event.remove(store.database.engine, "connect", listener)
