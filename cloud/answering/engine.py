@@ -63,8 +63,8 @@ class Engine:
         self._lanes = [(place, entry.lane) for place, entry in self._models]
         self._outputs = [spec.name for spec in self.signature.outputs]
         self._coded = any(spec.categories is not None for spec in self.signature.outputs)
-        self._books = self.BOOKS(entries, policy.deadline_ms, About.of(name, deployment, [model for _, model in self._models], traits), records,
-                                 self.metrics)  # fmt: skip
+        about = About.of(name, deployment, [model for _, model in self._models], traits)
+        self._books = self.BOOKS(entries, policy.deadline_ms, about, records, self.metrics)
         self._reader = Reader(self.champion, [entry for _, entry in self._models], max_rows)
         self._kept = KeptAnswers(entries, self._books.authors, consistency)
 
