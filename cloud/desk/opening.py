@@ -26,11 +26,11 @@ def desk_of(deployments: Sequence[Deployment]) -> Desk | None:
     return Desk(where, [deployment for deployment in deployments if _place(deployment) == where], closed)
 
 
-def desk_apart(deployments: Sequence[Deployment], keys: bool) -> Desk:
+def desk_apart(deployments: Sequence[Deployment], others: bool) -> Desk:
     """The desk of `portside dashboard`, beside servers.
 
     Args:
-        keys: callers have to show one.
+        others: than this machine may ask, for there are keys, or it was said so.
 
     Raises FormatError: a deployment without records, or two that write to different databases.
     """
@@ -44,7 +44,7 @@ def desk_apart(deployments: Sequence[Deployment], keys: bool) -> Desk:
         if other.records.place(other.folder) != where:
             raise FormatError("A desk shows one database, and these deployments write to two", got=f"{first.path.name}, {other.path.name}",
                               fix="Name the same place under [records], or show each apart on a --port of its own.")  # fmt: skip
-    return Desk(where, deployments, not keys)
+    return Desk(where, deployments, not others)
 
 
 def _place(deployment: Deployment) -> Path | str | None:

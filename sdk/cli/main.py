@@ -45,7 +45,9 @@ COMMANDS = {
     "store": "push, pull, ls, tag, lineage, gc, fsck",
     "records": "list what was served, newest last; write it to a file, delete it",
     "label": "say what a record should have been answered; one row, or a file of them",
+    "review": "what waits for a person: answer it, take it back; datasets and Label Studio",
     "automation": "fit the dial's thresholds to labelled records, show whether they hold, explain one answer",
+    "dashboard": "look at deployments: up, right, changed, who answered; reviews, records and labels; no models needed",
     "doctor": "which targets and extras work here, and how to enable the others",
     "completion": "print a completion script for bash, zsh or fish",
 }
