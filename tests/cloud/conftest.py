@@ -21,8 +21,8 @@ def fault(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
+def postgresql():
     """A PostgreSQL server for the whole session: `.database()` is the URL of a new, empty database."""
-    made = Server(tmp_path_factory.mktemp("postgresql"))
+    made = Server()
     yield made
-    made.stop("immediate")
+    made.close()

@@ -1,4 +1,8 @@
-"""A PostgreSQL server of the tests' own, in a temporary folder, on a socket and a port of its own."""
+"""A PostgreSQL server of the tests' own, in a temporary folder, on a port of its own of this machine alone.
+
+It runs as the user postgres where the tests run as root, which it refuses. Its folder is not one of pytest's: those are closed to
+other users again whenever somebody else starts pytest.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
@@ -22,14 +27,14 @@ def program(name: str) -> str:
 
 
 class Server:
-    """Started at once, stopped by `stop`; `restart` may be as rude as a crash."""
+    """Started at once; `close` ends it and removes its folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="portside-postgresql-"))
         self.folder = folder / "data"
         self._as = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.geteuid() == 0 else []
         self.port, self._made = _free_port(), 0
         if self._as:
-            _open_to_others(folder)
             shutil.chown(folder, "postgres", "postgres")
         self._run(program("initdb"), "--pgdata", str(self.folder), "--username", "portside", "--auth", "trust", "--encoding", "UTF8",
                   "--no-sync", "--locale", "C")  # fmt: skip
@@ -44,6 +49,12 @@ class Server:
     def stop(self, mode: str = "fast") -> None:
         """`immediate` is what a crash is: nothing is written back, the next start recovers from the log."""
         self._control("stop", "--mode", mode)
+
+    def close(self) -> None:
+        """End it, and leave nothing behind."""
+        if (self.folder / "postmaster.pid").exists():
+            self.stop("immediate")
+        shutil.rmtree(self.folder.parent)
 
     def database(self) -> str:
         """The URL of a new, empty database."""
@@ -70,10 +81,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def _open_to_others(folder: Path) -> None:
-    """pytest's temporary folders are its user's alone; a server of another user has to pass through."""
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o001 == 0:
-            path.chmod(path.stat().st_mode | 0o011)

@@ -14,12 +14,12 @@ from portside.cloud.records.store import RecordStore
 from portside.sdk.core.errors import StoreError
 
 
-@pytest.fixture
-def own(tmp_path_factory):
+@pytest.fixture(scope="module")
+def own():
     """A server that others do not need."""
-    server = Server(tmp_path_factory.mktemp("restarted"))
+    server = Server()
     yield server
-    server.stop("immediate")
+    server.close()
 
 
 def test_crashes_of_the_server_cost_nothing_that_was_acknowledged(own):
