@@ -40,7 +40,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def traits(inputs: Mapping[str, Array | Sequence[Any]], kinds: Mapping[str, TraitKind]) -> dict[str, list[float | None]]:
-    """"field.trait" -> one number per row; None where the row has no value, or one that cannot be measured.
+    """ "field.trait" -> one number per row; None where the row has no value, or one that cannot be measured.
 
     Args:
         inputs: fields by name, rows in front: pictures (rows, H, W), (rows, H, W, 1 or 3 or 4) or (rows, 3, H, W), as an array or

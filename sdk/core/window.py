@@ -20,7 +20,8 @@ from .quality import Quality
 from .records import Record
 from .signature import Signature
 from .sketch import Sketch
-from .window_rows import Rows, judged
+from .window_quality import judged
+from .window_rows import Rows
 from .window_slices import masks
 
 MAX_SLICES = 50

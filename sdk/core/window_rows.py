@@ -13,11 +13,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from .labels import Label
 from .profile import Profile, Summary, parts
-from .quality import Quality
 from .records import Record
-from .selection import selection_of
 from .signature import NUMPY, Array, Signature, TensorSpec
 from .sketch import Sketch
 
@@ -43,7 +40,7 @@ class Column:
     def named(self) -> list[str]:
         """The values as classes: names of categories, "true" and "false", numbers as text."""
         names = self.spec.categories if self.spec is not None else None
-        return [_class(value, names) for value in (self.values if isinstance(self.values, list) else self.values.tolist())]
+        return [class_of(value, names) for value in (self.values if isinstance(self.values, list) else self.values.tolist())]
 
 
 @dataclass(frozen=True)
@@ -150,40 +147,6 @@ def decides(spec: TensorSpec) -> bool:
     return spec.categories is not None or spec.dtype not in ("f32", "f64", "f16")
 
 
-def judged(held: Rows, labels: Mapping[tuple[str, int], Label]) -> dict[str, Quality]:
-    """How right the rows that count were, by output, where they have a label."""
-    found: dict[str, list[tuple[Any, Any, float, float]]] = {}
-    answers = {name[4:]: dict(zip(column.rows.tolist(), range(len(column.rows)), strict=True)) for name, column in held.columns.items()
-               if labels and name.startswith("out.")}  # fmt: skip
-    for row in np.flatnonzero(held.mask).tolist() if labels else ():
-        record = held.all_records[held.owner[row]]
-        label = labels.get((record.id, int(held.place[row])))
-        for name, value in label.values.items() if label is not None else ():
-            if value is not None and row in answers.get(name, ()):
-                answer = held.columns[f"out.{name}"].values[answers[name][row]]
-                weight = _weight(record, label, int(held.place[row]))
-                found.setdefault(name, []).append((answer, value, weight, float(held.confidence[row])))
-    return {name: _quality(held, name, rows) for name, rows in found.items()}
-
-
-def _quality(held: Rows, name: str, rows: list[tuple[Any, Any, float, float]]) -> Quality:
-    answers, labels, weights, sure = (list(part) for part in zip(*rows, strict=True))
-    if held.decides(name):
-        spec = held.columns[f"out.{name}"].spec
-        names = spec.categories if spec is not None else None
-        return Quality.of([_class(_plain(one), names) for one in answers], [_class(one, names) for one in labels], weights, sure)
-    if any(np.ndim(one) or one is None for one in (*answers, *labels)):
-        return Quality()  # vectors: nothing here says how far they may be apart
-    return Quality.of(answers, labels, weights, named=False)
-
-
-def _weight(record: Record, label: Label | None, row: int) -> float:
-    """How many rows a label stands for: those of reviews were drawn with the row's probability, others came of themselves."""
-    reviewed = label is not None and label.source in ("person", "check")
-    probability = selection_of(record, row).probability if reviewed else 0.0
-    return 1 / probability if 0 < probability <= 1 else 1.0
-
-
 def _columns(records: tuple[Record, ...], starts: Array, counts: Array, signature: Signature | None) -> dict[str, Column]:
     specs = {}
     if signature is not None:
@@ -234,8 +197,13 @@ def _narrow(column: Column) -> Column:
     values = column.values
     if isinstance(values, list) or values.ndim < 2 or values[:1].size <= WIDE:
         return column
-    flat = values.reshape(len(values), -1)
-    return replace(column, values=flat @ _directions(flat.shape[1]))
+    return replace(column, values=narrowed(values))
+
+
+def narrowed(vectors: Array) -> Array:
+    """(rows, ...) wide vectors along the fixed directions: (rows, DIRECTIONS)."""
+    flat = vectors.reshape(len(vectors), -1)
+    return flat @ _directions(flat.shape[1])
 
 
 @lru_cache(maxsize=8)
@@ -264,11 +232,13 @@ def _between_two(signature: Signature | None) -> bool:
     return bool(decided) and (decided[0].dtype == "bool" or len(decided[0].categories or ()) == 2)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A number of numpy as one of Python."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _class(value: Any, names: tuple[str, ...] | None) -> str:
+def class_of(value: Any, names: tuple[str, ...] | None) -> str:
+    """A value as the name of a class. names: of codes."""
     if value is None or value != value or (names is not None and value == -1):
         return "(missing)"
     if isinstance(value, bool):
