@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # read by bentoml when it is imported: nothing is reported anywhere
 
@@ -36,6 +36,7 @@ from .front import Front, make_front
 from .graph.resolving import resolve
 from .host import Host, leave_with_parent
 from .memory import keep_freed_blocks
+from .review.attending import Attendant
 
 usage_stats.do_not_track.cache_clear()  # `bentoml serve` asked before this file was imported, and keeps the answer
 BENTOML_PATHS = ("/schema.json",)
@@ -86,19 +87,33 @@ def service(*paths: str | Path, workers: int = 1) -> Any:
     note_start()
     begun = [newest(one.deployment) for one in resolved]
     hosts = [Host(begun[place][1] or one) for place, one in enumerate(resolved)]
-    followers = [Follower(host, begun[place][0]) for place, host in enumerate(hosts)]
+    beside: list[Companion] = [Follower(host, begun[place][0]) for place, host in enumerate(hosts)]
     made: Any = bentoml.service(
         name=resolved[0].deployment.name, workers=workers, service_class=PortsideService,
         tracing={"excluded_urls": ".*"}, logging={"access": {"enabled": False}}, metrics={"enabled": False},
         traffic={"timeout": 60},
-    )(_service_class(hosts, followers))  # fmt: skip
+    )(_service_class(hosts, beside))  # fmt: skip
     made.front = make_front(Hosts(hosts), [one.deployment for one in resolved], workers)
+    if made.front.desk is not None:
+        beside.append(Attendant(made.front.desk))
     made.drain = Drain(made.front.doors, hosts, resolved[0].deployment.server.drain_s)
     return made
 
 
-def _service_class(hosts: Sequence[Host], followers: Sequence[Follower]) -> type:
-    """The class of a server: opens its models when it is instantiated, which happens once per worker."""
+class Companion(Protocol):
+    """What each worker runs beside its models, as long as it serves."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        ...
+
+    def close(self) -> None:
+        """End."""
+        ...
+
+
+def _service_class(hosts: Sequence[Host], beside: Sequence[Companion]) -> type:
+    """The class of a server: opens its models when it is instantiated, which happens once per worker. `beside` may still grow till then."""
 
     class Served:
         """Deployments, served."""
@@ -106,12 +121,12 @@ def _service_class(hosts: Sequence[Host], followers: Sequence[Follower]) -> type
         def __init__(self) -> None:
             keep_freed_blocks()
             leave_with_parent()
-            for host in (*hosts, *followers):
+            for host in (*hosts, *beside):
                 host.start()
 
         @bentoml.on_shutdown
         def close(self) -> None:
-            for host in (*followers, *hosts):
+            for host in (*beside, *hosts):
                 host.close()
 
     for method, route, host in _typed_routes(hosts):

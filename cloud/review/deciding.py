@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from ...sdk.core.errors import InputError
-from ...sdk.core.labels import Label
+from ...sdk.core.labels import Label, Source
 from ...sdk.core.records import new_id
 from ..records.database import Database
 from ..records.labelling import write_labels
@@ -26,7 +27,7 @@ HOLD_MS = 60_000
 
 
 def decide(database: Database, id: str, reviewer: str, values: Mapping[str, Any], now_ms: int, *, token: str | None = None,  # noqa: A002
-           note: str = "", took_ms: int | None = None, tell_in_ms: int = 0) -> Decision:  # fmt: skip
+           note: str = "", took_ms: int | None = None, tell_in_ms: int = 0, source: Source | None = None) -> Decision:  # fmt: skip
     """Decide an item. Durable, with its label, when this returns.
 
     Args:
@@ -36,6 +37,7 @@ def decide(database: Database, id: str, reviewer: str, values: Mapping[str, Any]
         note: free text, kept with the label.
         took_ms: how long the person looked at it.
         tell_in_ms: how long webhooks wait, so that an undo meanwhile is silent.
+        source: of the label; default: "check" for rows drawn at random, else "person".
 
     Raises:
         UnknownReviewError: there is no such item.
@@ -47,7 +49,8 @@ def decide(database: Database, id: str, reviewer: str, values: Mapping[str, Any]
         if (before := _before(connection, row, reviewer, values, token)) is not None:
             return before
         _check_free(row, reviewer, now_ms)
-        made = _record(connection, row, Decision(token or new_id(), id, reviewer, dict(values), now_ms, note=note, took_ms=took_ms))
+        made = _record(connection, row, Decision(token or new_id(), id, reviewer, dict(values), now_ms, note=note, took_ms=took_ms),
+                       source)
         if not made.late:
             said = {"state": "decided", "decision": made.id, "answer": text(dict(made.values)), "answered_by": reviewer,
                     "answered_ms": made.at_ms, "leased_by": reviewer, "leased_until_ms": None}  # fmt: skip
@@ -71,9 +74,7 @@ def undo(database: Database, id: str, reviewer: str, now_ms: int, *, token: str 
         made = _undoable(connection, row, reviewer, token)
         if made.undone_ms is not None:
             return made
-        moment = max(now_ms, made.at_ms + 1)
-        connection.execute(update(DECISIONS).where(DECISIONS.c.id == made.id).values(undone_ms=moment))
-        _take_back_label(connection, row, made, moment)
+        moment = _take_back(connection, row, made, now_ms)
         if row["decision"] == made.id:
             back = {"state": "pending", "decision": None, "answer": None, "answered_by": None, "answered_ms": None, "leased_by": reviewer,
                     "seat": seat, "leased_until_ms": now_ms + ms}  # fmt: skip
@@ -107,17 +108,18 @@ def _check_free(row: RowMapping, reviewer: str, now_ms: int) -> None:
         raise TakenError(f"{by} holds this item", by)
 
 
-def _record(connection: Connection, row: RowMapping, asked: Decision) -> Decision:
+def _record(connection: Connection, row: RowMapping, asked: Decision, source: Source | None) -> Decision:
     """Write the decision and its label. Raises InputError."""
     if row["output"] not in asked.values:
         raise InputError("A decision says what the output is", field=row["output"], got=", ".join(asked.values) or "nothing")
     last = connection.execute(select(DECISIONS.c.at_ms, DECISIONS.c.undone_ms).where(DECISIONS.c.review == row["id"])).all()
     moment = max([asked.at_ms, *(1 + (undone or at) for at, undone in last)])  # the newest label counts, whatever the clocks of servers say
     made = replace(asked, at_ms=moment, late=row["state"] == "expired")
-    source = "check" if row["reason"] == "check" else "person"
-    write_labels(connection, [Label(made.id, row["record"], row["row"], made.values, made.reviewer, moment, source, made.note)])
-    connection.execute(insert(DECISIONS), {**made.to_dict(), "record": row["record"], "values": text(dict(made.values))})
-    return made
+    why = source or ("check" if row["reason"] == "check" else "person")
+    write_labels(connection, [Label(made.id, row["record"], row["row"], made.values, made.reviewer, moment, why, made.note)])
+    kept = connection.execute(select(LABELS.c.outputs).where(LABELS.c.id == made.id)).scalar_one()  # with codes in place of names
+    connection.execute(insert(DECISIONS), {**made.to_dict(), "record": row["record"], "values": kept})
+    return replace(made, values=json.loads(kept))
 
 
 def _undoable(connection: Connection, row: RowMapping, reviewer: str, token: str | None) -> Decision:
@@ -134,15 +136,26 @@ def _undoable(connection: Connection, row: RowMapping, reviewer: str, token: str
     return decision_of(held)
 
 
-def _take_back_label(connection: Connection, row: RowMapping, made: Decision, moment: int) -> None:
-    """A label that counts from now on: what was said before this one, else that nothing is known (null)."""
-    earlier = select(LABELS.c.outputs).where(LABELS.c.record == row["record"], LABELS.c.row == row["row"], LABELS.c.at_ms < made.at_ms)
-    before = connection.execute(earlier.order_by(LABELS.c.at_ms.desc(), LABELS.c.id.desc()).limit(1)).scalar()
-    known = before or text(dict.fromkeys(made.values))
+def _take_back(connection: Connection, row: RowMapping, made: Decision, now_ms: int) -> int:
+    """Mark a decision, and let count again what counted before: the newest label that nobody took back, else that nothing is known (null).
+    When that was, in Unix milliseconds: after everything said of the row before."""
+    of_row = and_(LABELS.c.record == row["record"], LABELS.c.row == row["row"])
+    newest = select(LABELS.c.id, LABELS.c.at_ms, LABELS.c.outputs).where(of_row).order_by(LABELS.c.at_ms.desc(), LABELS.c.id.desc())
+    held = connection.execute(newest).all()
+    moment = max(now_ms, made.at_ms + 1, *(1 + label.at_ms for label in held[:1]))
+    connection.execute(update(DECISIONS).where(DECISIONS.c.id == made.id).values(undone_ms=moment))
+    undone = and_(DECISIONS.c.record == row["record"], DECISIONS.c.undone_ms.is_not(None))
+    gone = {number for pair in connection.execute(select(DECISIONS.c.id, DECISIONS.c.taken_back_by).where(undone)) for number in pair}
+    counts = next((label for label in held if label.id not in gone), None)
+    if counts is not None and counts.id == held[0].id:
+        return moment  # something newer was said since, and it stands
+    known = text(dict.fromkeys(made.values)) if counts is None else counts.outputs
     connection.execute(insert(LABELS), {
-        "id": new_id(), "record": row["record"], "row": row["row"], "outputs": known, "author": made.reviewer, "at_ms": moment,
-        "source": "person", "note": f"takes back {made.id}",
+        "id": (number := new_id()), "record": row["record"], "row": row["row"], "outputs": known, "author": made.reviewer,
+        "at_ms": moment, "source": "person", "note": f"takes back {made.id}",
     })  # fmt: skip
+    connection.execute(update(DECISIONS).where(DECISIONS.c.id == made.id).values(taken_back_by=number))
+    return moment
 
 
 def _row(connection: Connection, id: str) -> RowMapping:  # noqa: A002

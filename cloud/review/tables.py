@@ -35,7 +35,7 @@ DECISIONS = Table(
     Column("id", Text, primary_key=True), Column("review", Text, nullable=False), Column("reviewer", Text, nullable=False),
     Column("values", Text, nullable=False), Column("at_ms", BigInteger, nullable=False), Column("late", Boolean, nullable=False),
     Column("undone_ms", BigInteger), Column("note", Text, nullable=False), Column("took_ms", BigInteger),
-    Column("record", Text, nullable=False, index=True),
+    Column("taken_back_by", Text), Column("record", Text, nullable=False, index=True),
     Index("review_decisions_by_review", "review"), Index("review_decisions_by_reviewer", "reviewer", "at_ms"),
 )  # fmt: skip
 SKIPS = Table(
