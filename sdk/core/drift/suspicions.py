@@ -83,8 +83,7 @@ def suspicions(reference: Profile, current: Profile, report: DriftReport | None 
     plain = [one for name in drifted if (one := _gone_wrong(name, reference.fields[name], current.fields[name])) is not None]
     explained |= {name for one in plain for name in one.fields}
     moved = [_moved(name, reference.fields[name], current.fields[name], chosen) for name in drifted if name not in explained]
-    absent = [Suspicion("missing", (name,), f"{name} is no longer there") for name in found.absent if name.startswith("in.")]
-    return (*plain, *swapped, *(one for one in moved if one is not None), *absent)
+    return (*plain, *swapped, *(one for one in moved if one is not None))
 
 
 def _gone_wrong(name: str, reference: Summary, current: Summary) -> Suspicion | None:
