@@ -52,7 +52,7 @@ def hidden_fields(signature: Signature) -> set[str]:
 
 
 class Note(NamedTuple):
-    """A draft of a record (see `records.rows.Drafted`).
+    """A draft of a record (see `records.draft.Drafted`).
 
     Attributes:
         entity, event_ms, parent: see Question.

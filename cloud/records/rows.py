@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from math import isfinite
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
 from ...sdk.core.records import Record, keep
 from ...sdk.core.signature import Array, Signature
+from .draft import Drafted
 from .tables import COLUMNS, NUMBERS
 
 try:
@@ -46,60 +46,6 @@ UNNEST = (
 _in_order = itemgetter(*COLUMNS)
 
 
-class Drafted(Protocol):
-    """A record with its tensors as they are; the writer's thread makes them storable, redacted where the signature says."""
-
-    @property
-    def record(self) -> Record:
-        """The record without its tensors."""
-        ...
-
-    @property
-    def inputs(self) -> Mapping[str, Array]:
-        """Typed inputs."""
-        ...
-
-    @property
-    def outputs(self) -> Mapping[str, Array]:
-        """Typed outputs."""
-        ...
-
-    @property
-    def tapped(self) -> Mapping[str, Array]:
-        """Values of boundaries."""
-        ...
-
-    @property
-    def sent(self) -> Mapping[str, Any]:
-        """Texts as they were sent."""
-        ...
-
-    @property
-    def signature(self) -> Signature:
-        """Which says what is redacted."""
-        ...
-
-    def features(self, limit_bytes: int) -> Mapping[str, Any]:
-        """Features as they are kept, JSON-ready; larger tensors than this are described."""
-        ...
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A draft whose record is there already."""
-
-    record: Record
-    inputs: Mapping[str, Array]
-    outputs: Mapping[str, Array]
-    signature: Signature
-    tapped: Mapping[str, Array] = field(default_factory=dict[str, Array])
-    sent: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    def features(self, limit_bytes: int) -> Mapping[str, Any]:
-        """Those of the record."""
-        return self.record.features
-
-
 def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
     """The draft as values of `COLUMNS`."""
     record, signature = draft.record, draft.signature
@@ -108,24 +54,6 @@ def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
              "receipt": text_of(record.receipt), "features": text_of(features) if features else "{}",
              "flags": text_of(flags) if flags else "[]"}  # fmt: skip
     return _in_order({**vars(record), **texts})
-
-
-def weight(draft: Drafted) -> int:
-    """About the bytes that a draft keeps alive while it waits: its tensors, its texts, and a kilobyte for the rest."""
-    size = 1024
-    for arrays in (draft.inputs, draft.outputs, draft.tapped):
-        for array in arrays.values():
-            size += array.nbytes if type(array) is np.ndarray else _weight(array)
-    if draft.sent:
-        size += sum(map(_weight, draft.sent.values()))
-    return size
-
-
-def _weight(value: Any) -> int:
-    """Of what is no array: images of several sizes, texts."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    return sum(getattr(part, "nbytes", 0) or _weight(part) for part in value) if isinstance(value, list | tuple) else 64
 
 
 def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from ...sdk.core.records import RAW_LIMIT_BYTES
 from ...sdk.core.signature import Signature
+from .backlog import Backlog
 from .database import Database, reason
+from .draft import Draft as Draft
+from .draft import Drafted
 from .forgetting import MANY, Keep, expire
 from .introducing import introduce
 from .reading import records as records
-from .rows import Draft as Draft
-from .rows import Drafted, insert, row, weight
+from .rows import insert, row
 from .tables import COLUMNS as COLUMNS
 
 BATCH = 512
@@ -37,7 +38,7 @@ AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 class RecordStore:
     """Writes drafts to one database.
 
-    `put` only weighs a draft and appends it to a deque: the writer comes for what has gathered every `PAUSE_S`.
+    `put` only weighs a draft and appends it to a queue: the writer comes for what has gathered every `PAUSE_S`.
 
     Args:
         where: see `Database.open`.
@@ -48,7 +49,7 @@ class RecordStore:
 
     Attributes:
         where, database: what it writes to.
-        written, lost: counts. fault: what is wrong with the database now, or was with the last record lost; "" when nothing was.
+        written: count of durable records. fault: what is wrong with the database now, or was with the last record lost; "": nothing.
         failing: the database does not take records at the moment.
 
     Raises FormatError when the database holds records of another version, or is none.
@@ -57,26 +58,28 @@ class RecordStore:
     def __init__(self, where: str | Path, size: int = 10_000, raw_limit_bytes: int = RAW_LIMIT_BYTES,
                  size_bytes: int = QUEUE_BYTES, keep: Keep | None = None) -> None:  # fmt: skip
         self.where, self.database = where, Database.open(where)
-        self.written, self.lost, self.fault, self.failing = 0, 0, "", False
-        self._limit, self._size, self._size_bytes = raw_limit_bytes, size, size_bytes
-        self._waiting: deque[tuple[Drafted, int]] = deque()
-        self._held = 0
-        self._state, self._hurry = threading.Condition(), threading.Event()
-        self._writing, self._closed = 0, False
+        self.written, self.fault, self.failing = 0, "", False
+        self._limit, self._backlog = raw_limit_bytes, Backlog(size, size_bytes)
+        self._hurry, self._closed = threading.Event(), False
         self._keep, self._tidy_at = keep if keep not in (None, Keep()) else None, 0.0
         self._new: list[tuple[str, str, Signature]] = []
         self._thread = threading.Thread(target=self._write_all, name="portside-records", daemon=True)
         self._thread.start()
 
     @property
+    def lost(self) -> int:
+        """Count of records lost."""
+        return self._backlog.lost
+
+    @property
     def waiting(self) -> int:
         """Drafts that wait or are being written."""
-        return len(self._waiting) + self._writing
+        return len(self._backlog)
 
     @property
     def waiting_bytes(self) -> int:
         """About what they take."""
-        return self._held
+        return self._backlog.held_bytes
 
     def gauges(self) -> dict[str, float]:
         """What the metrics page shows: name -> value."""
@@ -85,60 +88,44 @@ class RecordStore:
 
     def introduce(self, name: str, digest: str, signature: Signature) -> None:
         """Say what the records of a deployment hold; kept in the database, for whoever reads them."""
-        with self._state:
+        with self._backlog.state:
             self._new.append((name, digest, signature))
 
     def put(self, draft: Drafted) -> bool:
         """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs about a microsecond."""
-        size = weight(draft)
-        with self._state:
-            if len(self._waiting) >= self._size or self._held + size > self._size_bytes or self._closed:
-                self.lost += 1
-                return False
-            self._held += size
-            self._waiting.append((draft, size))
-        return True
+        return self._backlog.put(draft)
 
     def flush(self, seconds: float = 10.0) -> bool:
         """Wait until everything queued so far is durable or lost; False when that took too long."""
         self._hurry.set()
-        with self._state:
-            return self._state.wait_for(lambda: not self._waiting and not self._writing and not self._new, seconds)
+        with self._backlog.state:
+            return self._backlog.state.wait_for(lambda: not len(self._backlog) and not self._new, seconds)
 
     def close(self, seconds: float = 10.0) -> None:
         """Flush and end the writer. What the database has not taken by then is lost, and counted."""
         self.flush(seconds)
-        self._closed = True
+        self._closed = self._backlog.closed = True
         self._hurry.set()
         self._thread.join(seconds)
         self.database.close()
 
     def _write_all(self) -> None:
-        while not self._closed or self._waiting:
+        while not self._closed or self._backlog:
             self._hurry.wait(PAUSE_S)
             self._hurry.clear()
             self._introduce()
-            while self._waiting:
-                self._write(self._take())
-            with self._state:
-                self._state.notify_all()
+            while batch := self._backlog.take(BATCH):
+                self._write(batch)
+            with self._backlog.state:
+                self._backlog.state.notify_all()
             if self._keep is not None and time.monotonic() >= self._tidy_at and not self._closed:
                 self._tidy(self._keep)
 
-    def _take(self) -> list[tuple[Drafted, int]]:
-        """The next batch, which is being written from now on."""
-        waiting = self._waiting
-        with self._state:  # so that `flush` never sees a batch that is neither waiting nor being written
-            batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH))]
-            self._writing = len(batch)
-        return batch
-
-    def _write(self, batch: list[tuple[Drafted, int]]) -> None:
-        rows = self._rows([draft for draft, _ in batch])
+    def _write(self, batch: list[Drafted]) -> None:
+        rows = self._rows(batch)
         lost = len(batch) - len(rows) + (self._store(rows) if rows else 0)
-        with self._state:
-            self._writing, self._held = 0, self._held - sum(size for _, size in batch)
-            self.lost, self.written = self.lost + lost, self.written + len(batch) - lost
+        self.written += len(batch) - lost
+        self._backlog.settle(lost)
 
     def _rows(self, batch: list[Drafted]) -> list[tuple[Any, ...]]:
         """The drafts as rows; one that cannot be made into a row is lost alone."""
@@ -158,7 +145,6 @@ class RecordStore:
                 with self.database.write() as connection:
                     insert(connection, rows)
             except (SQLAlchemyError, ValueError, OverflowError) as error:
-                self.fault = reason(error)
                 if not self._passing(error):
                     return self._apart(rows)
                 if self._closed:
@@ -180,6 +166,19 @@ class RecordStore:
         while not self._closed and time.monotonic() < ends:
             time.sleep(0.02)
 
+    def _introduce(self) -> None:
+        """Write down what was introduced; tried again with the next batch where the database does not take it now."""
+        while self._new:
+            try:
+                introduce(self.database, *self._new[0])
+            except SQLAlchemyError as error:
+                if self._passing(error):
+                    return
+            else:
+                self._well()
+            with self._backlog.state:
+                self._new.pop(0)
+
     def _tidy(self, keep: Keep) -> None:
         """Delete some of what need not be kept; again at once while there is more, else in a while."""
         try:
@@ -189,33 +188,13 @@ class RecordStore:
         if not more:
             self._tidy_at = time.monotonic() + TIDY_S
 
-    def _introduce(self) -> None:
-        """Write down what was introduced; tried again with the next batch where the database does not take it now."""
-        while self._new:
-            try:
-                introduce(self.database, *self._new[0])
-            except SQLAlchemyError as error:
-                self.fault = reason(error)
-                if self._passing(error):
-                    return
-            else:
-                self._well()
-            with self._state:
-                self._new.pop(0)
-
     def _passing(self, error: Exception) -> bool:
-        """Whether the database may take the same later; then it is failing at the moment."""
-        passes = _passes(error)
+        """Whether the database may take the same rows later: it is full, locked, being restarted, or cannot be reached."""
+        self.fault = reason(error)
+        passes = isinstance(error, OperationalError | InterfaceError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
         self.failing = self.failing or passes
         return passes
 
     def _well(self) -> None:
         if self.failing:
             self.failing, self.fault = False, ""
-
-
-def _passes(error: Exception) -> bool:
-    """The database may take the same rows later: it is full, locked, being restarted, or cannot be reached."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    return isinstance(error, OperationalError | InterfaceError)

@@ -6,7 +6,8 @@ import pytest
 from portside.cloud.answering.chain import ModelEntry
 from portside.cloud.answering.consistency import Author
 from portside.cloud.answering.note import About, Note
-from portside.cloud.records.rows import row, weight
+from portside.cloud.records.draft import weight
+from portside.cloud.records.rows import row
 from portside.cloud.records.tables import COLUMNS
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.codec import Codec

@@ -1,0 +1,55 @@
+"""Drafts that wait for the writer: bounded in number and in bytes, so that a database that is away costs records and not the server."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from .draft import Drafted, weight
+
+
+class Backlog:
+    """A queue of one reader. What does not fit is lost, and counted.
+
+    Args:
+        size: drafts that may wait.
+        size_bytes: of what they keep alive.
+
+    Attributes:
+        lost: drafts that did not fit, came too late, or were given up.
+        held_bytes: about what those that wait, or are being written, take.
+        closed: nothing more is taken.
+    """
+
+    def __init__(self, size: int, size_bytes: int) -> None:
+        self.lost, self.held_bytes, self.closed = 0, 0, False
+        self._size, self._size_bytes = size, size_bytes
+        self._waiting: deque[tuple[Drafted, int]] = deque()
+        self._taken: list[tuple[Drafted, int]] = []
+        self.state = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._taken)
+
+    def put(self, draft: Drafted) -> bool:
+        """Queue a draft; False where it is lost. Never waits for the writer."""
+        size = weight(draft)
+        with self.state:
+            if len(self._waiting) >= self._size or self.held_bytes + size > self._size_bytes or self.closed:
+                self.lost += 1
+                return False
+            self.held_bytes += size
+            self._waiting.append((draft, size))
+        return True
+
+    def take(self, most: int) -> list[Drafted]:
+        """The next drafts, which are being written from now on; empty: none waits."""
+        with self.state:
+            self._taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
+        return [draft for draft, _ in self._taken]
+
+    def settle(self, lost: int) -> None:
+        """Those that were taken are written, but for `lost` of them."""
+        with self.state:
+            self.held_bytes -= sum(size for _, size in self._taken)
+            self._taken, self.lost = [], self.lost + lost

@@ -1,0 +1,87 @@
+"""What waits to become a record: its tensors as they are. The writer's thread makes them storable, redacted where the signature says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...sdk.core.records import Record
+from ...sdk.core.signature import Array, Signature
+
+OWN_BYTES = 1024
+"""About what a draft takes beside its tensors."""
+
+
+class Drafted(Protocol):
+    """A record on its way."""
+
+    @property
+    def record(self) -> Record:
+        """The record without its tensors."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """Typed inputs."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, Array]:
+        """Typed outputs."""
+        ...
+
+    @property
+    def tapped(self) -> Mapping[str, Array]:
+        """Values of boundaries."""
+        ...
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """Texts as they were sent."""
+        ...
+
+    @property
+    def signature(self) -> Signature:
+        """Which says what is redacted."""
+        ...
+
+    def features(self, limit_bytes: int) -> Mapping[str, Any]:
+        """Features as they are kept, JSON-ready; larger tensors than this are described."""
+        ...
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A draft whose record is there already."""
+
+    record: Record
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    signature: Signature
+    tapped: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    sent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def features(self, limit_bytes: int) -> Mapping[str, Any]:
+        """Those of the record."""
+        return self.record.features
+
+
+def weight(draft: Drafted) -> int:
+    """About the bytes that a draft keeps alive while it waits: its tensors, its texts, and a kilobyte for the rest."""
+    size = OWN_BYTES
+    for arrays in (draft.inputs, draft.outputs, draft.tapped):
+        for array in arrays.values():
+            size += array.nbytes if type(array) is np.ndarray else _weight(array)
+    if draft.sent:
+        size += sum(map(_weight, draft.sent.values()))
+    return size
+
+
+def _weight(value: Any) -> int:
+    """Of what is no array: images of several sizes, texts."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    return sum(getattr(part, "nbytes", 0) or _weight(part) for part in value) if isinstance(value, list | tuple) else 64
