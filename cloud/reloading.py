@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..sdk.core.errors import InputError
+from .automating.thresholds import keep_thresholds
 from .deployment.errors import explained
 from .deployment.file import Deployment, read
 from .deployment.generation import (
@@ -66,8 +67,10 @@ def reload(path: str | Path, wait_s: float = 0.0, progress: Callable[[Sequence[W
     if not read_states(folder, alive):
         raise InputError("No running server says that it serves this deployment", field="deployment", got=str(deployment.path),
                          fix="Start one with portside serve, or use the $PORTSIDE_HOME and the path that it was started with.")  # fmt: skip
-    intent = tomllib.loads(deployment.path.read_text(encoding="utf-8"))
-    made = write_generation(folder, pinned(intent, pins_of(resolved.entries, deployment.folder)), resolved.digest)
+    intent = pinned(tomllib.loads(deployment.path.read_text(encoding="utf-8")), pins_of(resolved.entries, deployment.folder))
+    if resolved.automation is not None and deployment.automation is not None and deployment.automation.threshold is None:
+        intent["automation"]["thresholds"] = str(keep_thresholds(folder, resolved.automation.fitted))
+    made = write_generation(folder, intent, resolved.digest)
     ends = time.monotonic() + wait_s
     while True:
         seen = Reload(made.number, made.digest, tuple(read_states(folder, alive)))

@@ -126,7 +126,8 @@ class _Rows:
 
 
 def fit(scores: Array, correct: Array, weights: Array | None = None, *, target_error: float, delta: float = DELTA,
-        people_error: float = 0.0, traffic: Array | None = None, grid: tuple[float, ...] = GRID) -> Threshold:  # fmt: skip
+        people_error: float = 0.0, traffic: Array | None = None, grid: tuple[float, ...] = GRID,
+        curve: bool = True) -> Threshold:  # fmt: skip
     """Find the threshold.
 
     Args:
@@ -138,6 +139,7 @@ def fit(scores: Array, correct: Array, weights: Array | None = None, *, target_e
         people_error: rate at which labels themselves are wrong.
         traffic: scores of all rows, labelled or not, for the share that is automated; None: from the weights.
         grid: thresholds in falling order, chosen without looking at the labels.
+        curve: work out what every other threshold would mean, too.
 
     Raises InputError for numbers that cannot be.
     """
@@ -147,7 +149,8 @@ def fit(scores: Array, correct: Array, weights: Array | None = None, *, target_e
     _check_rows(held, right, given)
     limit = target_error + people_error - 2 * target_error * people_error
     rows = _Rows(held, ~right, given, _traffic(traffic), limit, delta, people_error)
-    return _judged(rows, target_error, _tested(rows, grid), grid)
+    points = tuple(rows.at(threshold) for threshold in _distinct(rows.scores, grid)) if curve else ()
+    return _judged(rows, target_error, _tested(rows, grid), points)
 
 
 def _tested(rows: _Rows, grid: tuple[float, ...]) -> list[tuple[float, float]]:
@@ -170,8 +173,7 @@ def first_rows(limit: float, delta: float, rows: int) -> int:
     return max(least_rows(limit, delta), min(int(2 * hits / limit), rows // 2))
 
 
-def _judged(rows: _Rows, target_error: float, tested: list[tuple[float, float]], grid: tuple[float, ...]) -> Threshold:
-    curve = tuple(rows.at(threshold) for threshold in _distinct(rows.scores, grid))
+def _judged(rows: _Rows, target_error: float, tested: list[tuple[float, float]], curve: tuple[Point, ...]) -> Threshold:
     passed = [threshold for threshold, p in tested if p <= rows.delta]
     asked = (target_error, rows.delta, rows.people_error, len(rows.scores))
     if passed:

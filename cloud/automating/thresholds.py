@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...sdk.core.errors import FormatError
+from ...sdk.core.manifest import digest_of
 from .fitting import Point, Threshold
 
 VERSION = 1
@@ -84,6 +85,19 @@ def write_thresholds(path: Path, fitted: Fitted) -> None:
         Path(file.name).replace(path)
     except OSError as error:
         raise FormatError(f"The file of thresholds cannot be written: {error}", got=str(path)) from error
+
+
+def keep_thresholds(folder: Path, fitted: Fitted | None) -> Path:
+    """A copy that stays as it is: a worker that comes back serves what was taken up, whatever was fitted since.
+
+    Without thresholds the path of a file that there is not. Raises FormatError.
+    """
+    if fitted is None:
+        return folder / "no-thresholds.json"
+    path = folder / f"thresholds-{digest_of(fitted.to_dict()).removeprefix('sha256:')[:16]}.json"
+    if not path.is_file():
+        write_thresholds(path, fitted)
+    return path
 
 
 def check_fitted(fitted: Fitted, path: Path, package: str, score: str, output: str) -> None:

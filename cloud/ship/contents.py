@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import BaseModel
 
 from ...sdk.opening import open as open_package
+from ..deployment.automation import Automation
 from ..deployment.failover import Precomputed
 from ..deployment.file import Deployment
 from ..deployment.resolving import reference_of, resolve_model
@@ -79,6 +80,9 @@ def _visit(shipment: _Shipment, value: Any, data: Any) -> None:
         _pin(shipment, value if isinstance(value, Model) else value.model(), data)
     if isinstance(value, Precomputed):
         data["file"] = _copied_file(shipment, value.file)
+        shipment.needs.add(Path(value.file).suffix)
+    if isinstance(value, Automation) and (shipment.deployment.folder / value.thresholds).is_file():
+        data["thresholds"] = _copied_file(shipment, value.thresholds)
     for name in type(value).model_fields:
         if name in data:
             _visit(shipment, getattr(value, name), data[name])
@@ -106,7 +110,6 @@ def _copied_file(shipment: _Shipment, file: str) -> str:
     name = f"tables/{_plain(source.name)}"
     (shipment.folder / "tables").mkdir(exist_ok=True)
     shutil.copyfile(source, shipment.folder / name)
-    shipment.needs.add(source.suffix)
     return name
 
 
