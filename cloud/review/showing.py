@@ -18,7 +18,10 @@ from .turn import reading, writing
 
 FEW = 64
 """Numbers of a list that a page is told; more are counted."""
-REASONS = {"low-confidence": "the model was not sure", "check": "drawn at random", "level": "people decide here"}
+REASONS = {
+    "low-confidence": "the model was not sure", "check": "drawn at random", "level": "people decide here",
+    "no-threshold": "people decide until a threshold is fitted", "not-champion": "a backup answered",
+}  # fmt: skip
 
 
 class Given(NamedTuple):
