@@ -67,7 +67,7 @@ def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1
     desk = desk_of(deployments)
     keys, admission = guards_of_keys(first, hosts, workers, desk is not None), admission_of(first)
     protocol = connection.bounded(limits_of(first.server.connections), not public(first), first.server.tls is not None)
-    hosts.keys = bool(keys)
+    hosts.keys, hosts.desk = bool(keys), desk is not None
     hosts.pages += [admission.page, protocol.sweep.page, lines.page]
     doors = HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards, admission), access=access)
     if desk is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Literal
 
@@ -42,7 +43,7 @@ class Seen:
     steps: tuple[Window, ...]
     complete: bool = True
 
-    @property
+    @cached_property
     def whole(self) -> Window:
         """All of the span."""
         return Window.merge_all(self.steps)

@@ -83,7 +83,7 @@ class Board:
             "up": {**up(whole, seen.steps, seen.cut), "budgets": budgets, "deadline_ms": self._deadline(name)},
             "who": who(whole, seen.steps, seen.cut), "right": right(whole, seen.steps, seen.cut),
             "changed": {**changed(whole, *self.watched.reference(name, whole)), "suspicions": self._suspicions(name)},
-            "alerts": found, "entries": self._entries(name),
+            "alerts": found, "entries": self._entries(name), "people": self.watched.waiting(name, self._clock()),
         }  # fmt: skip
 
     def _feature(self, name: str, span: Span, field: str, part: str) -> Data | None:

@@ -16,6 +16,8 @@ from ..monitoring import reading
 from ..monitoring.about import About, about
 from ..monitoring.judge import reference_of
 from ..monitoring.tables import GAUGES, WINDOWS
+from ..review.overview import counts
+from ..review.tables import REVIEWS
 from .kept import Kept
 
 ABOUT_S = 60.0
@@ -84,6 +86,13 @@ class Watched:
         for finding in reading.findings(self._desk.database, name, kind, limit=200):
             newest.setdefault(finding.subject, finding)
         return list(newest.values())
+
+    def waiting(self, name: str, now_ms: int) -> dict[str, Any]:
+        """Answers that wait for a person: how many, and since when the oldest one does."""
+        if not inspect(self._desk.database.engine).has_table(REVIEWS.name):
+            return {"waiting": 0, "oldest_ms": None}
+        held = counts(self._desk.database, now_ms, (name,))
+        return {"waiting": held.waiting, "oldest_ms": held.oldest_ms}
 
     def at_ms(self, name: str) -> int | None:
         """When a monitor last wrote; None: it never did."""

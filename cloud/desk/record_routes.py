@@ -11,6 +11,7 @@ from ..records.reading import every_label, labels_of, parts
 from ..records.reading import find as find_one
 from . import rights
 from .asking import Query
+from .belonging import reviews_of
 from .desk import Desk
 from .finding import MOST, STATES, Wanted, find
 from .naming import brief, told, whole
@@ -61,5 +62,6 @@ def _one(desk: Desk, incoming: Incoming) -> Reply:
     data = whole(record, {row: label for (_, row), label in sorted(labels.items())}, signature)
     data["labels"] = [told(label, signature) for label in every_label(desk.database, [number])]
     data["steps"] = [brief(part, {}, desk.signature(part.deployment)) for part in parts(desk.database, number)]
+    data["reviews"] = reviews_of(desk.database, number)
     data["signature"] = None if signature is None else signature.to_dict()
     return reply(data, incoming)

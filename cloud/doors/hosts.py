@@ -70,14 +70,15 @@ class Hosts:
         first: what answers when nothing is named.
         several: there is more than one.
         pages: more lines for the metrics page, of the server itself.
-        keys: callers have to show one; said in the OpenAPI document.
+        keys: callers have to show one; said in the OpenAPI document, as is
+        desk: there is one.
         defaults: the default version of each name.
     """
 
     def __init__(self, hosts: Sequence[Serving]) -> None:
         self.all, self.first, self.several = tuple(hosts), hosts[0], len(hosts) > 1
         self.pages: list[Callable[[], list[str]]] = []
-        self.keys = False
+        self.keys = self.desk = False
         self.by_name: dict[str, tuple[Serving, ...]] = {}
         for host in self.all:
             self.by_name[host.name] = (*self.by_name.get(host.name, ()), host)

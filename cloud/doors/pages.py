@@ -10,6 +10,7 @@ from . import oip
 from .asgi import PROMETHEUS, TEXT, Incoming, Methods, Reply
 from .docs_page import PAGE, PAGE_HEADERS
 from .hosts import Hosts
+from .openapi_desk import with_desk
 from .openapi_keys import with_keys
 from .openapi_server import whole
 from .routes import Routes
@@ -43,6 +44,7 @@ class Pages:
 
     async def _openapi(self, _: Incoming) -> Reply:
         document = whole([(host.name, host.openapi) for host in self._hosts.defaults])
+        document = with_desk(document) if self._hosts.desk else document
         return Reply(200, orjson.dumps(with_keys(document) if self._hosts.keys else document))
 
     async def _docs(self, _: Incoming) -> Reply:

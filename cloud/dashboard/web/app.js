@@ -14,7 +14,7 @@ const EVERY_MS = 3000, PATIENCE_MS = 15_000
 const VIEWS = { overview, fields, feature, slice, records, record, alerts: alerts.all, alert: alerts.one }
 const TABS = [["overview", "Overview"], ["fields", "Fields"], ["records", "Records"], ["alerts", "Alerts"]]
 const app = document.getElementById("app")
-const state = { place: null, held: [], key: "", heard: null, silent: false, deployments: null, timer: null, shell: null, asking: null }
+const state = { place: null, held: [], key: "", heard: null, silent: false, deployments: null, shell: null, asking: null, shown: false }
 
 /** The frame around every view: which deployment, which span, where to go, and whether there is news. */
 const shell = () => {
@@ -24,30 +24,30 @@ const shell = () => {
     select.addEventListener("change", () => go(select.value))
     return element("div", { class: "choose" }, element("label", { for: id }, words), select)
   }
-  const live = element("p", { id: "live", role: "status", class: "live" })
-  const tabs = element("nav", { "aria-label": "Views" }, TABS.map(([view, words]) => element("a", { href: places.write(bare(place), view), "data-view": view }, words, view === "alerts" ? element("span", { id: "firing", class: "count" }) : null)))
-  const bar = element("div", { class: "bar no-print" }, element("strong", { class: "brand" }, "Portside"),
+  const live = element("p", { id: "live", class: "live" }), focused = document.activeElement?.id
+  const tabs = element("nav", { "aria-label": "Views" }, TABS.map(([view, words]) => element("a", { href: places.write(bare(place), view), "data-view": view }, words, view === "alerts" ? element("span", { id: "firing", class: "count" }) : null)), element("a", { href: "review" }, "Review"))
+  const bar = element("div", { class: "top no-print" }, element("strong", { class: "brand" }, "Portside"),
     names.length > 1 ? choose("deployment", "Deployment", names.map(name => [name, name]), place.deployment, name => { location.hash = places.write({ ...bare(place), deployment: name }, "overview") }) : null,
     choose("span", "Span", state.deployments.spans.map(name => [name, name]), places.spanOf(place), span => { location.hash = places.write(place, place.view, place.rest, { ...Object.fromEntries(place.query), span }) }),
     tabs, live, hasKey() ? forget() : null)
   const main = element("main", { id: "main", tabindex: "-1" })
   app.replaceChildren(bar, element("div", { id: "silence", role: "alert" }), main)
-  state.shell = { main, live, tabs, firing: bar.querySelector("#firing"), silence: app.querySelector("#silence") }
+  if (focused) document.getElementById(focused)?.focus()
+  state.shell = { main, live, tabs, top: bar, firing: bar.querySelector("#firing"), silence: app.querySelector("#silence") }
 }
 const bare = place => ({ ...place, query: new URLSearchParams(place.query.get("span") ? { span: place.query.get("span") } : {}) })
 const forget = () => { const button = element("button", { class: "plain" }, "Forget the key"); button.addEventListener("click", () => { useKey(""); location.reload() }); return button }
 
 /** Fetch the list of deployments, asking for a key where one is needed. False: nobody answers. */
 const begin = async () => {
-  for (let why = ""; ;) {
+  for (;;) {
     try {
       state.deployments = await get("dashboard/data/deployments")
       return true
     } catch (error) {
       if (!(error instanceof Refused)) return false
-      if (error.status !== 401 && error.status !== 403) { why = error.message; if (!hasKey()) { failed(error); return false } }
-      else why = hasKey() ? error.message : ""
-      await askForKey(app, why, "monitor")
+      if (error.status !== 401 && error.status !== 403) { failed(error); return false }
+      await askForKey(app, hasKey() ? error.message : "", "monitor")
     }
   }
 }
@@ -64,11 +64,11 @@ const ask = async again => {
   try {
     const answers = await Promise.all(paths.map(path => get(path, { again: again && state.key === key, signal: asking.signal })))
     if (asking !== state.asking) return
-    const changed = state.key !== key || answers.some(answer => answer !== null)
+    const changed = !state.shown || state.key !== key || answers.some(answer => answer !== null)
     state.held = answers.map((answer, number) => answer ?? state.held[number])
     state.key = key
     heard()
-    if (changed) show(view, place, again)
+    if (changed) state.shown = show(view, place, again)
   } catch (error) {
     if (asking !== state.asking) return
     if (error instanceof Refused) refused(error, again)
@@ -84,7 +84,7 @@ const refused = async (error, again) => {
   if (error.status === 503 && again) { state.shell.live.textContent = error.message; return }
   state.key = ""
   state.shell.main.replaceChildren(element("div", { class: "empty" }, element("h1", {}, error.status === 404 ? "Not here" : "This cannot be shown"), element("p", {}, error.message), error.told?.fix ? element("p", { class: "soft" }, error.told.fix) : null,
-    element("p", {}, element("a", { href: places.write(bare(state.place), "overview") }, "To the overview"))))
+    element("p", {}, element("a", { href: "#/" }, "To the overview"))))
 }
 
 /** There is news: say when, take back that there was none. */
@@ -110,11 +110,11 @@ const silent = () => {
 }
 const titled = () => { const view = VIEWS[state.place.view] ?? overview; document.title = `${state.silent ? "No news · " : ""}${view.title(state.place)} · Portside` }
 
-/** Put a view in its place; what was opened stays open, and the focus and the scroll stay where they were. */
+/** Put a view in its place; what was opened stays open, and the focus and the scroll stay where they were. False: not now. */
 const show = (view, place, again) => {
   const { main, tabs, firing } = state.shell, open = new Set([...main.querySelectorAll("details[open]")].map(one => one.dataset.keep))
   const focused = document.activeElement?.dataset?.keep ?? (document.activeElement?.closest?.("details")?.dataset.keep && `summary ${document.activeElement.closest("details").dataset.keep}`)
-  if (again && main.contains(document.activeElement) && /^(INPUT|SELECT)$/.test(document.activeElement.tagName)) return // somebody writes: not under their hands
+  if (again && main.contains(document.activeElement) && /^(INPUT|SELECT)$/.test(document.activeElement.tagName)) return false // somebody writes: not under their hands
   main.replaceChildren(...view.view(place, state.held).flat(Infinity).filter(Boolean))
   for (const one of main.querySelectorAll("details[data-keep]")) if (open.has(one.dataset.keep)) { one.open = true }
   if (again && focused) (focused.startsWith("summary ") ? main.querySelector(`details[data-keep="${CSS.escape(focused.slice(8))}"] > summary`) : main.querySelector(`[data-keep="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true })
@@ -122,7 +122,8 @@ const show = (view, place, again) => {
   const fires = state.held[0]?.alerts?.filter(alert => alert.state === "firing").length
   if (fires !== undefined) firing.replaceChildren(fires ? element("span", {}, ` ${fires}`, element("span", { class: "only-read" }, " fire")) : "")
   titled()
-  if (!again) { main.focus({ preventScroll: true }); scrollTo(0, 0) }
+  if (!again) { if (!state.shell.top.contains(document.activeElement)) main.focus({ preventScroll: true }); scrollTo(0, 0) }
+  return true
 }
 
 const go = () => {
@@ -140,6 +141,7 @@ const start = async () => {
   document.addEventListener("visibilitychange", () => { if (!document.hidden && state.shell) ask(true) })
   document.addEventListener("click", event => { // to a section of this view, without touching the address
     const id = event.target.closest?.("a[data-section]")?.dataset.section
+    if (event.target.closest?.(".skip")) { event.preventDefault(); state.shell?.main.focus() }
     if (id) { event.preventDefault(); document.getElementById(id)?.scrollIntoView(); document.getElementById(`${id}-title`)?.setAttribute("tabindex", "-1"); document.getElementById(`${id}-title`)?.focus({ preventScroll: true }) }
   })
   setInterval(() => { if (!document.hidden && state.key) ask(true); else if (!document.hidden && state.silent) ask(false) }, EVERY_MS)

@@ -24,6 +24,7 @@ export const path = points => {
 
 const redrawn = new ResizeObserver(entries => {
   for (const { target, contentRect } of entries) {
+    if (!target.isConnected) { redrawn.unobserve(target); continue }
     const width = Math.round(contentRect.width)
     if (width > 40 && width !== target.drawnWidth && target.draw) { target.drawnWidth = width; target.draw(width) }
   }
@@ -35,7 +36,7 @@ const redrawn = new ResizeObserver(entries => {
  * draw(width) -> { svg, stops: [{x, say}] }: `stops` are read out one by one.
  * table: { head, rows }, or null where a table stands beside it anyway. keep: name under which an opened table stays open.
  */
-export const figure = ({ title, summary, draw, table = null, keys = [], keep }) => {
+export const figure = ({ title, summary, draw, table = null, keys = [], keep, reads = true }) => {
   const place = element("div", { class: "plot" }), readout = element("p", { class: "readout soft", "aria-live": "polite" }, "\u00a0")
   let stops = [], chosen = -1, cursor = null
   const choose = number => {
@@ -69,7 +70,7 @@ export const figure = ({ title, summary, draw, table = null, keys = [], keep }) 
   }
   redrawn.observe(place)
   const legend = keys.length > 1 && element("p", { class: "keys" }, keys.map(([name, kind]) => element("span", { class: "key" }, mark(kind), name)))
-  return element("figure", {}, element("figcaption", {}, title), legend, place, stops && readout, table && asTable(title, table, keep))
+  return element("figure", {}, element("figcaption", {}, title), legend, place, reads && readout, table && asTable(title, table, keep))
 }
 
 const mark = kind => shape("svg", { viewBox: "0 0 18 10", class: "keymark", "aria-hidden": "true" },

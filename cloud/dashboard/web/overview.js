@@ -15,7 +15,7 @@ export const view = (place, [data]) => {
   if (!data.last_ms) return [head(place, data), section("empty", "Nothing was asked yet", empty("This deployment has no records.",
     "Records are written from the first answer on, and this page shows them within seconds.",
     "curl -H 'content-type: application/json' -d '{\"row\": {...}}' http://127.0.0.1:3000/predict"))]
-  return [head(place, data), firing(place, data), cards(place, data), isUp(data), whoAnswered(place, data), quality(place, data), fields(place, data, 12)]
+  return [head(place, data), firing(place, data), waiting(data), cards(place, data), isUp(data), whoAnswered(place, data), quality(place, data), fields(place, data, 12)]
 }
 
 export const head = (place, data) => element("header", { class: "head" }, element("h1", {}, data.name ? `${data.name}` : data.deployment),
@@ -32,6 +32,8 @@ const firing = (place, data) => {
     held.length > 5 && element("p", {}, link(places.write(place, "alerts"), `All ${text.count(data.alerts.length)} alerts`)))
 }
 
+const waiting = ({ people }) => people.waiting ? element("p", { class: "waiting" }, `${text.plural(people.waiting, "answer waits", "answers wait")} for a person`, people.oldest_ms ? [", the oldest since ", text.time(people.oldest_ms)] : "", ". ", link("review", "Review them")) : null
+
 const cards = (place, data) => element("div", { class: "cards" },
   card("Is it up?", "up", ...upSays(data), spark(data.up.points.map(point => point.requests))),
   card("Who answered?", "who", ...whoSays(data)),
@@ -40,7 +42,7 @@ const cards = (place, data) => element("div", { class: "cards" },
 
 const card = (question, id, answer, detail, picture) => {
   const made = element("article", { class: "card" }, element("h2", {}, question), element("p", { class: "answer" }, answer), element("p", { class: "soft" }, detail),
-    picture, element("p", { class: "more" }, element("a", { href: `#${id}`, "data-section": id }, `More on “${question}”`)))
+    picture, element("p", { class: "more" }, element("a", { href: location.hash || "#/", "data-section": id }, `More on “${question}”`)))
   return made
 }
 

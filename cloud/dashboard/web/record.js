@@ -48,7 +48,9 @@ const labels = data => {
       label.author, text.time(label.at_ms), label.source, [counted.has(label.id) ? "" : badge("corrected", "soft"), label.note ? ` ${label.note}` : ""]]))]
 }
 
-const reviews = (place, { reviews: held = [] }) => held.length ? section("reviews", "Reviews", table("Reviews", ["row", "how it stands", "why", "since", "by"], held.map(review => [String(review.row), badge(review.state), review.reason ?? "", text.time(review.created_ms), review.reviewer ?? ""]))) : null
+const reviews = (place, { reviews: held = [] }) => held.length ? section("reviews", "Reviews", table("Reviews", ["row", "how it stands", "what is decided", "why it was asked", "since", "by"], held.map(review =>
+  [String(review.row), badge(review.state), review.output, review.reason, text.time(review.created_ms), review.by ?? ""])),
+note(link("review", "The review page"))) : null
 
 const kept = (id, words, held) => {
   const names = Object.keys(held)

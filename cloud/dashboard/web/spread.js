@@ -43,7 +43,7 @@ export const categories = ({ title, summary, lines, keep }) => {
     })
     return { svg: svg(width, height, parts) }
   }
-  return figure({ title, summary, draw, keep, keys: both ? [["now", "fill bar"], ["reference", "fill past-bar"]] : [],
+  return figure({ title, summary, draw, keep, reads: false, keys: both ? [["now", "fill bar"], ["reference", "fill past-bar"]] : [],
     table: { head: ["value", "now", "reference"], rows: () => lines.map(line => [line.name, text.share(line.now), text.share(line.reference)]) } })
 }
 
