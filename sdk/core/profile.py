@@ -26,7 +26,6 @@ from .sketch import Sketch
 MAX_CATEGORIES = 1000
 """Distinct values of an integer or text field that are counted one by one; beyond, only the most frequent."""
 OTHER = "(other)"
-_counts, _moments = attrgetter("count", "finite", "missing", "rows"), attrgetter("mean", "m2", "finite", "low", "high")
 SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -90,14 +89,17 @@ class Summary:
         """The summary of all of them: the same as one after the other, in less time and with a smaller error of the quantiles."""
         if len(parts) < 3:
             return parts[0].merge(parts[1]) if len(parts) == 2 else parts[0] if parts else cls()
-        counts = np.array([_counts(part) for part in parts], np.int64).sum(axis=0).tolist()
+        count, missing, finite, rows = (sum(map(attrgetter(name), parts)) for name in ("count", "missing", "finite", "rows"))
+        categories = _counted(_added([held for held in map(attrgetter("categories"), parts) if held]))
+        if not finite:
+            return cls(count, missing, categories=categories, rows=rows)
         numbers = [part for part in parts if part.finite]
-        means, m2, finite, lows, highs = np.array([_moments(part) for part in numbers], np.float64).reshape(-1, 5).T
-        mean = float((means * (finite / max(counts[1], 1))).sum())
+        means, m2, weights = (np.array(list(map(attrgetter(name), numbers)), np.float64) for name in ("mean", "m2", "finite"))
+        mean = float((means * (weights / finite)).sum())
         return cls(
-            counts[0], counts[2], mean, float((m2 + finite * (means - mean) ** 2).sum()), counts[1],
-            float(lows.min(initial=inf)), float(highs.max(initial=-inf)), _counted(_added([part.categories for part in parts])),
-            Sketch.merge_all([part.sketch for part in numbers]), counts[3],
+            count, missing, mean, float((m2 + weights * (means - mean) ** 2).sum()), finite,
+            min(map(attrgetter("low"), numbers)), max(map(attrgetter("high"), numbers)), categories,
+            Sketch.merge_all([part.sketch for part in numbers]), rows,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

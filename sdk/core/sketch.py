@@ -10,7 +10,7 @@ largest error that a rank can have is small, and *known*:
 
     >>> sketch = Sketch.merge_all([Sketch.of(np.random.default_rng(seed).random(5000)) for seed in range(20)])
     >>> sketch.weight, round(sketch.error, 4)
-    ROUNDED
+    (100000, 0.0068)
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -34,12 +36,10 @@ class Sketch:
 
     Attributes:
         levels: `levels[i]` holds values of weight 2^i.
-        turns: `turns[i]` counts the compactions of a level.
         over, under: by how many values a rank may have come out too high, and too low.
     """
 
     levels: tuple[Array, ...] = ()
-    turns: tuple[int, ...] = ()
     over: int = 0
     under: int = 0
 
@@ -47,7 +47,7 @@ class Sketch:
     def of(cls, values: Array) -> Sketch:
         """The sketch of finite values, in order."""
         held = np.asarray(values, np.float64).ravel() + 0.0  # no -0.0: sorting leaves it anywhere among the zeros
-        return _compacted([held[np.isfinite(held)]], [0], 0, 0)
+        return _compacted([held[np.isfinite(held)]], 0, 0)
 
     @property
     def weight(self) -> int:
@@ -69,10 +69,8 @@ class Sketch:
         held = [sketch for sketch in sketches if sketch.levels]
         if len(held) < 2:
             return held[0] if held else cls()
-        height = max(len(sketch.levels) for sketch in held)
-        levels = [np.concatenate([sketch.levels[place] for sketch in held if place < len(sketch.levels)]) for place in range(height)]
-        turns = [sum(sketch.turns[place] for sketch in held if place < len(sketch.turns)) for place in range(height)]
-        return _compacted(levels, turns, sum(sketch.over for sketch in held), sum(sketch.under for sketch in held))
+        levels = [np.concatenate([level for level in row if level is not None]) for row in zip_longest(*map(_levels, held))]
+        return _compacted(levels, sum(map(_over, held)), sum(map(_under, held)))
 
     @cached_property
     def points(self) -> tuple[Array, Array]:
@@ -101,32 +99,38 @@ class Sketch:
         return values[order][np.minimum(places, len(values) - 1)]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; without the error where there is none."""
-        data = {"levels": [np.sort(level).tolist() for level in self.levels], "turns": list(self.turns)}
-        return data | {"error": [self.over, self.under]} if self.over or self.under else data
+        """JSON-ready."""
+        turns = [0] * len(self.levels)  # compactions of a level: what readers of before errors were kept go by
+        return {"levels": [np.sort(level).tolist() for level in self.levels], "turns": turns, "error": [self.over, self.under]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sketch:
         """Parse what `to_dict` wrote; for a sketch of before errors were kept, the worst that its compactions can have done."""
         worst = sum(turns << height for height, turns in enumerate(data["turns"]))
         over, under = data.get("error", (worst, worst))
-        return cls(tuple(np.asarray(level, np.float64) for level in data["levels"]), tuple(data["turns"]), over, under)
+        return cls(tuple(np.asarray(level, np.float64) for level in data["levels"]), over, under)
 
 
-def _compacted(levels: list[Array], turns: list[int], over: int, under: int) -> Sketch:
-    height = 0
+_levels, _over, _under = (attrgetter(name) for name in ("levels", "over", "under"))
+
+
+def _compacted(levels: list[Array], over: int, under: int) -> Sketch:
+    """The sketch of these levels, which are the caller's to give away: they are sorted in place."""
+    height, ordered = 0, False
     while height < len(levels):
-        held = np.sort(levels[height])
+        held = levels[height]
+        if not ordered:
+            held.sort()
+        ordered = False
         if len(held) > K:
             if height + 1 == len(levels):
                 levels.append(np.zeros(0))
-                turns.append(0)
             keep, upper = len(held) % 2, int(over > under)  # an odd value stays, so that weights add up
             levels[height], moved = held[:keep], held[keep:]
-            levels[height + 1] = np.concatenate([levels[height + 1], moved[upper::2]])
-            turns[height] += 1
+            ordered = not len(levels[height + 1])  # then what goes up is sorted already
+            levels[height + 1] = moved[upper::2] if ordered else np.concatenate([levels[height + 1], moved[upper::2]])
             over, under = over + (0 if upper else 1 << height), under + (1 << height if upper else 0)
         else:
             levels[height] = held
         height += 1
-    return Sketch(tuple(levels), tuple(turns), over, under)
+    return Sketch(tuple(level.copy() for level in levels), over, under)  # no views: they would keep all that was sorted
