@@ -5,12 +5,13 @@ A deployment that nobody monitors is shown all the same, from at most `NEWEST` r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Literal
 
+from ...sdk.core.labels import Label
 from ...sdk.core.records import Record
 from ...sdk.core.signature import Signature
 from ...sdk.core.window import Window
@@ -76,11 +77,20 @@ class Source:
         found = list(between(database, cut.start_ms, cut.end_ms, name, NEWEST + 1, newest_first=True))
         held = [record for record in reversed(found[:NEWEST]) if record.exposed]
         labels = labels_of(database, [record.id for record in held])
-        made = {place: Window.merge_all([replace(Window.of(part, labels, signature=(signature := self._desk.signature(digest)),
-                                                           slices=slices_of(signature), confidence=None), deployment=name)
-                                         for digest, part in _versions(records)])
-                for place, records in _by_step(held, cut)}  # fmt: skip
+        made = {place: self._summed(name, part, labels) for place, part in _by_step(held, cut)}
         return Seen("records", cut, tuple(made.get(place, Window()) for place in range(len(cut.starts))), len(found) <= NEWEST)
+
+    def _summed(self, name: str, records: Sequence[Record], labels: Mapping[tuple[str, int], Label]) -> Window:
+        """Records as one window, with the slices and the confidence that the deployment names."""
+        deployment, parts = self._desk.deployment(name), list[Window]()
+        settings = None if deployment is None else deployment.monitor
+        confidence = None if settings is None else settings.confidence
+        for digest, part in _versions(records):
+            signature = self._desk.signature(digest)
+            slices = slices_of(signature) if settings is None else tuple(settings.slices)
+            window = Window.of(part, labels, signature=signature, slices=slices, confidence=confidence)
+            parts.append(replace(window, deployment=name))
+        return Window.merge_all(parts)
 
 
 def slices_of(signature: Signature | None) -> tuple[str, ...]:

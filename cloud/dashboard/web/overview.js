@@ -21,7 +21,9 @@ export const view = (place, [data]) => {
 export const head = (place, data) => element("header", { class: "head" }, element("h1", {}, data.name ? `${data.name}` : data.deployment),
   note(`${data.span.name} until now in steps of a ${text.stepped(data.span.step_ms)}. `, data.last_ms ? ["Newest record ", text.time(data.last_ms), ". "] : "", seenBy(data)))
 
-const seenBy = data => data.source === "monitor" ? ["Watched by a monitor, which last wrote ", text.time(data.monitor_ms), "."]
+const seenBy = data => data.source === "monitor" ? data.last_ms - data.monitor_ms > 300_000
+  ? element("strong", { class: "wait" }, "The monitor last wrote ", text.time(data.monitor_ms), ": what came since is not counted here, and raises no alerts.")
+  : ["Watched by a monitor, which last wrote ", text.time(data.monitor_ms), "."]
   : data.complete ? "No monitor has been here: these figures are made from the records, and nothing raises alerts. A [monitor] section in the deployment file starts one."
     : "No monitor has been here: these figures are made from the newest 5,000 records of the span alone. A [monitor] section in the deployment file starts one."
 
