@@ -15,12 +15,12 @@ from ...sdk.core.errors import InputError, StoreError
 from ...sdk.core.labels import Label
 from ..records.database import Database
 from ..records.labelling import label
-from ..records.reading import find, signature_of
 from .dataset import EXTENSIONS
 from .deciding import decide
 from .item import Candidate
 from .label_studio import Annotated, Shape, config, task
 from .media import shown
+from .naming import signature_behind
 from .overview import listed
 from .payload import Kind, Part
 from .queue import found
@@ -79,8 +79,7 @@ def send(database: Database, out: Path, now_ms: int, *, deployments: Sequence[st
 
 def classes_of(database: Database, record: str, output: str) -> tuple[str, ...]:
     """Names of the codes of an output, where the server that answered has said them."""
-    held = find(database, record)
-    signature = None if held is None else signature_of(database, held.deployment)
+    signature = signature_behind(database, record)
     spec = None if signature is None else next((spec for spec in signature.outputs if spec.name == output), None)
     return (spec.categories if spec else None) or ()
 

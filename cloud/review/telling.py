@@ -13,6 +13,7 @@ from ..desk.replies import told as reply
 from ..doors.asgi import Incoming, Reply
 from . import context, overview, queue
 from .media import shown
+from .naming import named
 from .rows import part_of
 from .tables import PAYLOADS
 from .turn import reading
@@ -33,7 +34,9 @@ def status(desk: Desk, incoming: Incoming) -> Reply:
     row, now_ms = context.asked_row(desk, incoming), context.now()
     if row["state"] == "pending" and row["deadline_ms"] is not None and row["deadline_ms"] <= now_ms:
         context.expire(desk, now_ms)
-    return reply(queue.status(context.database(desk), row["id"], now_ms).to_dict(), incoming)
+    told = queue.status(context.database(desk), row["id"], now_ms)
+    answer = None if told.answer is None else named(told.answer, context.signature_of(desk, told.record))
+    return reply({**told.to_dict(), "answer": answer}, incoming)
 
 
 def file(desk: Desk, incoming: Incoming) -> Reply:

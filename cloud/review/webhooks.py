@@ -22,8 +22,10 @@ from typing import Any
 import httpx
 from sqlalchemy import RowMapping, and_, delete, select, update
 
+from ...sdk.core.signature import Signature
 from ..deployment.review import Review
 from ..records.database import Database
+from .naming import named, signature_behind
 from .tables import NOTICES
 from .turn import reading, writing
 
@@ -49,7 +51,7 @@ def send_due(database: Database, settings: Mapping[str, Review], client: httpx.C
     taken = failed = 0
     for notice in _claim(database, settings, now_ms):
         section = settings[notice["deployment"]]
-        fault = "" if section.webhook is None else _post(client, section, notice)
+        fault = "" if section.webhook is None else _post(client, section, event(notice, signature_behind(database, notice["record"])))
         with writing(database) as connection:
             later = now_ms + min(LONGEST_MS, 1000 << min(notice["tries"], 12))
             outcome = {"fault": fault, "due_ms": later} if fault else {"sent_ms": now_ms, "fault": ""}
@@ -70,13 +72,14 @@ def tidy(database: Database, now_ms: int) -> int:
     return given_up
 
 
-def event(notice: RowMapping | Mapping[str, Any]) -> bytes:
-    """The body: a CloudEvent 1.0 in its JSON form."""
+def event(notice: RowMapping | Mapping[str, Any], signature: Signature | None) -> bytes:
+    """The body: a CloudEvent 1.0 in its JSON form, whose data is what `GET /v1/reviews/{id}` told when it was made."""
+    data = json.loads(notice["data"])
     when = datetime.fromtimestamp(notice["made_ms"] / 1000, UTC).isoformat(timespec="milliseconds")
     return json.dumps({
         "specversion": "1.0", "id": notice["id"], "source": f"/portside/{notice['deployment']}", "subject": notice["review"],
         "type": f"portside.review.{notice['event']}", "time": when, "datacontenttype": "application/json",
-        "data": json.loads(notice["data"]),
+        "data": {**data, "answer": named(data["answer"], signature)},
     }, ensure_ascii=False, separators=(",", ":")).encode()  # fmt: skip
 
 
@@ -98,9 +101,9 @@ def _claim(database: Database, settings: Mapping[str, Review], now_ms: int) -> l
         return rows
 
 
-def _post(client: httpx.Client, section: Review, notice: RowMapping) -> str:
+def _post(client: httpx.Client, section: Review, body: bytes) -> str:
     """Send one; why it was not taken, or ""."""
-    body, headers = event(notice), {"content-type": TYPE}
+    headers = {"content-type": TYPE}
     if section.webhook_secret_env is not None:
         secret = os.environ.get(section.webhook_secret_env)
         if not secret:
