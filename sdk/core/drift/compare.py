@@ -6,8 +6,9 @@
 
 A field drifts when "no more than the tolerated share of rows lies elsewhere" is refuted: for numbers by the bound of Massart (1990)
 and Wei and Dudley (2012) on what is left of the KS distance after the tolerance and the sketches' error; for categories by the
-likelihood ratio of each category's share, and by McDiarmid's inequality on the total variation. The bounds hold at any number of rows
-and in the far tail, which months of looks need. A changed share of missing values counts as well. Corrected over fields by Holm (1979).
+likelihood ratio of each category's share, and by McDiarmid's inequality on the total variation. They hold with few rows and in the far
+tail, which months of looks need. A changed share of missing values counts as well. Corrected by Holm (1979) over the fields that have
+enough rows.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ def compare(reference: Profile, current: Profile, options: DriftOptions | None =
     chosen = options or DriftOptions()
     shared = [name for name in reference.fields if name in current.fields and reference.fields[name].count and current.fields[name].count]
     found = [_field(name, reference.fields[name], current.fields[name], chosen) for name in shared]
-    level = chosen.alpha / max(len(found), 1) / _TESTS
-    judged = [_judged(one, p, level, chosen) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
-    known = {name for name, held in current.fields.items() if held.count}
+    enough = [max(one.rows, one.missing.rows) >= chosen.least for one in found]
+    corrected = iter(holm([one.p for one, held in zip(found, enough, strict=True) if held]))
+    level = chosen.alpha / max(sum(enough), 1) / _TESTS
+    judged = [_judged(one, next(corrected) if held else None, level, chosen) for one, held in zip(found, enough, strict=True)]
+    known = [name for name, held in current.fields.items() if held.count]
     return DriftReport(
         tuple(sorted(judged, key=lambda one: (one.verdict != "drift", one.p, -one.effect.value, one.field))),
         tuple(name for name in reference.fields if name not in known), tuple(name for name in known if name not in reference.fields),
@@ -65,7 +68,7 @@ def _numbers(name: str, reference: Summary, current: Summary, options: DriftOpti
     half = reach(1 - options.confidence, worth) + error
     moved = wasserstein(reference.sketch, current.sketch) / reference.deviation if reference.deviation else None
     return FieldDrift(
-        name, "number", round(rows), round(others), _around(distance, half, rows), error, _NONE,
+        name, "number", round(rows), round(others), _around(distance, half, others), error, _NONE,
         psi_numbers(reference, current) if current.finite else 0.0, apart(distance - tolerance - error, worth), tolerance, inf, "stable",
         ks_p=kolmogorov(sqrt(worth) * max(distance - error, 0.0)), wasserstein=moved,
     )  # fmt: skip
@@ -102,11 +105,13 @@ def _missing(reference: Summary, current: Summary, options: DriftOptions) -> tup
     return Estimate(two - one, max(-1.0, two - one - half), min(1.0, two - one + half), others), float(p[0])
 
 
-def _judged(found: FieldDrift, p: float, level: float, options: DriftOptions) -> FieldDrift:
+def _judged(found: FieldDrift, p: float | None, level: float, options: DriftOptions) -> FieldDrift:
+    """With its verdict. p: corrected; None: there are too few rows for any."""
     visible = found.tolerance + found.error + reach(level, together(found.reference_rows, found.rows))
+    if p is None:
+        return replace(found, p=1.0, visible=visible, verdict="not enough data")
     verdict: Verdict = "drift" if p <= options.alpha else "stable" if visible - found.tolerance <= options.visible else "not enough data"
-    enough = max(found.rows, found.missing.rows) >= options.least
-    return replace(found, p=p, visible=visible, verdict=verdict if enough else "not enough data")
+    return replace(found, p=p, visible=visible, verdict=verdict)
 
 
 def _gone(summary: Summary) -> float:
