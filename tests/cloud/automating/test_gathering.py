@@ -8,8 +8,8 @@ from portside.cloud.automating.plan import Plan, Slice
 from portside.cloud.automating.score import parse
 from portside.cloud.automation import Dial
 from portside.cloud.records.database import Database
-from portside.cloud.records.labelling import label
 from portside.cloud.records.draft import Draft
+from portside.cloud.records.labelling import label
 from portside.cloud.records.store import RecordStore
 from portside.sdk.core.labels import Label
 from portside.sdk.core.records import Record, new_id
