@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cloud.label import label
+    from .cloud.monitor import Finding, Monitor
     from .cloud.service import service
     from .compress.compressing import compress
     from .compress.distil import Distil
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .sdk.core.package import Package
     from .sdk.core.release import Release
     from .sdk.core.signature import Signature
+    from .sdk.dataset import dataset
     from .sdk.opening import open  # noqa: A004
     from .sdk.pack import Image, pack
     from .sdk.store import Store
@@ -48,9 +50,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 
 __version__ = "0.1.0"
 __all__ = [
-    "QAT", "Budget", "Data", "Direction", "Distil", "Forest", "Image", "Invariance", "LowRank", "Package", "Perturbation", "Prune",
-    "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec", "compile", "compress",
-    "errors", "evaluate", "image", "label", "ladder_report", "load", "open", "pack", "release", "search", "service", "signature", "verify",
+    "QAT", "Budget", "Data", "Direction", "Distil", "Finding", "Forest", "Image", "Invariance", "LowRank", "Monitor", "Package",
+    "Perturbation", "Prune", "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec",
+    "compile", "compress", "dataset", "errors", "evaluate", "image", "label", "ladder_report", "load", "open", "pack", "release",
+    "search", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -58,10 +61,12 @@ _WHERE = {
     "Data": ".sdk.core.data",
     "Direction": ".sdk.core.expectations",
     "Distil": ".compress.distil",
+    "Finding": ".cloud.monitor",
     "Forest": ".compress.forest",
     "Image": ".sdk.pack",
     "Invariance": ".sdk.core.expectations",
     "LowRank": ".compress.low_rank",
+    "Monitor": ".cloud.monitor",
     "Package": ".sdk.core.package",
     "Perturbation": ".sdk.core.expectations",
     "Prune": ".compress.prune",
@@ -76,6 +81,7 @@ _WHERE = {
     "audit": ".runtimes.audit",
     "bench": ".runtimes.bench",
     "compile": ".runtimes.compiling",
+    "dataset": ".sdk.dataset",
     "evaluate": ".runtimes.evaluate",
     "label": ".cloud.label",
     "ladder_report": ".compress.ladder_report",

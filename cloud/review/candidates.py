@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...sdk.core.errors import InputError
+from ...sdk.core.records import plain
 from ...sdk.core.signature import Array, Signature, TensorSpec
 from .item import Candidate
 
@@ -45,6 +46,8 @@ def candidates_of(outputs: Mapping[str, Array], signature: Signature, output: st
     """
     spec = signature.output(output)
     said = _row(outputs[output], spec, row)
+    if said is None:
+        return ()
     if not isinstance(said, int) or isinstance(said, bool) or said < 0:
         return (Candidate(said, _shown(said, spec), _single(outputs, signature, output, row)),)
     shares = _shares(outputs, signature, output, row, said)
@@ -95,8 +98,9 @@ def _single(outputs: Mapping[str, Array], signature: Signature, output: str, row
 
 
 def _row(array: Array, spec: TensorSpec, row: int) -> Any:
+    """One row's value, JSON-ready: NaN is None."""
     value = np.asarray(array) if spec.batch_axis is None else np.take(np.asarray(array), row, axis=spec.batch_axis)
-    return value.item() if value.size == 1 else value.tolist()
+    return plain(value.reshape(())) if value.size == 1 else plain(value)
 
 
 def _shown(value: Any, spec: TensorSpec) -> str:

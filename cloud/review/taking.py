@@ -25,7 +25,7 @@ def lease(desk: Desk, incoming: Incoming) -> Reply:
     items = [shown(one, context.settings(desk, one.row["deployment"]), context.signature_of(desk, one.row["record"])) for one in found]
     today = overview.decided_since(context.database(desk), asked.reviewer, now_ms - now_ms % DAY_MS)
     return reply({"items": items, "now_ms": now_ms, "lease_ms": ms, "counts": vars(overview.counts(context.database(desk), now_ms, names)),
-                  "today": today, "reviewer": asked.reviewer})  # fmt: skip
+                  "today": today, "reviewer": asked.reviewer, "deployments": context.visible(desk, incoming, "")})  # fmt: skip
 
 
 def renew(desk: Desk, incoming: Incoming) -> Reply:

@@ -40,7 +40,7 @@ export const connection = (outbox, fault, again) => {
   if (line.dataset.text === text) return
   const was = line.dataset.text
   line.dataset.text = text
-  if (!lost) { line.replaceChildren(); if (was) say("The server is there again. Everything is saved.") ; return }
+  if (!lost) { line.replaceChildren(); if (was) say(outbox.waiting ? "The server is there again." : "The server is there again. Everything is saved."); return }
   const button = element("button", { type: "button" }, "Try now")
   button.addEventListener("click", again)
   line.replaceChildren(element("span", {}, text), button)
@@ -51,6 +51,8 @@ export const progress = state => {
   at("progress").textContent = state.asked ? `${state.waiting} waiting · ${state.today} done today` : ""
   at("done").style.width = `${all ? 100 * state.today / all : 0}%`
   at("who").textContent = state.reviewer
+  at("who").hidden = !state.reviewer
+  at("who").setAttribute("aria-label", `Reviewer ${state.reviewer}. Somebody else reviews`)
   document.title = state.waiting ? `(${state.waiting}) Review` : "Review"
 }
 

@@ -28,7 +28,8 @@ SIGNATURE = Signature(
 )  # fmt: skip
 WIRE = {
     "photo": [PICTURE, b64encode(PICTURE).decode()], "colour": ["red", None], "size": [[1, 2], [3, 4]],
-    "across": np.float32([[1, 2], [3, 4]]), "shared": 7.0, "secret": [1.0, 2.0], "home": [1.0, 2.0], "code": [0, 1], "speech": [[0, 0, 0, 0], [0.5, -0.5, 0.5, -0.5]],
+    "across": np.float32([[1, 2], [3, 4]]), "shared": 7.0, "secret": [1.0, 2.0], "home": [1.0, 2.0], "code": [0, 1],
+    "speech": [[0, 0, 0, 0], [0.5, -0.5, 0.5, -0.5]],
 }  # fmt: skip
 
 
@@ -46,7 +47,8 @@ def test_a_row_is_shown_as_it_was_sent_without_what_is_hidden():
     (Sound(np.zeros(9, np.float32), 8000), "audio"), (b"RIFF\0\0\0\0WAVE", "audio"),
     (b"\0\1", "file"), ("red", "word"), ("long " * 20, "text"),
     ("two\nlines", "text"), (1, "number"), (1.5, "number"), (np.float32(1.5), "number"), (True, "number"), (None, "missing"),
-    (float("nan"), "missing"), ([1, 2], "tensor"), (np.zeros(9, np.uint8), "tensor"), (np.zeros((2, 9), np.uint8), "tensor"), (np.zeros(9999), "tensor"),
+    (float("nan"), "missing"), ([1, 2], "tensor"), (np.zeros(9, np.uint8), "tensor"),
+    (np.zeros((2, 9), np.uint8), "tensor"), (np.zeros(9999), "tensor"),
     ({"a": 1}, "tensor"),
 ], ids=lambda value: value if isinstance(value, str) and len(value) < 9 and "\n" not in value else type(value).__name__)  # fmt: skip
 def test_the_kind_is_found_from_the_value(value, kind):

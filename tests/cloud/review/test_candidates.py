@@ -61,6 +61,11 @@ def test_numbers_and_texts_are_one_candidate(spec, value, shown):
     assert [one[1] for one in told(Signature((), (spec,)), {"label": value})] == [shown]
 
 
+def test_a_number_that_is_none_is_no_answer_to_pick():
+    price = Signature((), (TensorSpec("label", "f32", ("batch",)),))
+    assert told(price, {"label": np.float32([np.nan])}) == [] and given_by({"label": np.float32([np.nan])}, price, "label", 0) is None
+
+
 def test_vectors_that_are_no_distribution_are_not_taken_for_one():
     for vector in ([0.2, 0.2, 0.2], [1.5, -0.5, 0.0], [0.5, 0.5]):
         outputs = {"label": [0], "probabilities": np.float32([vector])}

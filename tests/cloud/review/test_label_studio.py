@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from made_desk import drafts, fill
-from made_reviews import NOW, PICTURE, TWO, item, number, of_every_kind
+from made_reviews import NOW, TWO, item, number, of_every_kind
 
 from portside.cloud.records.reading import labels_of
 from portside.cloud.review import queue
@@ -40,7 +40,7 @@ def test_tasks_hold_what_there_is_to_see_and_what_the_model_thinks(queue_file, t
     assert names == {"photo": "Image", "mail": "Text", "speech": "Audio", "fields": "Table", "label": "Choices"}
     assert [one.attrib["value"] for one in config.iter("Choice")] == ["crack", "fine", "dark", "other", "bad", "good"]
     first = found[0]
-    assert b64decode(first["data"]["photo"].removeprefix("data:image/png;base64,")) == PICTURE
+    assert b64decode(first["data"]["photo"].removeprefix("data:image/png;base64,")) == of_every_kind()[0].payload["photo"]
     assert first["data"]["fields"] == {"cell": "poly"}
     assert first["predictions"][0]["score"] == 0.4 and first["predictions"][0]["result"][0]["value"] == {"choices": ["crack"]}
     for one in found:  # every value that the interface asks for is a field of some task, and every control has an object
@@ -52,7 +52,7 @@ def test_files_may_lie_beside(queue_file, tmp_path):
     queue.enqueue(queue_file, of_every_kind()[:1])
     found, _ = tasks(queue_file, tmp_path, prefix="/data/local-files/?d=")
     name = found[0]["data"]["photo"].removeprefix("/data/local-files/?d=")
-    assert (tmp_path / "out" / "files" / name).read_bytes() == PICTURE
+    assert (tmp_path / "out" / "files" / name).read_bytes() == of_every_kind()[0].payload["photo"]
 
 
 def test_annotations_become_decisions_of_their_authors_once(queue_file, tmp_path):
