@@ -121,10 +121,12 @@ def _holds(value: str, record: Record, signature: Signature | None) -> bool:
 
 def _query(wanted: Wanted, before: int | None) -> Select[Any]:
     query = select(RECORDS.c.seq, *_RECORD).where(RECORDS.c.name.in_(wanted.names)).order_by(RECORDS.c.seq.desc())
-    for asked, column in ((before, RECORDS.c.seq < before), (wanted.until_ms, RECORDS.c.server_ms < wanted.until_ms),
-                          (wanted.since_ms, RECORDS.c.server_ms >= wanted.since_ms)):  # fmt: skip
-        if asked is not None:
-            query = query.where(column)
+    if before is not None:
+        query = query.where(RECORDS.c.seq < before)
+    if wanted.until_ms is not None:
+        query = query.where(RECORDS.c.server_ms < wanted.until_ms)
+    if wanted.since_ms is not None:
+        query = query.where(RECORDS.c.server_ms >= wanted.since_ms)
     return query.where(RECORDS.c.entity == wanted.entity) if wanted.entity else query
 
 

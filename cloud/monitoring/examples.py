@@ -50,7 +50,7 @@ def _column(rows: Rows, name: str) -> tuple[Column | None, Sequence[object]]:
 
 
 def _named(values: Array, column: Column) -> Sequence[object]:
-    names = column.names
+    names = None if column.spec is None else column.spec.categories
     if names is None:
         return values.tolist()
     return [names[int(code)] if 0 <= int(code) < len(names) else None for code in np.ravel(values)]
