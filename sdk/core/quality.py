@@ -15,6 +15,9 @@ from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from .signature import Array
 from .statistics import CONFIDENCE, Estimate, wilson, z_score
 
 BINS = 10
@@ -51,11 +54,11 @@ class Quality:
     def of(cls, answers: Sequence[Any], labels: Sequence[Any], weights: Sequence[float] | None = None,
            confidence: Sequence[float | None] | None = None, *, named: bool = True) -> Quality:  # fmt: skip
         """Judge rows; all sequences have one entry a row. named: answers are right or wrong, not near or far."""
-        held = cls()
-        shares = [1.0] * len(labels) if weights is None else weights
-        sure = [None] * len(labels) if confidence is None else confidence
-        one = _decided if named else _measured
-        return held.merge_all([one(*row) for row in zip(answers, labels, shares, sure, strict=True)])
+        shares = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+        if not named:
+            return _measured(np.asarray(answers, np.float64), np.asarray(labels, np.float64), shares)
+        sure = np.full(len(labels), np.nan) if confidence is None else np.array(confidence, np.float64)
+        return _decided(list(answers), list(labels), shares, sure)
 
     def merge(self, other: Quality) -> Quality:
         """Both together."""
@@ -88,14 +91,15 @@ class Quality:
     def accuracy(self, confidence: float = CONFIDENCE) -> Estimate:
         """The share of right answers with Wilson's interval, over as many rows as the weights are worth.
 
-        That is the number of equal rows with the same variance (linearised, Hajek, 1971); where all are right, Kish's (1965).
+        That is the number of equal rows with the same variance (linearised, Hajek, 1971), or Kish's (1965) if that is smaller: a few rows
+        that stand for many do not show their variance.
         """
         if self.weight <= 0 or self.weight_squares <= 0 or self.rows <= self.numbers:
             return wilson(0, 0, confidence)
         share = min(max(self.correct / self.weight, 0.0), 1.0)
         variance = ((1 - 2 * share) * self.correct_squares + share * share * self.weight_squares) / self.weight**2
-        equal = share * (1 - share) / variance if variance > 1e-12 and 0 < share < 1 else self.weight**2 / self.weight_squares
-        worth = max(1, round(equal))
+        equal = share * (1 - share) / variance if variance > 1e-12 and 0 < share < 1 else float("inf")
+        worth = max(1, round(min(equal, self.weight**2 / self.weight_squares)))
         return replace(wilson(round(share * worth), worth, confidence), value=share, rows=self.rows)
 
     def mean_error(self, confidence: float = CONFIDENCE) -> Estimate:
@@ -127,17 +131,25 @@ class Quality:
 _SUMS = ("rows", "weight", "weight_squares", "correct", "correct_squares", "numbers", "error", "error_squares")
 
 
-def _decided(answer: Any, label: Any, weight: float, confidence: float | None) -> Quality:
-    hit = float(answer == label) * weight
-    bins = [(0.0, 0.0, 0.0)] * BINS
-    if confidence is not None and confidence == confidence:
-        bins[min(max(int(confidence * BINS), 0), BINS - 1)] = (confidence * weight, hit, weight)
-    return Quality(1, weight, weight * weight, hit, hit * weight, {str(label): {str(answer): weight}}, tuple(bins))
+def _decided(answers: list[Any], labels: list[Any], weights: Array, confidence: Array) -> Quality:
+    right = np.array([answer == label for answer, label in zip(answers, labels, strict=True)], np.float64) * weights
+    confusion: dict[str, dict[str, float]] = {}
+    for answer, label, weight in zip(map(str, answers), map(str, labels), weights.tolist(), strict=True):
+        row = confusion.setdefault(label, {})
+        row[answer] = row.get(answer, 0.0) + weight
+    known = np.isfinite(confidence)
+    places = np.clip((confidence[known] * BINS).astype(np.int64), 0, BINS - 1)
+    sums = [np.bincount(places, held[known], BINS).tolist() for held in (np.where(known, confidence, 0.0) * weights, right, weights)]
+    return Quality(
+        len(labels), float(weights.sum()), float((weights**2).sum()), float(right.sum()), float((right * weights).sum()), _tidy(confusion),
+        tuple((a, b, c) for a, b, c in zip(*sums, strict=True)),
+    )  # fmt: skip
 
 
-def _measured(answer: Any, label: Any, weight: float, _: float | None) -> Quality:
-    off = abs(float(answer) - float(label))
-    return Quality(1, weight, weight * weight, numbers=1, error=off * weight, error_squares=off * off * weight)
+def _measured(answers: Array, labels: Array, weights: Array) -> Quality:
+    off = np.abs(answers - labels)
+    return Quality(len(labels), float(weights.sum()), float((weights**2).sum()), numbers=len(labels), error=float((off * weights).sum()),
+                   error_squares=float((off * off * weights).sum()))  # fmt: skip
 
 
 def _tidy(confusion: Mapping[str, Counts]) -> dict[str, dict[str, float]]:

@@ -47,7 +47,8 @@ class Sketch:
     def of(cls, values: Array) -> Sketch:
         """The sketch of finite values, in order."""
         held = np.asarray(values, np.float64).ravel() + 0.0  # no -0.0: sorting leaves it anywhere among the zeros
-        return _compacted([held[np.isfinite(held)]], 0, 0)
+        held = held[np.isfinite(held)]
+        return _compacted([held], 0, 0) if held.size else cls()
 
     @property
     def weight(self) -> int:

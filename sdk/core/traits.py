@@ -80,7 +80,8 @@ def _kind(spec: TensorSpec, picture: bool) -> TraitKind | None:
 
 def _measured(kind: TraitKind, row: Any) -> tuple[float | None, ...]:
     try:
-        values = _MEASURES[kind](row) if row is not None else ()
+        with np.errstate(all="ignore"):
+            values = _MEASURES[kind](row) if row is not None else ()
     except (TypeError, ValueError):  # not what the kind says: no traits, and no lost record
         values = ()
     padded = (*values, *(None for _ in range(len(NAMES[kind]) - len(values))))

@@ -131,7 +131,7 @@ class Window:
         held = {
             **{name: getattr(self, name) for name in ("deployment", "start_ms", "end_ms", "requests", "rows", "late", *_COUNTS)},
             **{name: getattr(self, name).to_dict() for name in _SKETCHES if getattr(self, name).levels},
-            "profile": self.profile.to_dict(), "classes": {name: dict(counts) for name, counts in self.classes.items()},
+            "profile": self.profile.to_dict() if self.profile.fields else None, "classes": {name: dict(counts) for name, counts in self.classes.items()},
             "quality": {name: one.to_dict() for name, one in self.quality.items()},
             "slices": {name: one.to_dict() for name, one in self.slices.items()},
         }  # fmt: skip

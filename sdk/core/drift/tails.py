@@ -51,7 +51,7 @@ def chi_square(value: float, freedom: int) -> float:
     >>> round(chi_square(3.841459, 1), 4)
     0.05
     """
-    if value <= 0 or freedom < 1:
+    if value <= 1e-300 or freedom < 1:
         return 1.0
     if value == inf:
         return 0.0
