@@ -61,8 +61,9 @@ class Finding:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
         """Parse what `to_dict` wrote; unknown keys are left out."""
-        values = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        return cls(**{**values, "value": nan if data.get("value") is None else float(data["value"])})
+        values: dict[str, Any] = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        values["value"] = nan if data.get("value") is None else float(data["value"])
+        return cls(**values)
 
 
 class Monitor(Protocol):

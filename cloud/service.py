@@ -36,6 +36,7 @@ from .front import Front, make_front
 from .graph.resolving import resolve
 from .host import Host, leave_with_parent
 from .memory import keep_freed_blocks
+from .monitoring.companions import Watched
 from .review.attending import Attendant
 
 usage_stats.do_not_track.cache_clear()  # `bentoml serve` asked before this file was imported, and keeps the answer
@@ -93,11 +94,19 @@ def service(*paths: str | Path, workers: int = 1) -> Any:
         tracing={"excluded_urls": ".*"}, logging={"access": {"enabled": False}}, metrics={"enabled": False},
         traffic={"timeout": 60},
     )(_service_class(hosts, beside))  # fmt: skip
-    made.front = make_front(Hosts(hosts), [one.deployment for one in resolved], workers)
+    every, watched = Hosts(hosts), Watched(hosts, [one.deployment for one in resolved], _first_worker)
+    every.pages.append(watched.page)
+    beside.append(watched)
+    made.front = make_front(every, [one.deployment for one in resolved], workers)
     if made.front.desk is not None:
         beside.append(Attendant(made.front.desk))
     made.drain = Drain(made.front.doors, hosts, resolved[0].deployment.server.drain_s)
     return made
+
+
+def _first_worker() -> bool:
+    """This is the only serving process, or the first of several."""
+    return bentoml.server_context.worker_index in (None, 1)
 
 
 class Companion(Protocol):

@@ -24,6 +24,9 @@ RULES = (
     Rule("quality", when="quality", clear_s=3600, severity="critical",
          runbook="Look at the confusion and at the slices: is it one class or one group? Open the wrong answers in the evidence. "
                  "Until it is understood lower the level of automation, or roll back."),
+    Rule("performance", when="performance", clear_s=3600, severity="critical",
+         runbook="Answers are wrong more often than was promised, and that is no chance. Look at quality by slice and at wrong "
+                 "answers; lower the level of automation, or roll back."),
     Rule("calibration", when="calibration", clear_s=3600, severity="warning",
          runbook="Confidence does not mean what it says: thresholds of automation that were fitted on it are off. "
                  "Fit them again on new labels."),

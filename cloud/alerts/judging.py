@@ -9,6 +9,7 @@ from .rule import Rule
 from .state import Alert, Event, advance
 
 Alerts = Mapping[tuple[str, str], Alert]
+NEWS_MS = 3_600_000
 _WEIGHT: Mapping[Verdict, int] = {"not enough data": 0, "ok": 1, "breach": 2}
 
 
@@ -29,6 +30,19 @@ def judged(alerts: Alerts, rules: Sequence[Rule], findings: Iterable[Finding], n
             kept[key] = after
         events += [event] if event is not None else []
     return kept, events
+
+
+def worth_telling(events: Sequence[Event], now_ms: int) -> list[Event]:
+    """Those that people are told: news, and of what is older than an hour (a monitor was away, or reads old records) what still is.
+
+    Of an alert's old events the last one stands for all; where it only says that something has ended that nobody was told of, none.
+    """
+    old: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        if now_ms - event.at_ms > NEWS_MS:
+            old.setdefault(event.alert.key, []).append(event)
+    told = {held[-1].id for held in old.values() if not (held[0].alert.state == "firing" and held[-1].alert.state == "resolved")}
+    return [event for event in events if now_ms - event.at_ms <= NEWS_MS or event.id in told]
 
 
 def _worst(rules: Sequence[Rule], findings: Iterable[Finding]) -> dict[tuple[int, str], Finding]:

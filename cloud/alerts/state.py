@@ -73,8 +73,9 @@ class Alert:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Alert:
         """Parse what `to_dict` wrote."""
-        values = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        return cls(**{**values, "finding": Finding.from_dict(data["finding"]), "firings": tuple(data["firings"])})
+        values: dict[str, Any] = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        values.update(finding=Finding.from_dict(data["finding"]), firings=tuple(data["firings"]))
+        return cls(**values)
 
 
 @dataclass(frozen=True)

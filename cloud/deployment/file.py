@@ -54,6 +54,8 @@ class Deployment(Section):
     def _one(self) -> Deployment:
         if fault := misplaced(self.champion is not None, self.model_fields_set, self.step):
             raise ValueError(fault)
+        if self.monitor is not None and not self.records.enabled:
+            raise ValueError("[monitor] reads records, and [records] has enabled = false")
         return self
 
     def place(self, *where: str | int) -> str:

@@ -12,14 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 FIRST_PAUSE_S, MOST_PAUSE_S = 1.0, 60.0
 CALM_S = 30.0
 """A monitor that ran for so long is started again at once; one that ends sooner after a pause, twice as long each time."""
-END_S = 10.0
+END_S, LATEST_S = 10.0, 300.0
 log = logging.getLogger("portside.monitor")
 
 
@@ -29,10 +29,15 @@ def command(path: Path) -> list[str]:
 
 
 class Beside:
-    """Keeps one monitor process running. line: its command."""
+    """Keeps one monitor process running.
 
-    def __init__(self, line: Sequence[str]) -> None:
-        self._line, self._ended = list(line), threading.Event()
+    Args:
+        line: its command.
+        ready: it begins when this says so, so that models are loaded first; at the latest after `LATEST_S`.
+    """
+
+    def __init__(self, line: Sequence[str], ready: Callable[[], bool] = lambda: True) -> None:
+        self._line, self._ready, self._ended = list(line), ready, threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="portside-monitor", daemon=True)
         self.starts = 0
@@ -54,7 +59,9 @@ class Beside:
             self._thread.join(END_S + 2.0)
 
     def _keep(self) -> None:
-        pause = FIRST_PAUSE_S
+        pause, latest = FIRST_PAUSE_S, time.monotonic() + LATEST_S
+        while not self._ready() and time.monotonic() < latest and not self._ended.wait(0.1):
+            pass
         while not self._ended.is_set():
             began = time.monotonic()
             code = self._run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ...sdk.core.errors import FormatError
 from ..deployment.file import Deployment
 from ..deployment.generation import folder_of as generations_of
 from ..records.database import Database
@@ -39,7 +38,7 @@ class Watched:
         pairs = [(host, one) for host, one in zip(hosts, deployments, strict=True) if one.monitor is not None]
         self._first, self._begun = first, list[Reporter | Beside]()
         self._reporters = [Reporter(folder_of(generations_of(one.name, one.path)), _engine_of(host)) for host, one in pairs]
-        self._processes = [Beside(command(one.path)) for _, one in pairs if one.monitor is not None and one.monitor.run == "server"]
+        self._processes = [Beside(command(one.path), _ready_of(host)) for host, one in pairs if one.monitor and one.monitor.run == "server"]
         self._page = Page({one.name: _database_of(one) for _, one in pairs})
         self.page: Callable[[], list[str]] = self._page.lines if pairs else list[str]
 
@@ -56,15 +55,12 @@ class Watched:
         self._page.close()
 
 
-def check_monitored(deployment: Deployment) -> None:
-    """Raise FormatError where there is nothing that could be monitored."""
-    if deployment.monitor is not None and not deployment.records.enabled:
-        raise FormatError(f"{deployment.place('monitor')}: [monitor] reads records, and they are switched off",
-                          fix="Remove records.enabled = false, or the section [monitor].")  # fmt: skip
-
-
 def _engine_of(host: Serving) -> Callable[[], Any]:
     return lambda: host.engine
+
+
+def _ready_of(host: Serving) -> Callable[[], bool]:
+    return lambda: host.engine is not None
 
 
 def _database_of(deployment: Deployment) -> Callable[[], Database]:

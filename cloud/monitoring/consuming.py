@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,8 @@ SPANS = 20
 log = logging.getLogger("portside.monitor")
 
 
-@dataclass(frozen=True)
-class Round:
-    """What a hook was told in one round: records, labels, spans."""
-
-    records: int = 0
-    labels: int = 0
-    windows: int = 0
-
-    @property
-    def told(self) -> int:
-        """All of them; 0: there was nothing, or nobody to tell."""
-        return self.records + self.labels + self.windows
+class AwayError(Exception):
+    """The hook's process is not there, and is not started yet: nothing was told."""
 
 
 class Consumer:
@@ -85,44 +76,49 @@ class Consumer:
             self._thread.join(2.0)
         self._caller.close()
 
-    def consume(self) -> Round:
-        """Tell the hook what is new, one batch of each kind. Raises LostTurnError, FormatError, SQLAlchemyError."""
+    def consume(self) -> int:
+        """Tell the hook what is new, one batch of each kind; how many records, labels and spans. 0: nothing new, or nobody to tell.
+
+        Raises LostTurnError, FormatError, SQLAlchemyError.
+        """
+        told = 0
         if not self._caller.ready():
-            return Round()
-        kinds, held = self._caller.kinds, read_cursor(self._turn.database, self._about.name, self.consumer)
-        records, held = self._records(held) if "record" in kinds else (0, held)
-        labels, held = self._labels(held) if "label" in kinds else (0, held)
-        windows = self._windows(held) if "window" in kinds else 0
-        return Round(records, labels, windows)
+            return told
+        kinds = {"record": self._records, "label": self._labels, "window": self._windows}
+        with suppress(AwayError):
+            for kind in self._caller.kinds:
+                told += kinds[kind](read_cursor(self._turn.database, self._about.name, self.consumer))
+        return told
 
     def _run(self) -> None:
         while not self._closed:
             self._hurry.wait(1.0)
             self._hurry.clear()
             try:
-                while not self._closed and self.consume().told:
+                while not self._closed and self.consume():
                     pass
             except (LostTurnError, FormatError, SQLAlchemyError) as error:  # the next round tries again
                 log.warning("%s waits: %s", self.name, type(error).__name__)
 
-    def _records(self, held: Cursor) -> tuple[int, Cursor]:
+    def _records(self, held: Cursor) -> int:
         fresh = after(self._turn.database, held.records, BATCH, self._about.name)
-        if not fresh:
-            return 0, held
-        self._call("records", items=[record.to_dict() for _, record in fresh])
-        return len(fresh), self._move(replace(held, records=fresh[-1][0]))
+        if fresh:
+            self._call("records", items=[record.to_dict() for _, record in fresh])
+            self._move(replace(held, records=fresh[-1][0]))
+        return len(fresh)
 
-    def _labels(self, held: Cursor) -> tuple[int, Cursor]:
+    def _labels(self, held: Cursor) -> int:
         database = self._turn.database
         fresh = labels_after(database, held.labels, BATCH)
         if not fresh:
-            return 0, held
+            return 0
         pairs = [(label, find(database, label.record)) for _, label in fresh]
         own = [(label.to_dict(), None if record is None else record.to_dict()) for label, record in pairs
                if record is None or record.name == self._about.name]  # fmt: skip
         if own:
             self._call("labels", items=own)
-        return len(fresh), self._move(replace(held, labels=fresh[-1][0]))
+        self._move(replace(held, labels=fresh[-1][0]))
+        return len(fresh)
 
     def _windows(self, held: Cursor) -> int:
         """Spans that were judged since; a hook that is new begins with those of the last day."""
@@ -147,18 +143,17 @@ class Consumer:
                 self._note("hook judging")
 
     def _call(self, do: str, **given: Any) -> dict[str, Any] | None:
-        """The answer; None where there is none. Every call may have to start the process again."""
+        """The answer; None where it hung or its process died, which is counted. Raises AwayError."""
         if not self._caller.ready():
-            return None
+            raise AwayError
         answer = self._caller.call(do, **given)
         if not self.stats.well:
             log.warning("The hook %s: %s", self.name, self.stats.fault)
         return answer
 
-    def _move(self, cursor: Cursor) -> Cursor:
+    def _move(self, cursor: Cursor) -> None:
         with self._turn.write() as connection:
             move(connection, self._about.name, self.consumer, cursor)
-        return cursor
 
 
 def wellbeing(consumer: str, stats: Stats) -> Finding:
@@ -173,7 +168,7 @@ def serially(consumer: Consumer, tries: int = 10_000) -> Callable[[], None]:
 
     def tell() -> None:
         for _ in range(tries):
-            if not consumer.consume().told:
+            if not consumer.consume():
                 return
 
     return tell

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
+from ...sdk.core.labels import Label
 from ...sdk.core.records import Record
 from ...sdk.core.window import Window
 from ..alerts.slo import Counts
@@ -20,7 +21,8 @@ from .about import About
 from .cursors import COUNT, Cursor, cursor_of, move, read_cursor
 from .labelled import judged_minutes, minutes_of, replace_quality
 from .levels import floor
-from .storing import TRAFFIC, merge_in, spanned, starts
+from .performing import performed
+from .storing import QUALITY, TRAFFIC, at, merge_in, spanned, starts
 from .tables import COUNTS
 from .turn import Turn
 from .upsert import add
@@ -71,17 +73,23 @@ def count(turn: Turn, about: About, note: Note = quiet, limit: int = BATCH) -> i
     tally = counted(records, about)
     touched = minutes_of(database, name, {*(label.record for _, label in labels), *(record for record, _ in early)})
     quality = judged_minutes(database, about, touched)
-    moved = Cursor(fresh[-1][0] if fresh else held.records, labels[-1][0] if labels else held.labels)
+    moved = Cursor(fresh[-1][0] if fresh else held.records, labels[-1][0] if labels else held.labels, data=held.data)
     with turn.write() as connection:
         if cursor_of(connection, name, COUNT) != held:
             return 0  # what was read is counted already: another monitor had its turn in between
         note("counting")
         write(connection, name, tally)
+        before = at(connection, name, "minute", QUALITY, quality)
         replace_quality(connection, name, quality)
-        move(connection, name, COUNT, moved)
+        move(connection, name, COUNT, replace(moved, data=performed(held.data, before, quality, about, newest_ms(labels, records))))
         note("committing")
     note("counted")
     return max(len(fresh), len(labels))
+
+
+def newest_ms(labels: Sequence[tuple[int, Label]], records: Sequence[Record]) -> int:
+    """When the newest of them came, by what they say: the same however late they are counted."""
+    return max((*(label.at_ms for _, label in labels), *(record.server_ms for record in records)))
 
 
 def write(connection: Connection, deployment: str, tally: Tally) -> None:

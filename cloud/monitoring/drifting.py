@@ -48,7 +48,7 @@ def see(data: Mapping[str, Any], current: Profile, reference: Reference, about: 
         current: of the span, with slices.
         reference: the training profile or a past window; None: there is none, or early spans are to be it.
     """
-    state = dict(data) if data.get("of") == about.digest else {"of": about.digest}
+    state: dict[str, Any] = dict(data) if data.get("of") == about.digest else {"of": about.digest}
     if "watch" not in state:
         return _begin(state, current, reference, about)
     base = Profile.from_dict(state["reference"]) if "reference" in state else _flat(reference)

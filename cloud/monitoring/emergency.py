@@ -60,13 +60,12 @@ class Emergency:
         self._owed = [event for event in self._owed if not self._tell(event, now_ms)]
         return events
 
-    def save(self, turn: Turn) -> None:
+    def save(self, turn: Turn, now_ms: int) -> None:
         """Into the database, which takes writes again. Raises LostTurnError, SQLAlchemyError."""
         with turn.write() as connection:
             before = alerts_of(connection, self._about.name)
-            owed = {event.id for event in self._owed}
-            save(connection, self._about.name, before, before | self._alerts, self.told, self._targets.urls, told=True)
-            save(connection, self._about.name, before, before, [event for event in self._owed if event.id in owed], self._targets.urls)
+            save(connection, self._about.name, before, before | self._alerts, self.told, self._targets.urls, now_ms, told=True)
+            save(connection, self._about.name, before, before, self._owed, self._targets.urls, now_ms)
 
     def _finding(self, counts: Counts, every_s: float, fault: str) -> Finding:
         held = lost(counts, every_s, fault)

@@ -11,6 +11,7 @@ from ...sdk.core.profile import Profile, Summary, parts
 from ...sdk.core.records import Record
 from ...sdk.core.signature import Array
 from ...sdk.core.window_rows import WIDE, Column, Rows
+from ...sdk.core.window_slices import masks
 from ..records.database import Database
 from ..records.reading import between
 from .about import About
@@ -29,7 +30,7 @@ def examples(database: Database, about: About, start_ms: int, end_ms: int, field
     records = list(islice(between(database, start_ms, end_ms, about.name, newest_first=True, limit=LOOKED_AT), LOOKED_AT))
     name, _, slice_name = field.partition(" @ ")
     rows = Rows.of(records, about.signature, about.settings.confidence)
-    inside = rows.slices(about.settings.slices).get(slice_name, np.zeros(len(rows.owner), bool)) if slice_name else rows.mask
+    inside = masks(rows, about.settings.slices).get(slice_name, np.zeros(len(rows.owner), bool)) if slice_name else rows.mask
     known = reference.fields.get(field, reference.fields.get(name)) if reference is not None else None
     column, values = _column(rows, name)
     if known is None or column is None:

@@ -30,6 +30,7 @@ ABOUT = {
     "portside_monitor_quality": "Accuracy (or mean error) on labelled rows.",
     "portside_monitor_label_coverage": "Share of rows that have a label.",
     "portside_monitor_calibration_error": "Expected calibration error on labelled rows.",
+    "portside_monitor_performance": "Evidence that answers are wrong more often than was promised; an alarm at 1.",
     "portside_monitor_slo_burn_rate": "How many times faster than allowed the error budget burns.",
     "portside_monitor_slo_budget_left": "Share of the error budget that is left.",
     "portside_monitor_records_lost": "Records lost within the last minutes.",
@@ -40,9 +41,12 @@ ABOUT = {
     "portside_monitor_up": "A monitor acts.",
 }
 """Name -> what it is."""
-_VALUES = {"drift": "portside_monitor_drift", "quality": "portside_monitor_quality", "calibration": "portside_monitor_calibration_error",
-           "slo": "portside_monitor_slo_burn_rate", "slo-budget": "portside_monitor_slo_budget_left",
-           "records-lost": "portside_monitor_records_lost", "monitor-behind": "portside_monitor_records_behind"}  # fmt: skip
+_VALUES = {
+    "quality": "portside_monitor_quality", "performance": "portside_monitor_performance",
+    "calibration": "portside_monitor_calibration_error", "slo": "portside_monitor_slo_burn_rate",
+    "slo-budget": "portside_monitor_slo_budget_left", "records-lost": "portside_monitor_records_lost",
+    "monitor-behind": "portside_monitor_records_behind",
+}  # fmt: skip
 _STATES = {"firing": 1.0, "pending": 0.5, "resolved": 0.0}
 
 
@@ -87,6 +91,10 @@ def _of_window(window: Window) -> Iterable[tuple[tuple[str, tuple[tuple[str, str
 
 def _of_findings(findings: Iterable[Finding]) -> Iterable[tuple[tuple[str, tuple[tuple[str, str], ...]], float]]:
     for finding in findings:
+        if finding.name in ("drift", "drift-fields"):  # the one has every field, those that drift too
+            for field, held in finding.evidence.get("fields", {}).items():
+                yield _key("portside_monitor_drift", subject=field), float(held[0])
+            continue
         name = _VALUES.get(finding.name)
         labels = {"subject": finding.subject} if finding.subject else {}
         yield (_key(name, **labels) if name else _key("portside_monitor_found", finding=finding.name, **labels)), finding.value

@@ -54,8 +54,8 @@ def _labels(hook: Mapping[str, Callable[..., Any]], call: Mapping[str, Any], _: 
 
 
 def _window(hook: Mapping[str, Callable[..., Any]], call: Mapping[str, Any], name: str) -> dict[str, Any]:
-    kind, reference = call["reference"] or (None, None)
-    held = Window.from_dict(reference) if kind == "window" else Profile.from_dict(reference) if kind == "profile" else None
+    kind, reference = call["reference"] or ("", {})
+    held = Window.from_dict(reference) if kind == "window" else Profile.from_dict(reference) if kind else None
     try:
         found = findings_of(hook["window"](Window.from_dict(call["window"]), held), name)
     except Exception as error:  # the hook's: counted and told

@@ -16,7 +16,7 @@ from ..alerts.state import Event
 from ..monitor import Finding
 from ..records.database import Database
 from ..records.tables import RECORDS
-from . import gauges, watching
+from . import gauges, performing, watching
 from .about import About
 from .absorbing import absorb
 from .board import Said, boards
@@ -32,6 +32,10 @@ from .turn import Turn
 
 MOST_BATCHES = 50
 """Batches of one round: afterwards alerts and figures get their turn."""
+
+
+COST = 20
+"""Figures are made anew when so many times their own cost has passed."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Pipeline:
         self.consumers = [Consumer(turn, about, hook, note) for hook in about.settings.every_hook]
         self._quality: tuple[int, list[Finding]] = (-1, [])
         self._tidied = self._shown = -1
+        self._cost_ms = 0.0
 
     def step(self) -> Round:
         """One round. Raises LostTurnError, PortsideError, SQLAlchemyError; what was done until then stays done."""
@@ -117,6 +122,7 @@ class Pipeline:
         return [
             *watching.objectives(database, about, now_ms), watching.lost_lately(database, about, now_ms, fault),
             watching.behind(left, seconds, about.settings.every_s), *self._quality_of(now_ms),
+            *performing.findings(read_cursor(database, about.name, COUNT).data, about),
             *(wellbeing(consumer.name, consumer.stats) for consumer in self.consumers),
         ]  # fmt: skip
 
@@ -131,8 +137,9 @@ class Pipeline:
 
     def _show(self, live: Sequence[Finding], now_ms: int, changed: bool) -> None:
         """Figures, when something has changed and once a while: a round costs little where nothing happens."""
-        if not changed and now_ms - self._shown < 1000 * min(self.about.settings.every_s, 15.0):
+        if not changed and now_ms - self._shown < max(1000 * min(self.about.settings.every_s, 15.0), COST * self._cost_ms):
             return
+        began = time.monotonic()
         database, name, end = self.turn.database, self.about.name, floor("minute", now_ms) + MINUTE_MS
         window = window_between(database, name, end - HOUR_MS, end)
         judged = newest(findings(database, name, since_ms=now_ms - 2 * self.about.settings.spans.minutes * MINUTE_MS))
@@ -140,7 +147,7 @@ class Pipeline:
         stats = {consumer.name: consumer.stats for consumer in self.consumers}
         self.figures = gauges.figures(window, known.values(), read_alerts(database, name).values(), stats)
         gauges.write(self.turn, self.figures, now_ms)
-        self._shown = now_ms
+        self._shown, self._cost_ms = now_ms, (time.monotonic() - began) * 1e3
 
 
 def newest(found: Iterable[Finding]) -> list[Finding]:

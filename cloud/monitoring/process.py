@@ -124,7 +124,7 @@ class Keeper:
         self._follow()
         pipeline = self._pipeline or self._open()
         if self._emergency is not None and pipeline.turn.take(self._clock()):
-            self._emergency.save(pipeline.turn)
+            self._emergency.save(pipeline.turn, self._clock())
             self._emergency = None
         done = pipeline.step()
         if done.acted:

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, delete, insert, select
 
-from ..alerts.judging import Alerts, judged
+from ..alerts.judging import Alerts, judged, worth_telling
 from ..alerts.rule import Rule
 from ..alerts.state import Alert, Event
 from ..monitor import Finding
@@ -45,7 +45,7 @@ def raise_alerts(turn: Turn, about: About, live: Sequence[Finding], now_ms: int,
         kept, events = _moved(before, rules, rows, about.name)
         kept, more = judged(kept, rules, live, now_ms, about.name)
         note("alerting")
-        save(connection, about.name, before, kept, [*events, *more], targets)
+        save(connection, about.name, before, kept, [*events, *more], targets, now_ms)
         keep_live(connection, about.name, live, now_ms)
         if rows:
             move(connection, about.name, ALERT, Cursor(windows=rows[-1][0]))
@@ -74,8 +74,8 @@ def read_alerts(database: Database, deployment: str) -> dict[tuple[str, str], Al
         return alerts_of(connection, deployment)
 
 
-def save(connection: Connection, deployment: str, before: Alerts, after: Alerts, events: Iterable[Event], targets: Iterable[str],
-         told: bool = False) -> None:  # fmt: skip
+def save(connection: Connection, deployment: str, before: Alerts, after: Alerts, events: Sequence[Event], targets: Iterable[str],
+         now_ms: int, told: bool = False) -> None:  # fmt: skip
     """Write alerts that have changed, events, and what is owed to whom. `told`: the events were told already. An event is written once."""
     for key in before.keys() - after.keys():
         connection.execute(delete(ALERTS).where(ALERTS.c.deployment == deployment, ALERTS.c.name == key[0], ALERTS.c.subject == key[1]))
@@ -84,7 +84,7 @@ def save(connection: Connection, deployment: str, before: Alerts, after: Alerts,
             upsert(connection, ALERTS, {"deployment": deployment, "name": alert.name, "subject": alert.subject},
                    {"id": alert.id, "state": alert.state, "since_ms": alert.since_ms, "severity": alert.severity,
                     "data": _json(alert.to_dict())})  # fmt: skip
-    owed = list(targets)
+    owed, news = list(targets), {event.id for event in worth_telling(events, now_ms)}
     for event in events:
         alert = event.alert
         new = once(connection, EVENTS, {"id": event.id}, {
@@ -92,7 +92,7 @@ def save(connection: Connection, deployment: str, before: Alerts, after: Alerts,
             "at_ms": event.at_ms, "data": _json(alert.to_dict()),
         })  # fmt: skip
         due = {"deployment": deployment, "attempts": 0, "next_ms": event.at_ms, "done_ms": event.at_ms if told else None, "fault": ""}
-        if new and owed:
+        if new and owed and event.id in news:
             connection.execute(insert(DELIVERIES), [{"event": event.id, "target": target, **due} for target in owed])
 
 

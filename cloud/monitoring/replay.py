@@ -99,7 +99,7 @@ class Replay:
     def _write(self, batch: list[tuple[Record, tuple[Label, ...]]]) -> None:
         own = [replace(record, name=self._about.name, deployment=DIGEST) for record, _ in batch]
         with self._database.write() as connection:
-            insert(connection, [_row(record) for record in own])
+            insert(connection, [row_of(record) for record in own])
             if labels := [label for _, held in batch for label in held]:
                 write_labels(connection, labels)
 
@@ -116,7 +116,8 @@ def _rounds(source: Iterable[tuple[Record, tuple[Label, ...]]], step_ms: int) ->
         yield held
 
 
-def _row(record: Record) -> tuple[Any, ...]:
+def row_of(record: Record) -> tuple[Any, ...]:
+    """The record as values of `COLUMNS`."""
     data = record.to_dict()
     return tuple(text_of(data[name]) if name in TEXTS else data[name] for name in COLUMNS)
 

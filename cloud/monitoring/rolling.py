@@ -18,6 +18,8 @@ from .turn import Turn
 
 WAIT_MS = 2 * MINUTE_MS
 """So long after its end an hour or a day is made: records may be on their way."""
+AT_ONCE = 24
+"""Of one transaction: whoever writes waits for it."""
 KEEP_MS: Mapping[tuple[Level, Part], int] = {
     ("minute", TRAFFIC): 2 * DAY_MS, ("hour", TRAFFIC): 60 * DAY_MS, ("day", TRAFFIC): 1100 * DAY_MS, ("judged", TRAFFIC): 60 * DAY_MS,
     ("minute", QUALITY): 90 * DAY_MS, ("hour", QUALITY): 90 * DAY_MS, ("day", QUALITY): 1100 * DAY_MS,
@@ -29,9 +31,10 @@ def roll(turn: Turn, now_ms: int) -> int:
     """Make the hours and days that have ended; how many. Raises LostTurnError, SQLAlchemyError."""
     made = 0
     for level in ("hour", "day"):
-        for start in _due(turn, level, now_ms):
+        due = _due(turn, level, now_ms)
+        for place in range(0, len(due), AT_ONCE):
             with turn.write() as connection:
-                made += _make(connection, turn.deployment, level, start)
+                made += sum(_make(connection, turn.deployment, level, start) for start in due[place : place + AT_ONCE])
     return made
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -158,7 +158,7 @@ def _moment(value: Any) -> int:
     try:
         if isinstance(value, str):
             return int(datetime.fromisoformat(value).timestamp() * 1e3)
-        number = float(cast("Any", value))
+        number = float(value)
     except (ValueError, TypeError) as error:
         raise InputError("A row has no time", got=value, expected="Unix seconds, milliseconds, or ISO 8601") from error
     return int(number if number > 1e11 else number * 1e3)

@@ -40,6 +40,7 @@ COMMANDS = {
     "precompute": "answer known rows in advance, into a file that a deployment can answer from",
     "load": "how many requests per second a server answers in time, and what goes wrong beyond",
     "bento": "ship a deployment with everything it needs: a bento, a Dockerfile, a compose file",
+    "monitor": "watch a deployment: drift, quality, budgets, alerts; replay records, export for Grafana and Prometheus",
     "keys": "make, list and revoke the API keys of a server",
     "graph": "a graph of packages: its steps, its golden answers, whether it answers so",
     "store": "push, pull, ls, tag, lineage, gc, fsck",

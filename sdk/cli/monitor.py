@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -15,7 +15,6 @@ from ...cloud.deployment.file import Deployment, read
 from ...cloud.deployment.resolving import reference_of
 from ...cloud.monitoring import grafana, prometheus_rules, reading
 from ...cloud.monitoring.about import About, about
-from ...cloud.monitoring.companions import check_monitored
 from ...cloud.monitoring.process import main as keep
 from ...cloud.monitoring.replay import Replay
 from ...cloud.monitoring.sources import Replayed, Table, is_table, records_of, rows_of
@@ -61,7 +60,6 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _watch(deployment: Deployment, args: argparse.Namespace, words: list[str]) -> Result:
-    check_monitored(deployment)
     progress(f"watching {deployment.name}; Ctrl-C ends it")
     keep(deployment.path)
     return Result({"deployment": deployment.name}, f"{deployment.name} is not watched any more")
@@ -132,7 +130,7 @@ def _said(every: int = 5000) -> Callable[[int, int], None]:
 
 
 @contextmanager
-def _database(out: Path | None) -> Iterator[Database]:
+def _database(out: Path | None) -> Generator[Database]:
     """A fresh database for a replay. Raises InputError where `out` is there already."""
     if out is not None and out.exists():
         raise InputError("A replay begins in a new file", field="out", got=str(out))
@@ -141,7 +139,7 @@ def _database(out: Path | None) -> Iterator[Database]:
 
 
 @contextmanager
-def _opened(deployment: Deployment) -> Iterator[Database]:
+def _opened(deployment: Deployment) -> Generator[Database]:
     with open_records(deployment.path) as database:
         prepare(database)
         yield database

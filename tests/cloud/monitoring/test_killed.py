@@ -1,0 +1,84 @@
+"""kill -9 of the monitor at logged points: no record counted twice or left out, no alert lost or doubled. And controls that must fail."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    """A webhook; `.got`: bodies in order."""
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        server.got = []
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+def kill(folder, receiver, points, mode, url="-", seconds=120):
+    words = [sys.executable, HERE / "killing.py", folder, url, str(points), mode, str(receiver.server_port)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def check(found, receiver, points):
+    """The made-up hour raised what it should, and nothing was lost or doubled at any point."""
+    whole = found["whole"]
+    assert whole["requests"] == whole["rows"] == 320 and whole["labelled"] == 140 and whole["owed"] == []
+    assert sum(rows for _, rows in whole["spans"]) == 320
+    states = Counter((name, state) for _, name, _, state in whole["events"])
+    assert states["drift", "firing"] >= 1 and states["slo-fast-burn", "firing"] >= 1 and states["drift", "resolved"] >= 1
+    assert len({event[0] for event in whole["events"]}) == len(whole["events"])
+    assert len(found["died"]) == points and len({died.partition(" ")[2] for died in found["died"]}) >= 9
+    assert found["faults"] == []
+    told = {body["id"] for body in receiver.got}
+    assert told == {event[0] for event in whole["events"]}, "everybody was told all of it, and nothing else"
+
+
+@pytest.mark.chaos
+def test_nothing_is_counted_twice_or_left_out_and_no_alert_lost_or_doubled(tmp_path, receiver, effort):
+    points = 40 if effort == 1 else 100_000
+    found = kill(tmp_path, receiver, points, "durable", seconds=3600)
+    check(found, receiver, min(points, found["points"]))
+    print(json.dumps({"points": found["points"], "died at": len(found["died"])}))
+
+
+def test_at_a_dozen_points(tmp_path, receiver):
+    found = kill(tmp_path, receiver, 14, "durable")
+    check(found, receiver, 14)
+
+
+@pytest.mark.chaos
+def test_at_some_points_on_postgresql(tmp_path, receiver, postgresql):
+    found = kill(tmp_path, receiver, 16, "durable", postgresql.database())
+    check(found, receiver, 16)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(("mode", "wrong"), [("cursor apart", "requests"), ("told apart", "events")])
+def test_the_controls_fail(tmp_path, receiver, mode, wrong):
+    """A cursor that moves by itself counts twice; events that are written by themselves are lost."""
+    found = kill(tmp_path, receiver, 100, mode)
+    assert any(wrong in fault["wrong"] for fault in found["faults"]), found["faults"]
