@@ -19,14 +19,14 @@ from math import ceil, e, exp, log, sqrt
 import numpy as np
 
 from ...sdk.core.signature import Array
-from ...sdk.core.statistics import binomial_cdf
+from ...sdk.core.statistics import binomial_cdf, upper_bound
 
-PERMUTATIONS = 8
+PERMUTATIONS, FEW = 8, 2
 CAUTION = 0.75
 """Share of the largest stake that can be lost: a bet never ends the game."""
 
 
-def p_value(wrong: Array, weights: Array, limit: float, delta: float) -> float:
+def p_value(wrong: Array, weights: Array, limit: float, delta: float, permutations: int = PERMUTATIONS) -> float:
     """Evidence that the error rate is at most `limit`; small is strong.
 
     Args:
@@ -39,7 +39,7 @@ def p_value(wrong: Array, weights: Array, limit: float, delta: float) -> float:
         return 1.0
     if alike(weights):
         return binomial(int(wrong.sum()), len(wrong), limit)
-    return betting(wrong, weights, limit, delta)
+    return betting(wrong, weights, limit, delta, permutations)
 
 
 def alike(weights: Array) -> bool:
@@ -85,17 +85,16 @@ def least_rows(limit: float, delta: float) -> int:
 
 def upper(wrong: Array, weights: Array, delta: float) -> float:
     """The least limit that the rows prove: the upper end of a one-sided interval of the error rate at 1 - delta; 1 for no rows."""
+    if not len(wrong):
+        return 1.0
+    if alike(weights):
+        return upper_bound(int(wrong.sum()), len(wrong), 1 - delta)
     low, high = 0.0, 1.0
-    for _ in range(30):
+    for _ in range(16):
         middle = (low + high) / 2
-        proven = p_value(wrong, weights, middle, delta) <= delta
+        proven = p_value(wrong, weights, middle, delta, FEW) <= delta
         low, high = (low, middle) if proven else (middle, high)
     return high
-
-
-def effective(weights: Array) -> float:
-    """Rows of equal weight that would say as much (Kish 1965)."""
-    return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
 
 
 def spread_of(wrong: Array, weights: Array) -> float:

@@ -1,13 +1,14 @@
 """The least score above which the model may decide alone: an error rate of at most the target among those rows, with a stated probability.
 
 Thresholds of a grid that was fixed before any data are tested from the strictest down, each against "above it the model is wrong more
-often than the target", and testing stops at the first that is not rejected at level delta: the chance that a threshold is named whose
-error rate is above the target is at most delta, however many were tested (Learn then Test: Angelopoulos et al. 2021, with fixed-sequence
-testing). What is needed for that:
+often than the target" (Learn then Test: Angelopoulos et al. 2021). The chance that a threshold is named whose error rate is above the
+target is at most delta, however many were tested, because delta is spent in order (the fallback procedure: Wiens 2003): parts of it are
+added where there are enough rows for a start, what a rejection was tested at goes on to the next threshold, and what a failure was
+tested at is spent. What is needed for that:
 
 - Rows to come are like the labelled rows once those are weighted by 1 / the probability with which each was chosen for a label.
-- The strictest threshold that is tested is the first with enough rows; which one that is depends on scores and not on labels. That leaves
-  the guarantee exact where a higher score is not wrong more often (docs/decisions/037 has the argument).
+- Where the starts are depends on scores and not on labels. That leaves the guarantee exact where a higher score is not wrong more often
+  (docs/decisions/037 has the argument).
 - Labels are right, or wrong at a known rate: people who err at the rate eta, whatever the model said, disagree with a model that errs at
   the rate e in e + eta - 2 e eta of the rows (two classes; with more they disagree more), so that rate is tested in the target's place.
 
@@ -23,17 +24,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count, pairwise
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ...sdk.core.errors import InputError
 from ...sdk.core.signature import Array
 from ...sdk.core.statistics import lower_bound, z_score
-from .evidence import alike, binomial, effective, least_rows, p_value, spread_of, upper
+from .evidence import alike, binomial, least_rows, p_value, spread_of, upper
 
 Verdict: TypeAlias = Literal["fitted", "not enough data", "out of reach"]
-DELTA = 0.1
+DELTA, POINTS = 0.1, 50
 _NEAR_ONE = 1 / (1 + np.exp(-np.arange(9.2, 0.05, -0.1)))
 GRID: tuple[float, ...] = tuple(np.round([*_NEAR_ONE, *np.arange(25, -1, -1) / 50], 6).tolist())
 """Scores that are tested, fixed before any data: dense towards 1, where those of good models are."""
@@ -70,7 +71,7 @@ class Threshold:
         target_error, delta, people_error: what was asked.
         rows: labelled rows there were.
         at: the point of the threshold; None without one.
-        curve: thresholds with the same rows above them stand once; from the strictest.
+        curve: thresholds at least `1 / POINTS` of the labelled rows apart, from the strictest.
         why: a sentence.
     """
 
@@ -94,29 +95,43 @@ class Threshold:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Labelled rows by falling score, and what is asked of them."""
+    """Labelled rows by falling score, and what is asked of them. `worth`: how many alike rows the first 1, 2, ... are worth (Kish 1965)."""
 
     scores: Array
     wrong: Array
     weights: Array
+    worth: Array
     traffic: Array
     limit: float
     delta: float
     people_error: float
 
-    def at(self, threshold: float, bounded: bool = True) -> Point:
-        above = self.scores >= threshold
-        wrong, weights = self.wrong[above], self.weights[above]
-        share = float((self.traffic >= threshold).mean()) if len(self.traffic) else float(weights.sum() / self.weights.sum())
-        rate = float(np.average(wrong, weights=weights)) if len(wrong) else float("nan")
-        high = upper(wrong, weights, self.delta) if bounded and len(wrong) else 1.0
-        p = p_value(wrong, weights, self.limit, self.delta)
-        return Point(threshold, share, self._truth(rate), self._truth(high), len(wrong), p)
+    @classmethod
+    def of(cls, scores: Array, wrong: Array, weights: Array, **asked: Any) -> _Rows:
+        order = np.argsort(-scores, kind="stable")
+        sums, squares = np.cumsum(weights[order]), np.cumsum(weights[order] ** 2)
+        return cls(scores[order], wrong[order], weights[order], np.round(np.maximum.accumulate(sums**2 / squares), 6), **asked)
 
-    def surely_over(self, threshold: float) -> bool:
+    def steps(self, grid: tuple[float, ...], least: float = 1.0) -> Iterator[tuple[float, int]]:
+        """(threshold, rows above it), where those are at least so many more than at the step before; of thresholds alike the lowest."""
+        counts, before = np.searchsorted(-self.scores, -np.asarray(grid), side="right").tolist(), 0
+        for threshold, (here, below) in zip(grid, pairwise([*counts, -1]), strict=True):
+            if here != below and here - before >= least:
+                yield threshold, here
+                before = here
+
+    def p(self, count: int) -> float:
+        return p_value(self.wrong[:count], self.weights[:count], self.limit, self.delta)
+
+    def at(self, threshold: float, count: int) -> Point:
+        wrong, weights = self.wrong[:count], self.weights[:count]
+        share = float((self.traffic >= threshold).mean()) if len(self.traffic) else float(weights.sum() / self.weights.sum())
+        rate, high = float(np.average(wrong, weights=weights)), upper(wrong, weights, self.delta)
+        return Point(threshold, share, self._truth(rate), self._truth(high), count, self.p(count))
+
+    def surely_over(self, count: int) -> bool:
         """Wrong more often than the limit, as surely as the opposite would have to be shown."""
-        above = self.scores >= threshold
-        wrong, weights = self.wrong[above], self.weights[above]
+        wrong, weights = self.wrong[:count], self.weights[:count]
         if alike(weights):
             return lower_bound(int(wrong.sum()), len(wrong), 1 - self.delta) > self.limit
         return float(np.average(wrong, weights=weights)) - z_score(1 - 2 * self.delta) * spread_of(wrong, weights) > self.limit
@@ -148,54 +163,69 @@ def fit(scores: Array, correct: Array, weights: Array | None = None, *, target_e
     given = np.ones(len(held)) if weights is None else np.asarray(weights, np.float64)
     _check_rows(held, right, given)
     limit = target_error + people_error - 2 * target_error * people_error
-    rows = _Rows(held, ~right, given, _traffic(traffic), limit, delta, people_error)
-    points = tuple(rows.at(threshold) for threshold in _distinct(rows.scores, grid)) if curve else ()
+    rows = _Rows.of(held, ~right, given, traffic=_traffic(traffic), limit=limit, delta=delta, people_error=people_error)
+    points = [rows.at(*step) for step in rows.steps(grid, len(held) / POINTS)] if curve and len(held) else []
     return _judged(rows, target_error, _tested(rows, grid), points)
 
 
-def _tested(rows: _Rows, grid: tuple[float, ...]) -> list[tuple[float, float]]:
-    """(threshold, p-value) of what was tested, in order; the last may have failed."""
-    enough, found = first_rows(rows.limit, rows.delta, len(rows.scores)), list[tuple[float, float]]()
-    for threshold in _distinct(rows.scores, grid):
-        above = rows.scores >= threshold
-        if effective(rows.weights[above]) < enough:
-            continue
-        found.append((threshold, p_value(rows.wrong[above], rows.weights[above], rows.limit, rows.delta)))
-        if found[-1][1] > rows.delta:
-            break
+class _Test(NamedTuple):
+    """A threshold with the rows above it, its p-value, and the part of delta that it was tested at."""
+
+    threshold: float
+    count: int
+    p: float
+    level: float
+
+
+def _tested(rows: _Rows, grid: tuple[float, ...]) -> list[_Test]:
+    """The fallback procedure, from the strictest threshold down."""
+    level, reached, found = 0.0, 0.0, list[_Test]()
+    parts = starts(rows.limit, rows.delta, len(rows.scores))
+    for threshold, above in rows.steps(grid):
+        worth = float(rows.worth[above - 1])
+        level += rows.delta * sum(part for rank, part in parts if reached < rank <= worth)
+        reached = worth
+        if level > 0:
+            found.append(_Test(threshold, above, rows.p(above), level))
+            level = level if found[-1].p <= level else 0.0
     return found
 
 
+def starts(limit: float, delta: float, rows: int) -> list[tuple[int, float]]:
+    """(rows above a threshold, part of delta that is added where there are as many): half of it at the first start, the rest at twice,
+    four times ... as many rows."""
+    first = first_rows(limit, delta, rows)
+    later = [first << double for double in range(1, 60) if first << double <= rows]
+    return [(first, 0.5 if later else 1.0), *((rank, 0.5 / len(later)) for rank in later)]
+
+
 def first_rows(limit: float, delta: float, rows: int) -> int:
-    """Rows above the strictest threshold that is tested: as many as let a model pass that is wrong half as often as it may be, or half of
-    what there is; never fewer than could prove anything."""
+    """Rows of the first start: as many as let a model pass that is wrong half as often as it may be, or half of what there is; never
+    fewer than could prove anything."""
     hits = next(hits for hits in count(1) if binomial(hits, int(2 * hits / limit), limit) <= delta)
     return max(least_rows(limit, delta), min(int(2 * hits / limit), rows // 2))
 
 
-def _judged(rows: _Rows, target_error: float, tested: list[tuple[float, float]], curve: tuple[Point, ...]) -> Threshold:
-    passed = [threshold for threshold, p in tested if p <= rows.delta]
+def _judged(rows: _Rows, target_error: float, tested: list[_Test], points: list[Point]) -> Threshold:
+    passed = [test for test in tested if test.p <= test.level]
     asked = (target_error, rows.delta, rows.people_error, len(rows.scores))
     if passed:
-        at = rows.at(passed[-1])
+        at = rows.at(passed[-1].threshold, passed[-1].count)
         why = f"above {at.threshold:g} at most {target_error:g} are wrong, with probability {1 - rows.delta:g}; {at.rows} labelled rows"
-        return Threshold(passed[-1], "fitted", *asked, at, curve, why)
-    if tested and rows.surely_over(tested[0][0]):
-        first = rows.at(tested[0][0], bounded=False)
+        return Threshold(at.threshold, "fitted", *asked, at, _with(points, at), why)
+    if tested and rows.surely_over(tested[0].count):
+        first = rows.at(tested[0].threshold, tested[0].count)
         why = f"{first.error:.1%} are wrong where the model is surest, above {first.threshold:g}"
-        return Threshold(None, "out of reach", *asked, None, curve, why)
+        return Threshold(None, "out of reach", *asked, None, tuple(points), why)
     need = first_rows(rows.limit, rows.delta, 1 << 40)
     why = f"{len(rows.scores)} labelled rows; it takes about {need} of those where the model is surest"
-    return Threshold(None, "not enough data", *asked, None, curve, why)
+    return Threshold(None, "not enough data", *asked, None, tuple(points), why)
 
 
-def _distinct(scores: Array, grid: tuple[float, ...]) -> Iterator[float]:
-    """Thresholds of the grid with rows above them; of those with the same rows the lowest."""
-    ordered = np.sort(scores)
-    counts = [len(ordered) - int(np.searchsorted(ordered, threshold)) for threshold in grid]
-    for threshold, (here, below) in zip(grid, pairwise([*counts, -1]), strict=True):
-        if here and here != below:
-            yield threshold
+def _with(points: list[Point], at: Point) -> tuple[Point, ...]:
+    """The curve with the point that was chosen on it; no curve without one."""
+    others = [point for point in points if point.threshold != at.threshold]
+    return tuple(sorted([*others, at], key=lambda point: -point.threshold)) if points else ()
 
 
 def _traffic(scores: Array | None) -> Array:

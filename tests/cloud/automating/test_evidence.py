@@ -5,17 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portside.cloud.automating.evidence import (
-    alike,
-    betting,
-    binomial,
-    effective,
-    hoeffding_bentkus,
-    least_rows,
-    p_value,
-    spread_of,
-    upper,
-)
+from portside.cloud.automating.evidence import alike, betting, binomial, hoeffding_bentkus, least_rows, p_value, spread_of, upper
 from portside.sdk.core.statistics import upper_bound
 
 CHECKS, REST = 0.05, 1.0
@@ -58,8 +48,8 @@ def test_an_error_more_is_never_more_evidence_of_few(flags, seed, limit):
 
 def test_a_bet_is_wrong_as_rarely_as_it_says():
     """On the edge of the null: sure rows at 1%, others at 5%, three quarters sure, so 2% in all."""
-    found = [betting(*world(4000, seed, 0.01, 0.05), limit=0.02, delta=0.1) <= 0.1 for seed in range(400)]
-    assert sum(found) <= 400 * 0.1 and sum(found) < 40
+    found = [betting(*world(4000, seed, 0.01, 0.05), limit=0.02, delta=0.1) <= 0.1 for seed in range(300)]
+    assert sum(found) <= 300 * 0.1
 
 
 def test_a_bet_shows_what_hoeffding_and_bentkus_cannot():
@@ -76,7 +66,7 @@ def test_hoeffding_and_bentkus_of_equal_weights_is_near_the_binomial():
 
 
 def test_nothing_is_no_evidence():
-    assert p_value(np.zeros(0, bool), np.zeros(0), 0.1, 0.1) == 1.0 and effective(np.zeros(0)) == 0.0
+    assert p_value(np.zeros(0, bool), np.zeros(0), 0.1, 0.1) == 1.0 and upper(np.zeros(0, bool), np.zeros(0), 0.1) == 1.0
 
 
 @pytest.mark.parametrize(("limit", "delta"), [(0.02, 0.1), (0.05, 0.05), (0.2, 0.01)])
@@ -92,7 +82,5 @@ def test_the_upper_end_is_that_of_clopper_and_pearson_where_rows_are_alike():
     assert 0.00875 < weighted < 0.03
 
 
-def test_rows_that_say_as_much():
-    assert effective(np.ones(50)) == pytest.approx(50)
-    assert effective(np.array([20.0] + [1.0] * 100)) == pytest.approx(120**2 / 500)
+def test_the_spread_of_a_rate():
     assert spread_of(np.arange(100) < 10, np.ones(100)) == pytest.approx(0.03)

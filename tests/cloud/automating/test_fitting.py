@@ -35,14 +35,14 @@ def violations(found, true_risk, target):
     return wrong
 
 
-@pytest.mark.parametrize(("power", "target", "rows"), [(1.0, 0.05, 1500), (2.0, 0.02, 1500), (0.5, 0.1, 400)])
+@pytest.mark.parametrize(("power", "target", "rows"), [(1.0, 0.15, 1500), (2.0, 0.05, 1500), (0.5, 0.3, 600)])
 def test_the_bound_holds_over_draws_and_something_is_automated(power, target, rows):
-    found = [fit(*drawn(rows, seed, power), target_error=target, delta=DELTA, curve=False) for seed in range(300)]
-    violations(found, lambda threshold: risk(threshold, power), target)
-    assert sum(held.value is not None for held in found) > (200 if rows > 1000 else 30)
+    found = [fit(*drawn(rows, seed, power), target_error=target, delta=DELTA, curve=False) for seed in range(250)]
+    wrong = violations(found, lambda threshold: risk(threshold, power), target)
+    assert sum(held.value is not None for held in found) > 120 and wrong > 0  # it is no bound that is never reached
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.floats(0.5, 3), st.floats(0.02, 0.15), st.integers(200, 900), st.integers(0, 10_000))
 def test_the_bound_holds_whatever_the_world_is(power, target, rows, seed):
     found = [fit(*drawn(rows, seed + 1000 * place, power), target_error=target, delta=DELTA, curve=False) for place in range(60)]
@@ -50,31 +50,30 @@ def test_the_bound_holds_whatever_the_world_is(power, target, rows, seed):
 
 
 def test_the_bound_holds_where_rows_were_drawn_with_different_chances():
-    """Above 0.8 the model was automated before: one row in ten was checked, below that all were labelled."""
+    """Above 0.8 the model was automated before: three rows in ten were checked, below that all were labelled."""
     found = []
-    for seed in range(200):
+    for seed in range(120):
         scores, correct = drawn(5000, seed, 1.0)
-        chance = np.where(scores >= 0.8, 0.1, 1.0)
+        chance = np.where(scores >= 0.8, 0.3, 1.0)
         labelled = np.random.default_rng(seed + 10**6).random(5000) < chance
         weights = 1 / chance[labelled]
         found.append(fit(scores[labelled], correct[labelled], weights, target_error=0.15, delta=DELTA, curve=False))
     violations(found, lambda threshold: risk(threshold, 1.0), 0.15)
-    assert sum(held.value is not None and held.value < 0.8 for held in found) > 100  # it reached below what was automated before
+    assert sum(held.value is not None and held.value < 0.8 for held in found) > 50  # it reached below what was automated before
     unweighted = [fit(*drawn(5000, seed, 1.0), target_error=0.15, delta=DELTA, curve=False).value for seed in range(20)]
     assert np.median([held.value for held in found if held.value]) == pytest.approx(np.median(unweighted), abs=0.05)
 
 
 def test_without_the_weights_the_rate_would_be_another():
     """What the weights are for: labels of unsure rows are many, so the plain share of wrong labels is far above the true rate."""
-    scores, correct = drawn(20_000, 3, 1.0)
+    scores, correct = drawn(8000, 3, 1.0)
     chance = np.where(scores >= 0.8, 0.05, 1.0)
-    labelled = np.random.default_rng(4).random(20_000) < chance
+    labelled = np.random.default_rng(4).random(8000) < chance
     weighted = fit(scores[labelled], correct[labelled], 1 / chance[labelled], target_error=0.2)
     plain = fit(scores[labelled], correct[labelled], target_error=0.2)
-    point = next(held for held in weighted.curve if held.threshold == 0.6)
-    biased = next(held for held in plain.curve if held.threshold == 0.6)
-    assert point.error == pytest.approx(risk(0.6, 1.0), abs=0.02) and biased.error > risk(0.6, 1.0) + 0.03
-    assert point.share == pytest.approx(0.4, abs=0.02) and biased.share < 0.35
+    point, biased = (min(held.curve, key=lambda one: abs(one.threshold - 0.6)) for held in (weighted, plain))
+    assert point.error == pytest.approx(risk(point.threshold, 1.0), abs=0.02) and biased.error > risk(biased.threshold, 1.0) + 0.03
+    assert point.share == pytest.approx(1 - point.threshold, abs=0.02) and biased.share < 1 - biased.threshold - 0.05
 
 
 @settings(max_examples=40, deadline=None)
@@ -137,9 +136,9 @@ def test_the_bound_holds_for_the_truth_where_people_err():
     for seed in range(200):
         scores, correct = drawn(1500, seed, 1.0)
         said = correct ^ (np.random.default_rng(seed + 10**6).random(1500) < 0.03)
-        found.append(fit(scores, said, target_error=0.05, people_error=0.03, delta=DELTA, curve=False))
-    violations(found, lambda threshold: risk(threshold, 1.0), 0.05)
-    assert sum(held.value is not None for held in found) > 50
+        found.append(fit(scores, said, target_error=0.15, people_error=0.03, delta=DELTA, curve=False))
+    violations(found, lambda threshold: risk(threshold, 1.0), 0.15)
+    assert sum(held.value is not None for held in found) > 100
 
 
 def test_not_a_number_is_the_least_sure():
@@ -156,7 +155,7 @@ def test_the_share_is_of_the_traffic_where_it_is_known():
 
 def test_the_curve_is_in_order_and_its_bounds_are_above():
     scores, correct = drawn(1000, 1, 1.0)
-    found = fit(scores, correct, target_error=0.05)
+    found = fit(scores, correct, target_error=0.15)
     assert [held.threshold for held in found.curve] == sorted((held.threshold for held in found.curve), reverse=True)
     assert [held.share for held in found.curve] == sorted(held.share for held in found.curve)
     assert all(held.error <= held.upper <= 1 for held in found.curve)
