@@ -14,8 +14,8 @@ from ..desk import rights
 from ..desk.desk import Desk
 from ..doors.asgi import Incoming
 from ..records.database import Database
-from ..records.reading import find
 from . import queue
+from .naming import signature_behind
 from .refusals import UnknownReviewError
 from .turn import reading
 
@@ -67,8 +67,7 @@ def asked_row(desk: Desk, incoming: Incoming) -> RowMapping:
 
 def signature_of(desk: Desk, record: str) -> Signature | None:
     """What the deployment of this record holds; None where no server has said."""
-    found = find(desk.database, record)
-    return None if found is None else desk.signature(found.deployment)
+    return signature_behind(database(desk), record)
 
 
 def visible(desk: Desk, incoming: Incoming, wanted: str) -> tuple[str, ...]:

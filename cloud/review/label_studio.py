@@ -113,7 +113,7 @@ def task(review: str, parts: Sequence[Part], shape: Shape, candidates: Sequence[
     return found
 
 
-def annotations(tasks: Any, output: str | None = None) -> Iterator[Annotated]:
+def answers_of(tasks: Any, output: str | None = None) -> Iterator[Annotated]:
     """The newest finished annotation of every task that is one of ours.
 
     Args:

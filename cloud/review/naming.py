@@ -21,7 +21,7 @@ def named(answer: Mapping[str, Any] | None, signature: Signature | None) -> dict
 def signature_behind(database: Database, record: str) -> Signature | None:
     """What the deployment that wrote this record holds; None where no server has said. Raises FormatError."""
     held = find(database, record)
-    return None if held is None else signature_of(database, held.deployment)
+    return None if held is None else signature_of(database, held.name, held.deployment)
 
 
 def _name(value: Any, names: tuple[str, ...] | None) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, select, true
+from sqlalchemy import ColumnElement, and_, false, func, select, true
 
 from ..records.database import Database
 from .item import Decision, ReviewStatus
@@ -67,10 +67,9 @@ def history(database: Database, reviewer: str, limit: int = 20) -> list[Decision
 
 def decided_since(database: Database, reviewer: str, since_ms: int) -> int:
     """How much a reviewer decided from this moment on."""
-    query: Select[tuple[int]] = select(func.count()).select_from(DECISIONS)
     mine = and_(DECISIONS.c.reviewer == reviewer, DECISIONS.c.undone_ms.is_(None), DECISIONS.c.at_ms >= since_ms)
     with reading(database) as connection:
-        return connection.execute(query.where(mine)).scalar_one()
+        return connection.execute(select(func.count()).select_from(DECISIONS).where(mine)).scalar_one()
 
 
 def times_ms(database: Database, limit: int = 1000) -> list[int]:

@@ -35,10 +35,11 @@ class Said(NamedTuple):
 
     def ids(self, name: str) -> list[str]:
         """A short list of ids. Raises InputError."""
-        value = cast("list[str]", self.data.get(name, []))
-        if not isinstance(value, list) or len(value) > IDS or not all(isinstance(one, str) for one in value):
+        value = self.data.get(name, [])
+        held = cast("list[Any]", value if isinstance(value, list) else [None])
+        if len(held) > IDS or not all(isinstance(one, str) for one in held):
             raise InputError("This is no list of ids", field=name, expected=f"at most {IDS} texts")
-        return value
+        return held
 
     def token(self) -> str | None:
         """The name of a decision, a UUIDv7. Raises InputError."""

@@ -12,7 +12,7 @@ from ...cloud.records.database import Database
 from ...cloud.review import exchange
 from ...cloud.review.dataset import Options, write
 from ...cloud.review.gathering import Wanted, labelled
-from ...cloud.review.label_studio import annotations
+from ...cloud.review.label_studio import answers_of
 from ..core.errors import FormatError, InputError
 from ..core.labels import SOURCES
 from .console import Result
@@ -50,7 +50,7 @@ def bring_in(database: Database, args: argparse.Namespace) -> Result:
         tasks = json.loads(args.file.read_bytes())
     except (OSError, ValueError) as error:
         raise FormatError(f"The export cannot be read: {error}", got=str(args.file)) from error
-    took = exchange.take(database, annotations(tasks, args.control))
+    took = exchange.take(database, answers_of(tasks, args.control))
     text = (f"{took.decided} decided, {took.labelled} labels for items that were decided before, {took.known} known already, "
             f"{took.strangers} of other queues")  # fmt: skip
     return Result(vars(took), text)

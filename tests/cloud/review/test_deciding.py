@@ -119,7 +119,7 @@ def test_who_was_told_is_told_of_an_undo(waiting):
 
 
 def test_an_undone_correction_leaves_what_was_known_before(waiting):
-    queue.enqueue(waiting, [item(3, row=0)])
+    queue.enqueue(waiting, [item(3)])
     decide(waiting, ONE, "ana", {"label": 0}, NOW)
     with waiting.write() as connection:  # the same row is asked about once more
         connection.execute(queue.REVIEWS.update().where(queue.REVIEWS.c.id == number(3)).values(record=RECORD))

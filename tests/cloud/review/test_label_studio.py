@@ -14,7 +14,7 @@ from made_reviews import NOW, TWO, item, number, of_every_kind
 from portside.cloud.records.reading import labels_of
 from portside.cloud.review import queue
 from portside.cloud.review.exchange import classes_in, send, take
-from portside.cloud.review.label_studio import annotations
+from portside.cloud.review.label_studio import answers_of
 from portside.sdk.core.errors import FormatError, InputError
 
 DONE = {"updated_at": "2026-11-30T10:00:00.250000Z", "created_at": "2026-11-30T09:59:00Z", "lead_time": 4.5,
@@ -61,11 +61,11 @@ def test_annotations_become_decisions_of_their_authors_once(queue_file, tmp_path
     found, config = tasks(queue_file, tmp_path)
     assert [one.attrib["value"] for one in config.iter("Choice")] == ["good", "bad"] == list(classes_in(queue_file))
     export = [annotated(found[0], "good"), annotated(found[1], "bad", was_cancelled=True), {**found[2], "annotations": []}]
-    took = take(queue_file, annotations(export))
+    took = take(queue_file, answers_of(export))
     assert (took.decided, took.strangers) == (1, 0)
     label = labels_of(queue_file, records)[records[2], 0]
     assert (label.values, label.author, label.source, label.at_ms) == ({"label": 0}, "label-studio:ana@x", "import", DONE_MS)
-    assert take(queue_file, annotations(export)).known == 1 and len(labels_of(queue_file, records)) == 1
+    assert take(queue_file, answers_of(export)).known == 1 and len(labels_of(queue_file, records)) == 1
     assert queue.status(queue_file, number(2)).answer == {"label": 0}
 
 
@@ -74,7 +74,7 @@ def test_an_item_that_was_decided_meanwhile_gets_another_label(queue_file, tmp_p
     found, _ = tasks(queue_file, tmp_path)
     queue.decide(queue_file, number(1), "ben", {"label": 1}, NOW)
     export = [annotated(found[0], "good")]
-    assert take(queue_file, annotations(export)).labelled == 1 and take(queue_file, annotations(export)).known == 1
+    assert take(queue_file, answers_of(export)).labelled == 1 and take(queue_file, answers_of(export)).known == 1
     assert queue.status(queue_file, number(1)).by == "ben"  # what the caller was told stands
     newest = labels_of(queue_file, [number(1, 2)])[number(1, 2), 0]
     assert newest.author == ("ben" if NOW > DONE_MS else "label-studio:ana@x")
@@ -88,20 +88,20 @@ def test_numbers_and_texts_are_answers_too(queue_file, tmp_path):
         {**found[0], "annotations": [{"result": [{"from_name": "price", "type": "number", "value": {"number": 12.5}}], **DONE}]},
         {**found[1], "annotations": [{"result": [{"from_name": "price", "type": "textarea", "value": {"text": ["7"]}}], **DONE}]},
     ]
-    assert take(queue_file, annotations(export)).decided == 2
+    assert take(queue_file, answers_of(export)).decided == 2
     assert queue.status(queue_file, number(2)).answer == {"price": 12.5}
 
 
 def test_tasks_of_others_are_counted_and_left(queue_file):
     foreign = annotated({"data": {"portside_review": number(9)}}, "good"), annotated({"data": {"text": "x"}}, "good")
-    assert take(queue_file, annotations(list(foreign))).strangers == 1
+    assert take(queue_file, answers_of(list(foreign))).strangers == 1
 
 
 @pytest.mark.parametrize("export", [{}, [1], [{"data": {}}], [annotated({"data": {"portside_review": "x"}}, "good", updated_at="now")]],
                          ids=["object", "number", "min", "time"])  # fmt: skip
 def test_what_is_no_export_is_said(export):
     with pytest.raises(FormatError):
-        list(annotations(export))
+        list(answers_of(export))
 
 
 def test_one_interface_asks_one_thing_and_there_is_something_to_ask(queue_file, tmp_path):

@@ -169,10 +169,10 @@ class Reviews(RuleBasedStateMachine):
 
 
 def test_the_queue_does_as_its_model(effort):
-    run_state_machine_as_test(Reviews, settings=settings(max_examples=25 * effort, stateful_step_count=30))
+    run_state_machine_as_test(Reviews, settings=settings(max_examples=12 * effort, stateful_step_count=25))
 
 
 @pytest.mark.slow
 def test_so_it_does_on_postgresql(postgresql, effort):
     machine = type("OnPostgresql", (Reviews,), {"place": staticmethod(postgresql.database)})
-    run_state_machine_as_test(machine, settings=settings(max_examples=8 * effort, stateful_step_count=25))
+    run_state_machine_as_test(machine, settings=settings(max_examples=5 * effort, stateful_step_count=20))

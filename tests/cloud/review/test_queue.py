@@ -128,10 +128,10 @@ def test_only_of_some_deployments(database):
 
 
 def test_counts_and_lists_tell_how_items_stand(database):
-    queue.enqueue(database, [item(place, deadline_ms=NOW + 5 if place == 0 else None) for place in range(5)])
+    queue.enqueue(database, [item(place, deadline_ms=NOW - 1 if place == 0 else None) for place in range(5)])
+    queue.expire(database, NOW)
     queue.lease(database, "ana", NOW)
     queue.decide(database, number(3), "ana", {"label": 0}, NOW, took_ms=2500)
-    queue.expire(database, NOW + 6)
     held = overview.counts(database, NOW + 7)
     assert (held.pending, held.leased, held.decided, held.expired, held.waiting, held.oldest_ms) == (2, 1, 1, 1, 3, NOW)
     assert overview.counts(database, NOW, ["others"]).waiting == 0 == overview.counts(database, NOW, []).waiting

@@ -68,7 +68,7 @@ def test_label_studio_there_and_back(file, tmp_path, capsys):
     assert "3 known already" in ask(capsys, "import", file, tmp_path / "export.json")[1]
     assert ask(capsys, "export", file, "--out", tmp_path / "tasks")[0] == 2
     (tmp_path / "export.json").write_text("{")
-    assert ask(capsys, "import", file, tmp_path / "export.json")[0] == 2
+    assert ask(capsys, "import", file, tmp_path / "export.json")[0] == 3
 
 
 def test_somewhere_without_records_is_said(tmp_path, capsys):
