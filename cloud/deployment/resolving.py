@@ -6,6 +6,7 @@ for ever. Artifacts are kept below $PORTSIDE_HOME/artifacts by package digest, s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from ..automating.plan import Plan, plan_of
 from .failover import Precomputed
 from .file import Cache, Deployment, Endpoint, Link, Model
 from .tables import Table, read_table
+
+log = logging.getLogger("portside.deployment")
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,13 @@ def resolve(deployment: Deployment, whole: bool = True) -> Resolved:
     """
     if deployment.champion is None:
         raise FormatError("A graph has no champion that could be asked here", got=deployment.path.name, expected="a file with [champion]")
-    champion = resolve_model(deployment, deployment.champion, "[champion]")
+    champion = resolve_model(deployment, deployment.champion, "[champion]", deployment.place("champion"))
     if whole:
         check_features(deployment, [champion])
     entries: list[ResolvedEntry] = [champion]
     for place, link in enumerate(deployment.failover.chain):
-        entries.append(_link(deployment, link, champion, f"[[failover.chain]] number {place + 1}"))
+        at = deployment.place("failover", "chain", place)
+        entries.append(_link(deployment, link, champion, f"[[failover.chain]] number {place + 1}", at))
     pinned = [entry.digest for entry in entries if isinstance(entry, ResolvedModel | Table)]
     plan, known = _plan(deployment, champion), {"intent": deployment.digest, "packages": pinned}
     digest = digest_of(known if plan is None else {**known, "automation": asdict(plan.dial)})
@@ -130,19 +134,20 @@ def _plan(deployment: Deployment, champion: ResolvedModel) -> Plan | None:
         raise
 
 
-def resolve_model(deployment: Deployment, settings: Model, where: str) -> ResolvedModel:
-    """One package, its artifact, and its codec."""
+def resolve_model(deployment: Deployment, settings: Model, where: str, at: str | None = None) -> ResolvedModel:
+    """One package, its artifact, and its codec. `where`: the section, `at`: file and line, for errors."""
+    at = at or deployment.path.name
     try:
         package = open_package(reference_of(deployment, settings.package), settings.digest, settings.trust)
         taps = tuple(tap for tap in deployment.records.features if tap in package.content.boundaries)
         artifact = _given(deployment, settings, package, taps) if settings.artifact else _compiled(package, settings.target, taps)
         codec = Codec.from_steps(artifact.codec, lambda name: (artifact.path / name).read_bytes())
     except PortsideError as error:
-        error.what = f"{deployment.path.name}, {where}: {error.what}"
+        error.what = f"{at}, {where}: {error.what}"
         error.args = (error._message(),)
         raise
     if not settings.trust and (host := [stage.name for stage in artifact.stages if stage.kind == "host"]):
-        raise TrustError(f"{deployment.path.name}, {where}: the package runs Python of its own", got=", ".join(host),
+        raise TrustError(f"{at}, {where}: the package runs Python of its own", got=", ".join(host),
                          fix="Read its host/ folder, then say trust = true in that section.")  # fmt: skip
     inputs = artifact.signature.to_dict()["inputs"]
     front = digest_of({"codec": [dict(step) for step in artifact.codec], "inputs": inputs,
@@ -192,8 +197,8 @@ def reference_of(deployment: Deployment, package: str) -> str | Path:
     return folder if folder.is_dir() else package
 
 
-def _link(deployment: Deployment, link: Link, champion: ResolvedModel, where: str) -> ResolvedEntry:
-    where = f"{deployment.path.name}, {where}"
+def _link(deployment: Deployment, link: Link, champion: ResolvedModel, section: str, at: str) -> ResolvedEntry:
+    where = f"{at}, {section}"
     if link.default is not None:
         return default_row(link.default, champion.signature, where)
     if link.precomputed is not None:
@@ -202,8 +207,9 @@ def _link(deployment: Deployment, link: Link, champion: ResolvedModel, where: st
         entry = link.cache or link.endpoint
         assert entry is not None  # noqa: S101  the file's validation says so
         return entry
-    model = resolve_model(deployment, link.model(), where.partition(", ")[2])
+    model = resolve_model(deployment, link.model(), section, at)
     check_outputs(model.signature, champion.signature, where)
+    check_inputs(model, champion, where)
     return model
 
 
@@ -228,6 +234,23 @@ def check_outputs(backup: Signature, champion: Signature, where: str) -> None:
         if not same:
             raise FormatError(f"{where}: the backup's output {spec.name!r} is not like the champion's",
                               got=_text(other), expected=_text(spec))  # fmt: skip
+
+
+def check_inputs(backup: ResolvedModel, champion: ResolvedModel, where: str) -> None:
+    """Hold what a backup takes against what callers send, which is what the champion takes.
+
+    A field that only the backup has is never sent: FormatError. A value that only the champion takes (null, another category)
+    makes the backup pass: a warning, for the rest of the chain answers those rows.
+    """
+    sent = {wire.name: wire for wire in champion.codec.wire_fields(champion.signature)}
+    for wire in backup.codec.wire_fields(backup.signature):
+        given = sent.get(wire.name)
+        if given is None or given.type != wire.type:
+            raise FormatError(f"{where}: the backup takes the field {wire.name!r}, which the champion's callers do not send", got=wire.type,
+                              expected=", ".join(f"{name} ({held.type})" for name, held in sent.items()),
+                              fix="A backup answers the champion's requests, so it takes the same fields, or some of them.")  # fmt: skip
+        if given.missing and not wire.missing:
+            log.warning("%s: the backup takes no missing %r, which the champion does: it passes on such requests", where, wire.name)
 
 
 def default_row(values: Mapping[str, Any], signature: Signature, where: str) -> dict[str, Array]:

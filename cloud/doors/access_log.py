@@ -11,6 +11,8 @@ from .asgi import LEFT, WHO, Reply, Scope
 from .json_lines import JsonLines
 
 Access: TypeAlias = Literal["off", "errors", "sampled", "all"]
+PROBES = ("/readyz", "/v2/health/ready")
+"""Asked while the models are loaded: 503 is the answer then, not an error."""
 
 
 class AccessLog:
@@ -30,7 +32,8 @@ class AccessLog:
     def note(self, scope: Scope, number: bytes, reply: Reply | None, seconds: float) -> None:
         """The end of a request; `reply` is None where the client left."""
         status = LEFT if reply is None else reply.status
-        if status >= 400 or self._share >= 1.0 or (self._share and random.random() < self._share):  # noqa: S311  no secret
+        failed = status >= 400 and not (status == 503 and scope["path"] in PROBES)
+        if failed or self._share >= 1.0 or (self._share and random.random() < self._share):  # noqa: S311  no secret
             self._put((time.time(), scope, number, status, reply, seconds), _line)
 
 

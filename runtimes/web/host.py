@@ -100,6 +100,7 @@ class Host:
         self._mounts: dict[str, Mount] = {}
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.host = self
+        self._server.socket.setblocking(False)  # a caller that leaves before it is accepted must not hold the loop
         port = self._server.server_address[1]
         self.origin = f"http://127.0.0.1:{port}"
         self.names = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == HTTP else set())
@@ -127,8 +128,10 @@ class Host:
         return f"{self.origin}/{mount.token}/{path}"
 
     def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
+        """Stop serving. Bounded in time, whatever the loop is at."""
+        ending = threading.Thread(target=self._server.shutdown, name="portside-host-end", daemon=True)
+        ending.start()
+        ending.join(timeout=5)
         self._server.server_close()
         self._thread.join(timeout=5)
 

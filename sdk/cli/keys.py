@@ -55,6 +55,8 @@ def _new(args: argparse.Namespace, file: Path, keys: dict[str, Key]) -> Result:
     key, text = new(args.name, args.scope or ["predict"], args.deployment or [EVERY], now=now, expires=expires, rate=_rate(args))
     write(file, [*keys.values(), key])
     shown = f"{text}\n\nThis is shown once. {file} holds its hash; its id is {key.id}."
+    if others := [held.id for held in keys.values() if held.name == args.name]:
+        shown += f"\n{args.name} has another key, {', '.join(others)}: once this one is in use, portside keys revoke {others[0]}."
     return Result({"key": text, "id": key.id, "file": str(file), "expires": key.expires}, shown)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from math import ceil
 from pathlib import Path
 
 from ...cloud.load.knee import Aim
@@ -63,6 +64,8 @@ def run(args: argparse.Namespace) -> Result:
     plan = Plan(sequence(args.rate or ()), args.seconds, args.arrivals, args.seed, args.minutes,
                 max(args.timeout, 2 * args.deadline / 1e3), args.connections)  # fmt: skip
     bodies = bodies_from(args.body, args.content_type) if args.body else []
+    if args.rate and args.slo and (needed := aim.seconds(min(args.rate), args.seconds)) > args.seconds:
+        progress(f"{args.seconds:g} s at {min(args.rate):g} requests/s are too few to tell whether {aim} holds: --seconds {ceil(needed)}")
     with contextlib.ExitStack() as stack:
         url = args.target
         if url.endswith(".toml"):

@@ -69,7 +69,7 @@ def test_the_digest_is_of_the_intent(reading, tmp_path):
         ('\n[rollout]\nmode = "canary"\n', 6, r"\[rollout\] is not supported yet"),
         ('[automation]\nlevel = "partial"\n', 5, "needs a target_error"),
         ('[automation]\nlevel = "half"\n', 6, "'human', 'shadow'"),
-        ("[monitor]\nhooks = []\n", 5, "not supported yet"),
+        ("[monitor]\nevery_s = 0\n", 6, "greater than"),
         ('[[step]]\nname = "a"\npackage = "p"\na = 1\n', 8, "unknown setting 'a'"),
         ("[wat]\n", 5, "unknown setting 'wat'"),
         ("[failover]\nreserve_ms = 1\n", 5, "need a deadline_ms"),

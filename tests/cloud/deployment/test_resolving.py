@@ -8,7 +8,7 @@ import packages
 import pytest
 
 from portside.cloud.deployment.file import read
-from portside.cloud.deployment.resolving import resolve
+from portside.cloud.deployment.resolving import check_inputs, resolve
 from portside.cloud.host import Host
 from portside.sdk.core.errors import FormatError, IntegrityError, PortsideError, TrustError
 from portside.sdk.core.package import annotate, open_folder
@@ -96,6 +96,28 @@ def test_a_backup_that_lacks_an_output_is_refused(tmp_path):
         check_outputs(less, packages.SIGNATURE, "here")
 
 
+def test_a_backup_answers_what_callers_send(file):
+    champion = resolve(read(file)).champion
+    one, two = champion.signature.inputs[0], replace(champion.signature.inputs[0], name="height")
+    wider = replace(champion, artifact=replace(champion.artifact, signature=Signature((one, two), champion.signature.outputs)))
+    check_inputs(champion, wider, "here")  # some of the fields are enough
+    with pytest.raises(FormatError, match="here: the backup takes the field 'height', which the champion's callers do not send"):
+        check_inputs(wider, champion, "here")
+
+
+def test_a_backup_without_missing_values_is_warned_of(tmp_path, caplog, file):
+    found = resolve(read(file))
+    champion = found.champion
+    inputs = champion.signature.inputs
+    holes = Signature((replace(inputs[0], missing=True), *inputs[1:]), champion.signature.outputs)
+    wider = replace(champion, artifact=replace(champion.artifact, signature=holes))
+    check_inputs(champion, wider, "d.toml line 6")
+    assert f"the backup takes no missing {inputs[0].name!r}" in caplog.text
+    caplog.clear()
+    check_inputs(wider, champion, "d.toml line 6")
+    assert caplog.text == ""
+
+
 def test_host_stages_need_trust_in_the_file(file):
     with pytest.raises(TrustError, match=r"\[champion\]") as caught:
         resolved(file, a=("trust = true\nkill", "kill"))
@@ -108,7 +130,7 @@ def test_a_pinned_digest_is_enforced(file):
 
 
 def test_a_package_that_is_not_there_names_the_entry(file):
-    with pytest.raises(PortsideError, match=r"\[\[failover.chain\]\] number 1"):
+    with pytest.raises(PortsideError, match=r"\.toml line \d+, \[\[failover.chain\]\] number 1"):
         resolved(file, a=('package = "backup"', 'package = "nowhere"'))
 
 

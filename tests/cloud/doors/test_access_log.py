@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_host import ROW, Serving, send
 
 from portside.cloud.doors.access_log import AccessLog
-from portside.cloud.doors.asgi import WHO
+from portside.cloud.doors.asgi import WHO, Reply
 from portside.cloud.doors.http_app import HttpApp
 from portside.cloud.doors.json_lines import JsonLines
 from portside.cloud.doors.request_id import RequestIds
@@ -80,6 +80,13 @@ def test_which_requests_are_written(serving, lines, access, expected):
     send(app, json={"row": ROW})
     send(app, json={"row": {}})
     assert [line["status"] for line in written()] == expected
+
+
+def test_a_probe_that_hears_not_yet_is_no_error(serving, lines):
+    log = AccessLog(lines[0], "errors")
+    for path, status in (("/readyz", 503), ("/v2/health/ready", 503), ("/readyz", 404), ("/predict", 503)):
+        log.note({"method": "GET", "path": path, "headers": []}, b"1", Reply(status, b""), 0.0)
+    assert [(line["path"], line["status"]) for line in lines[1]()] == [("/readyz", 404), ("/predict", 503)]
 
 
 def test_the_name_of_the_key_is_written(lines):

@@ -36,6 +36,12 @@ def test_a_key_is_made_listed_and_revoked(keys):
     assert [entry["id"] for entry in keys("ls")] == [second["id"]]
 
 
+def test_a_second_key_of_a_name_says_which_one_to_revoke(keys, capsys):
+    first = keys("new", "ana")
+    assert main(["keys", "new", "ana", "--file", str(keys.file)]) == 0
+    assert f"portside keys revoke {first['id']}" in capsys.readouterr().out
+
+
 def test_what_is_refused_says_why(keys):
     assert "no key" in keys("revoke", "nope", code=2)["what"]
     assert keys("new", "a", "--expires", "soon", code=2)["field"] == "expires"

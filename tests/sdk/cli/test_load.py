@@ -40,6 +40,8 @@ def test_a_rate_is_missed(portside: Run) -> None:
 def test_few_requests_are_not_enough_data(portside: Run) -> None:
     with Answering() as server:
         assert portside("load", server.url, "--rate", "20", "--seconds", "0.5").code == 4
+        said = portside("load", server.url, "--rate", "20,400", "--seconds", "0.5", "--slo", "99%")
+    assert "0.5 s at 20 requests/s are too few" in said.err and "--seconds 25" in said.err
 
 
 def test_a_server_that_is_not_there(portside: Run) -> None:
