@@ -6,20 +6,26 @@ reviews, whatever other parts add. Summaries of many records (windows of the mon
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from sqlalchemy import Column, Connection, MetaData, Select, Table, Text, delete, func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import StoreError
-from .database import Database, reason
+from .database import WAIT_S, Database, reason
 from .tables import RECORDS
 
 MANY = 500
 """Ids of one statement, and records that one step of `expire` deletes: writers wait for it a few milliseconds."""
 WIPE_S = 10.0
+PAGES = 1000
+"""Free pages that one step gives back to the file system."""
+T = TypeVar("T")
 DAY_MS = 86_400_000
 SAMPLE = 200
 ROW_BYTES = 300
@@ -96,8 +102,8 @@ def expire(database: Database, keep: Keep, now_ms: int, most: int = MANY) -> int
         if ids:
             forget(connection, ids)
     if ids and database.kind == "sqlite":
-        with database.write() as connection:
-            connection.execute(text("PRAGMA incremental_vacuum(1000)"))
+        with contextlib.suppress(sqlite3.OperationalError):  # somebody writes: the pages are used again, or given back next time
+            _outside(database, lambda connection: connection.executescript(f"PRAGMA incremental_vacuum({PAGES})"))
     return len(ids)
 
 
@@ -145,14 +151,21 @@ def _wiped(database: Database) -> bool:
     """Empty the log of a SQLite file, in which deleted rows still stand; False while somebody reads by it, or on PostgreSQL."""
     if database.kind != "sqlite":
         return False
+    ends = time.monotonic() + WIPE_S
+    while _outside(database, lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]):
+        if time.monotonic() >= ends:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _outside(database: Database, work: Callable[[sqlite3.Connection], T]) -> T:
+    """What SQLite does outside transactions only; it gives up at once where somebody is in the way."""
     raw = database.engine.raw_connection()
+    connection = cast("sqlite3.Connection", raw.driver_connection)
     try:
-        cursor = raw.cursor()
-        ends = time.monotonic() + WIPE_S
-        while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:  # type: ignore[union-attr]
-            if time.monotonic() >= ends:
-                return False
-            time.sleep(0.1)
-        return True
+        connection.execute("PRAGMA busy_timeout = 50")
+        return work(connection)
     finally:
+        connection.execute(f"PRAGMA busy_timeout = {WAIT_S * 1000}")
         raw.close()

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy import insert as insert_into
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import InputError, StoreError
@@ -43,8 +42,7 @@ def write_labels(connection: Connection, labels: Sequence[Label]) -> int:
         part = labels[start : start + MANY]
         records = _records(connection, {label.record for label in part})
         rows = [_row(_fitting(connection, label, records.get(label.record), signatures)) for label in part]
-        new += _insert(connection, list({row["id"]: row for row in rows}.values()))
-        _check_same(connection, rows, [_row(label) for label in part])
+        new += _insert(connection, rows, [_row(label) for label in part])
     return new
 
 
@@ -98,17 +96,19 @@ def _row(label: Label) -> dict[str, Any]:
     return {name: values[name] for name in LABEL_COLUMNS}
 
 
-def _insert(connection: Connection, rows: list[dict[str, Any]]) -> int:
-    insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-    return connection.execute(insert(LABELS).on_conflict_do_nothing(index_elements=["id"]).values(rows)).rowcount if rows else 0
+def _insert(connection: Connection, rows: list[dict[str, Any]], said: list[dict[str, Any]]) -> int:
+    """Insert what is not there; how many that are. Raises InputError for an id that says something else already.
 
-
-def _check_same(connection: Connection, rows: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
-    """Raise InputError where an id was there already and says something else. (It may be kept as it was said: its record came later.)"""
+    A label that is there may be kept as it was `said`: its record came later.
+    """
     query = select(*(LABELS.c[name] for name in LABEL_COLUMNS)).where(LABELS.c.id.in_([row["id"] for row in rows]))
-    held = {found.id: found._asdict() for found in connection.execute(query)}
+    held, new = {found.id: found._asdict() for found in connection.execute(query)}, dict[str, dict[str, Any]]()
     for row, raw in zip(rows, said, strict=True):
-        if (there := held[row["id"]]) not in (row, raw):
+        there = held.get(row["id"]) or new.setdefault(row["id"], row)
+        if there not in (row, raw):
             raise InputError("This id stands for another label already", field="id", got=row["id"],
                              expected=f"the label of record {there['record']}, row {there['row']}",
                              fix="A correction is a new label with an id of its own.")  # fmt: skip
+    if new:
+        connection.execute(insert_into(LABELS), list(new.values()))
+    return len(new)

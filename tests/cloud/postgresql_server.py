@@ -57,16 +57,15 @@ class Server:
         shutil.rmtree(self.folder.parent)
 
     def database(self) -> str:
-        """The URL of a new, empty database."""
+        """The URL of what is as good as a new, empty database and much faster made: a user who sees a schema of their own alone."""
         self._made += 1
-        engine = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        name, place = f"tester_{self._made}", f"127.0.0.1:{self.port}/postgres"
+        engine = create_engine(f"postgresql+psycopg://portside@{place}", isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE records_{self._made}"))
+            connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+            connection.execute(text(f"CREATE SCHEMA AUTHORIZATION {name}"))
         engine.dispose()
-        return f"postgresql://portside@127.0.0.1:{self.port}/records_{self._made}"
-
-    def _url(self, name: str) -> str:
-        return f"postgresql+psycopg://portside@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{name}@{place}"
 
     def _control(self, *words: str) -> None:
         log = str(self.folder.parent / "log")

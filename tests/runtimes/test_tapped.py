@@ -2,21 +2,32 @@
 
 import numpy as np
 import pytest
-from test_assemble import three_stages  # noqa: F401  a fixture
 
 from portside.runtimes.base import CompileOptions, LoadOptions
 from portside.runtimes.isolation import isolate
 from portside.runtimes.onnx_cpu import OnnxCpu
 from portside.runtimes.reference import Reference
+from portside.runtimes.samples import graph_model, node
 from portside.runtimes.tapped import TappedSession, open_by_runtime
 from portside.sdk.core.errors import FormatError
+from portside.sdk.core.signature import Signature, TensorSpec
 
-X = np.array([[0.0, 0.2], [1.0, np.nan]], np.float32)
+X = np.array([[0.0, 0.2], [1.0, -3.0]], np.float32)
+IN, FEATURES = TensorSpec("x", "f32", ("batch", 2)), TensorSpec("features", "f32", ("batch", 2))
+OUT = TensorSpec("scores", "f32", ("batch", 2), kind="value")
 
 
 @pytest.fixture
-def artifact(three_stages, tmp_path):  # noqa: F811
-    return OnnxCpu().compile(three_stages, CompileOptions(taps=("features",)), tmp_path / "artifact")
+def package(make_package):
+    """features = 2 x, scores = features + features."""
+    first = graph_model(Signature((IN,), (FEATURES,)), [node("Add", ["x", "x"], "features")], {})
+    second = graph_model(Signature((FEATURES,), (OUT,)), [node("Add", ["features", "features"], "scores")], {})
+    return make_package(Signature((IN,), (OUT,)), [("featurize", first), ("predict", second)], boundaries={"features": ("features",)})
+
+
+@pytest.fixture
+def artifact(package, tmp_path):
+    return OnnxCpu().compile(package, CompileOptions(taps=("features",)), tmp_path / "artifact")
 
 
 @pytest.mark.parametrize("isolation", ["inline", "thread", "process"])
@@ -37,14 +48,14 @@ def test_taps_come_behind_the_outputs(artifact, isolation):
 
 def test_taps_are_no_part_of_the_signature(artifact):
     session = open_by_runtime("onnx-cpu", artifact.path, LoadOptions(taps=("features",)))
-    assert isinstance(session, TappedSession) and {spec.name for spec in session.info.signature.outputs} == {"label", "scores"}
-    assert set(session.predict({"x": X})) == {"label", "scores"}
+    assert isinstance(session, TappedSession) and {spec.name for spec in session.info.signature.outputs} == {"scores"}
+    assert set(session.predict({"x": X})) == {"scores"}
     session.close()
 
 
-def test_a_tap_that_was_not_compiled_in_is_refused(artifact, three_stages, tmp_path):  # noqa: F811
+def test_a_tap_that_was_not_compiled_in_is_refused(artifact, package, tmp_path):
     with pytest.raises(FormatError, match="--tap model"):
         open_by_runtime("onnx-cpu", artifact.path, LoadOptions(taps=("model",)))
-    plain = Reference().compile(three_stages, CompileOptions(), tmp_path / "plain")
+    plain = Reference().compile(package, CompileOptions(), tmp_path / "plain")
     with pytest.raises(FormatError, match="tap"):
         open_by_runtime("reference", plain.path, LoadOptions(taps=("features",)))

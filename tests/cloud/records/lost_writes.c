@@ -4,6 +4,7 @@
  * point the process is killed. What was synced is kept in a second folder; the test makes the disk of after the cut from the two.
  * With `fault_full` the disk has no space left. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +70,18 @@ static void point(const char *what, const char *name) {
     pthread_mutex_unlock(&turn);
 }
 
+/* A deletion is durable when something is synced after it: file systems with a journal keep the order of such changes. */
+static void drop_deleted(void) {
+    DIR *folder = opendir(kept);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char live[2 * PATH_MAX], gone[2 * PATH_MAX];
+        snprintf(live, sizeof live, "%s/%s", watched, entry->d_name);
+        snprintf(gone, sizeof gone, "%s/%s", kept, entry->d_name);
+        if (entry->d_name[0] != '.' && access(live, F_OK)) REAL("unlink", unlink_t)(gone);
+    }
+    if (folder) closedir(folder);
+}
+
 /* The synced content of a file, whole or as it was before. */
 static void keep(int fd, const char *name) {
     char part[2 * PATH_MAX + 8], whole[2 * PATH_MAX], bytes[1 << 16];
@@ -80,6 +93,7 @@ static void keep(int fd, const char *name) {
         if (REAL("write", write_t)(out, bytes, got) != got) _exit(97);
     close(out);
     if (rename(part, whole)) _exit(96);
+    drop_deleted();
 }
 
 static ssize_t written(int fd, const void *bytes, size_t size, off_t at) {

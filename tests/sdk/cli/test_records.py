@@ -48,7 +48,7 @@ def number(place: int) -> str:
     (["--last", "2"], [8, 9]), (["--entity", "ana"], [1, 3, 5, 7, 9]), (["--model", "small"], [0, 5]), (["--reason", "deadline"], [0, 5]),
     (["--since", "150m"], [7, 8, 9]), (["--until", "450m"], [0, 1]), (["--flagged"], [3]), (["--deployment", "other"], []),
     (["--since", "5h", "--entity", "ben", "--last", "1"], [8]), (["--labelled"], [4]),
-], ids=" ".join)  # fmt: skip
+], ids=["last", "entity", "model", "reason", "since", "until", "flagged", "name", "several", "labelled"])  # fmt: skip
 def test_which_records(portside: Run, served: Path, words: list[str], places: list[int]) -> None:
     assert portside("label", served, number(4), "label=dog", "--author", "ana").code == 0
     assert [record["id"] for record in portside("records", served, *words, "--json").json] == [number(place) for place in places]
