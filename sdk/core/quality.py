@@ -125,7 +125,8 @@ class Quality:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Quality:
         """Parse what `to_dict` wrote."""
-        return cls(**{**data, "bins": tuple((a, b, c) for a, b, c in data["bins"])})
+        values: dict[str, Any] = {**data, "bins": tuple((a, b, c) for a, b, c in data["bins"])}
+        return cls(**values)
 
 
 _SUMS = ("rows", "weight", "weight_squares", "correct", "correct_squares", "numbers", "error", "error_squares")

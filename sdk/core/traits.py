@@ -64,8 +64,9 @@ def trait_kinds(signature: Signature, fields: Iterable[WireField] = ()) -> dict[
     """
     sent = list(fields)
     pictures = {name for field in sent if field.type == "image" for name in field.inputs}
-    kinds = {spec.name: kind for spec in signature.inputs if (kind := _kind(spec, spec.name in pictures)) is not None}
-    return kinds | {field.name: "text" for field in sent if field.type == "text"}
+    kinds: dict[str, TraitKind] = {spec.name: kind for spec in signature.inputs if (kind := _kind(spec, spec.name in pictures)) is not None}
+    kinds.update({field.name: "text" for field in sent if field.type == "text"})
+    return kinds
 
 
 def _kind(spec: TensorSpec, picture: bool) -> TraitKind | None:

@@ -113,12 +113,12 @@ class Window:
         outputs = _names(w.quality for w in windows)
         quality = {name: Quality.merge_all(w.quality[name] for w in windows if name in w.quality) for name in outputs}
         parts = {name: cls.merge_all([w.slices[name] for w in windows if name in w.slices]) for name in _names(w.slices for w in windows)}
+        counts: dict[str, Any] = {name: _added(getattr(one, name) for one in windows) for name in _COUNTS}
+        sketches: dict[str, Any] = {name: Sketch.merge_all([getattr(one, name) for one in windows]) for name in _SKETCHES}
         return cls(
             names[0] if names else "", min((one.start_ms for one in spans), default=0), max((one.end_ms for one in spans), default=0),
             sum(one.requests for one in windows), sum(one.rows for one in windows), Profile.merge_all([one.profile for one in windows]),
-            **{name: _added(getattr(one, name) for one in windows) for name in _COUNTS},
-            **{name: Sketch.merge_all([getattr(one, name) for one in windows]) for name in _SKETCHES},
-            late=sum(one.late for one in windows), classes=classes, quality=quality, slices=_bounded(parts),
+            **counts, **sketches, late=sum(one.late for one in windows), classes=classes, quality=quality, slices=_bounded(parts),
         )  # fmt: skip
 
     def flat(self) -> Profile:
@@ -129,9 +129,10 @@ class Window:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; what is empty is left out."""
         held = {
-            **{name: getattr(self, name) for name in ("deployment", "start_ms", "end_ms", "requests", "rows", "late", *_COUNTS)},
+            **{name: getattr(self, name) for name in _PLAIN},
             **{name: getattr(self, name).to_dict() for name in _SKETCHES if getattr(self, name).levels},
-            "profile": self.profile.to_dict() if self.profile.fields else None, "classes": {name: dict(counts) for name, counts in self.classes.items()},
+            "profile": self.profile.to_dict() if self.profile.fields else None,
+            "classes": {name: dict(counts) for name, counts in self.classes.items()},
             "quality": {name: one.to_dict() for name, one in self.quality.items()},
             "slices": {name: one.to_dict() for name, one in self.slices.items()},
         }  # fmt: skip
@@ -141,10 +142,10 @@ class Window:
     def from_dict(cls, data: Mapping[str, Any]) -> Window:
         """Parse what `to_dict` wrote; fields of newer versions are left out. Raises FormatError."""
         try:
+            plain: dict[str, Any] = {name: data[name] for name in _PLAIN if name in data}
+            sketches: dict[str, Any] = {name: Sketch.from_dict(data[name]) for name in _SKETCHES if name in data}
             return cls(
-                **{name: data[name] for name in ("deployment", "start_ms", "end_ms", "requests", "rows", "late", *_COUNTS) if name in data},
-                **{name: Sketch.from_dict(data[name]) for name in _SKETCHES if name in data},
-                profile=Profile.from_dict(data.get("profile", {"fields": {}})), classes=data.get("classes", {}),
+                **plain, **sketches, profile=Profile.from_dict(data.get("profile", {"fields": {}})), classes=data.get("classes", {}),
                 quality={name: Quality.from_dict(one) for name, one in data.get("quality", {}).items()},
                 slices={name: cls.from_dict(one) for name, one in data.get("slices", {}).items()},
             )  # fmt: skip
@@ -154,6 +155,7 @@ class Window:
 
 _COUNTS = ("answers", "arms", "flags", "errors")
 _SKETCHES = ("latency", "model_latency", "confidence")
+_PLAIN = ("deployment", "start_ms", "end_ms", "requests", "rows", "late", *_COUNTS)
 
 
 def packaged(profile: Profile, signature: Signature) -> Profile:

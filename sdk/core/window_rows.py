@@ -174,7 +174,7 @@ def _fields(record: Record) -> Iterator[tuple[str, Any]]:
 
 def _count(record: Record) -> int:
     """Rows of a record: what most of its fields hold, kept or described."""
-    sizes = [len(cast("list[Any]", held)) if isinstance(held, list) else held["shape"][0] for _, held in _fields(record)
+    sizes: list[int] = [len(cast("list[Any]", held)) if isinstance(held, list) else held["shape"][0] for _, held in _fields(record)
              if isinstance(held, list) or (isinstance(held, Mapping) and held.get("shape"))]  # fmt: skip
     return max(set(sizes), key=lambda size: (sizes.count(size), size)) if sizes else 1
 

@@ -101,7 +101,8 @@ class FieldDrift:
         """Parse what `to_dict` wrote."""
         known = {item.name for item in fields(cls)}
         shares = {name: Estimate(**{key: _number(value) for key, value in data[name].items()}) for name in ("effect", "missing")}
-        return cls(**{**{name: value for name, value in data.items() if name in known}, **shares})
+        values: dict[str, Any] = {**{name: value for name, value in data.items() if name in known}, **shares}
+        return cls(**values)
 
 
 @dataclass(frozen=True)
