@@ -14,6 +14,7 @@ from .spans import Cut
 ENOUGH = 30
 """Labelled rows below which a figure is shown as "not enough data", with its interval."""
 CLASSES = 12
+GROUPS = (1, 2, 4, 8, 12)
 
 
 def right(whole: Window, steps: Sequence[Window], cut: Cut) -> dict[str, Any]:
@@ -33,13 +34,21 @@ def figure(found: Estimate) -> dict[str, Any]:
 
 
 def _output(name: str, whole: Window, steps: Sequence[Window], cut: Cut) -> dict[str, Any]:
-    held = whole.quality[name]
-    points = [{"t": start, **figure(_judged(window.quality[name]))} if name in window.quality else {"t": start, "rows": 0}
-              for start, window in zip(cut.starts, steps, strict=True)]  # fmt: skip
+    held, group = whole.quality[name], _together(whole.quality[name].rows, len(steps))
+    points = list[dict[str, Any]]()
+    for place in range(0, len(steps), group):
+        part = Quality.merge_all([window.quality[name] for window in steps[place : place + group] if name in window.quality])
+        points.append({"t": cut.starts[place], **(figure(_judged(part)) if part.rows else {"rows": 0})})
     return {
         "name": name, "measured": _measured(held), "labelled": held.rows, "coverage": held.rows / whole.rows if whole.rows else None,
         "figure": figure(_judged(held)), "calibration": _calibration(held), "confusion": _confusion(held), "points": points,
+        "step_ms": group * cut.step_ms,
     }  # fmt: skip
+
+
+def _together(labels: int, steps: int) -> int:
+    """How many steps are shown as one, so that ENOUGH labels stand behind a point on average."""
+    return next((group for group in GROUPS if labels * group / steps >= ENOUGH), GROUPS[-1])
 
 
 def _measured(held: Quality) -> bool:

@@ -85,8 +85,8 @@ class Source:
         deployment, parts = self._desk.deployment(name), list[Window]()
         settings = None if deployment is None else deployment.monitor
         confidence = None if settings is None else settings.confidence
-        for digest, part in _versions(records):
-            signature = self._desk.signature(digest)
+        for part in _versions(records):
+            signature = self._desk.signature(part[0])
             slices = slices_of(signature) if settings is None else tuple(settings.slices)
             window = Window.of(part, labels, signature=signature, slices=slices, confidence=confidence)
             parts.append(replace(window, deployment=name))
@@ -103,9 +103,9 @@ def _by_step(records: Sequence[Record], cut: Cut) -> list[tuple[int, list[Record
     return [(place, list(part)) for place, part in groupby(records, lambda record: (record.server_ms - cut.start_ms) // cut.step_ms)]
 
 
-def _versions(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
-    """Records by the version of the deployment that wrote them, which has a signature of its own."""
+def _versions(records: Sequence[Record]) -> list[list[Record]]:
+    """Records apart by the version of the deployment that wrote them, which has a signature of its own."""
     found: dict[str, list[Record]] = {}
     for record in records:
         found.setdefault(record.deployment, []).append(record)
-    return list(found.items())
+    return list(found.values())

@@ -64,7 +64,7 @@ class Board:
         held = [record for number in alerts_data.records_of(alert) if (record := find(self._desk.database, number)) is not None]
         labels = labels_of(self._desk.database, [record.id for record in held])
         lines = [record_line(record, {row: label for (owner, row), label in labels.items() if owner == record.id},
-                             self._desk.signature(record.deployment)) for record in held]  # fmt: skip
+                             self._desk.signature(record)) for record in held]  # fmt: skip
         return alerts_data.whole(alert, events, lines)
 
     def _held(self, key: tuple[str, ...], span: str, make: Callable[[], Any]) -> Any:

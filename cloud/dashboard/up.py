@@ -38,9 +38,9 @@ def _counts(window: Window) -> dict[str, Any]:
 
 def _attempts(window: Window) -> list[dict[str, Any]]:
     """Entries of the chain that were asked and did not answer: why, how often."""
-    parts = [(*key.partition(":")[::2], count) for key, count in window.errors.items()]
+    found = [(key.partition(":")[0], key.partition(":")[2], count) for key, count in window.errors.items()]
     return [{"entry": int(entry) if entry.isdigit() else entry, "reason": why, "count": count}
-            for entry, why, count in sorted(parts, key=lambda part: -part[2])]  # fmt: skip
+            for entry, why, count in sorted(found, key=lambda part: -part[2])]  # fmt: skip
 
 
 def who(whole: Window, steps: Sequence[Window], cut: Cut) -> dict[str, Any]:

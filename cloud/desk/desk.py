@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import FormatError, StoreError
+from ...sdk.core.records import Record
 from ...sdk.core.signature import Signature
 from ..deployment.file import Deployment
 from ..doors.asgi import Handler, Incoming, RefusalError, Reply
@@ -42,7 +43,7 @@ class Desk:
     def __init__(self, where: str | Path, deployments: Sequence[Deployment], local: bool = False) -> None:
         self.where, self.deployments, self.local = where, tuple(deployments), local
         self._opened: Database | None = None
-        self._signatures: dict[str, Signature] = {}
+        self._signatures: dict[tuple[str, str], Signature] = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="portside-desk")
 
@@ -63,11 +64,12 @@ class Desk:
         """The deployment file of a name, where the desk was given it."""
         return next((deployment for deployment in self.deployments if deployment.name == name), None)
 
-    def signature(self, digest: str) -> Signature | None:
-        """What a deployment's records hold, by the digest that is in them; None: no server has said. Raises FormatError."""
-        held = self._signatures.get(digest)
-        if held is None and (held := signature_of(self.database, digest)) is not None:
-            self._signatures[digest] = held
+    def signature(self, record: Record) -> Signature | None:
+        """What a record holds, as the server that wrote it has said; None: none has. Raises FormatError."""
+        key = record.name, record.deployment
+        held = self._signatures.get(key)
+        if held is None and (held := signature_of(self.database, *key)) is not None:
+            self._signatures[key] = held
         return held
 
     async def run(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:

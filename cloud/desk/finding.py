@@ -6,8 +6,9 @@ records a page. So a page may hold fewer than were asked for although there are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Select, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +25,7 @@ from .naming import specs, wrong
 
 SCAN, MOST = 2000, 200
 STATES = ("any", "labelled", "unlabelled", "wrong", "right", "flagged", "late", "fallback")
+Signatures: TypeAlias = Callable[[Record], "Signature | None"]
 _RECORD = tuple(RECORDS.c[name] for name in COLUMNS)
 
 
@@ -62,13 +64,13 @@ class Found:
     scanned: int = 0
 
 
-def find(database: Database, wanted: Wanted, before: int | None, limit: int, signatures: Any) -> Found:
+def find(database: Database, wanted: Wanted, before: int | None, limit: int, signatures: Signatures) -> Found:
     """The newest records that fit, before a place.
 
     Args:
         before: as `Found.next`; None: from the newest on.
         limit: at most so many, up to MOST.
-        signatures: digest of a deployment -> Signature | None.
+        signatures: record -> what it holds, or None.
 
     Raises FormatError.
     """
@@ -82,7 +84,7 @@ def find(database: Database, wanted: Wanted, before: int | None, limit: int, sig
     for seq, record in rows[:most]:
         last, seen = seq, seen + 1
         held = by_record.get(record.id, {})
-        if fits(wanted, record, held, signatures(record.deployment)):
+        if fits(wanted, record, held, signatures(record)):
             found.append((record, dict(sorted(held.items()))))
         if len(found) == limit:
             break

@@ -34,7 +34,7 @@ def _list(desk: Desk, incoming: Incoming) -> Reply:
     wanted = _wanted(desk, incoming, query)
     before = query.number("before", 0, 1, LATEST_MS) or None
     found = find(desk.database, wanted, before, query.number("limit", 50, 1, MOST), desk.signature)
-    lines = [brief(record, labels, desk.signature(record.deployment)) for record, labels in found.records]
+    lines = [brief(record, labels, desk.signature(record)) for record, labels in found.records]
     return reply({"records": lines, "next": found.next, "scanned": found.scanned}, incoming)
 
 
@@ -58,10 +58,10 @@ def _one(desk: Desk, incoming: Incoming) -> Reply:
     record = find_one(desk.database, number)
     if record is None or not rights.may(incoming, record.name):  # alike: a stranger learns nothing of others' records
         raise absent("There is no such record", number, "It may have been deleted when its time was over: [records] keep_days.")
-    signature, labels = desk.signature(record.deployment), labels_of(desk.database, [number])
+    signature, labels = desk.signature(record), labels_of(desk.database, [number])
     data = whole(record, {row: label for (_, row), label in sorted(labels.items())}, signature)
     data["labels"] = [told(label, signature) for label in every_label(desk.database, [number])]
-    data["steps"] = [brief(part, {}, desk.signature(part.deployment)) for part in parts(desk.database, number)]
+    data["steps"] = [brief(part, {}, desk.signature(part)) for part in parts(desk.database, number)]
     data["reviews"] = reviews_of(desk.database, number)
     data["signature"] = None if signature is None else signature.to_dict()
     return reply(data, incoming)

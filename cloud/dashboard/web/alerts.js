@@ -1,6 +1,6 @@
 // All alerts of a deployment, and one with its evidence, what a person does first, and the records behind it.
 import { element } from "./api.js"
-import { alertKind, alertLines, badge, empty, facts, link, note, recordTable, section, STATES } from "./parts.js"
+import { alertKind, alertLines, badge, bySeverity, empty, facts, link, note, recordTable, section, STATES } from "./parts.js"
 import { evidence } from "./evidence.js"
 import * as places from "./places.js"
 import * as text from "./text.js"
@@ -9,7 +9,7 @@ export const all = {
   title: place => `Alerts · ${place.deployment}`,
   paths: place => [places.data(place, "alerts")],
   view: (place, [data]) => {
-    const groups = [["firing", "Fire now"], ["pending", "May fire soon"], ["resolved", "Resolved"]].map(([state, words]) => [words, state, data.alerts.filter(alert => alert.state === state)])
+    const groups = [["firing", "Fire now"], ["pending", "May fire soon"], ["resolved", "Resolved"]].map(([state, words]) => [words, state, bySeverity(data.alerts.filter(alert => alert.state === state))])
     return [element("header", { class: "head" }, element("h1", {}, "Alerts"), note(data.monitor_ms ? ["A monitor last wrote ", text.time(data.monitor_ms), "."] : "")),
       data.monitor_ms === null ? empty("Nobody watches this deployment.", "A monitor judges drift, accuracy and objectives, and raises alerts. The section starts it with the server; apart it is run by hand.", "[monitor]\nslo = { availability = 0.999, p99_ms = 50 }\n\nportside monitor DEPLOYMENT.toml")
         : !data.alerts.length ? empty("No alert has fired.", "This is what a calm deployment looks like.") : groups.map(([words, state, held]) => held.length ? section(state, words, alertLines(place, held)) : null)]

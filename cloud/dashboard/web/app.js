@@ -12,6 +12,7 @@ import * as text from "./text.js"
 
 const EVERY_MS = 3000, PATIENCE_MS = 15_000
 const VIEWS = { overview, fields, feature, slice, records, record, alerts: alerts.all, alert: alerts.one }
+const UNDER = { feature: "fields", slice: "overview", record: "records", alert: "alerts" }
 const TABS = [["overview", "Overview"], ["fields", "Fields"], ["records", "Records"], ["alerts", "Alerts"]]
 const app = document.getElementById("app")
 const state = { place: null, held: [], key: "", heard: null, silent: false, deployments: null, shell: null, asking: null, shown: false }
@@ -118,7 +119,7 @@ const show = (view, place, again) => {
   main.replaceChildren(...view.view(place, state.held).flat(Infinity).filter(Boolean))
   for (const one of main.querySelectorAll("details[data-keep]")) if (open.has(one.dataset.keep)) { one.open = true }
   if (again && focused) (focused.startsWith("summary ") ? main.querySelector(`details[data-keep="${CSS.escape(focused.slice(8))}"] > summary`) : main.querySelector(`[data-keep="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true })
-  for (const tab of tabs.children) tab.dataset.view === place.view ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")
+  for (const tab of tabs.children) tab.dataset.view === (UNDER[place.view] ?? place.view) ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")
   const fires = state.held[0]?.alerts?.filter(alert => alert.state === "firing").length
   if (fires !== undefined) firing.replaceChildren(fires ? element("span", {}, ` ${fires}`, element("span", { class: "only-read" }, " fire")) : "")
   titled()

@@ -48,7 +48,7 @@ const shape = data => {
 const moved = data => {
   const { span, points } = data, places = points.flatMap(point => [point.p5, point.p95]).filter(Number.isFinite)
   const low = Math.min(...places), high = Math.max(...places), room = (high - low) * 0.08 || Math.abs(low) * 0.05 || 1
-  const plot = data.kind === "categories" ? shares(data) : lines({ title: "Over time: the middle, and where nine in ten values lie", summary: places.length ? `between ${text.value(low)} and ${text.value(high)}` : "no values",
+  const plot = data.kind === "categories" ? shares(data) : lines({ title: "The middle, and where nine in ten values lie", summary: places.length ? `between ${text.value(low)} and ${text.value(high)}` : "no values",
     span, points, band: { low: "p5", high: "p95" }, ...(places.length ? { low: low - room, high: high + room } : {}), series: [{ key: "p50", name: "middle", kind: "line" }], keep: "moved" })
   const gone = points.some(point => point.missing > 0)
   return section("moved", "Over time", plot, gone ? lines({ title: "Share of values that are missing", summary: "see the table", span, points, write: text.share, least: 0.01, series: [{ key: "missing", name: "missing", kind: "line" }], keep: "missing" }) : null)

@@ -2,7 +2,7 @@
 import { element } from "./api.js"
 import { answersOver, reasons } from "./answers.js"
 import { fields } from "./fields.js"
-import { alertLines, empty, link, note, section } from "./parts.js"
+import { alertLines, bySeverity, empty, link, note, section } from "./parts.js"
 import * as places from "./places.js"
 import { lines, spark, stacked } from "./plots.js"
 import { quality, score } from "./quality.js"
@@ -19,7 +19,7 @@ export const view = (place, [data]) => {
 }
 
 export const head = (place, data) => element("header", { class: "head" }, element("h1", {}, data.name ? `${data.name}` : data.deployment),
-  note(`${data.span.name} until now in steps of a ${text.stepped(data.span.step_ms)}. `, data.last_ms ? ["Newest record ", text.time(data.last_ms), ". "] : "", seenBy(data)))
+  note(`${data.span.name} until now in steps of ${/^\d/.test(text.stepped(data.span.step_ms)) ? "" : "a "}${text.stepped(data.span.step_ms)}. `, data.last_ms ? ["Newest record ", text.time(data.last_ms), ". "] : "", seenBy(data)))
 
 const seenBy = data => data.source === "monitor" ? data.last_ms - data.monitor_ms > 300_000
   ? element("strong", { class: "wait" }, "The monitor last wrote ", text.time(data.monitor_ms), ": what came since is not counted here, and raises no alerts.")
@@ -28,7 +28,7 @@ const seenBy = data => data.source === "monitor" ? data.last_ms - data.monitor_m
     : "No monitor has been here: these figures are made from the newest 5,000 records of the span alone. A [monitor] section in the deployment file starts one."
 
 const firing = (place, data) => {
-  const held = data.alerts.filter(alert => alert.state === "firing")
+  const held = bySeverity(data.alerts.filter(alert => alert.state === "firing"))
   if (!held.length) return null
   return section("alerts", `${text.plural(held.length, "alert fires", "alerts fire")}`, alertLines(place, held.slice(0, 5)),
     held.length > 5 && element("p", {}, link(places.write(place, "alerts"), `All ${text.count(data.alerts.length)} alerts`)))

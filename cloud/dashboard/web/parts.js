@@ -19,6 +19,9 @@ export const verdict = held => held ? badge({ drift: "drift", stable: "stable", 
 export const STATES = { firing: "fires", pending: "pending", resolved: "resolved" }
 export const alertKind = alert => alert.state !== "firing" ? "soft" : { critical: "bad", warning: "wait" }[alert.severity] || ""
 
+const RANKS = ["critical", "warning", "info"]
+export const bySeverity = alerts => [...alerts].sort((one, other) => RANKS.indexOf(one.severity) - RANKS.indexOf(other.severity) || other.since_ms - one.since_ms)
+
 /** A list of alerts. */
 export const alertLines = (place, alerts) => element("ul", { class: "alerts" }, alerts.map(alert => element("li", { class: alertKind(alert) },
   link(places.write(place, "alert", [alert.id]), element("strong", {}, alert.name), alert.subject ? ` · ${alert.subject}` : ""),

@@ -32,7 +32,7 @@ const output = (held, { span, right }) => {
     element("p", {}, element("strong", {}, score(held, right.enough)), ` from ${text.plural(held.labelled, "labelled row")} of ${text.count(right.rows)} (${text.share(held.coverage)}). `,
       few ? badge("not enough data", "soft") : ""),
     element("div", { class: "pair" },
-      lines({ title: `${held.name}: ${words} with its 95% interval`, summary: `${score(held, right.enough)} over ${span.name}`, span, points: held.points.map(point => point.rows ? point : { t: point.t }),
+      lines({ title: `${held.name}: ${words} with its 95% interval, by ${text.stepped(held.step_ms)}`, summary: `${score(held, right.enough)} over ${span.name}`, span: { ...span, step_ms: held.step_ms }, points: held.points.map(point => point.rows ? point : { t: point.t }),
         write: write(held), high: held.measured ? null : 1, band: { low: "low", high: "high" }, series: [{ key: "value", name: words, kind: "line" }], keep: `right ${held.name}` }),
       held.calibration ? calibration({ title: `${held.name}: how sure, and how often right (calibration error ${text.share(held.calibration.error)})`,
         summary: "on the broken line confidence means what it says", bins: held.calibration.bins, keep: `calibration ${held.name}` }) : note("Calibration needs an output that says how sure an answer is: confidence in [monitor].")),

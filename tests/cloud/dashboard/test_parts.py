@@ -116,6 +116,7 @@ def test_accuracy_comes_with_its_labels_and_its_interval():
         "figure"
     ]["high"] < 1
     assert held["points"][0] == {"t": CUT.start_ms, "rows": 0} and held["points"][-1]["rows"] == 4
+    assert held["step_ms"] == 12 * CUT.step_ms and len(held["points"]) == 5, "few labels are shown in longer steps"
     assert held["confusion"] == {"classes": ["0", "1"], "more": 0, "rows": [[0.0, 1.0], [1.0, 2.0]]}
     assert sum(part["weight"] for part in held["calibration"]["bins"]) == 4 and shown["slices"][0]["name"] == "sky=fog"
     assert right(Window(rows=3), [Window()] * 60, CUT)["outputs"] == []

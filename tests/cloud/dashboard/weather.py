@@ -34,7 +34,7 @@ from portside.sdk.core.signature import Signature, TensorSpec
 FIELDS = ("temperature", "dew_point", "sea_level_pressure", "visibility", "wind", "gusts", "coldest", "warmest")
 SKIES = ("fog", "haze", "clear")
 FITTED, BREAK = 6000, 12_000
-HOUR, MINUTE = 3_600_000, 60_000
+HOUR, MINUTE, REPORTS = 3_600_000, 60_000, 300_000
 SIGNATURE = Signature(
     inputs=(
         *(TensorSpec(name, "f32", ("batch",), missing=True) for name in FIELDS),
@@ -141,8 +141,8 @@ def weather(
     now_ms: int,
     *,
     hours: float = 24.0,
-    first: int = 9600,
-    count: int = 3600,
+    first: int = 10_900,
+    count: int = 1800,
     labelled: float = 0.25,
     monitored: bool = True,
     text: str = DEPLOYMENT,
@@ -157,7 +157,7 @@ def weather(
     where = deployment.records.place(deployment.folder)
     with Database.open(where) as database:
         introduce(database, deployment.name, deployment.digest, SIGNATURE)
-    moments = _moments(now_ms, hours, count)
+    moments = sorted(min(moment, now_ms - 1000) for moment in _moments(now_ms, hours, count))
     ids, labels, wrong = [], [], []
     store = RecordStore(where, count + 1)
     for place, moment in enumerate(moments):
@@ -196,8 +196,8 @@ def weather(
     return Weather(file, ids, wrong, now_ms)
 
 
-def watch(database: Database, deployment, start_ms: int, now_ms: int, every_ms: int = HOUR) -> None:
-    """Let a monitor look at the past as it would have, once an hour, up to now."""
+def watch(database: Database, deployment, start_ms: int, now_ms: int, every_ms: int = 3 * HOUR) -> None:
+    """Let a monitor look at the past as it would have, every few hours, up to now."""
     prepare(database)
     moment = [start_ms]
     turn = Turn(database, deployment.name)
@@ -210,10 +210,11 @@ def watch(database: Database, deployment, start_ms: int, now_ms: int, every_ms: 
 
 
 def _moments(now_ms: int, hours: float, count: int) -> list[int]:
-    """Oldest first; by day three times as many as by night."""
+    """Oldest first; stations report every five minutes, by day three times as many as by night."""
     places = np.linspace(0, 1, 2000)
     busy = np.cumsum(1.0 + 0.5 * np.sin(2 * np.pi * (places * hours / 24 - 0.25)))
-    return [int(now_ms - hours * HOUR * (1 - at)) for at in np.interp((np.arange(count) + 0.5) / count, busy / busy[-1], places)]
+    exact = [now_ms - hours * HOUR * (1 - at) for at in np.interp((np.arange(count) + 0.5) / count, busy / busy[-1], places)]
+    return [int(moment // REPORTS * REPORTS + place % 20 * 1500) for place, moment in enumerate(exact)]
 
 
 def _answered(digest: str, answer, inputs, slow: bool, chance: random.Random):
