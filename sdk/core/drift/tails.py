@@ -15,7 +15,7 @@ import numpy as np
 from ..signature import Array
 
 _TERMS, _TINY, _PRECISE = 500, 1e-300, 1e-14
-_HALVINGS = 20
+_STEPS = 12
 
 
 def kolmogorov(value: float) -> float:
@@ -93,17 +93,19 @@ def holm(probabilities: Sequence[float]) -> list[float]:
 
 def _likelihood(low: Array, high: Array, rows_low: Array, rows_high: Array, gap: float) -> Array:
     """Half the likelihood ratio statistic: the log-likelihood lost where the shares are held `gap` apart."""
+    share = (rows_low * low + rows_high * (high - gap)) / (rows_low + rows_high)  # the likeliest without a gap, and near it with one
     left, right = low, high - gap
-    for _ in range(_HALVINGS):  # the log-likelihood is concave in the lower share, and its summit lies between these
-        share = (left + right) / 2
-        slope = rows_low * _slope(low, share) + rows_high * _slope(high, share + gap)
+    for _ in range(_STEPS if gap else 0):  # Newton's, kept between where the concave log-likelihood rises and where it falls
+        slope = rows_low * (low - share) / (share * (1 - share)) + rows_high * (high - share - gap) / ((share + gap) * (1 - share - gap))
         left, right = np.where(slope > 0, share, left), np.where(slope > 0, right, share)
-    share = (left + right) / 2
+        bend = rows_low * _bend(low, share) + rows_high * _bend(high, share + gap)
+        following = share + slope / bend
+        share = np.where((following > left) & (following < right), following, (left + right) / 2)
     return rows_low * _divergence(low, share) + rows_high * _divergence(high, share + gap)
 
 
-def _slope(observed: Array, share: Array) -> Array:
-    return observed / share - (1 - observed) / (1 - share)
+def _bend(observed: Array, share: Array) -> Array:
+    return observed / share**2 + (1 - observed) / (1 - share) ** 2
 
 
 def _divergence(observed: Array, share: Array) -> Array:
