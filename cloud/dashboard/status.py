@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...sdk.core.drift.compare import compare
+from ...sdk.core.profile import Profile
 from ...sdk.core.window import Window
 from ..deployment.sections import KINDS
 from ..desk.desk import Desk
@@ -89,9 +90,8 @@ class Board:
     def _feature(self, name: str, span: Span, field: str, part: str) -> Data | None:
         seen = self._seen(name, span)
         steps = [window.slices.get(part) if part else window for window in seen.steps]
-        whole = seen.whole
-        there = whole.slices.get(part) if part else whole
-        reference, against = self.watched.reference(name, whole)
+        there = seen.whole.slices.get(part) if part else seen.whole
+        reference, against, beside = self._reference(name, seen, part)
         held = None if reference is None else reference.fields.get(field)
         if there is None or (field not in there.profile.fields and held is None):
             return None
@@ -100,8 +100,8 @@ class Board:
         report = None if reference is None else compare(reference, there.profile)
         drift = None if report is None else next((line(one) for one in report.fields if one.field == field), None)
         flags = {key: count for key, count in there.flags.items() if f"in.{key.partition('|')[0]}" == field.partition("[")[0]}
-        return {**self._head(name, span, seen), **shown, "slice": part, "drift": drift,
-                "against": against if held is not None else None, "flags": flags, "slices": sorted(whole.slices)}  # fmt: skip
+        return {**self._head(name, span, seen), **shown, "slice": part, "drift": drift, "against": None if held is None else against,
+                "beside": beside, "flags": flags, "slices": sorted(seen.whole.slices)}  # fmt: skip
 
     def _slice(self, name: str, span: Span, part: str) -> Data | None:
         seen = self._seen(name, span)
@@ -109,9 +109,15 @@ class Board:
         if whole is None:
             return None
         steps = tuple(_or_empty(window.slices.get(part)) for window in seen.steps)
+        reference, against, beside = self._reference(name, seen, part)
         return {**self._head(name, span, seen), "name": part, "rows": seen.whole.rows, "up": up(whole, steps, seen.cut),
                 "who": who(whole, steps, seen.cut), "right": right(whole, steps, seen.cut),
-                "changed": changed(whole, *self.watched.reference(name, seen.whole))}  # fmt: skip
+                "changed": {**changed(whole, reference, against), "beside": beside}}  # fmt: skip
+
+    def _reference(self, name: str, seen: Seen, part: str) -> tuple[Profile | None, str, bool]:
+        """What is held against what. True: a slice beside all rows of its span, which says how it differs, and nothing of a change."""
+        reference, against = self.watched.reference(name, seen.whole, part)
+        return (seen.whole.profile, "all rows of this span", True) if part and reference is None else (reference, against, False)
 
     def _head(self, name: str, span: Span, seen: Seen) -> Data:
         return {"deployment": name, "span": {"name": span.name, "start_ms": seen.cut.start_ms, "end_ms": seen.cut.end_ms,

@@ -51,18 +51,20 @@ class Watched:
         except PortsideError as error:
             return error
 
-    def reference(self, name: str, window: Window) -> tuple[Profile | None, str]:
-        """What a span is held against, and where that is from, or why there is none."""
+    def reference(self, name: str, window: Window, part: str = "") -> tuple[Profile | None, str]:
+        """What a span, or a slice of it, is held against, and where that is from, or why there is none."""
         known = self.about(name)
         if isinstance(known, PortsideError):
             return None, known.what
-        if known.settings.reference != "profile" and not self.tables:
-            return None, "no monitor has kept the days before"
-        held = reference_of(self._desk.database, known, window)
-        profile = held.profile if isinstance(held, Window) else held
-        if profile is None or not profile.fields:
-            return None, "the package holds no profile of its training data" if known.settings.reference == "profile" else "no days before"
-        return profile, "the training data" if known.settings.reference == "profile" else f"the {known.settings.reference} days before"
+        if known.settings.reference == "profile":
+            why = "the profile of the training data holds no slices" if part else "the package holds no profile of its training data"
+            return (None, why) if part or known.profile is None else (known.profile, "the training data")
+        held = reference_of(self._desk.database, known, window) if self.tables else None
+        past = held.slices.get(part) if isinstance(held, Window) and part else held
+        profile = past.profile if isinstance(past, Window) else past
+        if profile is None:
+            return None, "nothing was kept of the days before"
+        return profile, f"the {known.settings.reference} days before"
 
     def alerts(self, name: str) -> list[Alert]:
         """Those that fire first."""

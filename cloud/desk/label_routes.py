@@ -114,6 +114,7 @@ def _check_rights(desk: Desk, incoming: Incoming, labels: list[Label]) -> None:
 def _list(desk: Desk, incoming: Incoming) -> Reply:
     """Of one record, corrected ones included; or in the order they came, from a cursor on."""
     query = Query(incoming.query, ("record", "after", "limit"))
+    after, limit = query.number("after", 0, 0, 1 << 53), query.number("limit", 100, 1, MOST)
     if number := query.text("record", 64):
         record = find(desk.database, number)
         if record is not None:
@@ -123,5 +124,5 @@ def _list(desk: Desk, incoming: Incoming) -> Reply:
         return reply({"labels": [label.to_dict() for label in every_label(desk.database, [number])]}, incoming)
     if not rights.everything(incoming):
         raise RefusalError(403, InputError("A key for some deployments reads the labels of one record", field="record"))
-    found = labels_after(desk.database, query.number("after", 0, 0, 1 << 53), query.number("limit", 100, 1, MOST))
+    found = labels_after(desk.database, after, limit)
     return reply({"labels": [label.to_dict() for _, label in found], "next": found[-1][0] if found else None}, incoming)

@@ -54,7 +54,7 @@ _RECORDS = _answered(
     parameters=[
         _asked("deployment", {**_TEXT, "maxLength": 63}), _asked("entity", {**_TEXT, "maxLength": 200}),
         _asked("model", {**_TEXT, "maxLength": 200}), _asked("reason", {**_TEXT, "maxLength": 60}), _asked("state", {"enum": _STATES}),
-        _asked("value", {**_TEXT, "maxLength": 200, "pattern": "="}, "field=value of an input or output"),
+        _asked("value", {**_TEXT, "maxLength": 200, "pattern": "^$|="}, "field=value of an input or output"),
         _asked("since", _MOMENT), _asked("until", _MOMENT), _asked("before", {"type": "integer", "minimum": 1}, _BEFORE),
         _asked("limit", {"type": "integer", "minimum": 1, "maximum": 200}),
     ],

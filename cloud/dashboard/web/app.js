@@ -120,8 +120,8 @@ const show = (view, place, again) => {
   for (const one of main.querySelectorAll("details[data-keep]")) if (open.has(one.dataset.keep)) { one.open = true }
   if (again && focused) (focused.startsWith("summary ") ? main.querySelector(`details[data-keep="${CSS.escape(focused.slice(8))}"] > summary`) : main.querySelector(`[data-keep="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true })
   for (const tab of tabs.children) tab.dataset.view === (UNDER[place.view] ?? place.view) ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")
-  const fires = state.held[0]?.alerts?.filter(alert => alert.state === "firing").length
-  if (fires !== undefined) firing.replaceChildren(fires ? element("span", {}, ` ${fires}`, element("span", { class: "only-read" }, " fire")) : "")
+  const fired = state.held[0]?.alerts?.filter(alert => alert.state === "firing"), fires = fired?.length
+  if (fires !== undefined) firing.replaceChildren(fires ? element("span", { class: fired.some(alert => alert.severity === "critical") ? "bad" : "" }, ` ${fires}`, element("span", { class: "only-read" }, " fire")) : "")
   titled()
   if (!again) { if (!state.shell.top.contains(document.activeElement)) main.focus({ preventScroll: true }); scrollTo(0, 0) }
   return true

@@ -25,7 +25,8 @@ const chooser = (place, data) => {
   return element("p", { class: "chooser no-print" }, element("label", { for: "slice" }, "Slice "), select)
 }
 
-const judged = ({ drift, against, now }) => {
+const judged = ({ drift, against, now, beside }) => {
+  if (beside && drift) return section("drift", "Beside all rows", element("p", {}, `${text.share(drift.effect.value)} ${text.interval(drift.effect.low, drift.effect.high, text.share)} of this slice's rows lie elsewhere than those of all rows of the span. A slice may differ and always have: this says nothing of a change.`))
   if (!now) return section("drift", "Verdict", badge("not seen", "wait"), note("No value of this field was seen in this span; below is the reference alone."))
   if (!drift) return section("drift", "Verdict", badge("nothing to compare with", "soft"), note(against ? "The reference lacks this field." : "There is no reference for this deployment."))
   return section("drift", "Verdict", element("p", {}, verdict(drift.verdict), ` ${drift.what}.`), facts([
@@ -36,7 +37,7 @@ const judged = ({ drift, against, now }) => {
 }
 
 const shape = data => {
-  const both = data.now && data.reference ? "now beside the reference" : data.now ? "now" : "the reference"
+  const both = data.now && data.reference ? (data.beside ? "this slice beside all rows" : "now beside the reference") : data.now ? "now" : "the reference"
   const held = data.kind === "categories" ? data.categories : data.bins
   if (!held.length) return section("shape", "Values", empty("No value was kept.", "Every value of this field is missing or redacted."))
   const summary = data.kind === "categories" ? `the most frequent is ${[...held].sort((a, b) => (b.now ?? b.reference) - (a.now ?? a.reference))[0].name}`

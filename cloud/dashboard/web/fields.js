@@ -16,23 +16,24 @@ export const parted = name => { const [kind, ...rest] = name.split("."); return 
 export const fields = (place, data, most) => {
   const { changed, right } = data
   if (!changed.fields.length) return section("changed", "Has the world changed?", empty("No field was kept.", "Records keep inputs up to [records] raw_limit_bytes, and figures of images, texts and sound beyond that."))
-  const shown = changed.fields.slice(0, most), more = changed.fields.length - shown.length
-  return section("changed", "Has the world changed?", suspicions(place, data),
-    changed.against ? note(`Against ${changed.against}: which share of the ${text.plural(right?.rows ?? changed.rows, "row")} lies elsewhere, with its interval. The tick is what is tolerated. `
-      + "Drift is said when chance does not explain more than that, over all fields together.")
-      : empty("There is nothing to compare with.", `${changed.why}. The distributions are shown all the same.`),
+  const shown = changed.fields.slice(0, most), more = changed.fields.length - shown.length, { beside } = changed
+  return section("changed", beside ? "How does it differ from all rows?" : "Has the world changed?", suspicions(place, data),
+    beside ? note(`Beside ${changed.against}: which share of this slice's rows lies elsewhere, with its interval. A slice may differ and always have: this says nothing of a change.`)
+      : changed.against ? note(`Against ${changed.against}: which share of the ${text.plural(right?.rows ?? changed.rows, "row")} lies elsewhere, with its interval. The tick is what is tolerated. `
+        + "Drift is said when chance does not explain more than that, over all fields together.")
+        : empty("There is nothing to compare with.", `${changed.why}. The distributions are shown all the same.`),
     changed.absent.length ? element("p", {}, badge("absent", "wait"), ` ${changed.absent.join(", ")}: in the reference, and not seen in this span.`) : null,
-    table("Fields, those that moved most first", ["field", "", "rows elsewhere", "", "missing", "verdict"], shown.map(line => row(place, line)), { kind: "fields" }),
+    table("Fields, those that differ most first", ["field", "", "rows elsewhere", "", "missing", beside ? "" : "verdict"], shown.map(line => row(place, line, beside)), { kind: "fields" }),
     more > 0 && element("p", {}, link(places.write(place, "fields"), `All ${text.count(changed.fields.length)} fields`)))
 }
 
-const row = (place, line) => {
+const row = (place, line, beside) => {
   const [kind, name] = parted(line.field)
   const head = [link(places.write(place, "feature", [line.field], place.part ? { slice: place.part } : {}), name)]
   if (!line.effect) return [head, element("span", { class: "soft" }, kind), "", "", "", line.verdict === null ? badge("not in the reference", "soft") : ""]
   const gone = Math.abs(line.missing.value) >= 0.001
-  return [head, element("span", { class: "soft" }, kind), figureOf(line.effect, text.share), whisker(line.effect, 0, Math.max(0.5, line.effect.high ?? 0), { limit: line.tolerance, kind: line.verdict === "drift" ? "wait" : "" }),
-    gone ? `${line.missing.value > 0 ? "+" : "−"}${text.share(Math.abs(line.missing.value))}` : "", verdict(line.verdict)]
+  return [head, element("span", { class: "soft" }, kind), figureOf(line.effect, text.share), whisker(line.effect, 0, Math.max(0.5, line.effect.high ?? 0), { limit: beside ? null : line.tolerance, kind: line.verdict === "drift" && !beside ? "wait" : "" }),
+    gone ? `${line.missing.value > 0 ? "+" : "−"}${text.share(Math.abs(line.missing.value))}` : "", beside ? "" : verdict(line.verdict)]
 }
 
 const suspicions = (place, { changed }) => changed.suspicions?.length ? element("div", { class: "empty warned" }, element("h3", {}, "Looks like a mistake"),

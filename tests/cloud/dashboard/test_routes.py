@@ -69,7 +69,7 @@ def test_a_feature_is_shown_beside_its_reference_and_within_a_slice(board):
     part = next(name for name in whole["slices"] if name.endswith("fog"))
     asked = {"deployment": "rain-tomorrow", "span": "24h", "name": "in.temperature", "slice": part}
     sliced = board.ask("GET", "/dashboard/data/feature", params=asked).json()
-    assert 0 < sliced["now"]["rows"] < whole["now"]["rows"] and sliced["slice"] == part
+    assert 0 < sliced["now"]["rows"] < whole["now"]["rows"] and sliced["slice"] == part and sliced["beside"]
     sky = board.get("/dashboard/data/feature?deployment=rain-tomorrow&span=24h&name=in.sky").json()
     assert sky["kind"] == "categories" and {line["name"] for line in sky["categories"]} == set(made.SKIES)
     assert board.get("/dashboard/data/feature?deployment=rain-tomorrow&name=in.nothing").status_code == 404
@@ -81,6 +81,7 @@ def test_a_slice_is_shown_as_a_deployment_of_its_own(board):
     )
     part = board.ask("GET", "/dashboard/data/slice", params={"span": "24h", "name": name}).json()
     assert 0 < part["right"]["rows"] < part["rows"] and part["up"]["requests"] == sum(point["requests"] for point in part["up"]["points"])
+    assert part["changed"]["beside"] and part["changed"]["against"] == "all rows of this span", "a slice that differs is no drift"
     assert board.get("/dashboard/data/slice?name=sky%3Dgreen").status_code == 404
 
 
