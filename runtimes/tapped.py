@@ -12,7 +12,7 @@ from typing import Any
 
 from ..sdk.core.errors import FormatError
 from ..sdk.core.signature import Array
-from .base import Cancel, LoadOptions, Session, SessionInfo, runtime
+from .base import Cancel, LoadOptions, Session, runtime
 from .session import ProgramSession
 
 
@@ -23,6 +23,9 @@ class TappedSession:
         session: whose artifact was compiled with these taps.
         taps: boundaries, e.g. ("features",).
 
+    Attributes:
+        info: of the session: taps are no part of its signature.
+
     Raises FormatError for a boundary that was not compiled in.
     """
 
@@ -30,13 +33,8 @@ class TappedSession:
         if lacking := [tap for tap in taps if tap not in session.taps]:
             raise FormatError(f"The artifact was compiled without the tap {lacking[0]!r}", got=", ".join(session.taps) or "no taps",
                               fix=f"Compile it with --tap {lacking[0]}.")  # fmt: skip
-        self._session, self._taps = session, tuple(taps)
+        self.info, self._session, self._taps = session.info, session, tuple(taps)
         self._names = [(name, tap_name(tap, name)) for tap in taps for name in session.taps[tap]]
-
-    @property
-    def info(self) -> SessionInfo:
-        """Of the session: taps are no part of its signature."""
-        return self._session.info
 
     def run(self, inputs: Mapping[str, Any], cancel: Cancel | None = None) -> dict[str, Array]:
         """As `Session.run`, with the tapped values behind the outputs."""

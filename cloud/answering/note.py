@@ -39,8 +39,8 @@ class About(NamedTuple):
         hidden = hidden_fields(signature)
         fields = models[0].codec.wire_fields(signature)
         hidden |= {field.name for field in fields if hidden & set(field.inputs)}
-        found = trait_kinds(signature, fields) if with_traits else {}
-        kinds = {name: kind for name, kind in found.items() if name not in hidden}
+        found = trait_kinds(signature, fields) if with_traits else dict[str, TraitKind]()
+        kinds: dict[str, TraitKind] = {name: kind for name, kind in found.items() if name not in hidden}
         typed = {spec.name for spec in signature.inputs}
         sent = tuple(field.name for field in fields if field.name in kinds and (field.type == "text" or field.name not in typed))
         return cls(name, digest, signature, kinds, sent, hides)

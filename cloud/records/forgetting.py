@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from sqlalchemy import Column, Connection, MetaData, Select, Table, Text, delete, func, inspect, select, text
+from sqlalchemy import Column, Connection, Executable, MetaData, Table, Text, delete, func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import StoreError
@@ -131,7 +131,7 @@ def _due(connection: Connection, keep: Keep, now_ms: int, most: int) -> list[str
     return found
 
 
-def _ids(connection: Connection, query: Select[tuple[str]]) -> list[str]:
+def _ids(connection: Connection, query: Executable) -> list[str]:
     return list(connection.execute(query).scalars())
 
 

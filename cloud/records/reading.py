@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Executable, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import FormatError
@@ -102,10 +102,10 @@ def signature_of(database: Database, name: str, digest: str | None = None) -> Si
 def deployments(database: Database) -> list[tuple[str, str]]:
     """(name, digest) of every deployment version that was served, the newest last; steps of graphs as "graph/step". Raises FormatError."""
     query = select(DEPLOYMENTS.c.name, DEPLOYMENTS.c.digest).order_by(DEPLOYMENTS.c.seen_ms)
-    return [(row[0], row[1]) for row in _rows(database, query)]
+    return [(row.name, row.digest) for row in _rows(database, query)]
 
 
-def _rows(database: Database, query: Select[Any]) -> Sequence[Row[Any]]:
+def _rows(database: Database, query: Executable) -> Sequence[Row[Any]]:
     try:
         with database.read() as connection:
             return connection.execute(query).all()
@@ -113,7 +113,7 @@ def _rows(database: Database, query: Select[Any]) -> Sequence[Row[Any]]:
         raise _unreadable(database, error) from error
 
 
-def _streamed(database: Database, query: Select[Any]) -> Iterator[Record]:
+def _streamed(database: Database, query: Executable) -> Iterator[Record]:
     try:
         with database.read() as connection:
             for row in connection.execution_options(yield_per=MANY).execute(query):

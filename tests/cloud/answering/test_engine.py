@@ -224,7 +224,7 @@ def test_every_answer_leaves_a_record(chain, control, tmp_path):
     control.write_text("throw")
     second = ask(engine)
     engine.close()
-    found = {record.id: record for record in records(store.path)}
+    found = {record.id: record for record in records(store.where)}
     assert set(found) == {first.receipt.record, second.receipt.record}
     one, two = found[first.receipt.record], found[second.receipt.record]
     assert (one.entity, one.event_ms, one.package, one.artifact) == ("cell-1", 123, "sha256:main", "sha256:artifact")
