@@ -27,7 +27,7 @@ BENCHMARKS = {
     "web": "bench_web", "precision": "bench_precision", "targets": "bench_targets", "fronts": "bench_fronts",
     "forests": "bench_forests", "qat": "bench_qat", "distil": "bench_distil", "prune": "bench_prune", "structures": "bench_structures",
     "student": "bench_student", "serving": "bench_serving", "batching": "bench_batching", "tensors": "bench_tensors",
-    "records": "bench_records", "monitor": "bench_monitor", "automation": "bench_automation",
+    "records": "bench_records", "monitor": "bench_monitor", "automation": "bench_automation", "monitoring": "bench_monitoring",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ PINS: dict[str, tuple[str, ...]] = {
     "litserve": ("litserve==0.2.19", "pillow==13.0.0", *ENGINE),
     "bentoml": ("bentoml==1.4.39", *ENGINE),
     "mlserver": ("mlserver==1.7.1", "onnxruntime==1.31.1"),
+    "frouros": ("frouros==0.9.0", "numpy<2"),
 }
 
 
