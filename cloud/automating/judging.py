@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from .evidence import p_value, spread_of, upper
+from .evidence import p_value, upper
 from .fitting import Threshold, fit
 from .gathering import Gathered, Row
 from .thresholds import REST
@@ -81,7 +81,7 @@ def watch(rows: list[Row], promise: Promise, since_ms: int) -> Watch:
 
 def _beyond(wrong: Any, weights: Any, promise: Promise) -> bool:
     """The right answers are shown to be too few: the same evidence, turned round."""
-    return spread_of(wrong, weights) > 0 and p_value(~wrong, weights, 1 - promise.limit, promise.delta) <= promise.delta
+    return p_value(~wrong, weights, 1 - promise.limit, promise.delta) <= promise.delta
 
 
 def _truth(disagreement: float, people_error: float) -> float:

@@ -14,6 +14,8 @@ import pytest
 import server as servers
 from dialled_up import SURE, UNSURE
 
+from portside.sdk.core.records import new_id
+
 HAND = 'level = "partial"\nthreshold = 0.9\n'
 
 
@@ -58,8 +60,8 @@ def status(server, number):
     return json.loads(body)
 
 
-def decide(server, number, value, who="ana"):
-    code, body, _ = server.call(f"/v1/reviews/{number}/decide", {"reviewer": who, "values": {"label": value}})
+def decide(server, number, value, who="ana", token=""):
+    code, body, _ = server.call(f"/v1/reviews/{number}/decide", {"reviewer": who, "values": {"label": value}, "token": token})
     assert code == 200, body
     return json.loads(body)
 
@@ -79,9 +81,9 @@ def test_a_pending_answer_at_every_door_and_its_decision(tmp_path):
             assert status(server, number)["state"] == "pending" and status(server, number)["answer"] is None
             decide(server, number, "good")
             told = status(server, number)
-            assert (told["state"], told["answer"], told["by"]) == ("decided", {"label": 0}, "ana")
+            assert (told["state"], told["answer"], told["by"]) == ("decided", {"label": "good"}, "ana")
             (event,) = hook.wait(1)
-            assert event["data"]["id"] == number and event["data"]["answer"] == {"label": 0}
+            assert event["data"]["id"] == number and event["data"]["answer"] == {"label": "good"}
             page = server.call("/metrics")[1].decode()
             assert 'portside_decisions_total{by="model",reason="confident"} 1' in page and "portside_reviews_lost_total 0" in page
 
@@ -127,10 +129,10 @@ def test_what_a_caller_was_told_to_wait_for_outlives_the_server(tmp_path):
             last = pending(server)
             kill(server)
         with servers.serving(servers.SERVE, file.parent) as server:
-            assert status(server, decided)["answer"] == {"label": 1}
+            assert status(server, decided)["answer"] == {"label": "bad"}
             assert {status(server, number)["state"] for number in (*waiting, last)} == {"pending"}
-            decide(server, last, "good", "ben")
-            decide(server, last, "good", "ben")
+            token = new_id()
+            assert decide(server, last, "good", "ben", token) == decide(server, last, "good", "ben", token)
             assert status(server, last)["by"] == "ben"
             heard = hook.wait(2)
     assert {event["data"]["id"] for event in heard} == {decided, last}

@@ -37,31 +37,31 @@ def violations(found, true_risk, target):
 
 @pytest.mark.parametrize(("power", "target", "rows"), [(1.0, 0.15, 1500), (2.0, 0.05, 1500), (0.5, 0.3, 600)])
 def test_the_bound_holds_over_draws_and_something_is_automated(power, target, rows):
-    found = [fit(*drawn(rows, seed, power), target_error=target, delta=DELTA, curve=False) for seed in range(250)]
+    found = [fit(*drawn(rows, seed, power), target_error=target, delta=DELTA, curve=False) for seed in range(150)]
     wrong = violations(found, lambda threshold: risk(threshold, power), target)
-    assert sum(held.value is not None for held in found) > 120 and wrong > 0  # it is no bound that is never reached
+    assert sum(held.value is not None for held in found) > 70 and wrong > 0  # it is no bound that is never reached
 
 
 @settings(max_examples=6, deadline=None)
 @given(st.floats(0.5, 3), st.floats(0.02, 0.15), st.integers(200, 900), st.integers(0, 10_000))
 def test_the_bound_holds_whatever_the_world_is(power, target, rows, seed):
-    found = [fit(*drawn(rows, seed + 1000 * place, power), target_error=target, delta=DELTA, curve=False) for place in range(60)]
+    found = [fit(*drawn(rows, seed + 1000 * place, power), target_error=target, delta=DELTA, curve=False) for place in range(40)]
     violations(found, lambda threshold: risk(threshold, power), target)
 
 
 def test_the_bound_holds_where_rows_were_drawn_with_different_chances():
     """Above 0.8 the model was automated before: three rows in ten were checked, below that all were labelled."""
     found = []
-    for seed in range(120):
+    for seed in range(80):
         scores, correct = drawn(5000, seed, 1.0)
         chance = np.where(scores >= 0.8, 0.3, 1.0)
         labelled = np.random.default_rng(seed + 10**6).random(5000) < chance
         weights = 1 / chance[labelled]
         found.append(fit(scores[labelled], correct[labelled], weights, target_error=0.15, delta=DELTA, curve=False))
     violations(found, lambda threshold: risk(threshold, 1.0), 0.15)
-    assert sum(held.value is not None and held.value < 0.8 for held in found) > 50  # it reached below what was automated before
+    assert sum(held.value is not None and held.value < 0.8 for held in found) > 30  # it reached below what was automated before
     unweighted = [fit(*drawn(5000, seed, 1.0), target_error=0.15, delta=DELTA, curve=False).value for seed in range(20)]
-    assert np.median([held.value for held in found if held.value]) == pytest.approx(np.median(unweighted), abs=0.05)
+    assert np.median([held.value for held in found if held.value]) == pytest.approx(np.median(unweighted), abs=0.09)
 
 
 def test_without_the_weights_the_rate_would_be_another():
@@ -133,12 +133,12 @@ def test_people_who_err_are_allowed_for():
 
 def test_the_bound_holds_for_the_truth_where_people_err():
     found = []
-    for seed in range(200):
+    for seed in range(100):
         scores, correct = drawn(1500, seed, 1.0)
         said = correct ^ (np.random.default_rng(seed + 10**6).random(1500) < 0.03)
         found.append(fit(scores, said, target_error=0.15, people_error=0.03, delta=DELTA, curve=False))
     violations(found, lambda threshold: risk(threshold, 1.0), 0.15)
-    assert sum(held.value is not None for held in found) > 100
+    assert sum(held.value is not None for held in found) > 50
 
 
 def test_not_a_number_is_the_least_sure():
