@@ -29,7 +29,10 @@ def rows(count, wrong, weight=20.0, **rest):
     return [Row(0.95, place >= wrong, weight, rest.get("automated", True), rest.get("at", 10)) for place in range(count)]
 
 
-@pytest.mark.parametrize(("count", "wrong", "verdict"), [(200, 2, "holds"), (200, 30, "breached"), (60, 60, "breached"), (40, 2, "not enough data")])
+@pytest.mark.parametrize(
+    ("count", "wrong", "verdict"),
+    [(200, 2, "holds"), (200, 30, "breached"), (60, 60, "breached"), (40, 2, "not enough data")],
+)
 def test_checks_say_whether_a_threshold_holds(count, wrong, verdict):
     seen = watch(rows(count, wrong), PROMISE, since_ms=5)
     assert seen.verdict == verdict and seen.error == wrong / count and seen.checks == count and seen.upper >= seen.error
