@@ -60,7 +60,7 @@ def choices(desk: Desk, incoming: Incoming) -> Reply:
 
 
 def mine(desk: Desk, incoming: Incoming) -> Reply:
-    """`GET /v1/reviews/mine`: what the reviewer decided lately and may take back."""
+    """`GET /v1/reviews/mine`: who the key says the reviewer is, what they decided lately and may take back."""
     query = Query(incoming.query, ("reviewer", "limit"))
     made = overview.history(context.database(desk), incoming.who or query.text("reviewer", 64), query.number("limit", 20, 1, 200))
-    return reply({"decisions": [decision.to_dict() for decision in made]}, incoming)
+    return reply({"reviewer": incoming.who, "decisions": [decision.to_dict() for decision in made]}, incoming)

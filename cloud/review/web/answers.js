@@ -42,22 +42,24 @@ const typed = (item, choose) => {
   const input = kind === "any" ? element("textarea", { id: "typed", rows: "3", spellcheck: "false" })
     : element("input", { id: "typed", type: "text", inputmode: kind === "number" ? "decimal" : "text", autocomplete: "off", spellcheck: "false" })
   const wrong = element("p", { class: "bad", role: "alert" })
-  const hint = [unit, range ? `${range[0]} to ${range[1]}` : null, kind === "any" ? "as JSON" : null].filter(Boolean).join(", ")
+  const hint = [unit, range ? `${range[0]} to ${range[1]}` : null].filter(Boolean).join(", ")
   const form = element("form", {}, element("label", { for: "typed" }, `${item.output}${hint ? ` (${hint})` : ""}`), input, element("button", { class: "main" }, "Answer"), wrong)
+  input.addEventListener("keydown", event => { if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); form.requestSubmit() } })
   form.addEventListener("submit", event => {
     event.preventDefault()
     const value = read(input.value.trim(), kind, whole)
-    wrong.textContent = value === undefined ? (kind === "number" ? (whole ? "This is no whole number." : "This is no number.") : "This is no JSON.") : ""
+    wrong.textContent = value !== undefined || !input.value.trim() ? "" : whole ? "This is no whole number." : "This is no number."
     if (value !== undefined) choose(value, input.value.trim(), event)
   })
   return form
 }
 
-/** The typed text as a value; undefined where it is none. */
+/** The typed text as a value; undefined where it is none. Where nobody says what the output is, JSON is taken for what it says, the rest for text. */
 const read = (text, kind, whole) => {
-  if (kind === "text") return text || undefined
-  if (kind === "number") { const value = Number(text.replace(",", ".")); return text && Number.isFinite(value) && (!whole || Number.isInteger(value)) ? value : undefined }
-  try { return JSON.parse(text) } catch { return undefined }
+  if (!text) return undefined
+  if (kind === "text") return text
+  if (kind === "number") { const value = Number(text.replace(",", ".")); return Number.isFinite(value) && (!whole || Number.isInteger(value)) ? value : undefined }
+  try { return JSON.parse(text) } catch { return text }
 }
 
 /** Every category, found by typing a part of its name. */

@@ -1,5 +1,5 @@
 // Keeps items ready ahead of the one that is shown, and holds on to them while somebody looks.
-import { Refused, askForKey } from "./api.js"
+import { Refused, askForKey, get } from "./api.js"
 import { answering } from "./answers.js"
 import { staged } from "./stage.js"
 import { ask, at, holding, state } from "./state.js"
@@ -27,10 +27,19 @@ export class Supply {
     clearTimeout(poll)
     this.filling = true
     let again = false
-    try { this.take(await ask("lease", this.wanted())) } catch (error) { again = await this.faulty(error) } finally { this.filling = false }
+    try { await this.meet(); this.take(await ask("lease", this.wanted())) } catch (error) { again = await this.faulty(error) } finally { this.filling = false }
     connection(this.outbox, state.fault, this.again)
     if (again) return this.fill()
     if (!state.current && !state.paused) { blank(state.fault ? "lost" : "done"); poll = setTimeout(() => this.fill(), POLL_MS) }
+  }
+
+  /** Who reviews: the name of the key, or where there are no keys a name that is typed once. */
+  async meet() {
+    if (this.met) return
+    const { reviewer } = await get("v1/reviews/mine?limit=1")
+    if (!reviewer && !state.reviewer) kept.setName(state.reviewer = await gate(askForName))
+    if (reviewer) state.reviewer = reviewer
+    this.met = true
   }
 
   wanted() {
@@ -62,19 +71,19 @@ export class Supply {
     connection(this.outbox, state.fault, this.again)
   }
 
-  /** No key, no name, or no server. True: ask again at once. */
+  /** No key, or no server. True: ask again at once. */
   async faulty(error) {
     state.fault = error
     if (!(error instanceof Refused)) return false
     if (error.status === 401 || error.status === 403) {
       await gate(place => askForKey(place, error.status === 403 ? error.message : state.asked ? "The key is no longer taken." : "", "review"))
+      this.met = false
+      state.fault = null
       this.outbox.hurry()
-    } else if (error.told.field === "reviewer") {
-      state.reviewer = await gate(askForName)
-      kept.setName(state.reviewer)
-    } else { trouble(error.message); return false }
-    state.fault = null
-    return true
+      return true
+    }
+    trouble(error.message)
+    return false
   }
 }
 

@@ -28,7 +28,12 @@ export const zoomable = (content, name) => {
 /** Pixels of the frame per pixel of the picture, when it fits. */
 const fitting = ({ frame, image }) => Math.min(frame.clientWidth / image.naturalWidth, frame.clientHeight / image.naturalHeight) || 1
 
-const fit = view => { Object.assign(view, { scale: 1, x: 0, y: 0 }); place(view) }
+const fit = view => {
+  const { frame, image } = view
+  if (image.naturalWidth && frame.parentElement) frame.parentElement.style.maxHeight = `${Math.max(190, frame.clientWidth * image.naturalHeight / image.naturalWidth)}px`
+  Object.assign(view, { scale: 1, x: 0, y: 0 })
+  place(view)
+}
 
 /** Draw; keeps the picture from leaving its frame. */
 const place = view => {

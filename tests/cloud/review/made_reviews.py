@@ -44,7 +44,7 @@ def item(place: int, **more) -> Item:
 
 
 def of_every_kind() -> list[Item]:
-    """Five items: a picture, a row of a table, a text, a sound, and one whose answer is typed."""
+    """Five items: a picture, a row of a table, a text, a sound, and one whose answer may be typed."""
     many = tuple(Candidate(*one) for one in ((2, "crack", 0.4), (0, "fine", 0.35), (1, "dark", 0.2), (3, "other", 0.05)))
     row = {"cell": "poly", "age_years": 12.5, "inverter": "A-17", "irradiance": [0.1, 0.4, 0.9, 0.8, 0.7, 0.3, 0.2, 0.1], "serviced": None}
     text = "Dear customer,\n\nyou have won. Send us your bank details and a copy of your passport, and the prize is yours within a day."
@@ -53,7 +53,7 @@ def of_every_kind() -> list[Item]:
         item(4, payload=row),
         item(3, payload={"mail": text}, reason="check", selection=0.05),
         item(2, payload={"speech": TONE}),
-        item(1, payload={"size": 4}, candidates=(), output="price"),
+        item(1, payload={"size": 4}, candidates=(Candidate(12.0, "12"),), output="price"),
     ]
 
 
