@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..monitor import Finding, Verdict
 from .rule import Rule
-from .state import Alert, Event, advance
+from .state import Alert, Event, advance, settle
 
 Alerts = Mapping[tuple[str, str], Alert]
 NEWS_MS = 3_600_000
@@ -19,7 +19,7 @@ def judged(alerts: Alerts, rules: Sequence[Rule], findings: Iterable[Finding], n
 
     Of several findings about one subject in one round the worst counts: otherwise their order would decide.
     """
-    kept, events = dict(alerts), list[Event]()
+    kept, events = _settled(alerts, rules, now_ms)
     for (place, subject), finding in _worst(rules, findings).items():
         rule = rules[place]
         key = (rule.name, subject)
@@ -29,7 +29,8 @@ def judged(alerts: Alerts, rules: Sequence[Rule], findings: Iterable[Finding], n
         else:
             kept[key] = after
         events += [event] if event is not None else []
-    return kept, events
+    kept, more = _settled(kept, rules, now_ms)
+    return kept, [*events, *more]
 
 
 def worth_telling(events: Sequence[Event], now_ms: int) -> list[Event]:
@@ -43,6 +44,15 @@ def worth_telling(events: Sequence[Event], now_ms: int) -> list[Event]:
             old.setdefault(event.alert.key, []).append(event)
     told = {held[-1].id for held in old.values() if not (held[0].alert.state == "firing" and held[-1].alert.state == "resolved")}
     return [event for event in events if now_ms - event.at_ms <= NEWS_MS or event.id in told]
+
+
+def _settled(alerts: Alerts, rules: Sequence[Rule], now_ms: int) -> tuple[dict[tuple[str, str], Alert], list[Event]]:
+    """Alerts that have been well for long enough are resolved, whether or not anything is found about them."""
+    known, kept, events = {rule.name: rule for rule in rules}, dict[tuple[str, str], Alert](), list[Event]()
+    for key, alert in alerts.items():
+        kept[key], event = settle(alert, known.get(alert.name, Rule(alert.name, when=alert.name)), now_ms)
+        events += [event] if event is not None else []
+    return kept, events
 
 
 def _worst(rules: Sequence[Rule], findings: Iterable[Finding]) -> dict[tuple[int, str], Finding]:

@@ -3,10 +3,10 @@
     nothing   -- breach --> pending            (firing at once where `for_s` is 0)
     pending   -- breach for `for_s` --> firing, told
     pending   -- ok --> nothing
-    firing    -- ok for `clear_s` --> resolved, told
+    firing    -- ok, and no breach for `clear_s` --> resolved, told
     resolved  -- breach --> pending
 
-"Not enough data" changes nothing: silence is no proof that something is well again, nor that it is wrong.
+"Not enough data" changes nothing: silence is no proof that something is wrong, nor, behind a breach, that it is well again.
 
 Flapping is damped as routers damp routes (RFC 2439): every firing within `memory_s` doubles the time for which the condition must
 be well before the alert is resolved. However a signal swings, what is told grows with the logarithm of the time.
@@ -107,6 +107,17 @@ def advance(alert: Alert | None, rule: Rule, finding: Finding, now_ms: int, depl
     return _unwell(_told(alert, rule, finding, now_ms), rule, now_ms)
 
 
+def settle(alert: Alert, rule: Rule, now_ms: int) -> tuple[Alert, Event | None]:
+    """The alert when nothing was found until now: it is resolved at the moment at which it has been well for long enough."""
+    if alert.state != "firing" or alert.calm_ms is None:
+        return alert, None
+    ends = alert.calm_ms + int(hold_s(rule, len(_recent(alert, rule, alert.calm_ms))) * 1e3)
+    if now_ms < ends:
+        return alert, None
+    ended = replace(alert, state="resolved", since_ms=ends, calm_ms=None)
+    return ended, Event(_id(alert.id, "resolved"), ended, ends)
+
+
 def hold_s(rule: Rule, firings: int) -> float:
     """How long it must be well before it is resolved, at this many firings within the rule's memory."""
     return rule.clear_s * 2 ** min(max(firings - 1, 0), MOST_DOUBLINGS)
@@ -137,11 +148,7 @@ def _well(alert: Alert, rule: Rule, now_ms: int) -> tuple[Alert | None, Event | 
         return (replace(alert, state="resolved", since_ms=now_ms) if alert.firings else None), None
     if alert.state == "resolved":
         return alert, None
-    calm = now_ms if alert.calm_ms is None else alert.calm_ms
-    if now_ms - calm < hold_s(rule, len(_recent(alert, rule, now_ms))) * 1e3:
-        return replace(alert, calm_ms=calm), None
-    ended = replace(alert, state="resolved", since_ms=now_ms, calm_ms=None)
-    return ended, Event(_id(alert.id, "resolved"), ended, now_ms)
+    return replace(alert, calm_ms=now_ms if alert.calm_ms is None else alert.calm_ms), None
 
 
 def _recent(alert: Alert, rule: Rule, now_ms: int) -> tuple[int, ...]:

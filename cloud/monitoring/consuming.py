@@ -87,7 +87,8 @@ class Consumer:
         kinds = {"record": self._records, "label": self._labels, "window": self._windows}
         with suppress(AwayError):
             for kind in self._caller.kinds:
-                told += kinds[kind](read_cursor(self._turn.database, self._about.name, self.consumer))
+                if kind != "window" or told < BATCH:  # a span behind its records and labels
+                    told += kinds[kind](read_cursor(self._turn.database, self._about.name, self.consumer))
         return told
 
     def _run(self) -> None:

@@ -23,6 +23,7 @@ from .labelled import judged_minutes, minutes_of, replace_quality
 from .levels import floor
 from .performing import performed
 from .storing import QUALITY, TRAFFIC, at, merge_in, spanned, starts
+from .summing import summed
 from .tables import COUNTS
 from .turn import Turn
 from .upsert import add
@@ -49,9 +50,7 @@ def counted(records: Sequence[Record], about: About) -> Tally:
     minutes: dict[int, list[Record]] = {}
     for record in records:
         minutes.setdefault(floor("minute", record.server_ms), []).append(record)
-    settings = about.settings
-    windows = {start: spanned(Window.of(held, {}, signature=about.signature, slices=settings.slices, confidence=settings.confidence),
-                              about.name, "minute", start) for start, held in minutes.items()}  # fmt: skip
+    windows = {start: spanned(summed(held, about), about.name, "minute", start) for start, held in minutes.items()}
     return Tally(windows, {(start, name): held for start, part in minutes.items() for name, held in _objectives(part, about).items()})
 
 

@@ -17,6 +17,7 @@ from ..records.tables import COLUMNS, LABELS, RECORDS
 from .about import About
 from .levels import FINER, MINUTE_MS, SIZES, Level, floor
 from .storing import QUALITY, at, drop, put, spanned, starts
+from .summing import quality_of
 
 _AT_ONCE = 400
 _RECORD = tuple(RECORDS.c[name] for name in COLUMNS)
@@ -35,9 +36,7 @@ def minutes_of(database: Database, deployment: str, records: Collection[str]) ->
 def judged(database: Database, about: About, start_ms: int, end_ms: int) -> Window:
     """How right the labelled records of a span were; nothing else of them."""
     records = labelled(database, about.name, start_ms, end_ms)
-    labels = labels_of(database, [record.id for record in records]) if records else {}
-    settings = about.settings
-    return Window.judged(records, labels, signature=about.signature, slices=settings.slices, confidence=settings.confidence)
+    return quality_of(records, labels_of(database, [record.id for record in records]), about) if records else Window()
 
 
 def judged_minutes(database: Database, about: About, minutes: Collection[int]) -> dict[int, Window]:

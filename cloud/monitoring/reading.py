@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from ...sdk.core.window import Window
 from ..alerts.slo import Counts
@@ -77,6 +78,17 @@ def counts_between(database: Database, deployment: str, name: str, start_ms: int
     with database.read() as connection:
         row = connection.execute(query).one()
     return Counts(int(row[0]), int(row[1]))
+
+
+def counts_since(database: Database, deployment: str, name: str, starts_ms: Sequence[int], end_ms: int) -> list[Counts]:
+    """The same for several spans that end together, in one look."""
+    table = COUNTS.c
+    within = [case((table.start_ms >= start, column), else_=0) for start in starts_ms for column in (table.good, table.bad)]
+    query = select(*(func.coalesce(func.sum(one), 0) for one in within)).where(
+        table.deployment == deployment, table.name == name, table.start_ms >= min(starts_ms), table.start_ms < end_ms)  # fmt: skip
+    with database.read() as connection:
+        row = [int(value) for value in connection.execute(query).one()]
+    return [Counts(good, bad) for good, bad in zip(row[::2], row[1::2], strict=True)]
 
 
 def alerts(database: Database, deployment: str, state: State | None = None) -> list[Alert]:

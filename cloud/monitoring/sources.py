@@ -156,7 +156,7 @@ def _moment(value: Any) -> int:
     if isinstance(value, datetime):
         return int(value.timestamp() * 1e3)
     try:
-        if isinstance(value, str):
+        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
             return int(datetime.fromisoformat(value).timestamp() * 1e3)
         number = float(value)
     except (ValueError, TypeError) as error:

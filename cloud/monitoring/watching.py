@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from ...sdk.core.quality import Quality
 from ...sdk.core.statistics import CONFIDENCE
 from ...sdk.core.window import Window
-from ..alerts.slo import Counts
+from ..alerts.slo import BURNS, Counts
 from ..alerts.slo import judge as judge_objective
 from ..deployment.monitor import Quality as Wanted
 from ..monitor import Finding, Verdict
@@ -17,7 +16,7 @@ from .about import About
 from .absorbing import RECORDS
 from .calibration import calibrated
 from .levels import DAY_MS, MINUTE_MS, floor
-from .reading import counts_between
+from .reading import counts_between, counts_since
 
 LOST_MS = 5 * MINUTE_MS
 FALSE = 0.001
@@ -26,12 +25,12 @@ FALSE = 0.001
 
 def objectives(database: Database, about: About, now_ms: int) -> list[Finding]:
     """Burn rates and budgets. A window ends with this minute."""
-    end = floor("minute", now_ms) + MINUTE_MS
-
-    def counts_of(name: str, seconds: float) -> Counts:
-        return counts_between(database, about.name, name, end - max(int(seconds * 1e3), MINUTE_MS), end)
-
-    return [finding for one in about.objectives for finding in judge_objective(one, partial(counts_of, one.name))]
+    end, found = floor("minute", now_ms) + MINUTE_MS, list[Finding]()
+    for one in about.objectives:
+        spans = sorted({one.period_s, *(seconds for burn in BURNS for seconds in (burn.long_s, burn.short_s))})
+        counts = counts_since(database, about.name, one.name, [end - max(int(seconds * 1e3), MINUTE_MS) for seconds in spans], end)
+        found += judge_objective(one, dict(zip(spans, counts, strict=True)).__getitem__)
+    return found
 
 
 def lost(counts: Counts, span_s: float, fault: str = "") -> Finding:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portside.cloud.alerts.rule import Rule
-from portside.cloud.alerts.state import MOST_DOUBLINGS, Alert, Event, advance, hold_s
+from portside.cloud.alerts.state import MOST_DOUBLINGS, Alert, Event, advance, hold_s, settle
 from portside.cloud.monitor import Finding, Verdict
 
 RULE = Rule("drift", when="drift", for_s=60, clear_s=100)
@@ -29,9 +29,18 @@ def walk(steps: Iterable[tuple[int, Verdict]], rule: Rule = RULE, alert: Alert |
     """The alert and what was told after (second, verdict) steps."""
     told = list[Event]()
     for second, verdict in steps:
-        alert, event = advance(alert, rule, found(verdict), second * S, "cells")
-        told += [event] if event else []
+        for step in (settled, found_it, settled):
+            alert, event = step(alert, rule, verdict, second * S)
+            told += [event] if event else []
     return alert, told
+
+
+def settled(alert: Alert | None, rule: Rule, _: Verdict, now_ms: int) -> tuple[Alert | None, Event | None]:
+    return (None, None) if alert is None else settle(alert, rule, now_ms)
+
+
+def found_it(alert: Alert | None, rule: Rule, verdict: Verdict, now_ms: int) -> tuple[Alert | None, Event | None]:
+    return advance(alert, rule, found(verdict), now_ms, "cells")
 
 
 def test_it_is_pending_until_it_has_held_long_enough_then_fires_once():
@@ -54,14 +63,21 @@ def test_it_is_resolved_when_it_has_been_well_for_long_enough():
     assert alert is not None and alert.state == "resolved" and alert.firings == (60 * S,)
 
 
+def test_it_is_resolved_by_the_clock_when_nothing_more_is_found():
+    alert, _ = walk([(0, BAD), (60, BAD), (70, GOOD)])
+    assert alert is not None and settle(alert, RULE, 169_999) == (alert, None)
+    ended, event = settle(alert, RULE, 900_000)
+    assert event is not None and ended.state == "resolved" and event.at_ms == ended.since_ms == 170 * S, "at the moment, whenever one looks"
+    assert walk([(900, BAD)], alert=alert)[1][0].alert.state == "resolved", "it has ended, and this is another episode"
+
+
 def test_a_relapse_within_the_time_begins_the_wait_anew():
     alert, told = walk([(0, BAD), (60, BAD), (70, GOOD), (100, BAD), (110, GOOD), (180, GOOD)])
     assert alert is not None and alert.state == "firing" and len(told) == 1
     assert walk([(210, GOOD)], alert=alert)[1][0].alert.state == "resolved"
 
 
-@pytest.mark.parametrize("steps", [[], [(0, BAD)], [(0, BAD), (60, BAD)], [(0, BAD), (60, BAD), (70, GOOD)],
-                                   [(0, BAD), (60, BAD), (70, GOOD), (170, GOOD)]])  # fmt: skip
+@pytest.mark.parametrize("steps", [[], [(0, BAD)], [(0, BAD), (60, BAD)], [(0, BAD), (60, BAD), (70, GOOD), (170, GOOD)]])
 def test_not_enough_data_changes_nothing_in_any_state(steps):
     alert, _ = walk(steps)
     assert walk([(500, UNKNOWN), (5000, UNKNOWN)], alert=alert) == (alert, [])

@@ -84,7 +84,9 @@ def folder(tmp_path: Path) -> Path:
 def watch_of(database, folder, *names, timeout_s=10.0, **settings):
     hooks = [{"use": f"own_hooks:{name}", "timeout_s": timeout_s} for name in names]
     known = about(folder, hooks=hooks, spans={"rows": 100, "minutes": 60}, drift={"enabled": False}, **settings)
-    return Watch(database, known)
+    watch = Watch(database, known)
+    assert watch.pipeline.turn.take(START)
+    return watch
 
 
 def tell(watch):

@@ -56,7 +56,7 @@ def reading_of(database, one):
 def test_a_unit_that_changed_is_named(quick):
     watch = Watch(quick, about(spans=SPANS, drift=DRIFT))
     draws = np.random.default_rng(3).normal(size=600)
-    moved = [record(300 + place, START + (300 + place) * 1000, float(value) * 1000) for place, value in enumerate(draws)]
+    moved = [record(300 + place, START + (300 + place) * 1000, float(value) * 1000, place % 2) for place, value in enumerate(draws)]
     write(quick, [*stream(300), *moved])
     told = [event for event in watch.until(START + 20 * MINUTE) if event.alert.name == "input-broken"]
     assert len(told) == 1 and told[0].alert.severity == "critical" and "1000" in told[0].alert.finding.what
@@ -102,7 +102,7 @@ def test_accuracy_falls_below_its_limit_with_coverage_beside_it(database):
     assert ("quality", "label", "firing") in names(told)
     alert = next(event.alert for event in told if event.alert.name == "quality")
     assert alert.finding.value == pytest.approx(0.5) and alert.finding.evidence["coverage"] == pytest.approx(2 / 3)
-    assert alert.finding.evidence["plot"]["confusion"] == {"0": {"0": 100.0, "1": 100.0}, "1": {"0": 100.0, "1": 100.0}}
+    assert alert.finding.evidence["plot"]["confusion"] == {name: {"bad": 100.0, "good": 100.0} for name in ("bad", "good")}
 
 
 def test_errors_that_become_frequent_are_found_by_few_labels_and_years_of_calm_raise_nothing(quick):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from watched import MINUTE, NAME, START, number, record, write
 
 import portside as ps
@@ -22,6 +24,7 @@ from portside.cloud.monitoring import reading
 from portside.cloud.monitoring.board import Board, Said, folder_of
 from portside.cloud.monitoring.child import Beside, command
 from portside.cloud.monitoring.process import Keeper
+from portside.cloud.monitoring.tables import prepare
 from portside.cloud.records.database import Database
 
 
@@ -69,12 +72,11 @@ def board_of(path: Path) -> Board:
 
 
 def full(database: Database) -> None:
-    """From now on SQLite says "database or disk is full" to whatever makes the file grow, and to any write here."""
+    """From now on the database says what SQLite says when the disk is full, until `database.full()`."""
 
     def refuse(connection, cursor, statement, parameters, context, executemany):
         if statement.startswith(("INSERT", "UPDATE", "DELETE")):
-            cursor.execute("CREATE TEMP TABLE IF NOT EXISTS nothing (x)")
-            raise __import__("sqlite3").OperationalError("database or disk is full")
+            raise OperationalError(statement, {}, sqlite3.OperationalError("database or disk is full"))
 
     event.listen(database.engine, "before_cursor_execute", refuse)
     database.full = lambda: event.remove(database.engine, "before_cursor_execute", refuse)
@@ -105,7 +107,8 @@ def test_a_full_disk_is_told_of_while_it_is_full_and_saved_once_it_is_not(tmp_pa
         assert len(receiver.got) == 1, "not told again"
         (alert,) = reading.alerts(database, NAME, "firing")
         assert alert.name == "records-lost" and [one["state"] for one in reading.events(database, NAME)] == ["firing"]
-        for _ in range(40):
+        for minute in range(20):
+            board.write(Said({"written": 200 + minute, "lost": 30}))
             now[0] += MINUTE
             keeper.round()
         keeper._courier.deliver()
@@ -148,6 +151,7 @@ def test_the_process_counts_what_is_there_and_ends_when_it_is_told(tmp_path, pac
     path = deploy(tmp_path, package, "")
     now = time.time_ns() // 1_000_000
     with Database.open(tmp_path / "records.sqlite") as database:
+        prepare(database)
         write(database, [record(place, now - place, inputs={"x": [[0.0, 0.0, 0.0]]}, outputs={"label": [0]}) for place in range(50)])
         process = subprocess.Popen(command(path)[:-1], stderr=subprocess.PIPE)
         try:
@@ -164,9 +168,9 @@ def test_what_ends_is_started_again_after_a_pause_and_all_of_it_ends_with_the_se
     log = tmp_path / "log"
     beside = Beside([sys.executable, "-c", f"open({str(log)!r}, 'a').write('x'); raise SystemExit(3)"])
     beside.start()
-    wait(lambda: beside.starts >= 2, 20)
+    wait(lambda: log.exists() and len(log.read_text()) >= 2, 30)
     beside.close()
-    assert beside.pid is None and len(log.read_text()) >= 2
+    assert beside.pid is None and beside.starts >= 2
     lasting = Beside([sys.executable, "-c", "import time; time.sleep(60)"])
     lasting.start()
     wait(lambda: lasting.pid is not None, 10)
