@@ -120,4 +120,5 @@ def check_promise(found: Threshold, path: Path, name: str, target_error: float, 
 
 def _threshold(data: Mapping[str, Any]) -> Threshold:
     at = None if data["at"] is None else Point(**data["at"])
-    return Threshold(**{**data, "at": at, "curve": tuple(Point(**point) for point in data["curve"])})
+    held: dict[str, Any] = {**data, "at": at, "curve": tuple(Point(**point) for point in data["curve"])}
+    return Threshold(**held)

@@ -69,5 +69,6 @@ class Automation(Section):
 
     def dials(self) -> list[tuple[str, Level, Waiting]]:
         """(slice, level, while_waiting); "" is of all other rows."""
-        slices = [(name, held.level or self.level, held.while_waiting or self.while_waiting) for name, held in self.slices.items()]
-        return [("", self.level, self.while_waiting), *slices]
+        found: list[tuple[str, Level, Waiting]] = [("", self.level, self.while_waiting)]
+        found += [(name, held.level or self.level, held.while_waiting or self.while_waiting) for name, held in self.slices.items()]
+        return found

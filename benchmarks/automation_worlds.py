@@ -1,0 +1,137 @@
+"""Where thresholds are tried: solar cells with labels of people who err, and made-up worlds whose true error rate is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import subjects
+from torch import nn
+
+from portside.sdk.core.signature import Array
+
+How: TypeAlias = Literal["rows", "pool", "modules", "mono to poly"]
+PEOPLE = 0.03
+"""Share of labels that are turned round, which stands for people who err."""
+TRAIN = 0.4
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cells with what the model says of them.
+
+    Attributes:
+        scores: (rows,) of its answer, in [0.5, 1].
+        right: (rows,) bool: the answer is the truth.
+        agrees: (rows,) bool: the answer is what people say, 3% of whom err.
+    """
+
+    scores: Array
+    right: Array
+    agrees: Array
+
+    def take(self, rows: Array) -> Part:
+        """The cells at these positions."""
+        return Part(self.scores[rows], self.right[rows], self.agrees[rows])
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled rows to fit on, and rows to come."""
+
+    labelled: Part
+    come: Part
+
+
+def cells(seed: int, how: How) -> Split:
+    """One division of the 2,624 cells. 40% of the modules train the head, whatever `how`; of the other rows:
+
+    "rows": one half is labelled by people, the other half comes, at random. "modules": the same by blocks of 32 neighbouring files, so
+    that neighbours of one module stay together. "pool": as many as a half are drawn with replacement from all, and all come: then the
+    true rate is known exactly. "mono to poly": one kind of cell is labelled, the other comes.
+    """
+    every, (_, features) = subjects._cells(), subjects._embedded()
+    example, dice = import_module("cells"), np.random.default_rng(seed)
+    learn, rest = example.divide(len(every), 1 - TRAIN, seed)
+    if how == "mono to poly":
+        learn = learn[every.types[learn] == "mono"]
+    part = _answered(features, every.labels, learn, dice)
+    if how == "pool":
+        return Split(part.take(rest[dice.integers(0, len(rest), len(rest) // 2)]), part.take(rest))
+    if how == "mono to poly":
+        return Split(part.take(rest[every.types[rest] == "mono"]), part.take(rest[every.types[rest] == "poly"]))
+    if how == "modules":
+        blocks = rest // example.BLOCK
+        chosen = np.isin(blocks, dice.permutation(np.unique(blocks))[: len(np.unique(blocks)) // 2])
+        return Split(part.take(rest[chosen]), part.take(rest[~chosen]))
+    order = dice.permutation(rest)
+    return Split(part.take(order[: len(order) // 2]), part.take(order[len(order) // 2 :]))
+
+
+def _answered(features: Array, labels: Array, learn: Array, dice: np.random.Generator) -> Part:
+    """Every cell, answered by a head that was trained on the cells `learn`."""
+    model = import_module("inspector").fit(nn.Identity(), features[learn], labels[learn])
+    logits = features @ model.head.weight.detach().numpy()[0].astype(np.float64) + float(model.head.bias.detach()[0])
+    defect = 1 / (1 + np.exp(-logits))
+    right = (defect > 0.5) == (labels == 1)
+    return Part(np.round(np.maximum(defect, 1 - defect), 6), right, right ^ (dice.random(len(labels)) < PEOPLE))
+
+
+@cache
+def typical() -> Part:
+    """All rows that did not train the model of the first division: what the plot shows."""
+    return cells(0, "pool").come
+
+
+@dataclass(frozen=True)
+class World:
+    """A made-up deployment. Scores are uniform, and a row of score s is wrong with probability (1 - s) ** power.
+
+    Attributes:
+        rows: records there are.
+        before: the threshold that was in force; rows above it were checked with probability `checks`, all others labelled.
+    """
+
+    name: str
+    rows: int
+    target: float
+    power: float = 1.0
+    before: float | None = None
+    checks: float = 0.05
+
+    def risk(self, threshold: float) -> float:
+        """True error rate of the rows at or above it."""
+        return (1 - threshold) ** self.power / (self.power + 1)
+
+    def draw(self, seed: int) -> tuple[Array, Array, Array]:
+        """(scores, correct, weights) of the labelled rows."""
+        dice = np.random.default_rng(seed)
+        scores = dice.random(self.rows)
+        correct = dice.random(self.rows) >= (1 - scores) ** self.power
+        chance = np.ones(self.rows) if self.before is None else np.where(scores >= self.before, self.checks, 1.0)
+        chosen = dice.random(self.rows) < chance
+        return scores[chosen], correct[chosen], 1 / chance[chosen]
+
+
+WORLDS = (
+    World("all rows labelled", 1500, 0.05), World("few rows", 400, 0.05), World("a strict target", 4000, 0.01, 2.0),
+    World("checks of 5% above 0.9, all below", 20_000, 0.05, 1.0, 0.9),
+    World("checks of 20% above 0.9, all below", 5000, 0.05, 1.0, 0.9, 0.2),
+)  # fmt: skip
+
+
+def deployments(rows: int, draws: int) -> Iterator[tuple[Array, Array]]:
+    """(wrong, weights) of labelled rows where three quarters were automated (0.6% wrong, 5% checked) and the rest is not (2% wrong)."""
+    for seed in range(draws):
+        dice = np.random.default_rng(seed)
+        sure = dice.random(rows) < 0.75
+        wrong: Any = dice.random(rows) < np.where(sure, 0.006, 0.02)
+        chosen = ~sure | (dice.random(rows) < 0.05)
+        yield wrong[chosen], np.where(sure, 20.0, 1.0)[chosen]
