@@ -91,6 +91,8 @@ class Note(NamedTuple):
 
     def features(self, limit_bytes: int) -> Mapping[str, Any]:
         """Traits of the raw inputs and values of boundaries, as records keep them."""
+        if not self.tapped and not self.about.kinds:
+            return NOTHING
         found: dict[str, Any] = {}
         if self.about.kinds:
             found["traits"] = traits({**self.inputs, **self.sent}, self.about.kinds)

@@ -26,7 +26,8 @@ class Backlog:
         self._size, self._size_bytes = size, size_bytes
         self._waiting: deque[tuple[Drafted, int]] = deque()
         self._taken: list[tuple[Drafted, int]] = []
-        self.state = threading.Condition()
+        self._lock = threading.Lock()  # taken by itself where nobody is to be told: a Condition's own way to it is a slow one
+        self.state = threading.Condition(self._lock)
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._taken)
@@ -34,7 +35,7 @@ class Backlog:
     def put(self, draft: Drafted) -> bool:
         """Queue a draft; False where it is lost. Never waits for the writer."""
         size = weight(draft)
-        with self.state:
+        with self._lock:
             if len(self._waiting) >= self._size or self.held_bytes + size > self._size_bytes or self.closed:
                 self.lost += 1
                 return False

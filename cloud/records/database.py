@@ -23,6 +23,8 @@ from .tables import METADATA
 TURN = 0x706F7274  # "port": the advisory lock of writers
 WAIT_S = 10
 """How long a writer waits for its turn, and a connection to be made."""
+CHECKPOINT = 4000
+"""Pages of SQLite's log (4 KiB) before they are carried into the file."""
 PLACES = "a path, sqlite:///path or postgresql://user@host/name"
 Kind = Literal["sqlite", "postgresql"]
 
@@ -145,7 +147,8 @@ def _postgresql(url: URL) -> Engine:
 
 def _durable(connection: Any, record: object) -> None:
     """A SQLite connection that writes ahead, syncs at every commit and waits for other writers. New files can give free pages back."""
-    for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    settings = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {CHECKPOINT}")
+    for pragma in settings:
         connection.execute(f"PRAGMA {pragma}")
 
 

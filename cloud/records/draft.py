@@ -72,9 +72,12 @@ class Draft:
 def weight(draft: Drafted) -> int:
     """About the bytes that a draft keeps alive while it waits: its tensors, its texts, and a kilobyte for the rest."""
     size = OWN_BYTES
-    for arrays in (draft.inputs, draft.outputs, draft.tapped):
-        for array in arrays.values():
-            size += array.nbytes if type(array) is np.ndarray else _weight(array)
+    for array in draft.inputs.values():
+        size += array.nbytes if type(array) is np.ndarray else _weight(array)
+    for array in draft.outputs.values():
+        size += array.nbytes
+    if draft.tapped:
+        size += sum(array.nbytes for array in draft.tapped.values())
     if draft.sent:
         size += sum(map(_weight, draft.sent.values()))
     return size

@@ -26,7 +26,8 @@ from .reading import records as records
 from .rows import insert, row
 from .tables import COLUMNS as COLUMNS
 
-BATCH = 512
+BATCH = 2048
+"""Records of one transaction, at most: each has a sync, and writes the pages of every index anew."""
 PAUSE_S = 0.05
 QUEUE_BYTES = 64 << 20
 TIDY_S = 60.0

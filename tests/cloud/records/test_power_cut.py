@@ -21,8 +21,8 @@ def cut(library, folder, points, mode, seconds=120):
 
 
 def test_nothing_acknowledged_is_lost_or_doubled(library, tmp_path):
-    found = cut(library, tmp_path, 16, "durable")
-    assert len(set(found["died"])) == 16 and found["acknowledged"] > 90
+    found = cut(library, tmp_path, 12, "durable")
+    assert len(set(found["died"])) == 12 and found["acknowledged"] > 90
     kinds = {" ".join(point.split()[1:3]) for point in found["died"]}
     assert {"before sync", "within write"} <= kinds or len(kinds) >= 4, kinds
     assert found["faults"] == []
@@ -31,7 +31,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(library, tmp_path):
 @pytest.mark.parametrize(("mode", "disk"), [("unsynced", "synced"), ("early", "live")])
 def test_the_controls_lose_what_was_acknowledged(library, tmp_path, mode, disk):
     """Without syncs a power cut takes what was acknowledged; acknowledged before it is written, kill -9 is enough."""
-    found = cut(library, tmp_path, 6, mode)
+    found = cut(library, tmp_path, 4, mode)
     assert any(fault["disk"] == disk and fault["missing"] for fault in found["faults"])
 
 
