@@ -26,6 +26,8 @@ from .sketch import Sketch
 MAX_CATEGORIES = 1000
 """Distinct values of an integer or text field that are counted one by one; beyond, only the most frequent."""
 OTHER = "(other)"
+_ALL = attrgetter("count", "missing", "finite", "rows", "mean", "m2", "low", "high", "categories", "sketch")
+"""Taken of each summary at once: thousands of them are not in the processor's cache, and each visit costs."""
 SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -89,18 +91,14 @@ class Summary:
         """The summary of all of them: the same as one after the other, in less time and with a smaller error of the quantiles."""
         if len(parts) < 3:
             return parts[0].merge(parts[1]) if len(parts) == 2 else parts[0] if parts else cls()
-        count, missing, finite, rows = (sum(map(attrgetter(name), parts)) for name in ("count", "missing", "finite", "rows"))
-        categories = _counted(_added([held for held in map(attrgetter("categories"), parts) if held]))
-        if not finite:
-            return cls(count, missing, categories=categories, rows=rows)
-        numbers = [part for part in parts if part.finite]
-        means, m2, weights = (np.array(list(map(attrgetter(name), numbers)), np.float64) for name in ("mean", "m2", "finite"))
-        mean = float((means * (weights / finite)).sum())
+        counts, missing, finite, rows, means, m2, lows, highs, named, sketches = zip(*map(_ALL, parts), strict=True)
+        categories, values = _counted(_added(list(filter(None, named)))), sum(finite)
+        weights, centres = np.array(finite, np.float64), np.array(means, np.float64)
+        mean = float((centres * (weights / values)).sum()) if values else 0.0
+        spread = float((np.array(m2, np.float64) + weights * (centres - mean) ** 2).sum())
         return cls(
-            count, missing, mean, float((m2 + weights * (means - mean) ** 2).sum()), finite,
-            min(map(attrgetter("low"), numbers)), max(map(attrgetter("high"), numbers)), categories,
-            Sketch.merge_all([part.sketch for part in numbers]), rows,
-        )  # fmt: skip
+            sum(counts), sum(missing), mean, spread, values, min(lows), max(highs), categories, Sketch.merge_all(sketches), sum(rows)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the quantiles are there for readers, the sketch for merging."""
