@@ -26,7 +26,7 @@ const shell = () => {
     return element("div", { class: "choose" }, element("label", { for: id }, words), select)
   }
   const live = element("p", { id: "live", class: "live" }), focused = document.activeElement?.id
-  const tabs = element("nav", { "aria-label": "Views" }, TABS.map(([view, words]) => element("a", { href: places.write(bare(place), view), "data-view": view }, words, view === "alerts" ? element("span", { id: "firing", class: "count" }) : null)), element("a", { href: "review" }, "Review"))
+  const tabs = element("nav", { "aria-label": "Views" }, TABS.map(([view, words]) => element("a", { href: places.write(bare(place), view), "data-view": view }, words, view === "alerts" ? element("span", { id: "alert-count", class: "count" }) : null)), element("a", { href: "review" }, "Review"))
   const bar = element("div", { class: "top no-print" }, element("strong", { class: "brand" }, "Portside"),
     names.length > 1 ? choose("deployment", "Deployment", names.map(name => [name, name]), place.deployment, name => { location.hash = places.write({ ...bare(place), deployment: name }, "overview") }) : null,
     choose("span", "Span", state.deployments.spans.map(name => [name, name]), places.spanOf(place), span => { location.hash = places.write(place, place.view, place.rest, { ...Object.fromEntries(place.query), span }) }),
@@ -34,7 +34,7 @@ const shell = () => {
   const main = element("main", { id: "main", tabindex: "-1" })
   app.replaceChildren(bar, element("div", { id: "silence", role: "alert" }), main)
   if (focused) document.getElementById(focused)?.focus()
-  state.shell = { main, live, tabs, top: bar, firing: bar.querySelector("#firing"), silence: app.querySelector("#silence") }
+  state.shell = { main, live, tabs, top: bar, firing: bar.querySelector("#alert-count"), silence: app.querySelector("#silence") }
 }
 const bare = place => ({ ...place, query: new URLSearchParams(place.query.get("span") ? { span: place.query.get("span") } : {}) })
 const forget = () => { const button = element("button", { class: "plain" }, "Forget the key"); button.addEventListener("click", () => { useKey(""); location.reload() }); return button }

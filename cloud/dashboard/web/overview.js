@@ -8,6 +8,7 @@ import { lines, spark, stacked } from "./plots.js"
 import { quality, score } from "./quality.js"
 import * as text from "./text.js"
 
+const SHOWN = 3
 export const title = place => place.deployment
 export const paths = place => [places.data(place, "status", { span: places.spanOf(place) })]
 
@@ -30,8 +31,8 @@ const seenBy = data => data.source === "monitor" ? data.last_ms - data.monitor_m
 const firing = (place, data) => {
   const held = bySeverity(data.alerts.filter(alert => alert.state === "firing"))
   if (!held.length) return null
-  return section("alerts", `${text.plural(held.length, "alert fires", "alerts fire")}`, alertLines(place, held.slice(0, 5)),
-    held.length > 5 && element("p", {}, link(places.write(place, "alerts"), `All ${text.count(data.alerts.length)} alerts`)))
+  return section("alerts", `${text.plural(held.length, "alert fires", "alerts fire")}`, element("div", { class: "short" }, alertLines(place, held.slice(0, SHOWN))),
+    held.length > SHOWN && element("p", {}, link(places.write(place, "alerts"), `All ${text.count(data.alerts.length)} alerts`)))
 }
 
 const waiting = ({ people }) => people.waiting ? element("p", { class: "waiting" }, `${text.plural(people.waiting, "answer waits", "answers wait")} for a person`, people.oldest_ms ? [", the oldest since ", text.time(people.oldest_ms)] : "", ". ", link("review", "Review them")) : null

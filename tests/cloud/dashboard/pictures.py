@@ -1,4 +1,4 @@
-"""Pictures of every view at three widths, light and dark, for eyes and for docs: `python tests/cloud/dashboard/pictures.py OUT`."""
+"""Pictures of every view at three widths, light and dark, for eyes and for docs: `pictures.py OUT`, `pictures.py docs`."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ import weather as made
 VIEWS = {
     "overview": "",
     "fields": "/fields",
-    "feature": "/feature/in.temperature",
+    "feature": "/feature/in.sea_level_pressure",
     "category": "/feature/in.sky",
     "slice": "/slice/{slice}",
     "records": "/records",
@@ -51,23 +51,52 @@ def names(browser, apart, day) -> dict[str, str]:
     page = browsing.opened(browser)
     page.goto(f"{apart.url}#/rain-tomorrow")
     page.wait_for_selector("#alerts a")
-    alert = page.locator("#alerts a", has_text="drift").first.get_attribute("href").split("/alert/")[1]
     part = page.locator("#right table a", has_text="fog").first.get_attribute("href").split("/slice/")[1]
+    page.goto(f"{apart.url}#/rain-tomorrow/alerts")
+    page.wait_for_selector("#firing-title")
+    alert = page.locator(".alerts a", has_text="drift").first.get_attribute("href").split("/alert/")[1]
     page.context.close()
     return {"alert": alert, "slice": part, "record": day.wrong[-1]}
 
 
-def picture(browser, address: str, file: Path, width: int, scheme: str) -> None:
-    """The whole page."""
-    page = browsing.opened(browser, width=width, color_scheme=scheme)
+def picture(browser, address: str, file: Path, width: int, scheme: str, height: int | None = None) -> None:
+    """The whole page, or what a screen of `height` shows of it."""
+    page = browsing.opened(browser, width=width, height=height or 900, color_scheme=scheme)
     page.goto(address)
     page.wait_for_selector("main section")
     page.wait_for_timeout(400)
-    page.screenshot(path=file, full_page=True)
+    page.screenshot(path=file, full_page=height is None)
     for complaint in page.complaints:
         print(f"{file.name}: {complaint}")
     page.context.close()
 
 
+DOCS = {
+    "dashboard-overview": ("overview", 1280, 1180, "light"),
+    "dashboard-alert": ("alert", 1280, 1160, "light"),
+    "dashboard-feature-dark": ("feature", 1000, 1230, "dark"),
+    "dashboard-phone": ("overview", 390, 980, "light"),
+    "dashboard-record-phone": ("record", 390, 980, "dark"),
+}
+
+
+def for_docs(out: Path, folder: Path | None = None) -> None:
+    """The pictures of docs/dashboard.md: the beginning of a view, as it is on a screen of that height."""
+    with tempfile.TemporaryDirectory() as made_here:
+        day = made.weather(folder or Path(made_here) / "weather", time.time_ns() // 1_000_000)
+        apart = browsing.Apart(day.deployment, Path(made_here) / "log")
+        try:
+            with browsing.chromium() as browser:
+                known = names(browser, apart, day)
+                for name, (view, width, height, scheme) in DOCS.items():
+                    address = apart.url + "#/rain-tomorrow" + VIEWS[view].format(**known)
+                    picture(browser, address, out / f"{name}.png", width, scheme, height)
+        finally:
+            apart.close()
+
+
 if __name__ == "__main__":
-    pictures(Path(sys.argv[1]), *([tuple(map(int, sys.argv[2].split(",")))] if len(sys.argv) > 2 else []))
+    if sys.argv[1] == "docs":
+        for_docs(Path(__file__).parents[3] / "docs" / "screenshots")
+    else:
+        pictures(Path(sys.argv[1]), *([tuple(map(int, sys.argv[2].split(",")))] if len(sys.argv) > 2 else []))
