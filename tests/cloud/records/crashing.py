@@ -10,6 +10,7 @@ off, "early" acknowledges what is only queued.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import os
 import random
@@ -37,6 +38,7 @@ from portside.sdk.core.signature import Signature, TensorSpec
 SIGNATURE = Signature((TensorSpec("x", "f32", ("batch", 40)),), (TensorSpec("y", "i64", ("batch",), categories=("no", "yes")),))
 ROUNDS, RECORDS = 6, 8
 SECTOR = 512
+ACK = "acknowledged"
 NOW_MS = 1_800_000_000_000
 
 
@@ -73,10 +75,11 @@ def checkpoint_often(database: Database, mode: str) -> None:
     event.listen(database.engine, "connect", pragmas)
 
 
-def work(folder: Path, acks: int, mode: str) -> None:
+def work(folder: Path, acks: int, log: int, mode: str) -> None:
     """Rounds of records, labels, reviews and decisions. What is written to `acks` has been acknowledged."""
 
     def tell(kind: int, places: range) -> None:
+        os.write(log, f"{ACK} {kind}\n".encode())
         os.write(acks, "".join(f"{number(kind, place)}\n" for place in places).encode())
 
     store = RecordStore(folder / "records.sqlite")
@@ -101,8 +104,8 @@ def work(folder: Path, acks: int, mode: str) -> None:
     store.close()
 
 
-def child(library: ctypes.CDLL, folder: Path, at: int, mode: str) -> tuple[list[str], str]:
-    """A process that dies at point `at`: what it had acknowledged, and the point in words."""
+def child(library: ctypes.CDLL, folder: Path, at: int, mode: str) -> tuple[list[str], list[str]]:
+    """A process that dies at point `at`: what it had acknowledged, and its log, a line per point or acknowledgement."""
     live, synced = folder / "live", folder / "synced"
     for path in (live, synced):
         shutil.rmtree(path, ignore_errors=True)
@@ -114,7 +117,7 @@ def child(library: ctypes.CDLL, folder: Path, at: int, mode: str) -> tuple[list[
         signal.alarm(60)
         library.fault_arm(str(live).encode(), str(synced).encode(), at, log)
         try:
-            work(live, write_acks, mode)
+            work(live, write_acks, log, mode)
         except BaseException as error:
             print(f"child: {error!r}", file=sys.stderr)
             os._exit(3)
@@ -125,8 +128,7 @@ def child(library: ctypes.CDLL, folder: Path, at: int, mode: str) -> tuple[list[
         acked = told.read().split()
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL), f"the child ended with {status}"
-    lines = (folder / "log").read_text().splitlines()
-    return acked, lines[-1] if lines else ""
+    return acked, (folder / "log").read_text().splitlines()
 
 
 def after_the_cut(folder: Path, kind: str, seed: int) -> Path:
@@ -187,12 +189,16 @@ def resend(path: Path, acked: list[str]) -> None:
 def main() -> None:
     folder, library, count, mode = Path(sys.argv[1]), ctypes.CDLL(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     library.fault_arm.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_int)
-    whole, last = child(library, folder, -1, mode)
-    total = int(last.split()[0])
+    whole, log = child(library, folder, -1, mode)
+    total = sum(not line.startswith(ACK) for line in log)
     chosen = sorted({1 + round(step * (total - 1) / max(count - 1, 1)) for step in range(count)})
+    if mode == "early":  # right after records were acknowledged
+        next_points = [after for line, after in itertools.pairwise(log) if line == f"{ACK} 1" and not after.startswith(ACK)]
+        chosen = [int(point.split()[0]) for point in next_points[:count]]
     found = {"points": total, "acknowledged": len(whole), "died": [], "faults": []}
     for at in chosen:
-        acked, point = child(library, folder, at, mode)
+        acked, log = child(library, folder, at, mode)
+        point = [line for line in log if not line.startswith(ACK)][-1]
         found["died"].append(point)
         for kind in ("live", "synced", "torn"):
             path = after_the_cut(folder, kind, seed=at)
