@@ -87,7 +87,7 @@ class DialledEngine(Engine):
         self._clerk = clerk
         super().__init__(*given, **more)
         last = self.entries[-1]
-        self._default = cast("Mapping[str, Array]", last) if isinstance(last, Mapping) else None
+        self._default = last if isinstance(last, Mapping) else None
 
     async def answer(self, question: Question) -> Answer:
         """As the engine's; what a person has to decide is on the disk when it returns.

@@ -172,7 +172,7 @@ class _Test(NamedTuple):
     """A threshold with the rows above it, its p-value, and the part of delta that it was tested at."""
 
     threshold: float
-    count: int
+    above: int
     p: float
     level: float
 
@@ -210,11 +210,11 @@ def _judged(rows: _Rows, target_error: float, tested: list[_Test], points: list[
     passed = [test for test in tested if test.p <= test.level]
     asked = (target_error, rows.delta, rows.people_error, len(rows.scores))
     if passed:
-        at = rows.at(passed[-1].threshold, passed[-1].count)
+        at = rows.at(passed[-1].threshold, passed[-1].above)
         why = f"above {at.threshold:g} at most {target_error:g} are wrong, with probability {1 - rows.delta:g}; {at.rows} labelled rows"
         return Threshold(at.threshold, "fitted", *asked, at, _with(points, at), why)
-    if tested and rows.surely_over(tested[0].count):
-        first = rows.at(tested[0].threshold, tested[0].count)
+    if tested and rows.surely_over(tested[0].above):
+        first = rows.at(tested[0].threshold, tested[0].above)
         why = f"{first.error:.1%} are wrong where the model is surest, above {first.threshold:g}"
         return Threshold(None, "out of reach", *asked, None, tuple(points), why)
     need = first_rows(rows.limit, rows.delta, 1 << 40)

@@ -63,8 +63,8 @@ def parse(text: str) -> Score:
     found = _TEXT.fullmatch(text.strip())
     if found is None or (found[1] is None) != (found[3] is None) or (found[1] is not None and found[1] not in HOWS):
         raise FormatError("This is no score", got=text[:60], expected="OUTPUT, either(OUTPUT), top(OUTPUT) or margin(OUTPUT)")
-    how = next((how for how in HOWS if how == found[1]), "value")
-    return Score(found[2], how)
+    hows: dict[str | None, How] = {None: "value", **{how: how for how in HOWS}}
+    return Score(found[2], hows[found[1]])
 
 
 def fitting(score: Score, signature: Signature) -> Score:

@@ -69,6 +69,7 @@ class Automation(Section):
 
     def dials(self) -> list[tuple[str, Level, Waiting]]:
         """(slice, level, while_waiting); "" is of all other rows."""
-        found: list[tuple[str, Level, Waiting]] = [("", self.level, self.while_waiting)]
-        found += [(name, held.level or self.level, held.while_waiting or self.while_waiting) for name, held in self.slices.items()]
-        return found
+        return [("", self.level, self.while_waiting), *(self._dial(name, held) for name, held in self.slices.items())]
+
+    def _dial(self, name: str, held: SliceDial) -> tuple[str, Level, Waiting]:
+        return name, held.level or self.level, held.while_waiting or self.while_waiting
