@@ -45,10 +45,11 @@ def _wanted(desk: Desk, incoming: Incoming, query: Query) -> Wanted:
         rights.check(incoming, name)
     if value and "=" not in value:
         raise InputError("A value is asked for as field=value", field="value", got=value[:60])
+    old = ("",) if rights.everything(incoming) else ()  # records of before they had names
     since, until = (query.number(side, -1, 0, LATEST_MS) for side in ("since", "until"))
     return Wanted(
-        (name,) if name else rights.visible(incoming, desk.names), query.text("entity"), query.text("model"), query.text("reason", 60),
-        query.choice("state", STATES), value, None if since < 0 else since, None if until < 0 else until,
+        (name,) if name else (*rights.visible(incoming, desk.names), *old), query.text("entity"), query.text("model"),
+        query.text("reason", 60), query.choice("state", STATES), value, None if since < 0 else since, None if until < 0 else until,
     )  # fmt: skip
 
 

@@ -15,9 +15,9 @@ from ..security.keys import EVERY, Key
 
 
 def may(incoming: Incoming, deployment: str) -> bool:
-    """Whether the caller's key is for this deployment. True where no key was asked for."""
+    """Whether the caller's key is for this deployment, or the graph that "graph/step" is a step of. True where no key was asked for."""
     key: Key | None = incoming.scope.get(KEY)
-    return key is None or key.allows(deployment)
+    return key is None or key.allows(deployment.partition("/")[0])
 
 
 def visible(incoming: Incoming, deployments: Iterable[str]) -> tuple[str, ...]:

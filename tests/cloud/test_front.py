@@ -64,6 +64,27 @@ def test_the_document_says_what_needs_a_key(deployments, hosts, tmp_path):
     assert document["paths"]["/metrics"]["get"]["x-portside-scope"] == "metrics"
 
 
+def test_a_server_has_a_desk_where_it_is_known_who_may_look(deployments, hosts, tmp_path):
+    here = {"host": "localhost"}
+    front = make_front(hosts, deployments(""))
+    assert send(front.doors, "GET", "/dashboard", headers=here).status_code == 200 and front.desk.names == ("n0",)
+    assert send(front.doors, "GET", "/v1/records", headers=here).json()["records"] == []
+    assert send(front.doors, "GET", "/v1/records", headers={"host": "evil.example"}).status_code == 403
+    assert "/v1/labels" in send(front.doors, "GET", "/openapi.json").json()["paths"]
+    front.desk.close()
+    for text in ("[server]\ninsecure_public = true\n", "[server]\ndesk = false\n", "[records]\nenabled = false\n"):
+        front = make_front(hosts, deployments(text))
+        assert front.desk is None and {send(front.doors, "GET", path).status_code for path in ("/dashboard", "/v1/records")} == {404}
+        assert "/v1/labels" not in send(front.doors, "GET", "/openapi.json").json()["paths"]
+
+
+def test_without_a_desk_its_paths_tell_strangers_nothing(deployments, hosts, tmp_path):
+    write(tmp_path / "keys.json", [of.new("ana", now=1.0)[0]])
+    front = make_front(hosts, deployments('[server]\ndesk = false\n[server.keys]\nfile = "keys.json"\n'))
+    paths = ("/dashboard", "/review", "/dashboard/static/a/b.js", "/v1/records", "/v1/labels")
+    assert {send(front.doors, "GET", path).status_code for path in paths} == {401}
+
+
 def test_a_file_of_keys_that_is_not_there_ends_the_start(deployments, hosts):
     with pytest.raises(FormatError, match="portside keys new"):
         make_front(hosts, deployments('[server.keys]\nfile = "keys.json"\n'))

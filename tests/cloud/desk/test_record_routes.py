@@ -30,12 +30,13 @@ def labelled(ids, wrong_every=4):
     ]
 
 
-@pytest.fixture(scope="module")
-def held(tmp_path_factory):
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def held(request, tmp_path_factory):
     """(database, ids) of 120 records, half of them labelled."""
     folder = tmp_path_factory.mktemp("records")
-    ids = made_desk.fill(folder, made_desk.drafts(120))
-    with Database.open(folder / "records.sqlite") as database:
+    where = folder / "records.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
+    ids = made_desk.fill(folder, made_desk.drafts(120), where)
+    with Database.open(where) as database:
         label(database, labelled(ids))
         yield database, ids
 
@@ -144,6 +145,16 @@ def test_a_key_sees_its_own_deployments(tmp_path, doors):
     stranger, missing = asked.get(f"/v1/records/{theirs[0]}", text), asked.get(f"/v1/records/{mine[0][:-1]}0", text)
     assert stranger.status_code == 404 and missing.status_code in (200, 404)
     assert asked.get(f"/v1/records/{mine[0]}", text).status_code == 200 and asked.get("/v1/records").status_code == 401
+
+
+def test_a_key_for_a_graph_sees_its_steps_and_records_without_a_name_are_for_keys_of_everything(tmp_path, doors):
+    (step,) = made_desk.fill(tmp_path, made_desk.drafts(1, name="cells/first", digest="sha256:s", seed=3))
+    (nameless,) = made_desk.fill(tmp_path, made_desk.drafts(1, name="", digest="sha256:n", seed=4))
+    mine, every = of.new("ana", ["monitor"], ["cells"], now=1.0), of.new("ben", ["monitor"], now=1.0)
+    asked = doors(keys=[mine, every])
+    assert asked.get(f"/v1/records/{step}", mine[1]).status_code == 200 and asked.get(f"/v1/records/{nameless}", mine[1]).status_code == 404
+    assert asked.get("/v1/records", mine[1]).json()["records"] == []
+    assert [one["id"] for one in asked.get("/v1/records", every[1]).json()["records"]] == [nameless]
 
 
 def test_an_answer_that_the_caller_holds_is_not_sent_again(tmp_path, doors):
