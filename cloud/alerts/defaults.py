@@ -8,8 +8,11 @@ from .rule import Rule
 
 RULES = (
     Rule("records-lost", when="records-lost", clear_s=600, severity="critical",
-         runbook="Look for a full disk or an unreachable database: `df -h` where [records] path is, and portside_records_fault in the log. "
-                 "Answers go on; what is lost is missing from windows, drift and accuracy of this span."),
+         runbook="Look for a full disk or an unreachable database: `df -h` where [records] path is. Answers go on; what is lost is "
+                 "missing from windows, drift and accuracy of this span."),
+    Rule("records-failing", when="records-failing", for_s=20, clear_s=120, severity="critical",
+         runbook="The database does not take what is written. Records wait in memory, and are lost when the queue is full: make room on "
+                 "the disk, or bring the database back. Answers go on meanwhile."),
     Rule("slo-fast-burn", when="slo", subject="* over [16]h", clear_s=300, severity="critical",
          runbook="Compare portside_refused_total and portside_failovers_total by reason with an hour ago. A new version? "
                  "`portside reload` the one before. Load? Look at portside_request_seconds and the queues on /metrics."),

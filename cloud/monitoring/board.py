@@ -31,7 +31,7 @@ log = logging.getLogger("portside.monitor")
 
 @dataclass(frozen=True)
 class Said:
-    """What one worker has said: counts since it started, by name; `fault`: the last error of its record writer."""
+    """What one worker has said: counts since it started, by name; `fault`: why its record writer cannot write now, or ""."""
 
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     fault: str = ""
@@ -138,4 +138,4 @@ def said(engine: Any) -> Said | None:
         counts = {"written": records.written, "lost": records.lost}
     for labels, count in list(engine.metrics.refused.items()):
         counts[f"refused_{dict(labels)['status']}"] = count
-    return Said(counts, "" if records is None else records.fault)
+    return Said(counts, records.fault if records is not None and records.failing else "")

@@ -50,19 +50,21 @@ def _fields(seen: Seen, current: Profile) -> Iterable[Finding]:
 
 
 def _whole(seen: Seen) -> Iterable[Finding]:
-    """All fields of the longest look at once: a row of a table for each."""
+    """All fields of the longest look at once: a row of a table for each. Where a field is well again, of the shortest: its rows are new."""
     if not seen.looks:
         return
-    report = seen.looks[-1].report
+    look = seen.looks[0 if seen.well else -1]
+    report = look.report
     fields = {one.field: [one.effect.value, one.effect.low, one.effect.high, one.verdict] for one in report.fields}
     most = max((one.effect.value for one in report.fields), default=0.0)
-    evidence = {"fields": fields, "rows": seen.looks[-1].rows, "absent": list(report.absent), "new": list(report.new)}
+    evidence = {"fields": fields, "rows": look.rows, "absent": list(report.absent), "new": list(report.new)}
     yield Finding("drift-fields", "", most, _VERDICTS[report.verdict], report.what, "info", evidence=evidence)
 
 
 def _suspected(before: Mapping[str, list[str]], seen: Seen, drifting: Mapping[str, int]) -> tuple[list[Finding], dict[str, list[str]]]:
     """Explanations, and those of before that nothing speaks for any more."""
-    found = {", ".join(one.fields): one for look in seen.looks for one in look.suspicions}
+    found = {", ".join(one.fields): one for look in seen.looks for one in look.suspicions
+             if one.kind == "missing" or any(name in drifting for name in one.fields)}  # fmt: skip
     findings = [Finding("suspicion", subject, 1.0, "breach", one.what, "critical", evidence=one.to_dict())
                 for subject, one in found.items()]  # fmt: skip
     kept = {subject: list(one.fields) for subject, one in found.items()}

@@ -1,13 +1,13 @@
 """Spans through a `Watch`, whose budget of false alarms is a month's. Its state is kept in the cursor of whoever judges, so that nothing
 is looked at twice. Pure.
 
-A drift that only many rows show is not over because few rows do not show it: a field is well again when a look at as many rows says so.
-When a field begins to drift, and when it is well again, longer spans begin anew: they would mix what was with what is.
+A drift that only many rows show is not over because few rows do not show it: a field is well again when a look at as many rows says so,
+whatever longer spans say, which still hold rows of before. When a field begins to drift, and when it is well again, spans begin anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,8 +56,8 @@ def see(data: Mapping[str, Any], current: Profile, reference: Reference, about: 
         return Seen(), state
     watch, looks = Watch.from_dict(state["watch"], base).see(current)
     before: dict[str, int] = state.get("drifting", {})
-    hits, after = hits_of(looks), drifting(before, looks)
-    well = tuple(name for name in before if name not in after)
+    after = drifting(before, looks)
+    hits, well = hits_of(looks, after), tuple(name for name in before if name not in after)
     if well or after.keys() - before.keys():
         watch = watch.forget()
     unclear = tuple(name for name in after if name not in hits)
@@ -66,22 +66,23 @@ def see(data: Mapping[str, Any], current: Profile, reference: Reference, about: 
 
 def drifting(before: Mapping[str, int], looks: Sequence[Look]) -> dict[str, int]:
     """Field -> the shortest span whose look has shown its drift, after these looks."""
-    after = dict(before)
-    for look in looks:
+    after, well = dict(before), set[str]()
+    for look in looks:  # the shortest first: its rows are the newest
         for one in look.report.fields:
-            if one.verdict == "drift":
+            if one.verdict == "drift" and one.field not in well:
                 after[one.field] = min(after.get(one.field, look.span), look.span)
-            elif one.verdict == "stable" and one.field in before and look.span >= after.get(one.field, look.span + 1):
-                after.pop(one.field)
+            elif one.verdict == "stable" and look.span >= before.get(one.field, look.span + 1):
+                well.add(one.field)
+                after.pop(one.field, None)
     return after
 
 
-def hits_of(looks: Sequence[Look]) -> dict[str, tuple[int, FieldDrift]]:
-    """Of each field that drifts the look with the smallest p, clearest fields first."""
+def hits_of(looks: Sequence[Look], fields: Container[str]) -> dict[str, tuple[int, FieldDrift]]:
+    """Of each of these fields the look that shows drift with the smallest p, clearest fields first."""
     found: dict[str, tuple[int, FieldDrift]] = {}
     for look in looks:
         for one in look.report.drifted:
-            if one.field not in found or one.p < found[one.field][1].p:
+            if one.field in fields and (one.field not in found or one.p < found[one.field][1].p):
                 found[one.field] = (look.rows, one)
     return dict(sorted(found.items(), key=lambda item: (-item[1][1].effect.value, item[0])))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ...sdk.core.errors import StoreError
@@ -21,9 +22,8 @@ from .absorbing import RECORDS, added_of
 from .board import boards
 from .raising import alerts_of, save
 from .turn import Turn
-from .watching import lost
+from .watching import failing, lost
 
-RULE = "records-lost"
 log = logging.getLogger("portside.monitor")
 
 
@@ -54,8 +54,10 @@ class Emergency:
         words = dict(boards(self._folder))
         counts = added_of(words, self._seen)[RECORDS]
         self._seen |= {name: dict(one.counts) for name, one in words.items()}
-        why = next((one.fault for one in words.values() if one.fault), fault)
-        self._alerts, events = judged(self._alerts, self._about.rules, [self._finding(counts, every_s, why)], now_ms, self._about.name)
+        faults = [one.fault for one in words.values() if one.fault] or [fault]
+        found = [self._lost(counts, every_s, faults[0]), failing(faults)]
+        kept, events = judged(self._alerts, self._about.rules, found, now_ms, self._about.name)
+        self._alerts = kept
         self._owed += events
         self._owed = [event for event in self._owed if not self._tell(event, now_ms)]
         return events
@@ -67,11 +69,10 @@ class Emergency:
             save(connection, self._about.name, before, before | self._alerts, self.told, self._targets.urls, now_ms, told=True)
             save(connection, self._about.name, before, before, self._owed, self._targets.urls, now_ms)
 
-    def _finding(self, counts: Counts, every_s: float, fault: str) -> Finding:
+    def _lost(self, counts: Counts, every_s: float, fault: str) -> Finding:
+        """That none was lost since the last round is no proof that it is well."""
         held = lost(counts, every_s, fault)
-        if held.verdict == "breach":
-            return held
-        return Finding(RULE, "", 0.0, "not enough data", f"the database takes no writes: {fault}", "critical")
+        return held if held.verdict == "breach" else replace(held, verdict="not enough data")
 
     def _tell(self, event: Event, now_ms: int) -> bool:
         """Everybody has taken it."""

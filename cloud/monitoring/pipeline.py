@@ -117,10 +117,11 @@ class Pipeline:
 
     def _live(self, now_ms: int, said: Sequence[tuple[str, Said]], waiting: bool, seconds: float) -> list[Finding]:
         database, about = self.turn.database, self.about
-        fault = next((one.fault for _, one in reversed(said) if one.fault), "")
+        faults = [one.fault for _, one in said if one.fault]
         left = unread(database, about.name) if waiting else 0
         return [
-            *watching.objectives(database, about, now_ms), watching.lost_lately(database, about, now_ms, fault),
+            *watching.objectives(database, about, now_ms), watching.failing(faults),
+            watching.lost_lately(database, about, now_ms, faults[-1] if faults else ""),
             watching.behind(left, seconds, about.settings.every_s), *self._quality_of(now_ms),
             *performing.findings(read_cursor(database, about.name, COUNT).data, about),
             *(wellbeing(consumer.name, consumer.stats) for consumer in self.consumers),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...sdk.core.quality import Quality
 from ...sdk.core.statistics import CONFIDENCE
@@ -40,6 +40,13 @@ def lost(counts: Counts, span_s: float, fault: str = "") -> Finding:
     verdict: Verdict = "breach" if counts.bad else "ok" if known else "not enough data"
     return Finding("records-lost", "", float(counts.bad), verdict, what, "critical", limit=0.0,
                    evidence={"written": counts.good, "lost": counts.bad, "fault": fault})  # fmt: skip
+
+
+def failing(faults: Sequence[str]) -> Finding:
+    """Whether records can be written now: while they cannot they wait, and are lost when too many do."""
+    what = f"records cannot be written: {faults[0]}" if faults else "records are written"
+    verdict: Verdict = "breach" if faults else "ok"
+    return Finding("records-failing", "", float(bool(faults)), verdict, what, "critical", evidence={"faults": list(faults)})
 
 
 def lost_lately(database: Database, about: About, now_ms: int, fault: str = "") -> Finding:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,3 +38,25 @@ def quick(tmp_path: Path) -> Iterator[Database]:
     with Database.open(tmp_path / "records.sqlite") as opened:
         prepare(opened)
         yield opened
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Any]:
+    """A webhook that takes everything; `.got`: bodies in order."""
+    with HTTPServer(("127.0.0.1", 0), _Receiver) as server:
+        held: Any = server
+        held.got = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield held
+        server.shutdown()

@@ -25,8 +25,8 @@ from portside.cloud.monitoring.tables import ALERTS, DELIVERIES, EVENTS, FINDING
 from portside.cloud.records.database import Database
 from portside.cloud.records.tables import METADATA
 
-ROUNDS, EACH = 8, 40
-SETTINGS = {"spans": {"rows": 80, "minutes": 60}, "slo": {"p99_ms": 20.0}, "slices": ["cell"], "drift": {"looks_a_month": 100},
+ROUNDS, EACH = 8, 60
+SETTINGS = {"spans": {"rows": 120, "minutes": 60}, "slo": {"p99_ms": 20.0}, "slices": ["cell"], "drift": {"looks_a_month": 100},
             "quality": {"label": {"min_accuracy": 0.9, "min_labels": 20}}}  # fmt: skip
 
 

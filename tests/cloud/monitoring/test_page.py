@@ -23,15 +23,15 @@ SETTINGS = {"slo": {"p99_ms": 20.0, "availability": 0.99}, "spans": {"rows": 100
 
 
 @pytest.fixture
-def watch(database):
-    held = Watch(database, about(**SETTINGS))
-    write(database, [*stream(300), record(900, START + 60_000, flags=({"field": 'x"\n\\', "why": "range", "row": 0},), time_ms=99.0)])
+def watch(quick):
+    held = Watch(quick, about(**SETTINGS))
+    write(quick, [*stream(300), record(900, START + 60_000, flags=({"field": 'x"\n\\', "why": "range", "row": 0},), time_ms=99.0)])
     held.until(START + 7 * MINUTE)
     return held
 
 
-def test_the_page_is_prometheus_text_with_the_deployments_name(watch, database):
-    lines = Page({NAME: lambda: database}, lambda: watch.now).read()
+def test_the_page_is_prometheus_text_with_the_deployments_name(watch, quick):
+    lines = Page({NAME: lambda: quick}, lambda: watch.now).read()
     families = {family.name: family for family in text_string_to_metric_families("\n".join(lines) + "\n")}
     assert {sample.labels["deployment"] for family in families.values() for sample in family.samples} == {NAME}
     assert families["portside_monitor_window_requests"].samples[0].value == 301
@@ -40,11 +40,11 @@ def test_the_page_is_prometheus_text_with_the_deployments_name(watch, database):
     assert all(family.documentation for family in families.values())
 
 
-def test_old_figures_are_not_shown_and_a_database_that_is_gone_is_nobody_who_watches(watch, database):
+def test_old_figures_are_not_shown_and_a_database_that_is_gone_is_nobody_who_watches(watch, quick):
     def gone():
         raise FormatError("no database")
 
-    page = Page({NAME: lambda: database, "other": gone}, lambda: watch.now + STALE_MS + 1)
+    page = Page({NAME: lambda: quick, "other": gone}, lambda: watch.now + STALE_MS + 1)
     assert [line for line in page.read() if not line.startswith("#")] == [
         'portside_monitor_up{deployment="cells"} 0', 'portside_monitor_up{deployment="other"} 0']  # fmt: skip
 

@@ -20,18 +20,18 @@ def names(events):
     return [(event.alert.name, event.alert.subject, event.alert.state) for event in events]
 
 
-def test_a_calm_stream_raises_nothing(database):
-    watch = Watch(database, about(spans=SPANS, drift=DRIFT, slo={"p99_ms": 20.0, "availability": 0.999}))
-    write(database, stream(1200))
+def test_a_calm_stream_raises_nothing(quick):
+    watch = Watch(quick, about(spans=SPANS, drift=DRIFT, slo={"p99_ms": 20.0, "availability": 0.999}))
+    write(quick, stream(1200))
     assert watch.until(START + 30 * MINUTE) == []
-    found = {finding.name: finding.verdict for finding in reading.findings(database, NAME)}
-    assert found["drift-fields"] == found["slo"] == "ok" and len(reading.found(database, NAME, "drift-fields")) == 10
+    found = {finding.name: finding.verdict for finding in reading.findings(quick, NAME)}
+    assert found["drift-fields"] == found["slo"] == "ok" and len(reading.found(quick, NAME, "drift-fields")) == 10
 
 
 def test_a_moved_field_is_told_once_with_its_plot_and_records_that_show_it_and_its_end_too(database):
     watch = Watch(database, about(spans=SPANS, drift=DRIFT))
     write(database, [*stream(600), *stream(600, start=600, shift=3.0), *stream(6000, start=1200)])
-    told = watch.until(START + 3 * HOUR, 5 * MINUTE)
+    told = watch.until(START + 3 * HOUR, 15 * MINUTE)
     drift = [event for event in told if event.alert.name == "drift"]
     assert names(drift) == [("drift", "in.x", "firing"), ("drift", "in.x", "resolved")]
     fired = drift[0].alert
@@ -108,15 +108,15 @@ def test_accuracy_falls_below_its_limit_with_coverage_beside_it(database):
 def test_errors_that_become_frequent_are_found_by_few_labels_and_years_of_calm_raise_nothing(quick):
     """80 labels would not do for the accuracy of a week; the evidence needs them in a row."""
     watch = Watch(quick, about(quality={"label": {"min_accuracy": 0.9}}, drift={"enabled": False}))
-    write(quick, stream(1200))
-    watch.until(START + 21 * MINUTE)
-    errors = np.random.default_rng(0).random(1200) < np.where(np.arange(1200) < 1000, 0.07, 0.6)
+    write(quick, stream(1000))
+    watch.until(START + 20 * MINUTE, HOUR)
+    errors = np.random.default_rng(0).random(1000) < np.where(np.arange(1000) < 800, 0.07, 0.6)
     told = []
-    for begin in range(0, 1200, 20):
-        labelled(quick, range(begin, begin + 20), [(place % 2) ^ int(errors[place]) for place in range(begin, begin + 20)])
+    for begin in range(0, 1000, 40):
+        labelled(quick, range(begin, begin + 40), [(place % 2) ^ int(errors[place]) for place in range(begin, begin + 40)])
         told += [(begin, event) for event in watch.at(watch.now + MINUTE).events if event.alert.name == "performance"]
-    assert len(told) == 1 and 1000 <= told[0][0] <= 1080 and told[0][1].alert.subject == "label"
-    labelled(quick, range(1199, 1100, -1), 0, kind="correction", at_ms=START + 9)
+    assert len(told) == 1 and 800 <= told[0][0] <= 880 and told[0][1].alert.subject == "label"
+    labelled(quick, range(999, 900, -1), 0, kind="correction", at_ms=START + 9)
     assert watch.at(watch.now + MINUTE).acted
 
 
@@ -128,10 +128,10 @@ def test_few_labels_are_not_enough_data(quick):
     assert {finding.verdict for finding in reading.findings(quick, NAME, "quality")} == {"not enough data"}
 
 
-def test_slow_answers_burn_the_budget_and_stop_burning(database):
-    watch = Watch(database, about(slo={"p99_ms": 20.0}, drift={"enabled": False}))
-    write(database, [record(place, START + place * 1000, time_ms=90.0 if 1200 <= place < 1800 else 5.0) for place in range(4000)])
-    told = watch.until(START + 65 * MINUTE)
+def test_slow_answers_burn_the_budget_and_stop_burning(quick):
+    watch = Watch(quick, about(slo={"p99_ms": 20.0}, drift={"enabled": False}))
+    write(quick, [record(place, START + place * 1000, time_ms=90.0 if 1200 <= place < 1800 else 5.0) for place in range(4000)])
+    told = [*watch.until(START + 19 * MINUTE, HOUR), *watch.until(START + 26 * MINUTE, MINUTE), *watch.until(START + 65 * MINUTE)]
     burnt = [event for event in told if event.alert.name == "slo-fast-burn"]
     assert {event.alert.subject for event in burnt} <= {"p99_ms over 1h", "p99_ms over 6h"}
     burnt = [event for event in burnt if event.alert.subject == "p99_ms over 1h"]
@@ -149,11 +149,11 @@ def test_a_month_of_minutes_of_one_deployment_is_read_in_a_moment(quick):
     assert sum(window.requests for window in windows) == 3000 and len(windows) < 31 + 24 + 60
 
 
-def test_figures_and_status_say_what_is_known(database):
-    watch = Watch(database, about(spans=SPANS, drift=DRIFT, slo={"availability": 0.999}, slices=["cell"]))
-    write(database, [*stream(300), record(900, START + 290_000, flags=({"field": "x", "why": "range", "row": 0},))])
+def test_figures_and_status_say_what_is_known(quick):
+    watch = Watch(quick, about(spans=SPANS, drift=DRIFT, slo={"availability": 0.999}, slices=["cell"]))
+    write(quick, [*stream(300), record(900, START + 290_000, flags=({"field": "x", "why": "range", "row": 0},))])
     watch.until(START + 6 * MINUTE)
-    status = reading.latest(database, NAME)
+    status = reading.latest(quick, NAME)
     assert status.monitored and status.last_hour.requests == 301 and status.alerts == []
     gauges = status.gauges
     assert gauges["portside_monitor_window_requests"] == {"{}": 301.0}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,26 +23,6 @@ from portside.cloud.monitoring.child import Beside, command
 from portside.cloud.monitoring.process import Keeper
 from portside.cloud.monitoring.tables import prepare
 from portside.cloud.records.database import Database
-
-
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.server.got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def receiver():
-    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        server.got = []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 @pytest.fixture(scope="session")

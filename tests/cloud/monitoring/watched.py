@@ -86,7 +86,7 @@ class Watch:
             done = self.pipeline.step()
         return done
 
-    def until(self, end_ms: int, every_ms: int = MINUTE) -> list[Any]:
+    def until(self, end_ms: int, every_ms: int = 5 * MINUTE) -> list[Any]:
         """Rounds up to then; what was told."""
         told = []
         while self.now < end_ms:
