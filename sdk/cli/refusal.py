@@ -9,10 +9,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
+from importlib.metadata import requires
 
-from ..core.errors import ContractError, InputError, PortsideError, TraceError, UnsupportedError
+from ..core.errors import ContractError, InputError, MissingExtraError, PortsideError, TraceError, UnsupportedError
 from .console import Exit, Result, paint, shown
 
 
@@ -20,11 +22,22 @@ def refuse(error: BaseException) -> Result:
     """The Result of a command that raised. PORTSIDE_DEBUG=1 prints the traceback too."""
     if os.environ.get("PORTSIDE_DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error.name or "")):
+        error = MissingExtraError("This command needs what is not installed here", got=f"no {error.name}", extra=extra)
     if isinstance(error, PortsideError):
         return Result(error.to_dict(), describe(error), code_of(error))
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     data = {"error": type(error).__name__, "what": what, "fix": "Set PORTSIDE_DEBUG=1 to see where."}
     return Result(data, _lines(what, {"fix": data["fix"]}), Exit.FAULT)
+
+
+def extra_of(module: str) -> str | None:
+    """The extra of Portside that brings a module; None: it is not one that some extra names."""
+    for line in requires("portside") or ():
+        named, extra = re.match(r"[\w.-]+", line), re.search(r"extra\s*==\s*['\"]([\w.-]+)['\"]", line)
+        if named and extra and named[0].replace("-", "_").lower() == module.partition(".")[0].lower():
+            return extra[1]
+    return None
 
 
 def describe(error: PortsideError) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from portside.sdk.cli import doctor
 from portside.sdk.cli.main import COMMANDS, main
+from portside.sdk.cli.refusal import refuse
 
 Run = Callable[..., Any]
 
@@ -113,3 +114,9 @@ def test_an_answer_that_cannot_be_written_is_a_fault_without_a_traceback(words: 
                               env={**os.environ, "PORTSIDE_HOME": str(tmp_path)})  # fmt: skip
     assert done.returncode == 3
     assert "cannot be written" in done.stderr and "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_a_module_that_is_not_installed_is_named_with_its_extra() -> None:
+    said = refuse(ModuleNotFoundError("No module named 'sqlalchemy.exc'", name="sqlalchemy.exc"))
+    assert said.code == 3 and "no sqlalchemy.exc" in said.text and "pip install 'portside[cloud]'" in said.text
+    assert "PORTSIDE_DEBUG" in refuse(ModuleNotFoundError("No module named 'nothing'", name="nothing")).text
