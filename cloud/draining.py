@@ -18,6 +18,7 @@ import uvicorn
 
 from .answering.answers import NotReadyError
 from .doors.asgi import JSON, SECURITY, Receive, Scope, Send
+from .doors.http_app import HttpApp
 
 NOTICE_S = 1.0
 """How long requests are still taken after the signal; half of `drain_s` where that is shorter."""
@@ -38,8 +39,9 @@ class Drain:
         app: the ASGI application of this moment.
     """
 
-    def __init__(self, doors: App, hosts: Sequence[OnLoop], drain_s: float) -> None:
-        self.app, self._doors, self._hosts, self._drain_s = doors, doors, hosts, drain_s
+    def __init__(self, doors: HttpApp, hosts: Sequence[OnLoop], drain_s: float) -> None:
+        self.app: App = doors
+        self._doors, self._hosts, self._drain_s = doors, hosts, drain_s
         self._before: Any = None
 
     def install(self) -> None:
@@ -63,7 +65,7 @@ class Drain:
         if self.app is not self._doors:
             return
         log.info("Draining: no more than %g s", self._drain_s)
-        self.app = self._last
+        self.app, self._doors.direct = self._last, False
         loop.call_later(min(NOTICE_S, self._drain_s / 2), self._before, signal.SIGTERM, None)
 
     async def _last(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -66,10 +66,10 @@ def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1
     access = None if log.access == "off" else AccessLog(lines, log.access, log.sample)
     desk = desk_of(deployments)
     keys, admission = guards_of_keys(first, hosts, workers, desk is not None), admission_of(first)
-    protocol = connection.bounded(limits_of(first.server.connections), not public(first), first.server.tls is not None)
     hosts.keys, hosts.desk = bool(keys), desk is not None
-    hosts.pages += [admission.page, protocol.sweep.page, lines.page]
     doors = HttpApp(hosts, read_s=first.server.connections.body_s, guards=(*keys, *guards, admission), access=access)
+    protocol = connection.bounded(limits_of(first.server.connections), not public(first), first.server.tls is not None, doors)
+    hosts.pages += [admission.page, protocol.sweep.page, lines.page]
     if desk is not None:
         mount(doors.routes, desk)
     return Front(doors, first, lines, protocol, desk)

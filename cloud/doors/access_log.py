@@ -27,7 +27,6 @@ class AccessLog:
     def __init__(self, lines: JsonLines, access: Access, sample: float = 0.01) -> None:
         self._put = lines.put
         self._share = {"off": 0.0, "errors": 0.0, "sampled": sample, "all": 1.0}[access]
-        self.notes_answers = self._share > 0
 
     def note(self, scope: Scope, number: bytes, reply: Reply | None, seconds: float) -> None:
         """The end of a request; `reply` is None where the client left."""

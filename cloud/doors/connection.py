@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import orjson
 from uvicorn import config as uvicorn_config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...sdk.core.errors import InputError, PortsideError
 from .asgi import JSON, SECURITY, Receive, Scope, Send
 from .body import CLOSE
 from .cycle import Cycle
+from .heads import Heads
+from .http_app import HttpApp
+from .lane import Lane
 from .sweep import MAX_DISCARDED, MAX_PIPELINED, Limits, Phase, Sweep, phase_of
 
 _REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Lane):
     """Uvicorn's protocol, bounded. A subclass made by `bounded` carries the limits of a deployment."""
 
-    limits: ClassVar[Limits]
     sweep: ClassVar[Sweep]
     local_only: ClassVar[bool]
     tls_only: ClassVar[bool]
@@ -35,7 +36,6 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **rest: Any) -> None:
         super().__init__(*args, **rest)
         self.app = unwrapped(self.app)
-        self.timeout_keep_alive = self.limits.idle_s
         self.ws_protocol_class = None  # there is no websocket here: such a request is answered like any other
         self.head_bytes = 0
 
@@ -43,22 +43,26 @@ class Connection(HttpToolsProtocol):
         """Take the connection, or say why not and close it."""
         super().connection_made(transport)
         if self.local_only and not is_local(self.server):
-            self.app = cast("Any", _refusing(PUBLIC))  # told to the request, so that the caller can read it
+            self._answer_all(_refusing(PUBLIC))  # told to the request, so that the caller can read it
         elif self.tls_only and self.scheme != "https":
-            self.app = cast("Any", _refusing(PLAIN))
+            self._answer_all(_refusing(PLAIN))
         if len(self.connections) > self.limits.max and not self.sweep.make_room(self.connections, self):
             self.refuse(503, FULL)
         else:
             self.sweep.watch(self.connections)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; headers and thrown-away bodies are counted as long as no request has come of them."""
+        """Take the shorter way, or feed the parser: headers and thrown-away bodies are counted as long as no request has come of them."""
+        if self.taken(data):
+            self.head_bytes = 0
+            return
         before: Any = self.cycle
         body = before is not None and before.more_body  # as it was: these may be the last bytes of it
         wanted = before is not None and before.more_body and not before.response_complete
         super().data_received(data)
         if self.cycle is not before:
             self.head_bytes = 0
+            self.learn(data)
             if len(self.pipeline) > MAX_PIPELINED:
                 self.transport.abort()
         elif not wanted:
@@ -72,6 +76,10 @@ class Connection(HttpToolsProtocol):
         cycle.__class__ = Cycle
         super()._start_asgi_task(cycle, app)
 
+    def _answer_all(self, app: Any) -> None:
+        """Let every request of this connection come to this application."""
+        self.app, self.doors = app, None
+
     def _judge_head(self, discarding: bool) -> None:
         """`discarding`: the bytes are the rest of a body whose request was refused already."""
         if discarding and self.head_bytes > MAX_DISCARDED:
@@ -84,10 +92,12 @@ class Connection(HttpToolsProtocol):
         self.refuse(400, InputError(msg.rstrip("."), field="request"))
 
     def _unsupported_upgrade_warning(self) -> None:
-        pass  # whoever asks for it would fill the log
+        """Whoever asks for it would fill the log. The parser knows no next request after it."""
+        self.doors = None
 
     def refuse(self, status: int, error: PortsideError) -> None:
         """Answer without a request, and close."""
+        self.doors = None
         body = orjson.dumps(error.to_dict())
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (status, _REASONS[status], len(body))
         self.transport.write(head + b"x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n" + body)
@@ -136,9 +146,16 @@ def is_local(server: tuple[str, int | None] | None) -> bool:
     return (mapped or address).is_loopback
 
 
-def bounded(limits: Limits, local_only: bool = False, tls_only: bool = False) -> type[Connection]:
-    """The protocol with these limits. `local_only`: connections from elsewhere are refused; `tls_only`: those without TLS."""
-    held = {"limits": limits, "sweep": Sweep(limits), "local_only": local_only, "tls_only": tls_only}
+def bounded(limits: Limits, local_only: bool = False, tls_only: bool = False, doors: HttpApp | None = None) -> type[Connection]:
+    """The protocol with these limits.
+
+    Args:
+        limits: of a connection.
+        local_only: connections from elsewhere are refused.
+        tls_only: those without TLS are.
+        doors: what the application has behind it, for requests that need nothing else of it.
+    """
+    held = {"limits": limits, "sweep": Sweep(limits), "local_only": local_only, "tls_only": tls_only, "doors": doors, "heads": Heads()}
     return type("BoundedConnection", (Connection,), held)
 
 

@@ -11,19 +11,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import orjson
 
 from ...sdk.core.errors import InputError, PortsideError
 from ..answering.answers import NoAnswerError, NotReadyError, OverloadedError
-from . import oip
+from . import oip, sending
 from .access_log import AccessLog
-from .asgi import ANSWER, HEAD, JOIN_BYTES, LEFT, MORE, OURS, SECURITY, Guard, Headers, Receive, RefusalError, Reply, Scope, Send
+from .asgi import ANSWER, HEAD, LEFT, MORE, Guard, Receive, RefusalError, Reply, Scope, Send
 from .body import BodyReader
 from .hosts import Hosts, Serving
 from .pages import table
 from .request_id import RequestIds
+from .sending import Give
 
 READ_S = 60.0
 log = logging.getLogger("portside.http")
@@ -38,6 +40,9 @@ class HttpApp:
         read_s: how long a body may take to arrive.
         guards: asked in order before the body is read, told the end; none cost nothing.
         access: the access log; None: there is none.
+
+    Attributes:
+        direct: requests may come here around the application in front of this one.
     """
 
     def __init__(self, serving: Serving | Hosts, max_body_bytes: int | None = None, read_s: float = READ_S,
@@ -46,23 +51,37 @@ class HttpApp:
         self._readers = {id(host): BodyReader(max_body_bytes or host.max_body_bytes, read_s) for host in hosts.all}
         self._reader = self._readers[id(hosts.first)]
         self._guards, self._access, self._ids = guards, access, RequestIds()
-        self._watched = bool(guards) or (access is not None and access.notes_answers)
+        self.direct = True
         self.routes = table(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Only HTTP is served."""
-        if scope["type"] != "http":
-            return
-        headers, began = dict(scope["headers"]), time.monotonic()
-        number = self._ids.of(headers)
-        if self._watched:
-            await self._guarded(scope, receive, send, headers, number)
-            return
-        reply = await self._reply(scope, receive, headers)
-        if reply is not None:
-            await _send(send, reply, scope["method"] == "HEAD", (b"x-request-id", number))
-        if self._access is not None and (reply is None or reply.status >= 400):
-            self._access.note(scope, number, reply, time.monotonic() - began)
+        if scope["type"] == "http":
+            scope[HEAD] = dict(scope["headers"])
+            await self.answer(scope, receive, partial(sending.send, send, scope["method"] == "HEAD"))
+
+    async def answer(self, scope: Scope, body: Receive | bytes, give: Give) -> None:
+        """Answer a request between the guards, and write it into the log.
+
+        Args:
+            scope: as ASGI has it, and the headers as a mapping under HEAD.
+            body: the whole of it, or where it comes from.
+            give: is handed the reply; not called where the client left.
+        """
+        began, reply = time.monotonic(), None
+        number = self._ids.of(scope[HEAD])
+        passed: list[tuple[Guard, Any]] = []
+        try:
+            reply = self._enter(scope, passed) or await self._reply(scope, body)
+            if reply is not None:
+                scope[ANSWER] = reply.answer
+                await give(reply, (b"x-request-id", number), *scope.get(MORE, ()))
+        finally:
+            seconds = time.monotonic() - began
+            for guard, ticket in reversed(passed):
+                guard.leave(ticket, LEFT if reply is None else reply.status, seconds)
+            if self._access is not None:
+                self._access.note(scope, number, reply, seconds)
 
     async def in_front_of(self, inner: Callable[..., Awaitable[None]], scope: Scope, receive: Receive, send: Send) -> None:
         """Let another application answer a request that the guards let in."""
@@ -70,26 +89,10 @@ class HttpApp:
         scope[HEAD], began = dict(scope["headers"]), time.monotonic()
         reply = self._enter(scope, passed)
         try:
-            await (inner(scope, receive, send) if reply is None else _send(send, reply, scope["method"] == "HEAD"))
+            await (inner(scope, receive, send) if reply is None else sending.send(send, scope["method"] == "HEAD", reply))
         finally:
             for guard, ticket in reversed(passed):
                 guard.leave(ticket, 200 if reply is None else reply.status, time.monotonic() - began)
-
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], number: bytes) -> None:
-        """As `__call__`, between the guards, and with a line in the log."""
-        began, reply, scope[HEAD] = time.monotonic(), None, headers
-        passed: list[tuple[Guard, Any]] = []
-        try:
-            reply = self._enter(scope, passed) or await self._reply(scope, receive, headers)
-            if reply is not None:
-                scope[ANSWER] = reply.answer
-                await _send(send, reply, scope["method"] == "HEAD", (b"x-request-id", number), *scope.get(MORE, ()))
-        finally:
-            seconds = time.monotonic() - began
-            for guard, ticket in reversed(passed):
-                guard.leave(ticket, LEFT if reply is None else reply.status, seconds)
-            if self._access is not None:
-                self._access.note(scope, number, reply, seconds)
 
     def _enter(self, scope: Scope, passed: list[tuple[Guard, Any]]) -> Reply | None:
         """Ask the guards in order; `passed` gets those that let the request in. The reply of one that refuses."""
@@ -100,12 +103,12 @@ class HttpApp:
             return self._refused(scope, refused)
         return None
 
-    async def _reply(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Reply | None:
+    async def _reply(self, scope: Scope, body: Receive | bytes) -> Reply | None:
         """Read, answer, or refuse; None: the client left."""
         try:
             handler = self.routes.find(scope)
             reader = self._readers[id(self._hosts.at(scope["path"]))] if self._hosts.several else self._reader
-            return await handler(await reader.read(scope, receive, headers))
+            return await handler(await reader.read(scope, body, scope[HEAD]))
         except RefusalError as refused:
             return self._refused(scope, refused)
         except InputError as error:
@@ -129,27 +132,3 @@ class HttpApp:
             engine.metrics.refuse(refused.status)
         body = oip.in_its_form(error) if path.startswith(oip.ROOT) else error.to_dict()
         return Reply(refused.status, orjson.dumps(body, default=str), headers=refused.headers, error=type(error).__name__)
-
-
-async def _send(send: Send, reply: Reply, head: bool, *more: tuple[bytes, bytes]) -> None:
-    size = b"%d" % (len(reply.body) + sum(map(len, reply.more)) if reply.more else len(reply.body))
-    headers: Headers = [(b"content-type", reply.content_type), (b"content-length", size), *SECURITY, *reply.headers, *more]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers, OURS: True})
-    if reply.more and not head:
-        await _send_parts(send, reply)
-    else:
-        await send({"type": "http.response.body", "body": b"" if head else reply.body})
-
-
-async def _send_parts(send: Send, reply: Reply) -> None:
-    """A body in parts: small ones are joined, large ones go as they are, so that no tensor is copied."""
-    small, parts = bytearray(reply.body), list[bytes | bytearray | memoryview]()
-    for part in reply.more:
-        if len(part) < JOIN_BYTES:
-            small += part
-        else:
-            parts += [small, part] if small else [part]
-            small = bytearray()
-    parts = [*parts, small] if small else parts
-    for place, part in enumerate(parts):
-        await send({"type": "http.response.body", "body": part, "more_body": place + 1 < len(parts)})

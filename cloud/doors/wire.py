@@ -12,8 +12,7 @@ beside which "entity" (text) and "event_ms" (Unix milliseconds) may stand.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import orjson
@@ -31,8 +30,7 @@ BESIDE = ("entity", "event_ms")
 MAX_EVENT_MS = 1 << 47
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A request, read: columns by wire field, and how the answer is to be written."""
 
     wire: Mapping[str, Any]
