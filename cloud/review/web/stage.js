@@ -11,7 +11,7 @@ export const staged = item => {
   const large = item.fields.filter(field => LARGE.includes(field.kind) || alone(item, field))
   const rest = item.fields.filter(field => !large.includes(field))
   const parts = large.map(field => part(item, field))
-  const box = element("div", { class: "staged" }, parts, rest.length ? table(rest, large.length > 0) : null,
+  const box = element("div", { class: large.some(field => field.kind === "image") ? "staged fit" : "staged" }, parts, rest.length ? table(rest, large.length > 0) : null,
     item.fields.length ? null : element("p", { class: "soft" }, "Nothing of this request may be shown: its fields are redacted or were not kept."))
   const all = name => parts.map(one => one.querySelector("figure") ?? one).filter(one => one[name])
   box.ready = Promise.all(all("ready").map(one => one.ready.catch(error => one.replaceChildren(element("p", { class: "bad" }, `This file cannot be shown: ${error.message}`)))))
@@ -32,7 +32,7 @@ export const described = item => {
 const alone = (item, field) => item.fields.length === 1 && ["word", "number"].includes(field.kind)
 
 const part = (item, field) => {
-  const title = element("h3", { class: "soft" }, field.name)
+  const title = element("h2", { class: "soft" }, field.name)
   if (field.kind === "image" || field.kind === "audio") {
     const content = file(`v1/reviews/${item.id}/files/${field.place}`)
     const shown = field.kind === "image" ? zoomable(content, field.name) : sounding(content, field.name)

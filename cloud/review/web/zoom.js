@@ -1,7 +1,7 @@
 // A picture that can be looked at closely: wheel, pinch, drag, double click, buttons, keys. At rest it fits its frame.
 import { element } from "./api.js"
 
-const MOST = 40, STEP = 1.4, PAN = 60
+const MOST = 40, STEP = 1.4, PAN = 60, TITLE = 26
 
 /** A frame with the picture; `ready` resolves when it can be shown without a gap. */
 export const zoomable = (content, name) => {
@@ -30,7 +30,8 @@ const fitting = ({ frame, image }) => Math.min(frame.clientWidth / image.natural
 
 const fit = view => {
   const { frame, image } = view
-  if (image.naturalWidth && frame.parentElement) frame.parentElement.style.maxHeight = `${Math.max(190, frame.clientWidth * image.naturalHeight / image.naturalWidth)}px`
+  const part = frame.closest(".part")  // as high as the picture wants at this width, less where the screen is not
+  if (image.naturalWidth && part) part.style.flexBasis = `${TITLE + frame.clientWidth * image.naturalHeight / image.naturalWidth}px`
   Object.assign(view, { scale: 1, x: 0, y: 0 })
   place(view)
 }

@@ -1,13 +1,14 @@
 """A reviewer that is killed at a point: at a statement, before or after a commit, or with the answer on its lips.
 
-    python dying.py PLACE POINT MODE
+    python dying.py    reads lines "PLACE POINT MODE", forks a reviewer for each, and prints a line of JSON: what it said
 
-Prints a line for each decision that was acknowledged, and "POINT NAME" just before it dies. MODE "early" acknowledges before it
-commits: the negative control.
+A reviewer says a line for each decision that was acknowledged, and "POINT NAME" just before it dies. MODE "early" acknowledges before
+it commits: the negative control.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -68,5 +69,26 @@ def table(statement: str) -> str:
     return words[marks[0] + 1] if marks else ""
 
 
+def forked(place: str, point: str, mode: str) -> list[str]:
+    """The lines of a reviewer in a process of its own, which shares nothing with this one but what is imported."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(write, 1)
+        os.close(read)
+        signal.alarm(60)
+        try:
+            review(place, int(point), mode == "early")
+        except BaseException as error:
+            say(f"FAULT {error!r}")
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as told:
+        lines = told.read().splitlines()
+    os.waitpid(pid, 0)
+    return lines
+
+
 if __name__ == "__main__":
-    review(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "early")
+    for line in sys.stdin:
+        print(json.dumps(forked(*line.split())), flush=True)

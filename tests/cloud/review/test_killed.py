@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,13 +23,22 @@ pytestmark = pytest.mark.chaos
 HERE = Path(__file__).parent
 
 
-def killed(place, point, mode="honest"):
-    """(what was acknowledged: [("decided" | "undone", id, token)], where it died)."""
-    words = [sys.executable, str(HERE / "dying.py"), str(place), str(point), mode]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(HERE)})
-    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
-    assert lines and lines[-1][0] in ("POINT", "WHOLE"), done.stderr
-    return [(what, *rest.split(" ")) for what, rest in lines[:-1]], lines[-1][1]
+@pytest.fixture(scope="module")
+def killed():
+    """A function that runs a reviewer: (what was acknowledged: [("decided" | "undone", id, token)], where it died)."""
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    words = [sys.executable, str(HERE / "dying.py")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+
+        def run(place, point, mode="honest"):
+            process.stdin.write(f"{place} {point} {mode}\n")
+            process.stdin.flush()
+            lines = [line.split(" ", 1) for line in json.loads(process.stdout.readline())]
+            assert lines and lines[-1][0] in ("POINT", "WHOLE"), lines
+            return [(what, *rest.split(" ")) for what, rest in lines[:-1]], lines[-1][1]
+
+        yield run
+        process.stdin.close()
 
 
 def fresh(make):
@@ -73,7 +83,7 @@ def wrong(place, acked, again):
 
 
 
-def test_what_was_acknowledged_stands(make, effort):
+def test_what_was_acknowledged_stands(killed, make, effort):
     acked, whole = killed(fresh(make), 0)
     total = int(whole)
     assert len([one for one in acked if one[0] == "decided"]) == ITEMS
@@ -92,7 +102,7 @@ def test_what_was_acknowledged_stands(make, effort):
     assert len(died) >= min(5, len(chosen)), died
 
 
-def test_a_reviewer_who_says_so_too_early_is_found_out(make):
+def test_a_reviewer_who_says_so_too_early_is_found_out(killed, make):
     """The control: acknowledged before the commit, so at some point something acknowledged is not there."""
     total, found = int(killed(fresh(make), 0, "early")[1]), []
     for point in range(2, total, max(1, total // 12)):

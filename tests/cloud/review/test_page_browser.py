@@ -295,7 +295,11 @@ def test_everything_is_on_the_screen_at_every_width(browser, server, database, w
         answer = page.locator("#answers .candidate").first
         box = answer.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= wide and box["y"] + box["height"] <= high, (kind, box)
-        assert page.locator("#stage").bounding_box()["height"] > 200, kind
+        stage = page.locator("#stage").bounding_box()
+        assert stage["height"] > 200, kind
+        if kind == "picture":
+            tools = page.locator(".zoom").bounding_box()
+            assert tools["y"] + tools["height"] <= stage["y"] + stage["height"], (tools, stage)
         answer.click()
     page.wait_for_selector(".empty")
     page.wait_for_timeout(300)
