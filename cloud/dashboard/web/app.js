@@ -15,7 +15,7 @@ const VIEWS = { overview, fields, feature, slice, records, record, alerts: alert
 const UNDER = { feature: "fields", slice: "overview", record: "records", alert: "alerts" }
 const TABS = [["overview", "Overview"], ["fields", "Fields"], ["records", "Records"], ["alerts", "Alerts"]]
 const app = document.getElementById("app")
-const state = { place: null, held: [], key: "", heard: null, silent: false, deployments: null, shell: null, asking: null, shown: false }
+const state = { place: null, held: [], key: "", heard: null, silent: false, deployments: null, shell: null, asking: null, shown: false, asked: 0 }
 
 /** The frame around every view: which deployment, which span, where to go, and whether there is news. */
 const shell = () => {
@@ -60,6 +60,7 @@ const failed = error => app.replaceChildren(element("div", { class: "locked", ro
 /** Ask for what the address says, and show it. `again`: the same view, so that what has not changed is not sent. */
 const ask = async again => {
   const { place } = state, view = VIEWS[place.view] ?? overview, paths = view.paths(place), key = paths.join(" ")
+  state.asked = Date.now()
   state.asking?.abort()
   const asking = state.asking = new AbortController(), timer = setTimeout(() => asking.abort(), PATIENCE_MS)
   try {
@@ -145,7 +146,12 @@ const start = async () => {
     if (event.target.closest?.(".skip")) { event.preventDefault(); state.shell?.main.focus() }
     if (id) { event.preventDefault(); document.getElementById(id)?.scrollIntoView(); document.getElementById(`${id}-title`)?.setAttribute("tabindex", "-1"); document.getElementById(`${id}-title`)?.focus({ preventScroll: true }) }
   })
-  setInterval(() => { if (!document.hidden && state.key) ask(true); else if (!document.hidden && state.silent) ask(false) }, EVERY_MS)
+  setInterval(() => {
+    const every = (VIEWS[state.place.view] ?? overview).every?.(state.place) ?? EVERY_MS
+    if (document.hidden || Date.now() - state.asked < every - 500) return
+    if (state.key) ask(true)
+    else if (state.silent) ask(false)
+  }, EVERY_MS)
   setInterval(() => { const old = document.getElementById("old"); if (old && state.heard) old.textContent = `(${text.ago(Date.now() - state.heard)} ago)` }, 1000)
   go()
 }

@@ -11,6 +11,9 @@ const asked = place => Object.fromEntries(NAMES.map(name => [name, place.query.g
 export const title = place => `Records · ${place.deployment}`
 export const paths = place => [places.records(place, { ...asked(place), limit: 50 })]
 
+/** How often it is asked again: what the database cannot pick out itself costs the server more. */
+export const every = place => Object.keys(asked(place)).length ? 15_000 : 3000
+
 export const view = (place, [data]) => {
   const filters = asked(place), narrowed = Object.keys(filters).length > 0
   return [element("header", { class: "head" }, element("h1", {}, "Records"), note(`${place.deployment}: what was asked, what was answered, by whom and why; the newest first.`)),

@@ -54,8 +54,8 @@ WANTED = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(WANTED, st.integers(1, 50))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WANTED, st.integers(4, 50))
 def test_pages_give_every_record_that_fits_once_the_newest_first(held, wanted, limit):
     database, ids = held
     found, before = [], None
