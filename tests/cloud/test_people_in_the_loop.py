@@ -16,7 +16,7 @@ from dialled_up import SURE, UNSURE
 
 from portside.sdk.core.records import new_id
 
-HAND = 'level = "partial"\nthreshold = 0.9\n'
+HAND = 'level = "partial"\nthreshold = 0.9\ncheck_share = 0.000001\n'
 
 
 class Hook:

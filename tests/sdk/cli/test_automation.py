@@ -61,11 +61,11 @@ def test_from_the_shadow_to_partial(portside: Run, tmp_path: Path) -> None:
     assert 0.7 < threshold < 0.95 and fitted["slices"][""]["rows"] == 1000 and fitted["waiting"] == 0
     assert fitted["prices"][""][0]["person_rows"] > 0
 
-    dialled_up.written(tmp_path, PARTIAL + "check_share = 0.3\n")
+    dialled_up.written(tmp_path, PARTIAL + "check_share = 0.5\n")
     answered(file, 800, seed=1)
     shown = portside("automation", "show", file, "--json").json["slices"][""]
     assert shown["level"] == "partial" and shown["threshold"] == threshold
-    assert shown["since"]["verdict"] == "holds" and 60 < shown["since"]["checks"] < 260
+    assert shown["since"]["verdict"] == "holds" and 150 < shown["since"]["checks"] < 330
     assert "partial" in portside("automation", "show", file).out
 
     again = portside("automation", "fit", file, "--json")  # with rows that were drawn and rows that were not
