@@ -43,7 +43,7 @@ def path(short: bool = False) -> Iterator[dict[str, Any]]:
             more = [np.median(one) - np.median(other) for one, other in zip(samples.repeats, plain.repeats, strict=True)]
             yield {"kind": "request", "what": name, "us": samples.percentile_ms(50) * 1e3, "more_us": float(np.median(more)) * 1e6,
                    "more_low": min(more) * 1e6, "more_high": max(more) * 1e6}  # fmt: skip
-        yield _waiting(Path(folder) / "waits", loop, stack, 20 if short else 200)
+        yield _waiting(Path(folder) / "waits", loop, stack, 20 if short else 80)
     yield from _routing(short)
 
 

@@ -17,7 +17,8 @@ from portside.sdk.core.signature import Array
 How: TypeAlias = Literal["rows", "pool", "modules", "mono to poly"]
 PEOPLE = 0.03
 """Share of labels that are turned round, which stands for people who err."""
-TRAIN = 0.4
+TRAIN, HEADS = 0.4, 20
+"""Share of the modules that a head is trained on; how many heads there are, each trained on others."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,16 @@ class Split:
 
 
 def cells(seed: int, how: How) -> Split:
-    """One division of the 2,624 cells. 40% of the modules train the head, whatever `how`; of the other rows:
+    """One division of the 2,624 cells. 40% of the modules train the head, one of `HEADS`, whatever `how`; of the other rows:
 
     "rows": one half is labelled by people, the other half comes, at random. "modules": the same by blocks of 32 neighbouring files, so
     that neighbours of one module stay together. "pool": as many as a half are drawn with replacement from all, and all come: then the
     true rate is known exactly. "mono to poly": one kind of cell is labelled, the other comes.
     """
-    every, (_, features) = subjects._cells(), subjects._embedded()
-    example, dice = import_module("cells"), np.random.default_rng(seed)
-    learn, rest = example.divide(len(every), 1 - TRAIN, seed)
-    if how == "mono to poly":
-        learn = learn[every.types[learn] == "mono"]
-    part = _answered(features, every.labels, learn, dice)
+    every, dice, example = subjects._cells(), np.random.default_rng(seed), import_module("cells")
+    _, rest = example.divide(len(every), 1 - TRAIN, seed % HEADS)
+    scores, right = _answered(seed % HEADS, how == "mono to poly")
+    part = Part(scores, right, right ^ (dice.random(len(right)) < PEOPLE))
     if how == "pool":
         return Split(part.take(rest[dice.integers(0, len(rest), len(rest) // 2)]), part.take(rest))
     if how == "mono to poly":
@@ -75,13 +74,16 @@ def cells(seed: int, how: How) -> Split:
     return Split(part.take(order[: len(order) // 2]), part.take(order[len(order) // 2 :]))
 
 
-def _answered(features: Array, labels: Array, learn: Array, dice: np.random.Generator) -> Part:
-    """Every cell, answered by a head that was trained on the cells `learn`."""
-    model = import_module("inspector").fit(nn.Identity(), features[learn], labels[learn])
+@cache
+def _answered(head: int, mono: bool) -> tuple[Array, Array]:
+    """(scores, whether it is right) of every cell, by a head that was trained on 40% of the modules, or on the mono cells of those."""
+    every, (_, features) = subjects._cells(), subjects._embedded()
+    learn, _ = import_module("cells").divide(len(every), 1 - TRAIN, head)
+    learn = learn[every.types[learn] == "mono"] if mono else learn
+    model = import_module("inspector").fit(nn.Identity(), features[learn], every.labels[learn])
     logits = features @ model.head.weight.detach().numpy()[0].astype(np.float64) + float(model.head.bias.detach()[0])
     defect = 1 / (1 + np.exp(-logits))
-    right = (defect > 0.5) == (labels == 1)
-    return Part(np.round(np.maximum(defect, 1 - defect), 6), right, right ^ (dice.random(len(labels)) < PEOPLE))
+    return np.round(np.maximum(defect, 1 - defect), 6), (defect > 0.5) == (every.labels == 1)
 
 
 @cache
