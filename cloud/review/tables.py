@@ -21,9 +21,10 @@ REVIEWS = Table(
     Column("state", Text, nullable=False),  # pending | decided | expired | withdrawn; leased is pending with a lease that runs
     Column("leased_by", Text), Column("seat", Text), Column("leased_until_ms", BigInteger),
     Column("decision", Text), Column("answer", Text), Column("answered_by", Text), Column("answered_ms", BigInteger),
-    Index("reviews_by_priority", "state", "priority", "created_ms"), Index("reviews_by_deadline", "state", "deadline_ms"),
+    Index("reviews_by_deadline", "state", "deadline_ms"),
     Index("reviews_by_record", "record"), Index("reviews_by_reviewer", "leased_by", "state"),
 )  # fmt: skip
+Index("reviews_by_priority", REVIEWS.c.state, REVIEWS.c.priority.desc(), REVIEWS.c.created_ms, REVIEWS.c.id)
 PAYLOADS = Table(
     "review_payloads", METADATA,
     Column("review", Text, primary_key=True), Column("field", Text, primary_key=True), Column("place", Integer, nullable=False),

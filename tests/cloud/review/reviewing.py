@@ -36,6 +36,7 @@ def review(place: str, name: str, seconds: float) -> None:
             if item is None:
                 return
             told("lease", item.id)
+            time.sleep(0.02)  # whoever looks leaves the database to others
             began, turn = now(), chance.random()
             if turn < 0.3:
                 queue.skip(database, item.id, name, now())

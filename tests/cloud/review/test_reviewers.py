@@ -30,7 +30,7 @@ def test_everything_is_decided_once_and_by_one(place, database, effort):
     assert all(one.returncode == 0 for one in people)
     decided = [line for lines in said for line in lines if line["did"] == "decide"]
     assert sorted(line["id"] for line in decided) == [one.id for one in items]
-    assert all(len([line for line in lines if line["did"] == "decide"]) > 2 for lines in said), "one of them did nearly everything"
+    assert all(any(line["did"] == "decide" for line in lines) for lines in said), "one of them had nothing to do"
     held = overview.counts(database, 0)
     assert (held.decided, held.pending) == (len(items), 0)
     check_holds(said)
