@@ -53,7 +53,7 @@ def work(where: str | Path, first: int, told: int, port: int, die_at: int, log: 
 
     with Database.open(where) as database:
         prepare(database)
-        watch = Watch(database, about(**SETTINGS), ["webhook"], holder=f"pid {os.getpid()}", note=note)
+        watch = Watch(database, about(**SETTINGS), ["webhook"], holder="the monitor", note=note)
         courier = Courier(watch.pipeline.turn, Targets(f"http://127.0.0.1:{port}/"), lambda: watch.now, note)
         for place in range(first, ROUNDS + 3):
             os.pwrite(told, f"{place:4d}".encode(), 0)

@@ -91,7 +91,7 @@ def test_sums_of_what_was_added_are_the_last_word(steps):
 
 def test_a_worker_says_what_its_engine_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(board, "EVERY_S", 0.05)
-    records = SimpleNamespace(written=5, lost=1, fault="OperationalError: database or disk is full")
+    records = SimpleNamespace(written=5, lost=1, failing=True, fault="OperationalError: database or disk is full")
     metrics = SimpleNamespace(refused=Counter({(("status", "503"),): 2, (("status", "422"),): 1}))
     engine = []
     reporter = Reporter(tmp_path, lambda: engine[0] if engine else None)

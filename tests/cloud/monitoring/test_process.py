@@ -80,16 +80,18 @@ def test_a_full_disk_is_told_of_while_it_is_full_and_saved_once_it_is_not(tmp_pa
         database.full()
         now[0] += 5000
         assert keeper.round().acted and keeper.fault == ""
-        time.sleep(0.5)
-        assert len(receiver.got) == 1, "not told again"
-        (alert,) = reading.alerts(database, NAME, "firing")
-        assert alert.name == "records-lost" and [one["state"] for one in reading.events(database, NAME)] == ["firing"]
+        time.sleep(1.5)
+        both = ["records-failing", "records-lost"]
+        assert sorted(body["data"]["alert"] for body in receiver.got) == both, "once each; the one after it had held for 20 s"
+        assert sorted(alert.name for alert in reading.alerts(database, NAME, "firing")) == both
+        assert [one["state"] for one in reading.events(database, NAME)] == ["firing"] * 2
         for minute in range(20):
             board.write(Said({"written": 200 + minute, "lost": 30}))
             now[0] += MINUTE
             keeper.round()
         keeper._courier.deliver()
-        assert reading.alerts(database, NAME, "firing") == [] and [body["data"]["state"] for body in receiver.got] == ["firing", "resolved"]
+        assert reading.alerts(database, NAME, "firing") == []
+        assert [body["data"]["state"] for body in receiver.got] == ["firing"] * 2 + ["resolved"] * 2
     finally:
         keeper.close()
         board.close()
@@ -132,9 +134,9 @@ def test_the_process_counts_what_is_there_and_ends_when_it_is_told(tmp_path, pac
         write(database, [record(place, now - place, inputs={"x": [[0.0, 0.0, 0.0]]}, outputs={"label": [0]}) for place in range(50)])
         process = subprocess.Popen(command(path)[:-1], stderr=subprocess.PIPE)
         try:
-            wait(lambda: reading.gauges(database, NAME).get("portside_monitor_window_requests") == {"{}": 50.0}, 40)
+            wait(lambda: reading.gauges(database, NAME).get("portside_monitor_window_requests") == {"{}": 50.0}, 150)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             process.communicate()
@@ -145,15 +147,15 @@ def test_what_ends_is_started_again_after_a_pause_and_all_of_it_ends_with_the_se
     log = tmp_path / "log"
     beside = Beside([sys.executable, "-c", f"open({str(log)!r}, 'a').write('x'); raise SystemExit(3)"])
     beside.start()
-    wait(lambda: log.exists() and len(log.read_text()) >= 2, 30)
+    wait(lambda: log.exists() and len(log.read_text()) >= 2, 120)
     beside.close()
     assert beside.pid is None and beside.starts >= 2
     lasting = Beside([sys.executable, "-c", "import time; time.sleep(60)"])
     lasting.start()
-    wait(lambda: lasting.pid is not None, 10)
+    wait(lambda: lasting.pid is not None, 60)
     began = time.monotonic()
     lasting.close()
-    assert lasting.pid is None and time.monotonic() - began < 5
+    assert lasting.pid is None and time.monotonic() - began < 45
 
 
 def test_models_come_first(tmp_path):
@@ -163,7 +165,7 @@ def test_models_come_first(tmp_path):
     time.sleep(0.3)
     assert beside.starts == 0
     ready.append(True)
-    wait(lambda: beside.starts == 1, 10)
+    wait(lambda: beside.starts == 1, 60)
     beside.close()
 
 

@@ -30,7 +30,7 @@ def past(tmp_path):
         write(database, [*stream(600), *stream(300, start=600, shift=3.0), *stream(900, start=900)])
         labelled(database, range(100), [place % 2 for place in range(100)])
         watch = Watch(database, about(**SETTINGS))
-        told = [event for event in watch.until(START + HOUR) if event.alert.name == "drift"]
+        told = [event for event in watch.until(START + 30 * MINUTE + 6000) if event.alert.name == "drift"]
         yield database, [(event.id, event.alert.name, event.alert.subject, event.alert.state) for event in told]
 
 
