@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from itertools import accumulate, pairwise
 
 import pytest
 from bytes_in import BODY, MAX_BODY, Wired, post, run
@@ -32,13 +33,12 @@ REQUESTS = st.lists(st.one_of(st.sampled_from(KNOWN), st.sampled_from(KNOWN + OD
 @settings(max_examples=100, deadline=None)
 @given(REQUESTS, st.data())
 def test_both_ways_answer_the_same_bytes_alike(requests, data):
-    """Whole requests, or everything cut anywhere, with or without time for an answer between two pieces."""
-    stream = b"".join(requests)
-    if data.draw(st.booleans(), label="cut"):
-        cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=6), label="cuts"))
-        pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    else:
-        pieces = requests
+    """Cut between requests and anywhere inside of them, with or without time for an answer between two pieces."""
+    stream, ends = b"".join(requests), list(accumulate(map(len, requests)))
+    between = data.draw(st.lists(st.booleans(), min_size=len(ends), max_size=len(ends)), label="cut behind it")
+    inside = data.draw(st.sets(st.integers(0, len(stream)), max_size=3), label="cut here")
+    cuts = sorted(inside | {end for end, cut in zip(ends, between, strict=True) if cut})
+    pieces = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
     pauses = data.draw(st.lists(st.integers(0, 14), min_size=len(pieces), max_size=len(pieces)), label="turns of the loop")
 
     async def test():
@@ -114,6 +114,23 @@ def test_a_head_that_began_during_an_answer_is_finished_by_the_parser():
         wired.feed(post())  # its first line is the value of that header
         said = await wired.settled()
         assert said.count(b"HTTP/1.1 200") == 2 and said.count(b"HTTP/1.1 404") == 1
+
+    run(test)
+
+
+def test_a_second_head_whose_body_is_as_long_as_all_that_came_behind_the_first_one_is_not_whole():
+    async def test():
+        ways = Wired(lean=True), Wired(lean=False)
+        for way in ways:
+            body = BODY + b" " * (87 - len(BODY))
+            second = post(body)[: -len(body)]
+            assert len(second) == 87
+            way.feed(post(b"", path="/nope") + second)
+            await way.settled()
+            assert way.admission.inflight == 1, "the guards have not seen it before its body"
+            way.feed(body)
+        mine, theirs = [(await way.settled(), way.state_of_it)[1] for way in ways]
+        assert mine == theirs and mine[0].count(b"HTTP/1.1 404") == mine[0].count(b"HTTP/1.1 200") == 1
 
     run(test)
 
