@@ -34,7 +34,7 @@ from portside.sdk.core.signature import Signature, TensorSpec
 FIELDS = ("temperature", "dew_point", "sea_level_pressure", "visibility", "wind", "gusts", "coldest", "warmest")
 SKIES = ("fog", "haze", "clear")
 FITTED, BREAK = 6000, 12_000
-HOUR, MINUTE, REPORTS = 3_600_000, 60_000, 300_000
+HOUR, MINUTE, REPORTS = 3_600_000, 60_000, 900_000
 SIGNATURE = Signature(
     inputs=(
         *(TensorSpec(name, "f32", ("batch",), missing=True) for name in FIELDS),
@@ -141,8 +141,8 @@ def weather(
     now_ms: int,
     *,
     hours: float = 24.0,
-    first: int = 10_900,
-    count: int = 1800,
+    first: int = 11_200,
+    count: int = 1400,
     labelled: float = 0.25,
     monitored: bool = True,
     text: str = DEPLOYMENT,
@@ -196,7 +196,7 @@ def weather(
     return Weather(file, ids, wrong, now_ms)
 
 
-def watch(database: Database, deployment, start_ms: int, now_ms: int, every_ms: int = 3 * HOUR) -> None:
+def watch(database: Database, deployment, start_ms: int, now_ms: int, every_ms: int = 4 * HOUR) -> None:
     """Let a monitor look at the past as it would have, every few hours, up to now."""
     prepare(database)
     moment = [start_ms]
@@ -210,7 +210,7 @@ def watch(database: Database, deployment, start_ms: int, now_ms: int, every_ms: 
 
 
 def _moments(now_ms: int, hours: float, count: int) -> list[int]:
-    """Oldest first; stations report every five minutes, by day three times as many as by night."""
+    """Oldest first; stations report every quarter of an hour, by day three times as many as by night."""
     places = np.linspace(0, 1, 2000)
     busy = np.cumsum(1.0 + 0.5 * np.sin(2 * np.pi * (places * hours / 24 - 0.25)))
     exact = [now_ms - hours * HOUR * (1 - at) for at in np.interp((np.arange(count) + 0.5) / count, busy / busy[-1], places)]
