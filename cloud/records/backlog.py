@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import NamedTuple
 
 from .draft import Drafted, weight
+
+
+class Taken(NamedTuple):
+    """Drafts that were taken from the queue, and about the bytes they keep alive until they are settled."""
+
+    drafts: list[Drafted]
+    size_bytes: int
 
 
 class Backlog:
     """A queue of one reader. What does not fit is lost, and counted.
 
     Args:
-        size: drafts that may wait.
+        size: drafts that may wait, or be under way.
         size_bytes: of what they keep alive.
 
     Attributes:
@@ -25,32 +33,40 @@ class Backlog:
         self.lost, self.held_bytes, self.closed = 0, 0, False
         self._size, self._size_bytes = size, size_bytes
         self._waiting: deque[tuple[Drafted, int]] = deque()
-        self._taken: list[tuple[Drafted, int]] = []
+        self._under_way = 0
         self._lock = threading.Lock()  # taken by itself where nobody is to be told: a Condition's own way to it is a slow one
         self.state = threading.Condition(self._lock)
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._taken)
+        return len(self._waiting) + self._under_way
 
     def put(self, draft: Drafted) -> bool:
         """Queue a draft; False where it is lost. Never waits for the writer."""
         size = weight(draft)
         with self._lock:
-            if len(self._waiting) >= self._size or self.held_bytes + size > self._size_bytes or self.closed:
+            if len(self._waiting) + self._under_way >= self._size or self.held_bytes + size > self._size_bytes or self.closed:
                 self.lost += 1
                 return False
             self.held_bytes += size
             self._waiting.append((draft, size))
         return True
 
-    def take(self, most: int) -> list[Drafted]:
-        """The next drafts, which are being written from now on; empty: none waits."""
-        with self.state:
-            self._taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
-        return [draft for draft, _ in self._taken]
+    def close(self) -> None:
+        """Take nothing more."""
+        with self._lock:
+            self.closed = True
 
-    def settle(self, lost: int) -> None:
-        """Those that were taken are written, but for `lost` of them."""
+    def take(self, most: int) -> Taken:
+        """The next drafts, which are under way from now on; none: nothing waits."""
+        with self._lock:
+            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
+            self._under_way += len(taken)
+        return Taken([draft for draft, _ in taken], sum(size for _, size in taken))
+
+    def settle(self, taken: Taken, lost: int) -> None:
+        """These are durable now, but for `lost` of them."""
         with self.state:
-            self.held_bytes -= sum(size for _, size in self._taken)
-            self._taken, self.lost = [], self.lost + lost
+            self._under_way -= len(taken.drafts)
+            self.held_bytes -= taken.size_bytes
+            self.lost += lost
+            self.state.notify_all()

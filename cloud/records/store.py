@@ -1,4 +1,4 @@
-"""Records into the database, off the request path: a bounded queue, one writer thread, batches, losses counted.
+"""Records into the database, off the request path: a bounded queue, a thread that makes rows, one that writes them, losses counted.
 
 What is counted as `written` is durable. A database that does not take a batch now (a full disk, a lock, a server that is restarted) is
 asked again until it does; what no longer fits the queue meanwhile is lost, and counted. Several worker processes may write to one
@@ -7,6 +7,7 @@ database.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from ...sdk.core.records import RAW_LIMIT_BYTES
 from ...sdk.core.signature import Signature
-from .backlog import Backlog
+from .backlog import Backlog, Taken
 from .database import Database, reason
 from .draft import Draft as Draft
 from .draft import Drafted
@@ -39,7 +40,8 @@ AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 class RecordStore:
     """Writes drafts to one database.
 
-    `put` only weighs a draft and appends it to a queue: the writer comes for what has gathered every `PAUSE_S`.
+    `put` only weighs a draft and appends it to a queue. Every `PAUSE_S` rows are made of what has gathered; while a batch is written,
+    which for the most part needs no interpreter, the next one is made.
 
     Args:
         where: see `Database.open`.
@@ -64,8 +66,11 @@ class RecordStore:
         self._hurry, self._closed = threading.Event(), False
         self._keep, self._tidy_at = keep if keep not in (None, Keep()) else None, 0.0
         self._new: list[tuple[str, str, Signature]] = []
-        self._thread = threading.Thread(target=self._write_all, name="portside-records", daemon=True)
-        self._thread.start()
+        self._made: queue.Queue[tuple[Taken, list[tuple[Any, ...]]] | None] = queue.Queue(1)
+        works = {"portside-rows": self._make_all, "portside-records": self._write_all}
+        self._threads = [threading.Thread(target=work, name=name, daemon=True) for name, work in works.items()]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def lost(self) -> int:
@@ -105,28 +110,33 @@ class RecordStore:
     def close(self, seconds: float = 10.0) -> None:
         """Flush and end the writer. What the database has not taken by then is lost, and counted."""
         self.flush(seconds)
-        self._closed = self._backlog.closed = True
+        self._backlog.close()
+        self._closed = True
         self._hurry.set()
-        self._thread.join(seconds)
+        for thread in self._threads:
+            thread.join(seconds)
         self.database.close()
 
-    def _write_all(self) -> None:
-        while not self._closed or self._backlog:
+    def _make_all(self) -> None:
+        """Make rows of what has gathered, batch by batch: the next one while the one before is written."""
+        last = False
+        while not last:
             self._hurry.wait(PAUSE_S)
             self._hurry.clear()
+            last = self._closed  # nothing is queued after that, so what is taken now is the rest
             self._introduce()
-            while batch := self._backlog.take(BATCH):
-                self._write(batch)
-            with self._backlog.state:
-                self._backlog.state.notify_all()
-            if self._keep is not None and time.monotonic() >= self._tidy_at and not self._closed:
+            while (taken := self._backlog.take(BATCH)).drafts:
+                self._made.put((taken, self._rows(taken.drafts)))
+            if self._keep is not None and time.monotonic() >= self._tidy_at and not last:
                 self._tidy(self._keep)
+        self._made.put(None)
 
-    def _write(self, batch: list[Drafted]) -> None:
-        rows = self._rows(batch)
-        lost = len(batch) - len(rows) + (self._store(rows) if rows else 0)
-        self.written += len(batch) - lost
-        self._backlog.settle(lost)
+    def _write_all(self) -> None:
+        while (made := self._made.get()) is not None:
+            taken, rows = made
+            lost = len(taken.drafts) - len(rows) + (self._store(rows) if rows else 0)
+            self.written += len(taken.drafts) - lost
+            self._backlog.settle(taken, lost)
 
     def _rows(self, batch: list[Drafted]) -> list[tuple[Any, ...]]:
         """The drafts as rows; one that cannot be made into a row is lost alone."""
@@ -179,6 +189,7 @@ class RecordStore:
                 self._well()
             with self._backlog.state:
                 self._new.pop(0)
+                self._backlog.state.notify_all()
 
     def _tidy(self, keep: Keep) -> None:
         """Delete some of what need not be kept; again at once while there is more, else in a while."""

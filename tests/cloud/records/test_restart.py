@@ -81,7 +81,7 @@ def test_while_it_is_away_the_backlog_is_bounded_and_losses_are_counted(own):
     ends = time.monotonic() + 10
     while not store.failing and time.monotonic() < ends:
         time.sleep(0.01)
-    assert store.failing and store.fault and kept <= 900 and store.lost == 2000 - kept
+    assert store.failing and store.fault and kept <= 300 and store.lost == 2000 - kept
     own.start()
     assert store.flush(20) and store.written == kept and store.fault == ""
     store.close()
