@@ -47,6 +47,8 @@ def measure(short: bool = False, parts: Sequence[str] = (), file: Path | None = 
 def streams(short: bool, work: Path) -> Iterator[dict[str, Any]]:
     """Every detector on every stream; one row each."""
     held = [sources.weather(), sources.cells(0), sources.cells(None), sources.census(SHORT_ROWS if short else None)]
+    if not short:
+        yield _judged(sources.census(seed=None), "errors", "portside", ERRORS["portside"])
     for stream in held:
         detectors = {("errors", name): one for name, one in ERRORS.items()}
         many = len(stream.wrong) > SHORT_ROWS * 1.5  # detectors that test every row of every field would take hours
