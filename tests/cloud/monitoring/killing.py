@@ -1,6 +1,6 @@
 """Monitor a made-up hour, and be killed at one point of it; then go on. Prints what is in the database in the end, for every point.
 
-    python killing.py FOLDER URL|- POINTS MODE PORT
+    python killing.py FOLDER URL|- POINTS|NAME MODE PORT
 
 One child per point, forked. MODE "durable" is Portside as it is. The negative controls: "cursor apart" moves the cursor of whoever counts
 in a transaction of its own, "told apart" writes alerts in one transaction and what is to be told in another.
@@ -156,15 +156,23 @@ def empty(where: str | Path) -> None:
                     connection.execute(table.delete())
 
 
+def chosen(points: list[str], wanted: str) -> list[int]:
+    """So many of all points, evenly; or those of a name, "counted"."""
+    if not wanted.isdigit():
+        return [place for place, point in enumerate(points, 1) if point.partition(" ")[2] == wanted]
+    count, total = min(int(wanted), len(points)), len(points)
+    return sorted({1 + round(step * (total - 1) / max(count - 1, 1)) for step in range(count)})
+
+
 def main() -> None:
-    folder, url, count, mode, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+    folder, url, wanted, mode, port = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
     where: str | Path = folder / "database" / "records.sqlite" if url == "-" else url
     empty(where)
     code, _, points = child(where, 0, folder, port, 0, mode)
     assert code == 0, code
-    whole, total = held(where), len(points)
-    found = {"points": total, "whole": whole, "died": [], "faults": []}
-    for die_at in sorted({1 + round(step * (total - 1) / max(count - 1, 1)) for step in range(min(count, total))}):
+    whole = held(where)
+    found = {"points": len(points), "whole": whole, "died": [], "faults": []}
+    for die_at in chosen(points, wanted):
         empty(where)
         code, place, log = child(where, 0, folder, port, die_at, mode)
         assert code == -signal.SIGKILL, code

@@ -31,7 +31,7 @@ def monitors(server):
     return [pid for pid in found if b"monitoring.process" in (Path("/proc") / str(pid) / "cmdline").read_bytes()]
 
 
-def until(ready, seconds=40):
+def until(ready, seconds=150):
     ends = time.monotonic() + seconds
     while not (held := ready()):
         assert time.monotonic() < ends
@@ -51,7 +51,7 @@ def test_it_runs_beside_a_server_and_ends_with_it(tmp_path, workers):
     path = packages.deployment(tmp_path, "thread", 5000, packages.DEPLOYMENT + MORE)
     code = f"from portside.cloud.serving import serve; serve({path.name!r}, port={{port}}, workers={workers})"
     line = [servers.sys.executable, "-c", code]
-    with servers.serving(line, tmp_path) as server:
+    with servers.serving(line, tmp_path, seconds=200) as server:
         (pid,) = until(lambda: monitors(server))
         assert all(status == 200 for status, _, _ in server.ask_many(100))
         until(lambda: figures(server).get(f'portside_monitor_window_requests{{deployment="{NAME}"}}') == 100.0)
