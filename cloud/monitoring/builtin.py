@@ -64,7 +64,7 @@ def _whole(seen: Seen) -> Iterable[Finding]:
 def _suspected(before: Mapping[str, list[str]], seen: Seen, drifting: Mapping[str, int]) -> tuple[list[Finding], dict[str, list[str]]]:
     """Explanations, and those of before that nothing speaks for any more."""
     found = {", ".join(one.fields): one for look in seen.looks for one in look.suspicions
-             if one.kind == "missing" or any(name in drifting for name in one.fields)}  # fmt: skip
+             if one.broken and (one.kind == "missing" or any(name in drifting for name in one.fields))}  # fmt: skip
     findings = [Finding("suspicion", subject, 1.0, "breach", one.what, "critical", evidence=one.to_dict())
                 for subject, one in found.items()]  # fmt: skip
     kept = {subject: list(one.fields) for subject, one in found.items()}

@@ -50,6 +50,11 @@ class Suspicion:
     what: str
     left: float = 0.0
 
+    @property
+    def broken(self) -> bool:
+        """It looks like a mistake of whoever sends the field. A scale or an offset without a name may be the world's own."""
+        return self.kind != "moved"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {**vars(self), "fields": list(self.fields)}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from portside.sdk.core.drift.suspicions import suspicions
+from portside.sdk.core.drift.suspicions import Suspicion, suspicions
 from portside.sdk.core.drift.units import UNITS
 from portside.sdk.core.profile import Profile
 from portside.sdk.core.signature import Array
@@ -45,6 +45,7 @@ def test_an_offset_that_no_unit_explains_is_measured() -> None:
     ((kind, _, what),) = found(lambda now: {"in.temperature": now["in.temperature"] + 20.5})
     assert kind == "moved"
     assert "higher by about 2" in what
+    assert not Suspicion("moved", ("in.temperature",), what).broken and Suspicion("unit", ("in.temperature",), what).broken
 
 
 def test_two_columns_that_changed_places_are_named_and_nothing_else() -> None:
