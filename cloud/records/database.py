@@ -147,7 +147,9 @@ def _postgresql(url: URL) -> Engine:
 
 def _durable(connection: Any, record: object) -> None:
     """A SQLite connection that writes ahead, syncs at every commit and waits for other writers. New files can give free pages back."""
-    settings = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {CHECKPOINT}")
+    if not connection.execute("PRAGMA page_count").fetchone()[0]:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file alone: said of one that is there it is a transaction
+    settings = ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {CHECKPOINT}")
     for pragma in settings:
         connection.execute(f"PRAGMA {pragma}")
 
