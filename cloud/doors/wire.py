@@ -172,7 +172,9 @@ def _jsonable(array: Any) -> Any:
     array = np.asarray(array)
     if array.dtype.kind == "O":
         return array.tolist()
-    return array[()] if array.ndim == 0 else np.ascontiguousarray(array)
+    if array.ndim == 0:
+        return array[()]
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def check_entity(value: Any) -> str | None:

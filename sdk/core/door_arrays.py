@@ -14,6 +14,7 @@ from .refusal import refusal, shown
 from .signature import MISSING_CODE, NUMPY, Array, TensorSpec
 
 _MAX_EXACT = 2**53
+_NUMBERS, _NESTED = frozenset({int, float}), frozenset({list})
 _INTEGERS = {np.dtype(kind): (int(np.iinfo(kind).min), int(np.iinfo(kind).max)) for kind in (np.int8, np.uint8, np.int32)}
 _LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float16, np.float32)}
 
@@ -79,9 +80,9 @@ def _from_object(spec: TensorSpec, value: Any, row: int | None) -> Array:
 def _only_numbers(values: list[Any]) -> bool:
     """Whether nested lists hold nothing but int and float: numpy may then read them in one go."""
     kinds = set(map(type, values))
-    if kinds == {list}:
-        return all(_only_numbers(part) for part in values)
-    return bool(kinds) and kinds <= {int, float}
+    if kinds != _NESTED:
+        return bool(kinds) and kinds <= _NUMBERS
+    return _only_numbers(values[0]) if len(values) == 1 else all(map(_only_numbers, values))
 
 
 def _from_cells(spec: TensorSpec, cells: Array, row: int | None) -> Array:
