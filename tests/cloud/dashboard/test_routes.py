@@ -147,6 +147,7 @@ def test_a_monitor_key_reads_and_no_other_does(day, tmp_path):
         statuses == {"monitor": 200, "predict": 403, "label": 403, "review": 403} and doors.get("/dashboard/data/status").status_code == 401
     )
     assert doors.get("/dashboard").status_code == 200 and doors.get("/dashboard/data/deployments", mine[1]).json()["deployments"] == []
-    assert doors.get("/dashboard/data/status?deployment=rain-tomorrow", mine[1]).status_code == 403
+    asked = [doors.get(f"/dashboard/data/status?deployment={name}", mine[1]) for name in ("rain-tomorrow", "never-there")]
+    assert {answer.status_code for answer in asked} == {403}, "nor does it learn which deployments there are"
     assert all(doors.ask(method, "/dashboard/data/status", keys[0][1]).status_code in (404, 405) for method in ("POST", "PUT", "DELETE"))
     desk.close()
