@@ -69,9 +69,9 @@ def test_no_entity_and_no_content_stands_in_two_splits(queue_file, tmp_path, how
         assert all(row["asked_ms"] > latest for row in held.rows if row["split"] == "test")
 
 
-def test_it_says_where_every_row_came_from(database, tmp_path):
-    fill(database)
-    held, _ = made(database, tmp_path / "d", classes=["good", "bad"])
+def test_it_says_where_every_row_came_from(queue_file, tmp_path):
+    fill(queue_file)
+    held, _ = made(queue_file, tmp_path / "d", classes=["good", "bad"])
     manifest = json.loads((held.folder / "manifest.json").read_text())
     told = manifest["provenance"]
     assert told["rows"] == 23 and told["authors"] == {"ana": 12, "ben": 11} and told["sources"] == {"check": 5, "person": 18}
@@ -81,12 +81,12 @@ def test_it_says_where_every_row_came_from(database, tmp_path):
         number(0, 2), number(0), "ana", 4.0, {"label": 0}, {"label": 1})  # fmt: skip
 
 
-def test_data_comes_back_with_labels_slices_and_weights(database, tmp_path):
-    queue.enqueue(database, [item(place, payload={"photo": PICTURE, "raw": PIXELS, "sound": TONE, "size": float(place), "many": [1, place]},
-                                  selection=0.5) for place in range(3)])  # fmt: skip
+def test_data_comes_back_with_labels_slices_and_weights(queue_file, tmp_path):
+    shown = [{"photo": PICTURE, "raw": PIXELS, "sound": TONE, "size": float(place), "many": [1, place]} for place in range(3)]
+    queue.enqueue(queue_file, [item(place, payload=held, selection=0.5) for place, held in enumerate(shown)])
     for place in range(3):
-        queue.decide(database, number(place), "ana", {"label": place % 2}, NOW)
-    held, _ = made(database, tmp_path / "d", Options(fractions={"train": 1.0}))
+        queue.decide(queue_file, number(place), "ana", {"label": place % 2}, NOW)
+    held, _ = made(queue_file, tmp_path / "d", Options(fractions={"train": 1.0}))
     data = held.data("train")
     assert isinstance(data, ps.Data) and data.labels.tolist() == [0, 1, 0] and held.weights("train").tolist() == [2.0, 2.0, 2.0]
     assert data.inputs["photo"] == [PICTURE] * 3 and np.array_equal(data.inputs["raw"], [PIXELS] * 3)
@@ -96,11 +96,11 @@ def test_data_comes_back_with_labels_slices_and_weights(database, tmp_path):
         held.data("holdout")
 
 
-def test_what_counts_is_the_newest_label_and_what_was_taken_back_is_no_row(database, tmp_path):
-    fill(database, 6)
-    queue.undo(database, number(1), "ben", NOW + 9000)
-    label(database, [Label("l1", number(0, 2), 0, {"label": 1}, "till", NOW + 9000, "api")])
-    held, _ = made(database, tmp_path / "d")
+def test_what_counts_is_the_newest_label_and_what_was_taken_back_is_no_row(queue_file, tmp_path):
+    fill(queue_file, 6)
+    queue.undo(queue_file, number(1), "ben", NOW + 9000)
+    label(queue_file, [Label("l1", number(0, 2), 0, {"label": 1}, "till", NOW + 9000, "api")])
+    held, _ = made(queue_file, tmp_path / "d")
     assert {row["record"]: (row["label"]["label"], row["author"]) for row in held.rows}[number(0, 2)] == (1, "till")
     assert number(1, 2) not in {row["record"] for row in held.rows} and len(held.rows) == 4
 
