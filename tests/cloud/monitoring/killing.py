@@ -104,20 +104,19 @@ def break_it(mode: str) -> None:
         whole = counting.count
         pipeline.count = count
     elif mode == "told apart":
-        real_save, noting = raising.save, [raising.quiet]
+        real_save, whole_raise, held_back = raising.save, raising.raise_alerts, []
 
         def save(connection, deployment, before, after, events, targets, now_ms, told=False):
             real_save(connection, deployment, before, after, [], targets, now_ms, told)
-            connection.commit()
-            connection.begin()
-            noting[0]("alerts apart")
-            real_save(connection, deployment, after, after, events, targets, now_ms, told)
+            held_back.append((deployment, after, after, events, targets, now_ms))
 
         def raise_alerts(turn, known, live, now, targets=(), note=raising.quiet):
-            noting[0] = note
-            return whole_raise(turn, known, live, now, targets, note)
+            told = whole_raise(turn, known, live, now, targets, note)
+            note("alerts apart")
+            with turn.write() as connection:
+                real_save(connection, *held_back.pop())
+            return told
 
-        whole_raise = raising.raise_alerts
         raising.save = save
         pipeline.raise_alerts = raise_alerts
 
