@@ -22,6 +22,7 @@ from ..doors.json_lines import JsonLines
 from ..doors.routes import Routes
 from ..doors.sweep import Limits
 from ..doors.wire import Wire
+from ..review.attending import Attendant
 from ..security.access import KeyGuard
 from ..security.key_file import KeyFile
 from ..security.listening import check_public, tls_options
@@ -77,9 +78,12 @@ class Apart:
         error_log.install(self.lines, self.deployment.server.log.exceptions)
         config = uvicorn.Config(self.doors, host=host, port=port, http=protocol, lifespan="off", log_level="warning", access_log=False,
                                 timeout_graceful_shutdown=5, **_tls(self.deployment))  # fmt: skip
+        attendant = Attendant(self.desk)
+        attendant.start()
         try:
             uvicorn.Server(config).run()
         finally:
+            attendant.close()
             self.desk.close()
 
     def _guards(self) -> tuple[Guard, ...]:
