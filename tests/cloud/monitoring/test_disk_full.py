@@ -21,6 +21,7 @@ def library(tmp_path):
     return made
 
 
+@pytest.mark.slow
 def test_lost_records_are_told_of_while_nothing_can_be_written(tmp_path, library, receiver):
     packages.host_package(tmp_path / "net")
     path = tmp_path / "deployment.toml"

@@ -42,14 +42,15 @@ def test_nothing_is_counted_twice_or_left_out_and_no_alert_lost_or_doubled(tmp_p
     print(json.dumps({"points": found["points"], "died at": len(found["died"])}))
 
 
+@pytest.mark.slow
 def test_at_a_few_points(tmp_path, receiver):
     check(kill(tmp_path, receiver, 7, "durable"), receiver, 7)
 
 
 @pytest.mark.chaos
 def test_at_some_points_on_postgresql(tmp_path, receiver, postgresql):
-    found = kill(tmp_path, receiver, 16, "durable", postgresql.database())
-    check(found, receiver, 16)
+    found = kill(tmp_path, receiver, 6, "durable", postgresql.database())
+    check(found, receiver, 6)
 
 
 @pytest.mark.chaos

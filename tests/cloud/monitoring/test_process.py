@@ -126,6 +126,7 @@ def test_of_two_monitors_one_acts_and_the_other_takes_over(tmp_path, package):
         second.close()
 
 
+@pytest.mark.slow
 def test_the_process_counts_what_is_there_and_ends_when_it_is_told(tmp_path, package):
     path = deploy(tmp_path, package, "")
     now = time.time_ns() // 1_000_000
