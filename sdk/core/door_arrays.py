@@ -14,7 +14,8 @@ from .refusal import refusal, shown
 from .signature import MISSING_CODE, NUMPY, Array, TensorSpec
 
 _MAX_EXACT = 2**53
-_NUMBERS, _NESTED = frozenset({int, float}), frozenset({list})
+_NUMBERS: set[type] = {int, float}
+_NESTED: set[type] = {list}
 _INTEGERS = {np.dtype(kind): (int(np.iinfo(kind).min), int(np.iinfo(kind).max)) for kind in (np.int8, np.uint8, np.int32)}
 _LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float16, np.float32)}
 
