@@ -30,6 +30,8 @@ from .units import UNITS, Unit
 MOST = 64
 """Fields among which changed places are looked for."""
 SURE = 0.01
+MADE = ("out.", "feature.", "trait.")
+"""Fields that the model or we make: nobody sends them in another unit, or in another column."""
 RECOGNISED = 0.15
 """A share of values that are to the last digit another field's own."""
 
@@ -112,7 +114,7 @@ def _swapped(reference: Profile, current: Profile, drifted: list[str], options: 
     """Fields of one side and one kind that explain each other."""
     groups: dict[tuple[str, str, bool], list[str]] = {}
     for name in (*drifted, *(name for name in reference.fields if name in current.fields and name not in drifted)):
-        if reference.fields[name].count and current.fields[name].count:
+        if reference.fields[name].count and current.fields[name].count and not name.startswith(MADE):
             groups.setdefault((name.split(".")[0], name.partition(" @ ")[2], bool(reference.fields[name].finite)), []).append(name)
     for names in groups.values():
         if set(names) & set(drifted):
@@ -153,7 +155,8 @@ def _moved(name: str, reference: Summary, current: Summary, options: DriftOption
     if not reference.finite or not current.finite:
         return None
     before, near = ks(reference.sketch, current.sketch), _near(name, reference, current, options)
-    tried = [(ks(_changed(reference.sketch, unit), current.sketch), unit) for unit in (*UNITS, *_fitted(reference, current))]
+    units = () if name.startswith(MADE) else UNITS
+    tried = [(ks(_changed(reference.sketch, unit), current.sketch), unit) for unit in (*units, *_fitted(reference, current))]
     left, unit = min(tried, key=lambda pair: (pair[0] > near, pair[1].like == "", pair[0]))
     if left > near or left > before / 2:
         return None

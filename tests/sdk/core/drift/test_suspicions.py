@@ -122,6 +122,15 @@ def test_calm_is_not_explained_and_a_change_of_shape_has_no_unit() -> None:
     assert [one for one in found(lambda _: {"in.temperature": two_humps}) if one[0] != "moved"] == []
 
 
+def test_what_the_model_makes_has_no_unit_and_no_place() -> None:
+    made = {name.replace("in.", "out."): values for name, values in weather(3000).items()}
+    now = {name.replace("in.", "out."): values for name, values in weather(300).items()}
+    moved = {**now, "out.wind": now["out.wind"] * 3.6}
+    assert {one.kind for one in suspicions(Profile.of(made), Profile.of(moved))} == {"moved"}
+    swapped = {**now, "out.wind": now["out.temperature"], "out.temperature": now["out.wind"]}
+    assert "swapped" not in {one.kind for one in suspicions(Profile.of(made), Profile.of(swapped))}
+
+
 def test_units_come_in_pairs() -> None:
     for unit in UNITS:
         assert any(abs(unit.scale * other.scale - 1) < 1e-9 and abs(other.offset + unit.offset * other.scale) < 1e-9 for other in UNITS), (
