@@ -1,5 +1,5 @@
 // Keeps items ready ahead of the one that is shown, and holds on to them while somebody looks.
-import { Refused, askForKey, get } from "./api.js"
+import { Refused, askForKey, get, hasKey } from "./api.js"
 import { answering } from "./answers.js"
 import { staged } from "./stage.js"
 import { ask, at, holding, state } from "./state.js"
@@ -76,7 +76,7 @@ export class Supply {
     state.fault = error
     if (!(error instanceof Refused)) return false
     if (error.status === 401 || error.status === 403) {
-      await gate(place => askForKey(place, error.status === 403 ? error.message : state.asked ? "The key is no longer taken." : "", "review"))
+      await gate(place => askForKey(place, hasKey() ? error.message : "", "review"))
       this.met = false
       state.fault = null
       this.outbox.hurry()

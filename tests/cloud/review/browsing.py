@@ -49,6 +49,8 @@ class DeskServer:
         self.process.kill()
         self.process.wait(10)
 
+    close = kill
+
 
 def fill(folder: Path, items=None) -> None:
     with Database.open(folder / "records.sqlite") as database:

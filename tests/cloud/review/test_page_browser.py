@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import statistics
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from portside.cloud.records.reading import every_label, labels_of
 from portside.cloud.records.tables import LABELS
 from portside.cloud.review import overview, queue
 from portside.cloud.review.tables import TABLES
+from portside.cloud.security import keys as of
+from portside.cloud.security.key_file import write
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")]
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -274,6 +277,26 @@ def test_axe_finds_nothing_serious(browser, server, database, scheme):
 def serious(axe, page):
     held = axe.run(page).response["violations"]
     return [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in held if one["impact"] in ("serious", "critical", "moderate")]
+
+
+def test_a_key_is_asked_for_and_its_name_reviews(browser, tmp_path):
+    key, text = of.new("ana", ["review"], now=1.0)
+    write(tmp_path / "keys.json", [key])
+    fill(tmp_path)
+    with closing(DeskServer(tmp_path)) as server:
+        page = browser.new_context().new_page()
+        page.goto(server.url)
+        page.fill("#key", "psk_wrong")
+        page.press("#key", "Enter")
+        page.wait_for_selector(".locked .bad:has-text('not known')")
+        page.fill("#key", text)
+        page.press("#key", "Enter")
+        page.wait_for_selector(".frame img[src^='blob:']")  # files need the key too
+        assert page.inner_text("#who") == "ana"
+        page.keyboard.press("1")
+        settled(page)
+        with Database.open(tmp_path / "records.sqlite") as one:
+            assert queue.status(one, number(5)).by == "ana"
 
 
 WIDTHS = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
