@@ -102,7 +102,7 @@ def test_an_entity_with_two_different_rows_is_refused(folder, capsys):
 
 def test_a_file_that_does_not_fit_ends_the_start_with_its_place(folder, engine):
     (folder / "bad.jsonl").write_text('{"entity": "a", "outputs": {"label": "good", "score": 0.1}}\n' * 2)
-    with pytest.raises(FormatError, match=r"deployment.toml, \[\[failover.chain\]\] number 1: bad.jsonl, row 1"):
+    with pytest.raises(FormatError, match=r"deployment.toml line \d+, \[\[failover.chain\]\] number 1: bad.jsonl, row 1"):
         engine("bad.jsonl", "entity")
     with pytest.raises(FormatError, match=r"number 1: absent\.npz"):
         engine("absent.npz", "entity")
