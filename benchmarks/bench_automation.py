@@ -1,7 +1,7 @@
 """The automation dial: whether its bound holds, what it automates, what that costs; on solar cells, in made-up worlds, and per request.
 
 Solar cells (2,624 photographs, EfficientNet-Lite0 features, a linear head): people do not take part. True labels, of which 3% are turned
-round at random, stand in for them, to fit on and where a person decides; error rates are of the truth. A head is trained on 40% of the
+round at random, stand in for them, to fit on and where a person decides; error rates are of the truth. A head is trained on 60% of the
 modules (20 heads, each on others); half of the other cells is labelled, the other half comes, in 200 random divisions. "holds" is the
 share of divisions in which at most the target of the automated cells were wrong (or none was automated), with its exact 95% interval;
 nominal is 90%. "pool" draws the labelled cells with replacement from all that come, so that the true rate is known exactly: that is what

@@ -45,8 +45,8 @@ def plot(found: Threshold, costs: Costs, check_share: float = 0.0, marks: Sequen
     parts = [*_grid(frame, costs, check_share), *_curve(frame, points), *_target(frame, found)]
     if found.at is not None:
         x, y = frame.x(found.at.share), frame.y(found.at.error)
-        parts += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='5' class='at'/>",
-                  _text(x, y + 20, f"threshold {found.at.threshold:.3g}: {found.at.share:.0%} automated", "middle")]  # fmt: skip
+        words, left = f"threshold {found.at.threshold:.3g}: {found.at.share:.0%} automated", found.at.share > 0.6
+        parts += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='5' class='at'/>", _text(x, y + 20, words, "end" if left else "start")]
     for mark in marks:
         x, y = frame.x(mark.share), frame.y(mark.error)
         right = mark.share > 0.5

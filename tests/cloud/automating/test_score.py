@@ -42,6 +42,15 @@ def test_floats_of_models_are_the_numbers_of_records():
     assert parse("p").of({"p": np.array([0.95], np.float32)}) == parse("p").of({"p": [0.95]}) == [0.95]
 
 
+@pytest.mark.parametrize("text", ["p", "either(p)"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_few_rows_and_many_have_the_same_scores(text, dtype):
+    held = np.array([0.1, 0.95, 0.5, 1.0, 0.0, np.nan, 0.123456789] * 5, dtype)
+    many = parse(text).of({"p": held})
+    few = [score for start in range(0, 35, 7) for score in parse(text).of({"p": held[start : start + 7]})]
+    assert np.array_equal(many, few, equal_nan=True)
+
+
 @pytest.mark.parametrize("text", ["", "top(", "nope(defect)", "top(defect", "a b", "top(a)(b)"])
 def test_what_is_no_score(text):
     with pytest.raises(FormatError, match="no score"):
