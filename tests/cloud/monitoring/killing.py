@@ -126,7 +126,8 @@ def held(where: str | Path) -> dict[str, object]:
     with Database.open(where) as database:
         window = reading.window_between(database, NAME, START - MINUTE, START + 60 * MINUTE)
         with database.read() as connection:
-            events = [list(row) for row in connection.execute(select(EVENTS.c.id, EVENTS.c.name, EVENTS.c.subject, EVENTS.c.state))]
+            told = select(EVENTS.c.id, EVENTS.c.name, EVENTS.c.subject, EVENTS.c.state)
+            events = sorted(list(row) for row in connection.execute(told))
             kept = select(ALERTS.c.name, ALERTS.c.subject, ALERTS.c.state, ALERTS.c.id)
             alerts = sorted(list(row) for row in connection.execute(kept))
             judged = select(WINDOWS.c.start_ms, WINDOWS.c.rows).where(WINDOWS.c.level == "judged")
