@@ -41,6 +41,7 @@ undo_s = 0
 def written(folder, automation, review="", isolation="inline", text=TEXT):
     """The deployment file, with both packages beside it."""
     folder = Path(folder)
+    folder.mkdir(exist_ok=True)
     for name, source in (("main", packages.MAIN), ("backup", packages.BACKUP)):
         if not (folder / name).is_dir():
             packages.host_package(folder / name, source, name)

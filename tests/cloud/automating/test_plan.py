@@ -7,7 +7,7 @@ import pytest
 
 from portside.cloud.automating.fitting import Threshold
 from portside.cloud.automating.plan import plan_of, slice_of
-from portside.cloud.automating.thresholds import Fitted, read_thresholds, write_thresholds
+from portside.cloud.automating.thresholds import Fitted, keep_thresholds, read_thresholds, write_thresholds
 from portside.cloud.deployment.automation import Automation
 from portside.cloud.deployment.review import Review
 from portside.sdk.core.errors import FormatError
@@ -121,3 +121,12 @@ def test_the_first_slice_that_fits_counts(tmp_path):
     plan = made(tmp_path, settings)
     assert plan.names({}, {"label": [1, 0, 1]}, 3) == ["label=bad", "label=good", "label=bad"]
     assert plan.names({}, {}, 2) == [None, None]  # a model that was not asked has no label to be sliced by
+
+
+def test_what_was_taken_up_stays_whatever_is_fitted_since(tmp_path):
+    kept = keep_thresholds(tmp_path / "generation", fitted())
+    write_thresholds(tmp_path / "automation.json", fitted({"": found(0.5)}))
+    assert keep_thresholds(tmp_path / "generation", fitted()) == kept and read_thresholds(kept) == fitted()
+    settings = {**PARTIAL, "thresholds": str(kept)}  # as a generation names it
+    assert made(tmp_path, settings).dial.threshold == 0.9 and made(tmp_path).dial.threshold == 0.5
+    assert read_thresholds(keep_thresholds(tmp_path / "generation", None)) is None

@@ -2,9 +2,12 @@
 
 import shutil
 
+import dialled_up
 import packages
 import pytest
 
+from portside.cloud.automating.fitting import Threshold
+from portside.cloud.automating.thresholds import Fitted, write_thresholds
 from portside.cloud.deployment.file import read
 from portside.cloud.deployment.resolving import ResolvedModel, resolve
 from portside.cloud.ship.bento import bento_name, check_free
@@ -85,3 +88,14 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
 @pytest.mark.parametrize(("name", "tag"), [("Cell.v2", "cell.v2"), ("A_b", "a_b"), ("x-", "x"), ("cell", "cell")])
 def test_names_as_tags(name, tag):
     assert bento_name(name) == tag
+
+
+def test_thresholds_go_where_the_deployment_goes(tmp_path):
+    file = dialled_up.written(tmp_path / "d", 'level = "partial"\ntarget_error = 0.05\n')
+    champion = resolve(read(file)).champion
+    found = Threshold(0.9, "fitted", 0.05, 0.1, 0.0, 500)
+    write_thresholds(file.parent / "automation.json", Fitted("tester", champion.digest, "either(score)", "label", 5, {"": found}))
+    (tmp_path / "out").mkdir()
+    contents = collect(read(file), tmp_path / "out")
+    shutil.rmtree(tmp_path / "d")
+    assert resolve(read(contents.file)).automation.dial.threshold == 0.9 and ".json" not in contents.needs
