@@ -77,7 +77,8 @@ def scored(stream: Stream, on: str, alarms: Iterable[Alarm]) -> dict[str, Any]:
     delay = after[0].row - changed if after and changed is not None else None
     found = delay is not None and delay <= stream.within
     score = None if changed is None else 2 * found / (found + 1 + len(before)) if found else 0.0
-    return {"rows": ends - stream.early, "false": len(before), "looks": (ends - stream.early) // ROWS, "changed": changed, "delay": delay,
+    rows = ends - stream.early
+    return {"rows": rows, "false": len(before), "looks": -(-rows // ROWS), "changed": changed, "delay": delay,
             "within": stream.within if changed is not None else None, "found": found if changed is not None else None, "f1": score,
             "said": after[0].what if after else held[0].what if held else ""}  # fmt: skip
 

@@ -109,9 +109,7 @@ def census(rows: int | None = None, seed: int | None = 0) -> Stream:
 @cache
 def cells(seed: int | None = 0) -> Stream:
     """The zoo's features; a head trained on 200 mono cells, 450 more are early. seed: of the order within a type; None: file order."""
-    example, inspector = import_module("cells"), import_module("inspector")
-    every = example.load()
-    features, looked = _features(every.images), traits({"image": every.images}, {"image": "image"})
+    inspector, (every, features, looked) = import_module("inspector"), _looked_at()
     order = _order(every.types, seed)
     train, rest = order[:CELLS_TRAIN], order[CELLS_TRAIN:]
     head = inspector.fit(None, features[train], every.labels[train]).head
@@ -132,15 +130,12 @@ def _order(types: NDArray[np.str_], seed: int | None) -> NDArray[np.int64]:
 
 
 @cache
-def _features_at(file: Path) -> NDArray[np.float64]:
-    return np.load(file)
-
-
-def _features(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(rows, 1280), kept beside the other benchmarks' files: a minute."""
+def _looked_at() -> tuple[Any, NDArray[np.float64], dict[str, list[float | None]]]:
+    """(all cells, their features (rows, 1280), their traits). The features are kept beside the other benchmarks' files: a minute."""
+    every = import_module("cells").load()
     file = ROOT / "out" / "bench" / "cell-features.npy"
     if not file.is_file():
         inspector = import_module("inspector")
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, inspector.embed(inspector.backbone(), images))
-    return _features_at(file)
+        np.save(file, inspector.embed(inspector.backbone(), every.images))
+    return every, np.load(file), traits({"image": every.images}, {"image": "image"})

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import inf, sqrt
 from operator import attrgetter
 from typing import Any, cast
@@ -152,9 +153,12 @@ class Profile:
 
     @classmethod
     def merge_all(cls, profiles: Sequence[Profile]) -> Profile:
-        """The profile of all of them, as `merge` one after the other; 10,000 of 50 fields take under a second."""
-        names = dict.fromkeys(name for profile in profiles for name in profile.fields)
-        return cls({name: Summary.merge_all([held.fields[name] for held in profiles if name in held.fields]) for name in names})
+        """The profile of all of them, as `merge` one after the other, in less time and with a smaller error of the quantiles."""
+        fields = [profile.fields for profile in profiles]
+        found = {
+            name: [held for one in fields if (held := one.get(name)) is not None] for name in dict.fromkeys(chain.from_iterable(fields))
+        }
+        return cls({name: Summary.merge_all(held) for name, held in found.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
