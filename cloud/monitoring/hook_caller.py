@@ -16,7 +16,7 @@ from typing import Any
 
 START_S = 60.0
 """How long a hook may take to be imported."""
-GRACE_S = 1.0
+GRACE_S = 5.0
 """How long after its time a call may still answer what it has done."""
 FIRST_PAUSE_S, MOST_PAUSE_S = 1.0, 300.0
 _ENOUGH = 1 << 16

@@ -29,4 +29,4 @@ def once(connection: Connection, table: Table, key: Mapping[str, Any], values: M
     """Insert the row unless there is one with this key; whether it was."""
     insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     statement = insert(table).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
-    return connection.execute(statement).rowcount > 0
+    return connection.execute(statement.returning(*(table.c[name] for name in key))).first() is not None  # psycopg counts no rows here

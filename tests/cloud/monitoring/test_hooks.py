@@ -156,13 +156,13 @@ def test_what_goes_wrong_is_counted_and_named_and_the_others_go_on(quick, folder
 
 
 def test_a_slow_hook_is_told_what_there_is_time_for(quick, folder):
-    watch = watch_of(quick, folder, "slow", timeout_s=0.5)
+    watch = watch_of(quick, folder, "slow", timeout_s=1.0)
     write(quick, stream(200))
     try:
         began = time.monotonic()
         tell(watch)
         stats = watch.pipeline.consumers[0].stats
-        assert time.monotonic() - began < 60 and 1 <= stats.done <= 30 and stats.skipped == 200 - stats.done
+        assert time.monotonic() - began < 60 and 1 <= stats.done <= 60 and stats.skipped == 200 - stats.done
         assert "slow" in stats.fault and wellbeing("slow", stats).verdict == "breach"
     finally:
         watch.close()
