@@ -71,10 +71,12 @@ class Consumer:
     def close(self) -> None:
         """End; its process is killed."""
         self._closed = True
+        self._caller.kill()
         self._hurry.set()
         if self._thread.is_alive():
-            self._thread.join(2.0)
-        self._caller.close()
+            self._thread.join(10.0)
+        if not self._thread.is_alive():
+            self._caller.close()
 
     def consume(self) -> int:
         """Tell the hook what is new, one batch of each kind; how many records, labels and spans. 0: nothing new, or nobody to tell.

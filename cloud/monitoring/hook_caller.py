@@ -79,6 +79,11 @@ class HookCaller:
         self._pause_s = FIRST_PAUSE_S
         return answer
 
+    def kill(self) -> None:
+        """End the process from another thread: a call that waits for it comes back with nothing."""
+        if (process := self._process) is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process."""
         if (process := self._process) is not None:
