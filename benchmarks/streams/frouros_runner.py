@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """frouros' detectors on prepared streams; run by the Python of an environment of its own, for it does not stand numpy 2.
 
     PYTHON benchmarks/streams/frouros_runner.py JOB.json

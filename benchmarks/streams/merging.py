@@ -22,7 +22,7 @@ def merging(short: bool = False) -> Iterator[dict[str, Any]]:
     for rows in (10, 100, 1_000):
         different = [_profile(rows, seed) for seed in range(20)]
         held = [_copy(different[place % len(different)]) for place in range(summaries)]
-        taken = []
+        taken, merged = list[float](), Profile()
         gc.collect()
         gc.freeze()
         for _ in range(3):

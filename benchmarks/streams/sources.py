@@ -98,9 +98,9 @@ def census(rows: int | None = None, seed: int | None = 0) -> Stream:
     if seed is not None:
         frame = frame.iloc[np.lexsort((np.random.default_rng(seed).random(len(frame)), frame["year"]))].reset_index(drop=True)
     frame = frame if rows is None else frame.iloc[: len(reference) + rows]
-    wrong = (frame["prediction"].astype(int) != frame["employed"].astype(int)).to_numpy()
-    fields = {f"in.{name}": frame[name].astype(str).to_numpy(object) for name in frame.loc[:, "SCHL":"RAC1P"].columns}
-    numbers = {"in.AGEP": frame["AGEP"].to_numpy(np.float64), "out.probability": frame["predicted_probability"].to_numpy(np.float64)}
+    wrong = np.asarray(frame["prediction"].astype(int)) != np.asarray(frame["employed"].astype(int))
+    fields = {f"in.{name}": np.asarray(frame[name].astype(str), object) for name in frame.loc[:, "SCHL":"RAC1P"].columns}
+    numbers = {"in.AGEP": np.asarray(frame["AGEP"], np.float64), "out.probability": np.asarray(frame["predicted_probability"], np.float64)}
     return Stream(
         "census" if seed is not None else "census, file order", {**numbers, **fields}, wrong, len(reference), None, errors_rise=False
     )

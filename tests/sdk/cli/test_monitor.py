@@ -73,7 +73,8 @@ def test_status_and_alerts_of_what_a_monitor_wrote(folder, capsys):
         found = Finding("drift", "in.x", 0.5, "breach", "x moved", evidence={"records": ["r1"]})
         alert = Alert("a", "nets", "drift", "in.x", "firing", 1_800_000_000_000, 1_800_000_000_000, "warning", found, 0, "look at x")
         with database.write() as connection:
-            save(connection, "nets", {}, {alert.key: alert, ("old", ""): replace(alert, name="old", subject="", state="resolved")}, [], [], 0)
+            old = replace(alert, name="old", subject="", state="resolved")
+            save(connection, "nets", {}, {alert.key: alert, ("old", ""): old}, [], [], 0)
     code, status = run(capsys, "status", path)
     assert code == 0 and status["monitored"] and status["alerts"][0]["name"] == "drift"
     code, alerts = run(capsys, "alerts", path)
