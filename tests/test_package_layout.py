@@ -48,6 +48,15 @@ print([name for name, file in files.items() if file.startswith(folders) and not 
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
+def test_what_tests_share_has_a_name_of_its_own() -> None:
+    """Their folders stand on one path: of two modules with one name a test would get the other's."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if not path.name.startswith("test_") and path.name not in ("conftest.py", "__init__.py"):
+            found.setdefault(path.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
 def test_the_wheel_holds_the_listed_files(tmp_path: Path) -> None:
     """Build the wheel from the files that git knows. After adding a module: PORTSIDE_UPDATE=1 pytest tests/test_package_layout.py"""
     found = wheel_files(build_wheel(tmp_path))

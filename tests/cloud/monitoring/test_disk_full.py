@@ -28,7 +28,7 @@ def test_lost_records_are_told_of_while_nothing_can_be_written(tmp_path, library
     path.write_text(f'name = "cells"\n[champion]\npackage = "net"\ntrust = true\n[records]\npath = "live/records.sqlite"\n'
                     f'[monitor]\nwebhook = "http://127.0.0.1:{receiver.server_port}/"\n')  # fmt: skip
     environment = {**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": ""}
-    done = subprocess.run([sys.executable, HERE / "filling.py", tmp_path, library, path], env=environment, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, HERE / "full_disk.py", tmp_path, library, path], env=environment, capture_output=True, text=True,
                           timeout=250)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout)

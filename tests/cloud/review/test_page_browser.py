@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from browsing import DeskServer, chromium, fill, opened
+from review_pages import DeskServer, chromium, fill, opened
 from made_reviews import NOW, PICTURE, item, number
 
 from portside.cloud.records.database import Database

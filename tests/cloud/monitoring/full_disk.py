@@ -1,6 +1,6 @@
 """Run under records/lost_writes.c: a disk that is full for a while, with a server's record writer and a monitor on it.
 
-    python filling.py FOLDER LIBRARY DEPLOYMENT.toml
+    python full_disk.py FOLDER LIBRARY DEPLOYMENT.toml
 
 Prints JSON: what was counted, what the monitor said, what is in the database in the end. The webhook of the deployment hears the rest.
 """
