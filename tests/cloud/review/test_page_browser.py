@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from review_pages import DeskServer, chromium, fill, opened
 from made_reviews import NOW, PICTURE, item, number
+from review_pages import DeskServer, chromium, fill, opened
 
 from portside.cloud.records.database import Database
 from portside.cloud.records.reading import every_label, labels_of
