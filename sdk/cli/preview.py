@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> Result:
     url = address(host, bundle.path, bundle.files)
     served = sum(entry.size for entry in bundle.files.values())
     progress(f"{bundle.name}: {len(bundle.files)} files, {size(served)}, checked against their digests\n{url}\nCtrl-C ends it.")
-    wait(url, opened=not args.no_open)
-    host.close()
+    wait(url, opened=not args.no_open)  # nothing is closed: the server's threads end with this process, whatever callers are at
     return Result({"url": url, "package": bundle.package_digest, "artifact": bundle.digest}, "stopped")
 
 

@@ -75,7 +75,7 @@ def test_a_version_takes_the_place_of_another_with_its_counters_and_records(host
     assert 'model="one",reason="primary"} 1' in text and 'model="two",reason="primary"} 1' in text
     assert 'portside_reloads_total{outcome="swapped"} 1' in text
     host.swap(say(file, "one", records="false"))
-    assert host.engine.records is None and not records._thread.is_alive()
+    assert host.engine.records is None and not any(thread.is_alive() for thread in records._threads)
 
 
 def test_the_old_version_ends_when_its_last_request_has(host, file):
@@ -106,7 +106,7 @@ def test_a_version_that_cannot_serve_leaves_the_old_one(host, file, monkeypatch)
     monkeypatch.setattr("portside.cloud.versions.open_entries", lambda *_: (_ for _ in ()).throw(FormatError("cannot be opened")))
     with pytest.raises(PortsideError, match="cannot be opened"):
         host.swap(say(file, "two"))
-    assert host.engine is old and model(host) == "one" and old.records._thread.is_alive()
+    assert host.engine is old and model(host) == "one" and all(thread.is_alive() for thread in old.records._threads)
 
 
 def test_a_follower_takes_up_what_a_reload_writes_and_says_so(host, file):

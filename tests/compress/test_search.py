@@ -41,6 +41,7 @@ def rows(count: int, seed: int = 3) -> ps.Data:
     return ps.Data(inputs=inputs, labels=sample.truth(inputs)["label"], slices={"on": inputs["on"]})
 
 
+@pytest.mark.exact_sums
 def test_everything_is_tried_and_the_best_compiles(package, tmp_path) -> None:
     said: list[str] = []
     found = ps.search(package, budget=ps.Budget(p95_ms=500), data=rows(1200), calibration=rows(200, 4), minutes=1,
@@ -56,6 +57,7 @@ def test_everything_is_tried_and_the_best_compiles(package, tmp_path) -> None:
     assert any(text.startswith("trial 2:") and "s left; best so far: float32" in text for text in said)
 
 
+@pytest.mark.exact_sums
 def test_packages_of_a_search_keep_its_gates_and_a_compile_asks_them(package, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(Searching, "_late", lambda self: len(self.store.trials) >= 3)  # the float package, its first class, a rung
     found = ps.search(package, budget=ps.Budget(max_flips=0.3, size_mb=500), data=rows(1200), calibration=rows(200, 4), minutes=10)

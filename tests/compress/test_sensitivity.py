@@ -35,6 +35,7 @@ def test_the_node_that_hurts_comes_first(fragile, calibration):
     assert worst[1] > 10 * max(held for _, held in others)
 
 
+@pytest.mark.exact_sums
 def test_fewer_bits_hurt_more(network, calibration):
     eight, four = measured(network, calibration, "int8-dynamic"), measured(network, calibration, "int4-weights")
     assert all(four[name] > 2 * eight[name] for name in eight)

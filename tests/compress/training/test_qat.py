@@ -72,6 +72,7 @@ def test_the_plan_keeps_what_calibration_warned_of(trainable, parts, tmp_path):
     assert any("calibrated on 20 rows" in held for held in plan_of(made.content.plan).warnings)
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize(("target", "nearer"), [("onnx-cpu", 4), ("tflite", 1)])
 def test_proven_artifacts_answer_as_the_rounded_module_did(lowered, parts, tmp_path, target, nearer):
     """TFLite rounds logits too, which ONNX leaves in float."""

@@ -95,6 +95,7 @@ def test_a_join_with_something_in_float_stays_float(graphs, lowered):
     assert held.error() < 0.03
 
 
+@pytest.mark.exact_sums
 def test_a_join_read_by_an_activation_alone_is_quantized_before_it(graphs, lowered):
     held = lowered(*joined(
         graphs, conv(graphs, "a", "x", (4, 8), 1), graphs.op("Conv", "x wb", "b", pads=[1] * 4), graphs.op("Concat", "a b", "j", axis=1),

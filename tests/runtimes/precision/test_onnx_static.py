@@ -81,6 +81,7 @@ def test_a_residual_is_added_in_int8(graphs, lowered):
     assert held.ran["QLinearConv"] == 3
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("bias", [True, False])
 def test_one_two_and_three_dimensions(graphs, lowered, dims, bias):
@@ -106,6 +107,7 @@ def test_a_depthwise_convolution_keeps_a_scale_per_channel(graphs, lowered):
     assert held.ran["QLinearConv"] == 1
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize("transposed", [0, 1])
 @pytest.mark.parametrize("bias", ["b", ""])
 @pytest.mark.parametrize("per_channel", [True, False])
@@ -120,6 +122,7 @@ def test_products_with_and_without_bias(graphs, lowered, transposed, bias, per_c
     assert held.stored(np.int8) >= 24 * 16 + 16 * 5
 
 
+@pytest.mark.exact_sums
 def test_a_matrix_product_over_a_sequence(graphs, lowered):
     inputs = {"x": graphs.draw(4, 7, 24)}
     nodes = [graphs.op("MatMul", "x w", "m"), graphs.op("Add", "m b", "a"), graphs.op("Tanh", "a", "t"), graphs.op("MatMul", "t v", "y")]
@@ -128,6 +131,7 @@ def test_a_matrix_product_over_a_sequence(graphs, lowered):
     holds(held, ran=("MatMulIntegerToFloat",), never=("MatMul",))
 
 
+@pytest.mark.exact_sums
 def test_weights_read_twice_are_stored_once(graphs, lowered):
     inputs = {"x": graphs.draw(16, 24), "z": graphs.draw(16, 24, seed=3, scale=4)}
     nodes = [graphs.op("MatMul", "x w", "a"), graphs.op("MatMul", "z w", "b"), graphs.op("Sub", "a b", "y")]
@@ -137,6 +141,7 @@ def test_weights_read_twice_are_stored_once(graphs, lowered):
     assert held.stored(np.float32) < 100
 
 
+@pytest.mark.exact_sums
 def test_one_weight_read_by_a_gemm_and_a_convolution_each_in_its_way(graphs, lowered):
     inputs = {"x": graphs.draw(16, 24)}
     nodes = [graphs.op("Gemm", "x w b", "a", transB=1), graphs.op("Relu", "a", "r"), graphs.op("MatMul", "r w", "y")]
@@ -144,6 +149,7 @@ def test_one_weight_read_by_a_gemm_and_a_convolution_each_in_its_way(graphs, low
     holds(held, never=("MatMul", "Gemm"))
 
 
+@pytest.mark.exact_sums
 def test_a_value_that_float_and_int8_nodes_read(graphs, lowered):
     nodes = [
         graphs.op("Conv", "x w b", "c", pads=[1, 1, 1, 1]), graphs.op("Relu", "c", "r"), graphs.op("Conv", "r w2", "d", pads=[1, 1, 1, 1]),
@@ -155,12 +161,14 @@ def test_a_value_that_float_and_int8_nodes_read(graphs, lowered):
     assert held.ran["QLinearConv"] == 2
 
 
+@pytest.mark.exact_sums
 def test_a_convolution_read_beside_its_relu_is_quantized_before_it(graphs, lowered):
     nodes = [graphs.op("Conv", "x w b", "c", pads=[1, 1, 1, 1]), graphs.op("Relu", "c", "r"), graphs.op("Add", "r c", "y")]
     held = lowered(graphs.model(nodes, images(graphs), "y", {"w": conv(graphs), "b": graphs.draw(16)}), "int8-static", images(graphs))
     holds(held, ran=("QLinearConv",))
 
 
+@pytest.mark.exact_sums
 def test_a_convolution_that_makes_an_output_runs_in_int8_too(graphs, lowered):
     nodes = [graphs.op("Conv", "x w b", "c"), graphs.op("Relu", "c", "r"), graphs.op("Conv", "r v", "y")]
     constants = {"w": conv(graphs), "b": graphs.draw(16), "v": conv(graphs, (16, 8))}
@@ -169,6 +177,7 @@ def test_a_convolution_that_makes_an_output_runs_in_int8_too(graphs, lowered):
     assert held.ran["QLinearConv"] == 2
 
 
+@pytest.mark.exact_sums
 def test_an_inner_value_that_is_an_output_as_well(graphs, lowered):
     nodes = [graphs.op("Conv", "x w b", "c"), graphs.op("Relu", "c", "r"), graphs.op("Conv", "r v", "d"), graphs.op("Sigmoid", "d", "y")]
     constants = {"w": conv(graphs), "b": graphs.draw(16), "v": conv(graphs, (16, 8))}
@@ -178,6 +187,7 @@ def test_an_inner_value_that_is_an_output_as_well(graphs, lowered):
     assert held.ran["QLinearConv"] == 2
 
 
+@pytest.mark.exact_sums
 def test_zero_weights_and_dead_channels(graphs, lowered):
     weight = conv(graphs)
     weight[::2] = 0
@@ -213,6 +223,7 @@ def test_names_that_are_taken(graphs, lowered):
     holds(lowered(model, "int8-static", inputs), ran=("QLinearConv", "QGemm"), close=0.05)
 
 
+@pytest.mark.exact_sums
 def test_a_value_that_a_branch_captures(graphs, lowered):
     value = helper.make_tensor_value_info
     branch = [

@@ -24,6 +24,7 @@ def product(graphs, depth=48, columns=64, bias=False, transposed=0, rank=2, opse
     return graphs.model([graphs.op(kind, f"x w {'b' if bias else ''}", "y", **places)], inputs, "y", constants, opset), inputs
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize("precision", WEIGHTS)
 @pytest.mark.parametrize(("bias", "transposed", "rank"), [(False, 0, 2), (False, 0, 3), (True, 0, 2), (True, 1, 2), (False, 1, 2)])
 def test_products(graphs, lowered, precision, bias, transposed, rank):
@@ -37,6 +38,7 @@ def test_products(graphs, lowered, precision, bias, transposed, rank):
         assert not (held.ran["Gemm"] or held.ran["MatMul"])
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize("precision", WEIGHTS)
 @pytest.mark.parametrize("opset", [13, 14, 17, 18, 20, 21, 23])
 def test_every_opset(graphs, lowered, precision, opset):
@@ -68,6 +70,7 @@ def test_a_gemm_with_factors_is_no_plain_product(graphs, lowered, places):
     assert lowered(model, "float16", inputs).error() < 0.001
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize("per_channel", [True, False])
 def test_a_value_is_quantized_once_for_all_products_that_read_it(graphs, lowered, per_channel):
     inputs = {"x": graphs.draw(8, 48)}
@@ -78,6 +81,7 @@ def test_a_value_is_quantized_once_for_all_products_that_read_it(graphs, lowered
     assert held.error() < 0.02
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize("precision", WEIGHTS)
 def test_a_weight_that_is_read_twice_is_stored_once(graphs, lowered, precision):
     inputs = {"x": graphs.draw(8, 64), "z": graphs.draw(8, 64, seed=1)}
@@ -112,6 +116,7 @@ def test_an_embedding_read_twice_is_stored_once(graphs, lowered):
     assert held.error() < 0.02
 
 
+@pytest.mark.exact_sums
 def test_a_table_that_a_product_reads_too(graphs, lowered):
     """An embedding whose rows are the classes of the last layer."""
     inputs = {"ids": np.arange(8, dtype=np.int64)}
@@ -141,6 +146,7 @@ def test_what_float16_cannot_hold_is_clipped_and_stays_finite(graphs, lowered):
     assert np.isfinite(held.after["y"]).all()
 
 
+@pytest.mark.exact_sums
 def test_rows_of_zeros_and_of_one_constant(graphs, lowered):
     inputs = {"x": np.stack([np.zeros(48), np.ones(48), -np.ones(48)]).astype(np.float32)}
     for rows in ([0], [1], [2], [0, 1, 2]):
@@ -150,6 +156,7 @@ def test_rows_of_zeros_and_of_one_constant(graphs, lowered):
             np.testing.assert_allclose(held.after["y"], held.before["y"], atol=BOUND[precision] * 3)
 
 
+@pytest.mark.exact_sums
 @pytest.mark.parametrize("precision", WEIGHTS)
 def test_names_that_are_taken(graphs, lowered, precision):
     taken = ["x.int8", "x.scale", "w.int8", "w.scale", "w.zero", "w.int4", "w.float16", "w.wide", "y.product", "y.int32", "y.factor"]
@@ -161,6 +168,7 @@ def test_names_that_are_taken(graphs, lowered, precision):
     assert max(held.error("y"), held.error("z")) < BOUND[precision]
 
 
+@pytest.mark.exact_sums
 def test_a_weight_that_a_float_node_reads_too_stays(graphs, lowered):
     inputs = {"x": graphs.draw(8, 48)}
     nodes = [graphs.op("MatMul", "x w", "m"), graphs.op("ReduceSum", "w", "s", keepdims=0), graphs.op("Add", "m s", "y")]

@@ -40,7 +40,7 @@ def bundle(package: Package, tmp_path: Path) -> Path:
 @contextmanager
 def serving(*words: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command in a process of its own, and the address it printed."""
-    command = [sys.executable, "-m", "portside", "preview", *map(str, words), "--no-open"]
+    command = [sys.executable, "-X", "faulthandler", "-m", "portside", "preview", *map(str, words), "--no-open"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         lines: list[str] = []
@@ -66,7 +66,11 @@ def test_it_serves_the_bundle_with_types_and_isolation_until_ctrl_c(bundle: Path
                 assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
                 assert answer.read() == (bundle / name).read_bytes()
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        try:
+            out, _ = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # faulthandler says where it is
+            pytest.fail(process.communicate(timeout=20)[1])
         assert (process.returncode, out) == (0, "stopped\n")
 
 

@@ -35,6 +35,7 @@ def test_products(same):
     same("QLinearMatMul", [x], constants=scales)
 
 
+@pytest.mark.exact_sums
 def test_convolutions(same):
     x, w = RNG.integers(0, 255, (1, 2, 5, 5)).astype(np.uint8), RNG.integers(-127, 127, (3, 2, 3, 3)).astype(np.int8)
     same("ConvInteger", [x], constants={1: w.astype(np.uint8), 2: np.uint8(7)})
