@@ -6,8 +6,8 @@ STAMPS := .make
 WORKERS ?= 2
 EFFORT ?= full
 WEB ?=
-ALONE := load or fuzz or chaos or browser
-SLOW := slow or $(ALONE)
+ALONE := load or chaos
+SLOW := slow or fuzz or browser or $(ALONE)
 
 # One thread per engine: tests run in $(WORKERS) processes, and spinning engine threads are ruinous on shared cores.
 export OMP_NUM_THREADS := 1
@@ -34,8 +34,8 @@ demo: $(STAMPS)/installed  ## Pack, verify and serve a real model, break it, wat
 test: $(STAMPS)/installed $(STAMPS)/engine  ## Run the test suite (under 15 minutes on two cores).
 	$(PYTEST) -n $(WORKERS) tests
 
-slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does.
-	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) -m "slow and not ($(ALONE))" tests
+slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does; what neither loads nor kills on both cores.
+	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) --dist worksteal -m "($(SLOW)) and not ($(ALONE))" tests
 	PORTSIDE_EFFORT=short $(PYTEST) -m "$(ALONE)" tests
 
 soak: zoo-data $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites at full length.

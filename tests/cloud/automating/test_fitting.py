@@ -35,6 +35,7 @@ def violations(found, true_risk, target):
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("power", "target", "rows"), [(1.0, 0.15, 1500), (2.0, 0.05, 1500), (0.5, 0.3, 600)])
 def test_the_bound_holds_over_draws_and_something_is_automated(power, target, rows):
     found = [fit(*drawn(rows, seed, power), target_error=target, delta=DELTA, curve=False) for seed in range(150)]
@@ -49,6 +50,7 @@ def test_the_bound_holds_whatever_the_world_is(power, target, rows, seed):
     violations(found, lambda threshold: risk(threshold, power), target)
 
 
+@pytest.mark.slow
 def test_the_bound_holds_where_rows_were_drawn_with_different_chances():
     """Above 0.8 the model was automated before: three rows in ten were checked, below that all were labelled."""
     found = []
@@ -131,6 +133,7 @@ def test_people_who_err_are_allowed_for():
     assert found.verdict == "fitted" and found.at.error == pytest.approx(0.005, abs=0.006)
 
 
+@pytest.mark.slow
 def test_the_bound_holds_for_the_truth_where_people_err():
     found = []
     for seed in range(100):
