@@ -26,3 +26,9 @@ def postgresql():
     made = Server()
     yield made
     made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path):
+    """Where an empty database would be, of each kind."""
+    return tmp_path / "records.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql").database()

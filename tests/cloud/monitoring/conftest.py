@@ -18,12 +18,6 @@ from portside.cloud.records.database import Database
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
-    """Where an empty database would be."""
-    return tmp_path / "records.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-
-
 @pytest.fixture
 def database(place: str | Path) -> Iterator[Database]:
     """An empty database."""

@@ -17,12 +17,6 @@ from portside.cloud.records.database import Database  # noqa: E402
 from portside.cloud.review.queue import prepare  # noqa: E402
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
-    """Where an empty database would be."""
-    return tmp_path / "records.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-
-
 @pytest.fixture
 def database(place: str | Path) -> Iterator[Database]:
     """An empty queue."""
