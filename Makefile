@@ -5,7 +5,6 @@ BIN := .venv/bin
 STAMPS := .make
 WORKERS ?= 2
 EFFORT ?= full
-LEAVE ?= nothing
 WEB ?=
 ALONE := load or chaos
 SLOW := slow or fuzz or browser or $(ALONE)
@@ -36,8 +35,8 @@ test: $(STAMPS)/installed $(STAMPS)/engine  ## Run the test suite (under 15 minu
 	$(PYTEST) -n $(WORKERS) tests
 
 slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does; what neither loads nor kills on both cores.
-	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) --dist worksteal -m "($(SLOW)) and not ($(ALONE))" -k "not ($(LEAVE))" tests
-	PORTSIDE_EFFORT=short $(PYTEST) -m "$(ALONE)" tests
+	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) --dist worksteal -m "($(SLOW)) and not ($(ALONE) or long)" tests
+	PORTSIDE_EFFORT=short $(PYTEST) -m "($(ALONE)) and not long" tests
 
 soak: zoo-data $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites at full length.
 	PORTSIDE_EFFORT=$(EFFORT) $(PYTEST) -m "$(SLOW)" --timeout=7200 tests

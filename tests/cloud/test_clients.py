@@ -157,6 +157,7 @@ def kserve():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_kserves_client(server, kserve):
     words = [kserve, CLIENTS / "ask_with_kserve.py", f"http://127.0.0.1:{server.port}", "cell-inspector"]
     ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)

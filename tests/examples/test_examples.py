@@ -64,6 +64,7 @@ def test_loading_the_encoder_is_silent_about_torchao():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_funnel_is_faster_than_its_expensive_model_and_holds_its_golden_answers(tmp_path):
     """MiniLM gets few of the mails; the answers are about as good."""
@@ -79,6 +80,7 @@ def test_a_funnel_is_faster_than_its_expensive_model_and_holds_its_golden_answer
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_gate_keeps_the_keyword_model_from_silence(tmp_path):
     done = run("examples/voice_gate/run.py", "--short", "--out", tmp_path / "voice", timeout=550)

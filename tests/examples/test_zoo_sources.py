@@ -34,6 +34,7 @@ def as_users_ask(model, inputs):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["logistic", "forest", "boosting", "gradient", "perceptron", "regressor"])
 def test_no_answer_differs_from_the_estimator(name, pipelines, monkeypatch, tmp_path):
     held, pack = {}, ps.pack

@@ -17,7 +17,7 @@ from portside.runtimes.importers.onnx_back.module import export, to_module
 from portside.runtimes.reference import Reference
 from portside.runtimes.trees_gather import to_gather
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 ROWS = 6
 RNG = np.random.default_rng(0)
 TABLE = np.round(RNG.normal(size=(300, 5)), 1).astype(np.float32)
