@@ -6,7 +6,8 @@ arguments and outputs come out as a dict, so that tensors are bound by name; no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ..tflite.plan import Plan, concrete
 from ..tflite.refusals import refused
 from ..tflite.request import Answer, Job, Request
 from .exported_reading import Absent, exported_module
+from .missing_kept import MissingKept
 from .onnx_back.module import to_module
 
 _TORCH = {"f32": torch.float32, "i32": torch.int32, "u8": torch.uint8, "bool": torch.bool, "i8": torch.int8}
@@ -47,18 +49,21 @@ class Rim(torch.nn.Module):
     Args:
         traced: the program and its names.
         plan: names, keys and dtypes.
+        missing: the inputs that may hold NaN.
     """
 
-    def __init__(self, traced: Traced, plan: Plan) -> None:
+    def __init__(self, traced: Traced, plan: Plan, missing: Collection[str] = ()) -> None:
         super().__init__()
         self.inner = traced.module
         slots = {slot.name: slot for slot in (*plan.inputs, *plan.outputs)}
         self.reads = tuple(slots[name].key for name in traced.inputs)
+        self.missing = tuple(slots[name].key for name in missing)
         self.writes = tuple((place, slot.key, _TORCH[slot.dtype]) for slot in plan.outputs for place in [traced.outputs.index(slot.name)])
 
     def forward(self, **values: torch.Tensor) -> dict[str, torch.Tensor]:
         """Keyword arguments by the inputs' keys; results by the outputs' keys, in the plan's dtypes."""
-        made = self.inner(*(values[key] for key in self.reads))
+        with MissingKept(values[key] for key in self.missing) if self.missing else nullcontext():
+            made = self.inner(*(values[key] for key in self.reads))
         return {key: made[place].to(dtype) for place, key, dtype in self.writes}
 
 
@@ -108,7 +113,7 @@ def _from_exported(job: Job, request: Request, folder: Path) -> str | None:
 def _convert(job: Job, traced: Mapping[str, Traced], folder: Path) -> None:
     converter = litert_torch
     for key, sizes in job.plan.signatures.items():
-        converter = converter.signature(key, Rim(traced[key], job.plan).eval(), sample_kwargs=examples(job.plan, sizes))
+        converter = converter.signature(key, Rim(traced[key], job.plan, job.missing).eval(), sample_kwargs=examples(job.plan, sizes))
     try:
         converter.convert().export(str(folder / f"{job.stem}.tflite"))
     except PortsideError:

@@ -70,7 +70,8 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
             if part.model is not None:
                 write_model(part.model, folder / f"{_stem(part)}.onnx")
         stages = graph_stages(package)
-        jobs = tuple(Job(Path(file).stem, plan, whole, held) for (file, plan), held in zip(plans.items(), stages, strict=True))
+        jobs = tuple(Job(Path(file).stem, plan, whole, held, _missing(package, plan))
+                     for (file, plan), held in zip(plans.items(), stages, strict=True))  # fmt: skip
         if wanted.lossy:
             _write_calls(package, wanted, parts, plans, contract, folder)
         request = Request(jobs, source, str(package.path), package.digest, wanted.lossy)
@@ -90,6 +91,12 @@ def compile_package(package: Package, target: str, options: CompileOptions, out:
     engine = _engine(package, parts, plans, answer, options.taps, out)
     engine |= {"precision": _precision(package, wanted, answer)} if wanted.lossy else {}
     return finish(artifact, engine=engine, built=_built(answer), lossy=wanted.lossy)
+
+
+def _missing(package: Package, plan: Plan) -> tuple[str, ...]:
+    """Inputs of a segment that may hold NaN: those that the signature says may be missing, and floats that come from other segments."""
+    known = {spec.name: spec.missing for spec in package.signature.inputs}
+    return tuple(slot.name for slot in plan.inputs if slot.dtype == "f32" and known.get(slot.name, any(known.values())))
 
 
 def graph_stages(package: Package) -> list[tuple[str, ...]]:

@@ -36,12 +36,14 @@ class Job:
         plan: rim and signatures of the `.tflite` file.
         whole: the segment is the package's whole program, so that the program that torch traced can stand for it.
         stages: the package's graph stages in it.
+        missing: its inputs that may hold NaN.
     """
 
     stem: str
     plan: Plan
     whole: bool = False
     stages: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Request:
 
     def write(self, folder: Path) -> None:
         """As a file in `folder`."""
-        jobs = [{"stem": job.stem, "plan": job.plan.to_dict(), "whole": job.whole, "stages": job.stages} for job in self.jobs]
+        jobs = [{"stem": job.stem, "plan": job.plan.to_dict(), "whole": job.whole, "stages": job.stages, "missing": job.missing}
+                for job in self.jobs]  # fmt: skip
         text = json.dumps({"jobs": jobs, "source": self.source, "package": self.package, "digest": self.digest, "lossy": self.lossy})
         (folder / REQUEST).write_text(text, encoding="utf-8")
 
@@ -72,7 +75,8 @@ class Request:
     def read(cls, folder: Path) -> Request:
         """Of a folder that `write` has filled."""
         data = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
-        jobs = tuple(Job(job["stem"], Plan.from_dict(job["plan"]), job["whole"], tuple(job["stages"])) for job in data["jobs"])
+        jobs = tuple(Job(job["stem"], Plan.from_dict(job["plan"]), job["whole"], tuple(job["stages"]), tuple(job["missing"]))
+                     for job in data["jobs"])  # fmt: skip
         return cls(jobs, data["source"], data["package"], data["digest"], data["lossy"])
 
 
