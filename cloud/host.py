@@ -82,11 +82,18 @@ class Host:
             FormatError: it is another deployment, or changes what is set up once per server.
             PortsideError: it cannot be loaded. The old version goes on.
         """
-        old = self.engine
+        self.take_up(resolved, self.prepare(resolved), served)
+
+    def prepare(self, resolved: Resolved) -> Answerer:
+        """Another version, loaded and warm beside the one that serves, for `take_up` or `drop`. Blocking. Raises as `swap`."""
         check_swap(self.resolved, resolved)
-        if old is None and not self.failed:
+        if self.engine is None and not self.failed:
             raise NotReadyError(self.fault)
-        engine = opened(resolved, old)
+        return opened(resolved, self.engine)
+
+    def take_up(self, resolved: Resolved, engine: Answerer, served: Callable[[], None] | None = None) -> None:
+        """Let a version that was prepared answer from now on. Blocking, until the old one has ended. Raises NotReadyError."""
+        old = self.engine
         self._exchange(resolved, engine)
         engine.report()
         engine.metrics.reloaded("swapped")
@@ -94,6 +101,10 @@ class Host:
             served()
         if old is not None:
             retire(old, resolved.deployment.server.drain_s, records=engine.records is not old.records)
+
+    def drop(self, engine: Answerer) -> None:
+        """End a version that was prepared and is not taken up."""
+        engine.close(records=self.engine is None or engine.records is not self.engine.records)
 
     def close(self) -> None:
         """End models, workers and the record writer; records are flushed."""
@@ -138,7 +149,7 @@ class Host:
             done.wait(EXCHANGE_S)
         given_up.set()
         if self.engine is not engine:
-            engine.close(records=False)
+            self.drop(engine)
             raise NotReadyError("the service is shutting down, or too busy to exchange versions")
 
 

@@ -22,8 +22,8 @@ from .deployment.generation import (
     pinned,
     pins_of,
     read_states,
-    write_generation,
 )
+from .deployment.proposal import propose
 from .deployment.resolving import Resolved
 from .graph.resolving import resolve
 
@@ -50,7 +50,7 @@ class Reload:
 
 
 def reload(path: str | Path, wait_s: float = 0.0, progress: Callable[[Sequence[WorkerState]], None] | None = None) -> Reload:
-    """Let the running workers of a deployment take up what its file says now.
+    """Let the running workers of a deployment take up what its file says now: all of them, or none.
 
     Args:
         path: the deployment file that the server was started with.
@@ -70,7 +70,7 @@ def reload(path: str | Path, wait_s: float = 0.0, progress: Callable[[Sequence[W
     intent = pinned(tomllib.loads(deployment.path.read_text(encoding="utf-8")), pins_of(resolved.entries, deployment.folder))
     if resolved.automation is not None and deployment.automation is not None and deployment.automation.threshold is None:
         intent["automation"]["thresholds"] = str(keep_thresholds(folder, resolved.automation.fitted))
-    made = write_generation(folder, intent, resolved.digest)
+    made = propose(folder, intent, resolved.digest)
     ends = time.monotonic() + wait_s
     while True:
         seen = Reload(made.number, made.digest, tuple(read_states(folder, alive)))

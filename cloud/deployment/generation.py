@@ -1,6 +1,7 @@
 """A generation: one version of a deployment, pinned, that every worker of a running server takes up beside the one it serves.
 
-`portside reload` writes it; workers look for a newer one and say in a file of their own what they serve:
+`portside reload` proposes one (proposal.py); workers load it, and it becomes the newest generation when all of them hold it ready. What
+each serves stands in a file of its own:
 
     $PORTSIDE_HOME/deployments/NAME-HASH/generation.json    the deployment with every package pinned by digest and artifact
     $PORTSIDE_HOME/deployments/NAME-HASH/workers/PID.json    {"generation", "state", "why"} of each worker process
@@ -14,7 +15,6 @@ import hashlib
 import json
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from ...sdk.core.errors import FormatError, PortsideError
 from ...sdk.store_reference import Reference
 from .resolving import ResolvedModel
 
-State = Literal["loading", "serving", "failed"]
+State = Literal["loading", "ready", "serving", "failed"]
+NEWEST = "generation.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Generation:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """What one worker process says of itself: the generation it serves, and what became of the newest one it saw."""
+    """What one worker process says of itself: the generation it serves, and what became of the newest one it saw.
+
+    "ready": that one is loaded and warm, and waits until the other workers hold it too.
+    """
 
     pid: int
     generation: int
@@ -61,9 +65,9 @@ def folder_of(name: str, path: Path) -> Path:
     return home() / "deployments" / f"{name}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
 
 
-def read_generation(folder: Path) -> Generation | None:
+def read_generation(folder: Path, name: str = NEWEST) -> Generation | None:
     """The newest generation; None where there is none. Raises FormatError for a file that cannot be read."""
-    path = folder / "generation.json"
+    path = folder / name
     try:
         data = json.loads(path.read_bytes())
         return Generation(int(data["number"]), float(data["written"]), data["intent"], str(data["digest"]))
@@ -73,22 +77,15 @@ def read_generation(folder: Path) -> Generation | None:
         raise FormatError(f"The generation cannot be read: {error}", got=str(path), fix="Run portside reload again.") from error
 
 
-def write_generation(folder: Path, intent: Mapping[str, Any], digest: str) -> Generation:
-    """The next generation, written in one step."""
-    try:
-        last = read_generation(folder)
-    except FormatError:  # what cannot be read is replaced; its number is older than the time
-        last = None
-    number = last.number + 1 if last else max(1, int(time.time()) if (folder / "generation.json").exists() else 1)
-    made = Generation(number, time.time(), intent, digest)
-    _replace(folder / "generation.json", asdict(made))
-    return made
+def write_generation(folder: Path, made: Generation, name: str = NEWEST) -> None:
+    """Make it the newest, in one step."""
+    replace_file(folder / name, asdict(made))
 
 
-def stamp(folder: Path) -> int:
+def stamp(folder: Path, name: str = NEWEST) -> int:
     """Changes whenever another generation is written; 0 where there is none."""
     try:
-        found = (folder / "generation.json").stat()
+        found = (folder / name).stat()
     except OSError:
         return 0
     return hash((found.st_mtime_ns, found.st_ino, found.st_size))
@@ -96,7 +93,7 @@ def stamp(folder: Path) -> int:
 
 def write_state(folder: Path, state: WorkerState) -> None:
     """Say what this process serves."""
-    _replace(folder / "workers" / f"{state.pid}.json", asdict(state))
+    replace_file(folder / "workers" / f"{state.pid}.json", asdict(state))
 
 
 def forget_state(folder: Path, pid: int) -> None:
@@ -156,7 +153,8 @@ def _with_digest(named: str, digest: str) -> str:
     return named if reference.name is None or reference.digest else f"{named}@{digest}"
 
 
-def _replace(path: Path, data: Mapping[str, Any]) -> None:
+def replace_file(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:

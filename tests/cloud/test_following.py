@@ -13,6 +13,7 @@ from portside.cloud.deployment.file import read
 from portside.cloud.deployment.generation import (
     WorkerState,
     folder_of,
+    forget_state,
     pinned,
     pins_of,
     read_generation,
@@ -21,6 +22,7 @@ from portside.cloud.deployment.generation import (
     write_generation,
     write_state,
 )
+from portside.cloud.deployment.proposal import propose, proposed, refusal
 from portside.cloud.deployment.resolving import resolve
 from portside.cloud.following import STARTED, Follower, newest
 from portside.cloud.host import Host
@@ -123,7 +125,7 @@ def test_a_follower_takes_up_what_a_reload_writes_and_says_so(host, file):
         done = reload(file, wait_s=30)
         assert done.served and done.workers == (WorkerState(os.getpid(), done.generation, "serving", "", done.generation),)
         assert model(host) == "two" and stamp(folder) != 0
-        write_generation(folder, {"name": "swapper", "champion": {"package": "absent"}}, "sha256:x")
+        propose(folder, {"name": "swapper", "champion": {"package": "absent"}}, "sha256:x")
         ends = time.monotonic() + 20
         while read_states(folder, alive)[0].state != "failed" and time.monotonic() < ends:
             time.sleep(0.05)
@@ -135,6 +137,106 @@ def test_a_follower_takes_up_what_a_reload_writes_and_says_so(host, file):
         follower.close()
     assert read_states(folder, alive) == []
     assert main(["reload", str(file)]) == 2
+
+
+def test_a_reload_that_one_worker_refuses_leaves_exactly_what_was(host, file, monkeypatch):
+    """Two workers: one can load the new version, the other cannot. Nobody serves it, nobody begins with it."""
+    monkeypatch.setenv(STARTED, repr(time.time() - 1))
+    folder, other = folder_of("swapper", file), Host(resolve(read(file)))
+    other.start()
+    assert other.wait(60)
+    good, bad = Follower(host), Follower(other)
+    good._say, bad._say = said_as(folder, good, os.getpid()), said_as(folder, bad, os.getppid())
+    monkeypatch.setattr(other, "prepare", refusing := Refusing(other.prepare))
+    seen = list[str]()
+    monkeypatch.setattr(host, "_exchange", lambda *_: seen.append("exchanged"))
+    try:
+        good.start()
+        bad.start()
+        wait_for(lambda: len(read_states(folder, alive)) == 2)
+        say(file, "two")
+        done = reload(file, wait_s=30)
+        wait_for(lambda: len([state for state in read_states(folder, alive) if state.state == "failed"]) == 2)
+        assert done.failed and not done.served and refusing.asked == 1
+        assert all(state.generation == 0 and "no memory" in state.why for state in read_states(folder, alive))
+        assert seen == [] and model(host) == "one" and good._held is None
+        assert read_generation(folder) is None and newest(read(file)) == (0, None), "a worker that is replaced begins with what was"
+        assert proposed(folder) is None and "no memory" in (refusal(folder, done.generation) or "")
+        assert not good._underway(), "nor does it try what was refused"
+    finally:
+        good.close()
+        bad.close()
+        other.close()
+
+
+def test_a_generation_waits_until_every_worker_holds_it(host, file):
+    folder, follower = folder_of("swapper", file), Follower(host)
+    slow = WorkerState(os.getppid(), 0, "loading")
+    follower.start()
+    try:
+        wait_for(lambda: read_states(folder, alive))
+        write_state(folder, slow)
+        say(file, "two")
+        made = reload(file)
+        wait_for(lambda: any(state.state == "ready" for state in read_states(folder, alive)))
+        time.sleep(0.4)
+        assert model(host) == "one" and read_generation(folder) is None
+        write_state(folder, WorkerState(os.getppid(), 0, "ready", seen=made.generation))
+        wait_for(lambda: any(state.generation == made.generation for state in read_states(folder, alive)))
+        assert model(host) == "two" and read_generation(folder).number == made.generation
+    finally:
+        follower.close()
+
+
+def test_a_proposal_that_is_replaced_is_let_go(host, file):
+    folder, follower = folder_of("swapper", file), Follower(host)
+    follower.start()
+    try:
+        wait_for(lambda: read_states(folder, alive))
+        write_state(folder, WorkerState(os.getppid(), 0, "loading"))
+        say(file, "two")
+        first = reload(file)
+        wait_for(lambda: follower._held is not None)
+        engine = follower._held.engine
+        ended = []
+        engine.close, close = lambda records: ended.append(records), engine.close
+        say(file, "one")
+        second = reload(file)
+        wait_for(lambda: follower._held is not None and follower._held.made.number == second.generation)
+        assert second.generation > first.generation and ended == [False], "its records are the running version's"
+        close(False)
+        forget_state(folder, os.getppid())
+        wait_for(lambda: read_generation(folder) is not None and follower._number == second.generation)
+    finally:
+        follower.close()
+
+
+class Refusing:
+    """A worker without the memory for another version."""
+
+    def __init__(self, prepare):
+        self.prepare, self.asked = prepare, 0
+
+    def __call__(self, resolved):
+        self.asked += 1
+        self.prepare(resolved).close(records=False)
+        raise FormatError("no memory")
+
+
+def said_as(folder, follower, pid):
+    """`Follower._say` of a process of another id."""
+
+    def say(state, why="", seen=0):
+        write_state(folder, WorkerState(pid, follower._number, state, why, seen))
+
+    return say
+
+
+def wait_for(what, seconds=20):
+    ends = time.monotonic() + seconds
+    while not what() and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert what()
 
 
 def test_a_server_that_could_not_load_takes_up_what_can_be(file, monkeypatch):
@@ -164,7 +266,9 @@ def test_a_generation_pins_what_was_resolved_whatever_the_file_says_later(file, 
     assert intent["champion"] == {"package": "one", "digest": entry.digest, "artifact": str(entry.artifact.path.resolve())}
     assert intent["step"] == [intent["champion"], {"package": "x"}]
     data = {"name": "swapper", "champion": {"package": "one", "trust": True}}
-    made = write_generation(folder, pinned(data, pins_of(resolved.entries, file.parent)), resolved.digest)
+    made = propose(folder, pinned(data, pins_of(resolved.entries, file.parent)), resolved.digest)
+    assert read_generation(folder) is None
+    write_generation(folder, made)
     say(file, "two")
     assert read_generation(folder) == made and resolved_of(made, file).champion.digest == entry.digest
     assert resolved_of(made, file).digest == resolved.digest
@@ -175,7 +279,7 @@ def test_a_generation_pins_what_was_resolved_whatever_the_file_says_later(file, 
     assert number == made.number and found.champion.digest == entry.digest
     (folder / "generation.json").write_text("{")
     assert newest(read(file)) == (0, None)
-    assert write_generation(folder, data, "").number > made.number, "what cannot be read is replaced by something newer"
+    assert propose(folder, data, "").number > made.number, "what cannot be read is replaced by something newer"
 
 
 def test_states_of_processes_that_are_gone_are_cleared(tmp_path):
