@@ -124,9 +124,13 @@ class OverloadedError(NoAnswerError):
 
 def no_answer(receipt: Receipt, wait_s: Callable[[], float]) -> NoAnswerError:
     """The refusal of a request that nobody answered: an overload where every attempt met a full queue, else a fault."""
+    return OverloadedError(receipt, wait_s()) if overloaded(receipt) else NoAnswerError(receipt)
+
+
+def overloaded(receipt: Receipt) -> bool:
+    """Every attempt met a full queue, or nothing that was kept."""
     reasons = {attempt.partition(":")[2] for attempt in receipt.attempts}
-    overloaded = "busy" in reasons and reasons <= {"busy", "miss"}
-    return OverloadedError(receipt, wait_s()) if overloaded else NoAnswerError(receipt)
+    return "busy" in reasons and reasons <= {"busy", "miss"}
 
 
 class NotReadyError(EngineError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from ...sdk.core.records import Receipt, new_id
 from ...sdk.core.signature import Array
 from ..records.store import RecordStore
+from .answers import overloaded
 from .cache import CacheEntry
 from .chain import ModelEntry
 from .consistency import NOBODY, Author
@@ -53,10 +55,12 @@ class Books:
         return receipt
 
     def unanswered(self, walk: Walk) -> Receipt:
-        """Enter a request that nobody could answer."""
+        """Enter a request that nobody could answer. A fault leaves a record without outputs; an overload has no time for one."""
         receipt = self._receipt(walk, NOBODY, walk.request.reason)
         self._metrics.answered("none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
-        return receipt
+        if self._records is None or (not overloaded(receipt) and self._records.put(Books._note(self, walk, NOBODY, NOTHING, receipt))):
+            return receipt
+        return replace(receipt, record="")
 
     def _note(self, walk: Walk, by: Author, outputs: Mapping[str, Array], receipt: Receipt) -> Note:
         """The answer as a draft of its record. What it keeps alive of the request is what the record will hold."""

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple, TypeAlias
 
+from ...sdk.core.records import UNANSWERED
 from ...sdk.core.signature import Array, Signature
 from ..deployment.failover import Consistency
 from .cache import owned, size_of
@@ -41,7 +42,8 @@ class Author(NamedTuple):
     decided_by: str
 
 
-NOBODY = Author(-1, "", "", "", "", "", "", "")
+NOBODY = Author(-1, "", "", "", "", "", UNANSWERED, "none")
+"""Who answers where nothing could."""
 
 
 class Held(NamedTuple):

@@ -27,6 +27,7 @@ class Metrics:
         self.reloads: Counter[Labels] = Counter()
         self.requests: Counter[tuple[str, str]] = Counter()
         self.refused: Counter[Labels] = Counter()
+        self.unrecorded: Counter[int] = Counter()
         self.failovers: Counter[Labels] = Counter()
         self.openings: Counter[Labels] = Counter()
         self.stages = Stages()
@@ -54,9 +55,11 @@ class Metrics:
         """A new version was taken up ("swapped"), or the old one goes on ("failed")."""
         self.reloads[(("outcome", outcome),)] += 1
 
-    def refuse(self, status: int) -> None:
-        """One request that got an error instead of an answer."""
+    def refuse(self, status: int, record: bool = False) -> None:
+        """One request that got an error instead of an answer. `record`: there is a record that says so."""
         self.refused[(("status", str(status)),)] += 1
+        if not record:
+            self.unrecorded[status] += 1
 
     def text(self) -> str:
         """Prometheus exposition format, version 0.0.4."""

@@ -9,7 +9,7 @@ from ...sdk.core.records import REDACTED, Receipt, Record, described
 from ...sdk.core.signature import Array, Signature
 from ...sdk.core.traits import TraitKind, trait_kinds, traits
 from .chain import ModelEntry
-from .consistency import Author
+from .consistency import NOBODY, Author
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -85,8 +85,8 @@ class Note(NamedTuple):
         return Record.quick(
             id=self.receipt.record, server_ms=self.server_ms, event_ms=self.event_ms or self.server_ms, entity=self.entity,
             package=author.package, artifact=author.artifact, name=about.name, deployment=about.digest, arm=author.arm,
-            receipt=self.receipt.to_dict(), decided_by=author.decided_by, exposed=self.parent is None, parent=self.parent,
-            flags=tuple(flag._asdict() for flag in self.flags) if self.flags else (),
+            receipt=self.receipt.to_dict(), decided_by=author.decided_by, exposed=self.parent is None and author is not NOBODY,
+            parent=self.parent, flags=tuple(flag._asdict() for flag in self.flags) if self.flags else (),
         )  # fmt: skip
 
     def features(self, limit_bytes: int) -> Mapping[str, Any]:

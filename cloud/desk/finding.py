@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import FormatError
 from ...sdk.core.labels import Label
-from ...sdk.core.records import Record
+from ...sdk.core.records import UNANSWERED, Record
 from ...sdk.core.signature import Signature
 from ..records.database import Database, reason
 from ..records.reading import labels_of
@@ -24,7 +24,7 @@ from ..records.tables import COLUMNS, RECORDS
 from .naming import specs, wrong
 
 SCAN, MOST = 2000, 200
-STATES = ("any", "labelled", "unlabelled", "wrong", "right", "flagged", "late", "fallback")
+STATES = ("any", "labelled", "unlabelled", "wrong", "right", "flagged", "late", "fallback", "unanswered")
 Signatures: TypeAlias = Callable[[Record], "Signature | None"]
 _RECORD = tuple(RECORDS.c[name] for name in COLUMNS)
 
@@ -108,6 +108,7 @@ def _in_state(state: str, record: Record, labels: dict[int, Label], signature: S
     return {
         "any": True, "labelled": bool(labels), "unlabelled": not labels, "flagged": bool(record.flags),
         "late": record.receipt.get("within_deadline") is False, "fallback": record.arm == "fallback",
+        "unanswered": record.arm == UNANSWERED,
     }[state]  # fmt: skip
 
 

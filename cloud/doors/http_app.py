@@ -129,6 +129,6 @@ class HttpApp:
     def _refused(self, scope: Scope, refused: RefusalError) -> Reply:
         path, error = scope["path"], refused.error
         if (engine := self._hosts.at(path).engine) is not None:
-            engine.metrics.refuse(refused.status)
+            engine.metrics.refuse(refused.status, isinstance(error, NoAnswerError) and bool(error.receipt.record))
         body = oip.in_its_form(error) if path.startswith(oip.ROOT) else error.to_dict()
         return Reply(refused.status, orjson.dumps(body, default=str), headers=refused.headers, error=type(error).__name__)

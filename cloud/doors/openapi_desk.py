@@ -9,7 +9,7 @@ _VALUES = "Output -> what was right: a code or a name of a category, a number."
 _SAME = "The same id twice is one label. A UUIDv7, or any text beside at_ms."
 _BEFORE = "`next` of the page before."
 _MOMENT = {"type": "integer", "minimum": 0, "maximum": 1 << 53, "description": "Unix milliseconds."}
-_STATES = ["any", "labelled", "unlabelled", "wrong", "right", "flagged", "late", "fallback"]
+_STATES = ["any", "labelled", "unlabelled", "wrong", "right", "flagged", "late", "fallback", "unanswered"]
 _LABEL = {
     "type": "object", "required": ["record", "values"], "additionalProperties": False,
     "properties": {

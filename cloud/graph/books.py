@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ...sdk.core.records import Record
+from ...sdk.core.records import UNANSWERED, Record
 from ...sdk.core.signature import MISSING_CODE, Array
 from ..records.store import Draft
 from .parts import Asked
@@ -29,12 +30,12 @@ class GraphBooks:
         self._signature, self._outputs = resolved.signature, resolved.signature.outputs
         self._tensors = tuple(name for name, held in resolved.fields.items() if held.spec is not None)
 
-    def receipt(self, asked: Asked, steps: tuple[StepReceipt, ...]) -> GraphReceipt:
-        """Of the whole, with those of the steps."""
+    def receipt(self, asked: Asked, steps: tuple[StepReceipt, ...], good: bool = True) -> GraphReceipt:
+        """Of the whole, with those of the steps. `good`: there is an answer."""
         attempts = tuple([f"{step.name}:{step.why}" for step in steps if step.fault])
         spent, whole = sum([step.time_ms for step in steps]), (time.monotonic() - asked.question.arrived) * 1e3
         deadline = self._deadline_ms
-        return GraphReceipt(self._name, self._digest, "graph", 0, reason_of(steps), attempts, whole, spent, deadline,
+        return GraphReceipt(self._name if good else "", self._digest, "graph", 0, reason_of(steps), attempts, whole, spent, deadline,
                             deadline is None or whole <= deadline, record=asked.parent or "", steps=steps)  # fmt: skip
 
     def draft(self, asked: Asked, receipt: GraphReceipt, outputs: Mapping[str, Array], flags: Sequence[Any]) -> Draft:
@@ -46,7 +47,13 @@ class GraphBooks:
             flags=tuple(flag._asdict() for flag in flags),
         )  # fmt: skip
         inputs = {name: np.asarray(asked.wire[name]) for name in self._tensors if name in asked.wire}
-        return Draft(record, inputs, {spec.name: _coded(outputs[spec.name], spec.categories) for spec in self._outputs}, self._signature)
+        coded = {spec.name: _coded(outputs[spec.name], spec.categories) for spec in self._outputs if spec.name in outputs}
+        return Draft(record, inputs, coded, self._signature)
+
+    def unanswered(self, asked: Asked, receipt: GraphReceipt, flags: Sequence[Any]) -> Draft:
+        """The record of a request that has no answer: as another one's, without outputs."""
+        draft = self.draft(asked, receipt, {}, flags)
+        return replace(draft, record=replace(draft.record, arm=UNANSWERED, decided_by="none", exposed=False))
 
 
 def _coded(array: Array, categories: tuple[str, ...] | None) -> Array:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ...sdk.core.records import new_id
 from ...sdk.core.signature import Array, Signature
-from ..answering.answers import Answer, Answerer, Question, no_answer
+from ..answering.answers import Answer, Answerer, Question, no_answer, overloaded
 from ..records.store import RecordStore
 from .asking import StepRunner
 from .books import GraphBooks
@@ -22,7 +22,7 @@ from .merging import merged
 from .metrics import GraphMetrics
 from .parts import Asked, Ended, begun
 from .plan import DEADLINE, Fill, Skip, Start, decide
-from .receipts import StepReceipt
+from .receipts import GraphReceipt, StepReceipt
 from .references import REQUEST
 from .request import RequestReader
 from .resolving import ResolvedGraph
@@ -158,14 +158,21 @@ class GraphEngine:
         if good:
             rows, total = answer_rows(self.plan, run.asked.total, run.results), run.asked.total
             outputs = {spec.name: merged(spec, sources, rows, total, run.results) for spec, sources in self._outputs}
-        receipt = self._books.receipt(run.asked, tuple(run.receipts[name] for name in self._steps if name in run.receipts))
+        receipt = self._books.receipt(run.asked, tuple(run.receipts[name] for name in self._steps if name in run.receipts), good)
         self.metrics.settled(receipt.steps)
         self.metrics.answered(self._name if good else "none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
         if not good:
-            raise no_answer(receipt, lambda: run.wait_s)
+            raise no_answer(self._noted(run, receipt), lambda: run.wait_s)
         if self.records is not None:
             self.records.put(self._books.draft(run.asked, receipt, outputs, run.flags))
         return Answer(outputs, receipt, tuple(dict.fromkeys(run.flags)) if run.flags else ())
+
+    def _noted(self, run: _Run, receipt: GraphReceipt) -> GraphReceipt:
+        """Write down that there was no answer, unless the steps were only busy; the receipt names that record."""
+        store = self.records
+        if store is None or (not overloaded(receipt) and store.put(self._books.unanswered(run.asked, receipt, run.flags))):
+            return receipt
+        return replace(receipt, record="")
 
     def warm(self, seconds: float) -> None:
         """Warm every step, then ask for proof. Raises EngineError where one cannot be loaded, ContractError."""

@@ -136,6 +136,6 @@ def said(engine: Any) -> Said | None:
     records, counts = engine.records, dict[str, int]()
     if records is not None:
         counts = {"written": records.written, "lost": records.lost}
-    for labels, count in list(engine.metrics.refused.items()):
-        counts[f"refused_{dict(labels)['status']}"] = count
+    for status, count in list(engine.metrics.unrecorded.items()):  # the others are counted by their records
+        counts[f"refused_{status}"] = count
     return Said(counts, records.fault if records is not None and records.failing else "")

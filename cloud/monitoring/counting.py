@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from ...sdk.core.labels import Label
-from ...sdk.core.records import Record
+from ...sdk.core.records import UNANSWERED, Record
 from ...sdk.core.window import Window
 from ..alerts.slo import Counts
 from ..records.reading import after, labels_after, labels_of
@@ -104,11 +104,15 @@ def write(connection: Connection, deployment: str, tally: Tally) -> None:
 
 
 def _objectives(records: Iterable[Record], about: About) -> dict[str, Counts]:
-    """Good and bad answers by objective. An answer is available by being there; what was refused is counted by the server (board.py)."""
+    """Good and bad answers by objective. A record without an answer is a request that nothing could answer; what was refused otherwise
+    is counted by the server (board.py)."""
     good, bad = Counter[str](), Counter[str]()
     slow = about.settings.slo.slow
     for record in records:
         receipt = record.receipt
+        if record.arm == UNANSWERED:
+            bad["availability"] += 1
+            continue
         good["availability"] += 1
         (good if receipt.get("within_deadline", True) else bad)["in_time"] += 1
         for name, (_, limit_ms) in slow.items():

@@ -17,6 +17,8 @@ from typing import Any
 
 from .signature import Array, Signature
 
+UNANSWERED = "none"
+"""The arm of a record whose request nothing could answer."""
 RECORD_VERSION = 1
 RAW_LIMIT_BYTES = 4096
 """Tensors larger than this are kept as shape, dtype and sha256, not as values."""
@@ -101,10 +103,10 @@ class Record:
         entity: who or what the request is about.
         package: digest of the package that answered, with `artifact` and `deployment` beside it.
         name: of the deployment.
-        arm: "champion", "fallback", later "challenger".
+        arm: "champion", "fallback", later "challenger"; "none" where nothing could answer: such a record has no outputs.
         propensity: probability with which this arm was chosen.
         selection: probability with which the answer was chosen for review, and `selection_reason` why.
-        decided_by: "model", "cache", "default" or an author.
+        decided_by: "model", "cache", "default", "none" or an author.
         exposed: the caller was given this answer (a shadow's is not, nor is that of one step of a graph).
         parent: of a step's record, the id of the graph's record.
         device, sequence: which device, and its own count of records.

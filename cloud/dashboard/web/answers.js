@@ -24,12 +24,13 @@ export const answersOver = ({ who, span }) => {
   return stacked({ title: `Answers per ${text.stepped(span.step_ms)}, by who gave them`, summary: `${named(first.key)} gave ${text.share(first.share)} of them`, span, points: who.points, series, keep: "who" })
 }
 
-const named = key => { const [model, reason] = key.split("|"); return !reason || reason === "primary" ? model : `${model} (${reason})` }
+const NOBODY = "nobody"
+const named = key => { const [said, reason] = key.split("|"), model = said || NOBODY; return !reason || reason === "primary" ? model : `${model} (${reason})` }
 
 export const reasons = (place, { who, up, entries = [] }) => element("div", { class: "pair" },
   table("Who answered and why", ["who", "why", "answers", "share", ""], who.answers.slice(0, 12).map(({ model, reason, requests, share }) => [
-    model, [element("code", {}, reason), element("span", { class: "soft" }, ` ${REASONS[reason] ?? ""}`)], text.count(requests), text.share(share),
-    link(places.write(place, "records", [], { model, reason }), "records")]), { numbers: [2, 3] }),
+    model || NOBODY, [element("code", {}, reason), element("span", { class: "soft" }, ` ${REASONS[reason] ?? ""}`)], text.count(requests), text.share(share),
+    link(places.write(place, "records", [], model ? { model, reason } : { state: "unanswered", reason }), "records")]), { numbers: [2, 3] }),
   up.attempts.length ? element("div", {}, element("h3", {}, "Entries of the chain that did not answer"), table("Entries that did not answer", ["entry", "why", "times"],
     up.attempts.map(({ entry, reason, count }) => [`${entries[entry] ?? "entry"} (${entry})`, element("code", {}, reason), text.count(count)]), { numbers: [2] }))
     : note("Every entry that was asked answered."))

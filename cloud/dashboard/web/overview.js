@@ -57,7 +57,7 @@ const upSays = ({ up, span }) => {
 const whoSays = ({ who, up }) => {
   const first = who.answers[0]
   if (!first) return ["Nobody.", "There was nothing to answer."]
-  return [`${first.model} ${text.share(first.share)}`, up.fallback ? `${text.plural(up.fallback, "answer")} by a backup (${text.share(up.fallback / up.requests)}).` : "No backup was needed."]
+  return [`${first.model || "nobody"} ${text.share(first.share)}`, up.fallback ? `${text.plural(up.fallback, "answer")} by a backup (${text.share(up.fallback / up.requests)}).` : "No backup was needed."]
 }
 const rightSays = ({ right }) => {
   const held = right.outputs[0]

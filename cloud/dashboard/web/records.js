@@ -4,7 +4,7 @@ import { empty, link, note, recordTable, section } from "./parts.js"
 import * as places from "./places.js"
 import * as text from "./text.js"
 
-const STATES = { any: "all", wrong: "wrong", right: "right", labelled: "with a label", unlabelled: "without a label", flagged: "with flags", late: "late", fallback: "by a backup" }
+const STATES = { any: "all", wrong: "wrong", right: "right", labelled: "with a label", unlabelled: "without a label", flagged: "with flags", late: "late", fallback: "by a backup", unanswered: "without an answer" }
 const NAMES = ["state", "entity", "model", "reason", "value", "before"]
 const asked = place => Object.fromEntries(NAMES.map(name => [name, place.query.get(name) || ""]).filter(([, value]) => value))
 

@@ -126,12 +126,15 @@ def test_a_default_answers_for_every_row(chain, control):
     assert (answer.receipt.model, answer.receipt.target, answer.receipt.version) == ("default", "default", "")
 
 
-def test_without_a_default_everything_failing_is_an_error_with_a_receipt(chain, control):
-    engine = chain()
+def test_without_a_default_everything_failing_is_an_error_with_a_receipt(chain, control, tmp_path):
+    engine = chain(store=RecordStore(tmp_path / "records.sqlite"))
     control.write_text("throw")
     with pytest.raises(NoAnswerError) as caught:
         ask(engine)
     body = caught.value.to_dict()
+    assert engine.records.flush()
+    (kept,) = records(tmp_path / "records.sqlite")
+    assert (kept.id, kept.arm, kept.exposed, kept.outputs) == (caught.value.receipt.record, "none", False, {})
     assert body["error"] == "NoAnswer" and body["receipt"]["attempts"] == ["0:failed"]
     json.dumps(body)
 

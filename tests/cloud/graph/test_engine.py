@@ -78,6 +78,22 @@ def test_a_failed_first_step_fails_the_request_unless_it_has_a_default(opened):
     assert refused.value.receipt.attempts == ("first:failed",)
     assert [step.state for step in refused.value.receipt.steps] == ["failed", "skipped"]
     assert 'portside_requests_total{model="none",reason="failed"} 1' in graph.engine.metrics.text()
+    assert refused.value.receipt.record == "", "no records are kept"
+
+
+def test_a_request_that_no_step_answers_leaves_records_that_say_so(opened):
+    graph = opened(records="true")
+    graph.fault("first", "throw")
+    with pytest.raises(NoAnswerError) as refused:
+        graph.ask(x=ROWS[:1])
+    assert graph.engine.records.flush()
+    kept = {record.name: record for record in records(graph.engine.records.where)}
+    whole, step = kept["funnel"], kept["funnel/first"]
+    assert whole.id == refused.value.receipt.record == step.parent
+    assert (whole.arm, whole.decided_by, whole.exposed, whole.outputs) == ("none", "none", False, {})
+    assert (step.arm, step.exposed, step.outputs) == ("none", False, {}) and "failed" in step.receipt["attempts"][0]
+    assert whole.receipt["attempts"] == ["first:failed"] and whole.receipt["steps"][0]["state"] == "failed"
+    np.testing.assert_allclose(whole.inputs["x"], ROWS[:1])
 
 
 def test_a_default_of_a_step_goes_on_through_the_graph(opened):

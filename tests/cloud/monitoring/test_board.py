@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watched import MINUTE, NAME, START
 
+from portside.cloud.answering.metrics import Metrics
 from portside.cloud.monitoring import board
 from portside.cloud.monitoring.absorbing import absorb, added_of
 from portside.cloud.monitoring.board import SIZE, Board, Reporter, Said, boards
@@ -92,7 +93,9 @@ def test_sums_of_what_was_added_are_the_last_word(steps):
 def test_a_worker_says_what_its_engine_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(board, "EVERY_S", 0.05)
     records = SimpleNamespace(written=5, lost=1, failing=True, fault="OperationalError: database or disk is full")
-    metrics = SimpleNamespace(refused=Counter({(("status", "503"),): 2, (("status", "422"),): 1}))
+    metrics = Metrics()
+    for status, record in ((503, False), (503, True), (422, False), (503, False)):
+        metrics.refuse(status, record)
     engine = []
     reporter = Reporter(tmp_path, lambda: engine[0] if engine else None)
     reporter.start()
@@ -100,4 +103,5 @@ def test_a_worker_says_what_its_engine_counts(tmp_path, monkeypatch):
     engine.append(SimpleNamespace(records=records, metrics=metrics))
     reporter.close()
     ((_, said),) = boards(tmp_path)
-    assert said.counts == {"written": 5, "lost": 1, "refused_503": 2, "refused_422": 1} and "full" in said.fault
+    assert said.counts == {"written": 5, "lost": 1, "refused_503": 2, "refused_422": 1}, "a refusal with a record is counted by it"
+    assert "full" in said.fault and 'refused_total{status="503"} 3' in metrics.text()

@@ -120,10 +120,12 @@ def test_a_label_that_was_there_before_its_record_is_not_missed(quick):
 def test_objectives_are_counted_exactly(quick):
     known, turn = about(slo={"p99_ms": 20.0, "in_time": 0.99, "availability": 0.99}), turn_of(quick)
     write(quick, [record(place, START + place * 1000, time_ms=1.0 + place) for place in range(100)])
+    write(quick, [record(100 + place, START, outputs={}, arm="none") for place in range(3)])
     count(turn, known)
     held = {name: counts_between(quick, NAME, name, START, START + HOUR) for name in ("p99_ms", "in_time", "availability")}
-    assert {name: (one.good, one.bad) for name, one in held.items()} == {"p99_ms": (20, 80), "in_time": (50, 50), "availability": (100, 0)}
+    assert {name: (one.good, one.bad) for name, one in held.items()} == {"p99_ms": (20, 80), "in_time": (50, 50), "availability": (100, 3)}
     assert counts_between(quick, NAME, "p99_ms", START, START + MINUTE).total == 60
+    assert whole(quick).arms == {"champion": 100, "none": 3} and whole(quick).classes["label"] == {"good": 100}
 
 
 def test_only_whose_turn_it_is_writes(database):
