@@ -15,12 +15,13 @@ code, pre, textarea { font: 14px/1.45 ui-monospace, monospace }
 pre, textarea { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow: auto }
 textarea { width: 100%; min-height: 4rem; box-sizing: border-box; color: inherit }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
-button { font: inherit; padding: .4rem 1.2rem; margin: .5rem 0; cursor: pointer }
+button, select { font: inherit; padding: .4rem 1.2rem; margin: .5rem 0; cursor: pointer }
 </style>
 <h1 id="title">Service</h1><p id="about"></p>
 <p id="locked" hidden><label for="key">This server asks for a key: </label><input id="key" type="password" autocomplete="off"> <button id="open">Use it</button> <span id="why" role="status"></span></p>
+<p id="several" hidden><label for="which">Deployment: </label><select id="which"></select></p>
 <h2>Inputs</h2><table><thead><tr><th>field</th><th>one row's value</th></tr></thead><tbody id="fields"></tbody></table>
-<h2>Try it</h2><label for="body">A request to <code>POST /predict</code></label>
+<h2>Try it</h2><label for="body">A request to <code id="asked">POST /predict</code></label>
 <textarea id="body" spellcheck="false"></textarea><button id="go">Send</button><pre id="answer" aria-live="polite">The answer appears here.</pre>
 <p>In a terminal:</p><pre id="curl"></pre>
 <h2>All routes</h2><table><tbody id="routes"></tbody></table>
@@ -45,25 +46,39 @@ const load = async () => {
   put("why", reply.ok || !mine().authorization ? "" : api.what)
   if (reply.ok) show(api)
 }
+const which = document.getElementById("which")
+let known
 const show = api => {
-  for (const id of ["fields", "routes"]) document.getElementById(id).replaceChildren()
+  known = api
   put("title", api.info.title); put("about", api.info.description + " Version " + api.info.version)
-  const forms = api.paths["/predict"].post.requestBody.content["application/json"].schema.oneOf
+  document.getElementById("routes").replaceChildren()
+  for (const [path, methods] of Object.entries(api.paths)) for (const [method, what] of Object.entries(methods)) line("routes", [method.toUpperCase(), path, what.summary])
+  const doors = Object.keys(api.paths).filter(path => path.startsWith("/predict/")), before = which.value
+  which.replaceChildren(...(doors.length ? doors : ["/predict"]).map(path => new Option(path.slice(9), path)))
+  if (doors.includes(before)) which.value = before
+  document.getElementById("several").hidden = !doors.length
+  offer()
+}
+const offer = () => {
+  const api = known, door = which.value
+  document.getElementById("fields").replaceChildren()
+  put("asked", "POST " + door)
+  const forms = api.paths[door].post.requestBody.content["application/json"].schema.oneOf
   const row = forms.find(f => f.properties.row).properties.row, example = {}
   for (const [name, schema] of Object.entries(row.properties)) {
     line("fields", [name, kind(schema) + (schema.description ? " (" + schema.description + ")" : "")]); example[name] = sample(schema)
   }
-  const body = document.getElementById("body"), url = new URL("predict", location)
+  const body = document.getElementById("body"), url = new URL(door.slice(1), location)
   body.value = JSON.stringify({ row: example }, null, 1); body.rows = body.value.split("\\n").length + 1
   const photos = Object.entries(row.properties).filter(([, schema]) => /image file/.test(schema.description)).map(([name]) => name)
   put("curl", photos.length ? "curl " + photos.map(name => "-F " + name + "=@" + name + ".png ").join("") + url
     : "curl -H 'content-type: application/json' -d '" + JSON.stringify({ row: example }) + "' " + url)
-  for (const [path, methods] of Object.entries(api.paths)) for (const [method, what] of Object.entries(methods)) line("routes", [method.toUpperCase(), path, what.summary])
 }
 load()
+which.onchange = offer
 document.getElementById("open").onclick = load
 document.getElementById("go").onclick = async () => {
-  const answer = await fetch("predict", { method: "POST", headers: { "content-type": "application/json", ...mine() }, body: document.getElementById("body").value })
+  const answer = await fetch(which.value.slice(1), { method: "POST", headers: { "content-type": "application/json", ...mine() }, body: document.getElementById("body").value })
   put("answer", answer.status + "\\n" + JSON.stringify(await answer.json(), null, 2))
 }
 </script></html>
