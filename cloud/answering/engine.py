@@ -43,6 +43,7 @@ class Engine:
         max_rows: more rows in one request are refused.
         consistency: what was answered to whom; None: every request is answered anew.
         traits: records hold figures of images, texts and sound.
+        borrowed: the entries are another engine's, which closes them.
 
     Attributes:
         inflight: questions that are being answered.
@@ -52,9 +53,9 @@ class Engine:
 
     def __init__(self, entries: tuple[ChainEntry, ...], policy: Policy, *, records: RecordStore | None = None,
                  deployment: str = "", name: str = "", metrics: Metrics | None = None, max_rows: int = 4096,
-                 consistency: ConsistencyWindow | None = None, traits: bool = True) -> None:  # fmt: skip
+                 consistency: ConsistencyWindow | None = None, traits: bool = True, borrowed: bool = False) -> None:  # fmt: skip
         self.entries, self.policy, self.records, self.consistency = entries, policy, records, consistency
-        self.metrics, self.inflight = metrics or Metrics(), 0
+        self.metrics, self.inflight, self._borrowed = metrics or Metrics(), 0, borrowed
         self.champion = cast("ModelEntry", entries[0])
         self._models = [(place, entry) for place, entry in enumerate(entries) if isinstance(entry, ModelEntry)]
         if metrics is None:
@@ -200,8 +201,8 @@ class Engine:
                     raise
 
     def close(self, records: bool = True) -> None:
-        """End lanes and workers, and the record writer unless another engine goes on with it."""
-        for _, entry in self._models:
+        """End lanes and workers unless they are another engine's, and the record writer unless another engine goes on with it."""
+        for _, entry in () if self._borrowed else self._models:
             entry.close()
         self._reader.close()
         if records and self.records is not None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from ...sdk.core.decisions import Judgement, Verdict, combine, judge, merge
 from ...sdk.core.errors import ContractError, FormatError, PortsideError
 from ...sdk.core.failover import Entry, Policy
 from ...sdk.core.signature import Array, Signature
-from ..answering.answers import Question
+from ..answering.answers import Answerer, Question
 from ..answering.engine import Engine
 from .engine import GraphEngine
 from .resolving import ResolvedGraph
@@ -92,7 +92,7 @@ def check_golden(resolved: ResolvedGraph, engine: GraphEngine) -> GraphReport:
         return GraphReport({}, contract.rows, others, str(error))
     finally:
         for trial in trials.values():
-            trial.forget()
+            trial.close(records=False)
     return GraphReport({name: merge(contract.rules[name], held) for name, held in parts.items()}, contract.rows, others)
 
 
@@ -134,14 +134,7 @@ def _read(path: Path) -> tuple[Contract, dict[str, str]]:
         raise FormatError(f"The golden file cannot be read: {error}", got=path.name, fix="Run: portside graph golden") from error
 
 
-class _Trial(Engine):
-    """A step's own model without deadline and fallback; the lane is shared, so nothing is closed but what is new here."""
-
-    def forget(self) -> None:
-        """Free what this engine added."""
-        self._models = []  # the models are another engine's, which closes them
-        self.close(records=False)
-
-
-def _trial(engine: Any) -> _Trial:
-    return _Trial((engine.entries[0],), Policy((Entry("model"),)), max_rows=1 << 30)
+def _trial(engine: Answerer) -> Engine:
+    """A step's own model without deadline and fallback."""
+    champion = cast("Engine", engine).champion  # each step of an opened graph has an engine of its own
+    return Engine((champion,), Policy((Entry("model"),)), max_rows=1 << 30, borrowed=True)

@@ -249,3 +249,11 @@ def test_warm_inputs_pass_the_door_of_every_kind_of_signature():
     signature = Signature(inputs, ())
     checked = Door(signature).check(warm_inputs(signature))
     assert checked.arrays["a"].shape == (1, 8, 3) and checked.arrays["a"].min() == 5
+
+
+def test_an_engine_of_borrowed_entries_ends_nothing_but_itself(chain):
+    engine = chain(isolation="thread")
+    trial = Engine((engine.champion,), Policy((Entry("model"),)), borrowed=True)
+    assert ask(trial).outputs["y"].tolist() == [[2, 4], [6, 8]]
+    trial.close(records=False)
+    assert ask(engine).outputs["y"].tolist() == [[2, 4], [6, 8]]
