@@ -80,8 +80,7 @@ class OsFiles:
 
     def read(self, path: Path) -> Iterator[bytes]:
         """As `Files.read`."""
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(handle, "rb") as file:
+        with open(path, "rb", opener=_opener) as file:
             while piece := file.read(PIECE):
                 yield piece
 
@@ -176,6 +175,10 @@ def walk(files: Files, path: Path, prefix: str = "") -> Iterator[str]:
             yield from walk(files, path / name, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}"
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def _sync(path: Path) -> None:
