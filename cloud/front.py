@@ -22,6 +22,7 @@ from .doors.asgi import Guard
 from .doors.hosts import Hosts
 from .doors.http_app import HttpApp
 from .doors.json_lines import JsonLines
+from .doors.loop_lag import LoopLag
 from .doors.sweep import Limits
 from .security.access import KeyGuard
 from .security.key_file import KeyFile
@@ -77,8 +78,9 @@ def make_front(hosts: Hosts, deployments: Sequence[Deployment], workers: int = 1
 
 def admission_of(deployment: Deployment) -> Admission:
     """How much is under way at once."""
-    server = deployment.server
-    return Admission(server.limits.max_inflight, int(server.limits.max_inflight_mb * (1 << 20)), int(server.max_body_mb * (1 << 20)))
+    server, limits = deployment.server, deployment.server.limits
+    return Admission(limits.max_inflight, int(limits.max_inflight_mb * (1 << 20)), int(server.max_body_mb * (1 << 20)),
+                     LoopLag(limits.max_lag_ms / 1e3))  # fmt: skip
 
 
 def guards_of_keys(deployment: Deployment, hosts: Hosts, workers: int, desk: bool = False) -> tuple[Guard, ...]:

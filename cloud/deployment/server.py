@@ -72,10 +72,12 @@ class Admission(Section):
     Attributes:
         max_inflight: requests with a body.
         max_inflight_mb: megabytes of their bodies.
+        max_lag_ms: how late the event loop may be, twice in a row, before it lets in fewer.
     """
 
     max_inflight: Count = 512
     max_inflight_mb: Positive = 256.0
+    max_lag_ms: Positive = 500.0
 
 
 class Server(Section):
