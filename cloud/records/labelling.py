@@ -46,6 +46,11 @@ def write_labels(connection: Connection, labels: Sequence[Label]) -> int:
     return new
 
 
+def as_kept(connection: Connection, label: Label) -> Label:
+    """The label as `write_labels` would keep it: with codes in place of names. Raises InputError, SQLAlchemyError."""
+    return _fitting(connection, label, _records(connection, {label.record}).get(label.record), {})
+
+
 class _Labelled(NamedTuple):
     """What is needed of a record that is labelled."""
 

@@ -13,7 +13,7 @@ from ...sdk.core.errors import InputError
 from ...sdk.core.labels import Label, Source
 from ...sdk.core.records import new_id
 from ..records.database import Database
-from ..records.labelling import write_labels
+from ..records.labelling import as_kept, write_labels
 from ..records.tables import LABELS
 from .item import Decision
 from .notices import notify, recall
@@ -33,7 +33,7 @@ def decide(database: Database, id: str, reviewer: str, values: Mapping[str, Any]
     Args:
         values: output -> value, as outputs stand in records; names of categories are taken too.
         token: a UUIDv7 made by whoever asks; asked twice with the same one there is one decision. Without one, the same answer of the
-            same reviewer is taken for the same decision.
+            same reviewer, said by codes or by names, is taken for the same decision.
         note: free text, kept with the label.
         took_ms: how long the person looked at it.
         tell_in_ms: how long webhooks wait, so that an undo meanwhile is silent.
@@ -90,11 +90,22 @@ def _before(connection: Connection, row: RowMapping, reviewer: str, values: Mapp
         mine = select(DECISIONS).where(DECISIONS.c.review == row["id"], DECISIONS.c.reviewer == reviewer, DECISIONS.c.undone_ms.is_(None))
         last = connection.execute(mine.order_by(DECISIONS.c.at_ms.desc()).limit(1)).mappings().first()
         held = None if last is None else decision_of(last)
-        return held if held is not None and dict(held.values) == dict(values) else None
+        return held if held is not None and _same(connection, row, held, values) else None
     held = decision(connection, token)
     if held is not None and (held.review, held.reviewer) != (row["id"], reviewer):
         raise TakenError("This token stands for another decision", held.reviewer, fix="Make a new one for each decision.")
     return held
+
+
+def _same(connection: Connection, row: RowMapping, held: Decision, values: Mapping[str, Any]) -> bool:
+    """These values are what a decision keeps, as they are said or with codes in place of names."""
+    if dict(held.values) == dict(values):
+        return True
+    asked = Label(held.id, row["record"], row["row"], values, held.reviewer, held.at_ms)
+    try:
+        return json.loads(text(dict(as_kept(connection, asked).values))) == dict(held.values)
+    except InputError:  # another answer, which is refused where it is written
+        return False
 
 
 def _check_free(row: RowMapping, reviewer: str, now_ms: int) -> None:

@@ -163,3 +163,17 @@ def test_values_that_the_output_cannot_hold_leave_no_trace(tmp_path, queue_file)
     assert labels_of(queue_file, [record])[record, 0].values == {"label": 1}  # names become codes, as records hold them
 
 
+
+
+def test_said_by_name_or_by_code_it_is_the_same_decision(tmp_path, queue_file):
+    (record,) = fill(tmp_path, drafts(1))
+    queue.enqueue(queue_file, [replace(item(1), record=record)])
+    first = decide(queue_file, ONE, "ana", {"label": "bad"}, NOW)
+    assert decide(queue_file, ONE, "ana", {"label": "bad"}, NOW + 5000) == first
+    assert decide(queue_file, ONE, "ana", {"label": 1}, NOW + 6000) == first
+    assert len(every_label(queue_file, [record])) == 1 and notices(queue_file) == ["decided"]
+    for other in ({"label": "good"}, {"label": "ugly"}, {}):
+        with pytest.raises(TakenError, match="ana has decided"):
+            decide(queue_file, ONE, "ana", other, NOW + 7000)
+    with pytest.raises(TakenError):
+        decide(queue_file, ONE, "ben", {"label": "bad"}, NOW + 8000)
