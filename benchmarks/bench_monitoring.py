@@ -169,10 +169,16 @@ def _power(rows: Sequence[dict[str, Any]]) -> str:
 
 def _merging(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
-        [f"{row['summaries']:,} of {row['fields']} fields", str(row["rows"]), f"{row['seconds']:.2f}", f"{row['error']:.2%}"]
+        [
+            f"{row['summaries']:,} of {row['fields']} fields",
+            str(row["rows"]),
+            f"{row['seconds']:.2f}",
+            f"{row['read_ms']:.2f}",
+            f"{row['error']:.2%}",
+        ]
         for row in rows
     ]
-    return table([["summaries merged", "rows of each", "CPU s", "largest error of a rank"], *lines]) if rows else ""
+    return table([["summaries merged", "rows of each", "CPU s", "CPU ms to read one", "largest error of a rank"], *lines]) if rows else ""
 
 
 def main() -> None:

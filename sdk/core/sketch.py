@@ -48,7 +48,7 @@ class Sketch:
         """The sketch of finite values, in order."""
         held = np.asarray(values, np.float64).ravel() + 0.0  # no -0.0: sorting leaves it anywhere among the zeros
         held = held[np.isfinite(held)]
-        return _compacted([held], 0, 0) if held.size else cls()
+        return compacted([held], 0, 0) if held.size else cls()
 
     @property
     def weight(self) -> int:
@@ -72,7 +72,7 @@ class Sketch:
             return cls(*held[0]) if held else cls()
         levels, over, under = zip(*held, strict=True)
         joined = [np.concatenate([level for level in row if level is not None]) for row in zip_longest(*levels)]
-        return _compacted(joined, sum(over), sum(under))
+        return compacted(joined, sum(over), sum(under))
 
     @cached_property
     def points(self) -> tuple[Array, Array]:
@@ -108,16 +108,21 @@ class Sketch:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sketch:
         """Parse what `to_dict` wrote; for a sketch of before errors were kept, the worst that its compactions can have done."""
-        worst = sum(turns << height for height, turns in enumerate(data["turns"]))
-        over, under = data.get("error", (worst, worst))
-        return cls(tuple(np.asarray(level, np.float64) for level in data["levels"]), over, under)
+        return cls(tuple(np.asarray(level, np.float64) for level in data["levels"]), *errors_of(data))
+
+
+def errors_of(data: Mapping[str, Any]) -> tuple[int, int]:
+    """(over, under) of what `to_dict` wrote; for a sketch of before errors were kept, the worst that its compactions can have done."""
+    worst = sum(turns << height for height, turns in enumerate(data["turns"]))
+    over, under = data.get("error", (worst, worst))
+    return over, under
 
 
 _PARTS = attrgetter("levels", "over", "under")
 
 
-def _compacted(levels: list[Array], over: int, under: int) -> Sketch:
-    """The sketch of these levels, which are the caller's to give away: they are sorted in place."""
+def compacted(levels: list[Array], over: int, under: int) -> Sketch:
+    """The sketch of these levels, whose values the caller must not need any more: they are sorted in place. No part of them is kept."""
     height, ordered = 0, False
     while height < len(levels):
         held = levels[height]

@@ -149,7 +149,7 @@ class Window:
                 quality={name: Quality.from_dict(one) for name, one in data.get("quality", {}).items()},
                 slices={name: cls.from_dict(one) for name, one in data.get("slices", {}).items()},
             )  # fmt: skip
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise FormatError(f"This is no window: {error!r}", got=str(dict(data))[:200]) from error
 
 
