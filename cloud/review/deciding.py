@@ -101,8 +101,8 @@ def _same(connection: Connection, row: RowMapping, held: Decision, values: Mappi
     """These values are what a decision keeps, as they are said or with codes in place of names."""
     if dict(held.values) == dict(values):
         return True
-    asked = Label(held.id, row["record"], row["row"], values, held.reviewer, held.at_ms)
     try:
+        asked = Label(held.id, row["record"], row["row"], values, held.reviewer, held.at_ms)
         return json.loads(text(dict(as_kept(connection, asked).values))) == dict(held.values)
     except InputError:  # another answer, which is refused where it is written
         return False
