@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy import insert as insert_into
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from ...sdk.core.errors import InputError
 from ...sdk.core.window import Window
@@ -84,16 +84,23 @@ class _Found:
 
 
 def _take(database: Database, device: Device, ready: Sequence[Made], now_ms: int, found: _Found) -> None:
-    """One transaction; by halves where something in it is refused by the database, so that it is refused alone."""
+    """One transaction; by halves where something in it is refused by the database, so that it is refused alone.
+
+    What is wrong with the database itself is no fault of an entry, and raises SQLAlchemyError.
+    """
     if not ready:
         return
     part = _Found([], [], {})
     try:
         with database.write() as connection:
             _write(connection, device, _fresh(connection, device, ready, part), now_ms)
-    except (InputError, ValueError, OverflowError, DBAPIError) as error:
-        if isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False):
-            raise
+    except (
+        InputError,
+        ValueError,
+        OverflowError,
+        DataError,
+        IntegrityError,
+    ) as error:
         if len(ready) == 1:
             found.refused[ready[0].sent.sequence] = error if isinstance(error, InputError) else InputError(reason(error), field="body")
             return
@@ -142,17 +149,18 @@ def _write(connection: Connection, device: Device, fresh: Sequence[Made], now_ms
     """Make of entries what they become, and say that they are here. Raises InputError, ValueError, SQLAlchemyError."""
     if not fresh:
         return
-    insert(connection, [one.values for one in fresh if isinstance(one, Recorded)])
+    if rows := [one.values for one in fresh if isinstance(one, Recorded)]:
+        insert(connection, rows)
     if labels := [one.label for one in fresh if isinstance(one, Labelled)]:
         write_labels(connection, labels)
     for name, tally in tallies([one for one in fresh if isinstance(one, Summed)]).items():
         write_windows(connection, name, tally)
     if events := [_event(one, device, now_ms) for one in fresh if isinstance(one, Happened)]:
         connection.execute(insert_into(EVENTS), events)
-    rows = [{"device": device.id, "sequence": one.sent.sequence, "id": one.sent.id, "kind": one.sent.kind, "received_ms": now_ms}
-            for one in fresh]  # fmt: skip
-    connection.execute(insert_into(ENTRIES), rows)
-    connection.execute(update(DEVICES).where(DEVICES.c.id == device.id).values(entries=DEVICES.c.entries + len(rows)))
+    taken = [{"device": device.id, "sequence": one.sent.sequence, "id": one.sent.id, "kind": one.sent.kind, "received_ms": now_ms}
+             for one in fresh]  # fmt: skip
+    connection.execute(insert_into(ENTRIES), taken)
+    connection.execute(update(DEVICES).where(DEVICES.c.id == device.id).values(entries=DEVICES.c.entries + len(taken)))
 
 
 def tallies(summaries: Sequence[Summed]) -> dict[str, Tally]:
