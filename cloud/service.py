@@ -27,6 +27,7 @@ from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError, PortsideError
 from .deployment.file import read
 from .deployment.version import check_distinct
+from .desk.opening import attended
 from .doors.asgi import Receive, Scope, Send
 from .doors.hosts import Hosts
 from .doors.typed_route import ask
@@ -98,8 +99,7 @@ def service(*paths: str | Path, workers: int = 1) -> Any:
     every.pages.append(watched.page)
     beside.append(watched)
     made.front = make_front(every, [one.deployment for one in resolved], workers)
-    if made.front.desk is not None:
-        beside.append(Attendant(made.front.desk))
+    beside += [Attendant(desk) for desk in attended([one.deployment for one in resolved], made.front.desk)]
     made.drain = Drain(made.front.doors, hosts, resolved[0].deployment.server.drain_s)
     return made
 

@@ -14,6 +14,9 @@ from ..deployment.file import Deployment
 from ..security.public import public
 from .desk import Desk
 
+REVIEWED = {"review", "automation"}
+"""Sections of deployments whose rows people may decide."""
+
 
 def desk_of(deployments: Sequence[Deployment]) -> Desk | None:
     """The desk of a server; None: it has none. It shows the database of the first deployment, and all that write there."""
@@ -24,6 +27,18 @@ def desk_of(deployments: Sequence[Deployment]) -> Desk | None:
     if where is None or not (closed or first.server.keys is not None if said is None else said):
         return None
     return Desk(where, [deployment for deployment in deployments if _place(deployment) == where], closed)
+
+
+def attended(deployments: Sequence[Deployment], desk: Desk | None) -> list[Desk]:
+    """What deadlines and webhooks of reviews stand on: the server's desk where it has one, and one that nobody is shown for each other
+    database that its deployments write reviews to."""
+    found = [] if desk is None else [desk]
+    rest: dict[Path | str, list[Deployment]] = {}
+    for deployment in deployments:
+        where = _place(deployment)
+        if where is not None and deployment.model_fields_set & REVIEWED and (desk is None or deployment not in desk.deployments):
+            rest.setdefault(where, []).append(deployment)
+    return found + [Desk(where, held) for where, held in rest.items()]
 
 
 def desk_apart(deployments: Sequence[Deployment], others: bool) -> Desk:

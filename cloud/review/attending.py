@@ -1,4 +1,5 @@
-"""What goes on by itself beside the queue: deadlines are kept and webhooks sent, by one thread in each process that serves a desk.
+"""What goes on by itself beside the queue: deadlines are kept and webhooks sent, by a thread in each process that serves a deployment with
+reviews, whether or not it has a desk, and in each that serves a desk.
 
 Any number of processes may do it: both are claimed in the database, so each deadline passes once and each notice is sent by one.
 """
@@ -13,6 +14,7 @@ import httpx
 
 from ...sdk.core.errors import PortsideError
 from ..desk.desk import Desk
+from ..desk.opening import REVIEWED
 from . import context, webhooks
 
 EVERY_S, TIDY_S, FAULT_S = 0.5, 600.0, 5.0
@@ -34,7 +36,7 @@ class Attendant:
 
     def start(self) -> None:
         """Begin; returns at once."""
-        if any(one.model_fields_set & {"review", "automation"} for one in self._desk.deployments):
+        if any(one.model_fields_set & REVIEWED for one in self._desk.deployments):
             self._thread.start()
 
     def close(self, seconds: float = 5.0) -> None:

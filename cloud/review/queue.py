@@ -127,10 +127,12 @@ def expire(database: Database, now_ms: int, answers: Mapping[str, Mapping[str, A
     """Answer in a person's stead where the deadline has passed; the items, which leave the queue.
 
     Args:
-        answers: deployment -> "model" (its own answer), the values to answer with, or None: there is no answer.
-            A deployment that is not named answers as the model.
+        answers: deployment -> "model" (its own answer), the values to answer with, or None: there is no answer. Items of other
+            deployments are left to whoever knows what those say. Without it every deployment answers as its model.
     """
     passed = and_(REVIEWS.c.state == "pending", REVIEWS.c.deadline_ms <= now_ms)
+    if answers is not None:
+        passed = and_(passed, REVIEWS.c.deployment.in_(list(answers)))
     with reading(database) as connection:
         if connection.execute(select(REVIEWS.c.id).where(passed).limit(1)).first() is None:
             return []

@@ -107,6 +107,13 @@ def test_a_deadline_is_answered_as_the_deployment_says(database, says, answer, b
     assert queue.lease(database, "ben", NOW + 12).id == number(3)  # one whose time is over is given to nobody, even before `expire` came
 
 
+def test_deadlines_of_other_deployments_are_left_to_whoever_knows_what_they_say(database):
+    queue.enqueue(database, [item(1, deadline_ms=NOW, deployment="a"), item(2, deadline_ms=NOW, deployment="b")])
+    assert ids(queue.expire(database, NOW, {"a": None})) == [number(1)]
+    assert queue.status(database, number(2), NOW).state == "pending"
+    assert ids(queue.expire(database, NOW, {"b": "model", "c": None})) == [number(2)]
+
+
 def test_a_deployment_without_a_word_answers_as_its_model_and_one_whose_model_gave_nothing_does_not(database):
     queue.enqueue(database, [item(1, deadline_ms=NOW), item(2, deadline_ms=NOW, model=None)])
     queue.expire(database, NOW)
