@@ -50,13 +50,14 @@ def first_root(keys: Mapping[str, Sequence[Key]], thresholds: Mapping[str, int],
     return Metadata(date(root, days["root"], now))
 
 
-def changed_root(root: Root, role: str, keys: Sequence[Key], threshold: int, now: float) -> Metadata[Root]:
-    """The next root, in which `role` has exactly these keys; unsigned. Raises FormatError."""
-    _check_role(role, [key.keyid for key in keys], threshold, days_of(root)[role])
+def changed_root(root: Root, keys: Mapping[str, Sequence[Key]], thresholds: Mapping[str, int], now: float) -> Metadata[Root]:
+    """The next root, in which these roles have exactly these keys; unsigned. Raises FormatError."""
     new = Root.from_dict(root.to_dict())
-    new.roles[role] = Role([key.keyid for key in keys], threshold)
-    for key in keys:
-        new.keys[key.keyid] = key
+    for role, chosen in keys.items():
+        threshold = thresholds.get(role, root.roles[role].threshold)
+        _check_role(role, [key.keyid for key in chosen], threshold, days_of(root)[role])
+        new.roles[role] = Role([key.keyid for key in chosen], threshold)
+        new.keys.update({key.keyid: key for key in chosen})
     used = {keyid for held in new.roles.values() for keyid in held.keyids}
     new.keys = {keyid: key for keyid, key in new.keys.items() if keyid in used}
     new.version += 1

@@ -7,9 +7,10 @@ completes it publishes it: the root first, then the documents of a role whose ke
 from __future__ import annotations
 
 # pyright: reportPrivateImportUsage=false
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from securesystemslib.signer import Key, Signer
@@ -20,6 +21,8 @@ from ..core.errors import FormatError, IntegrityError, StoreError, TrustError
 from ..core.replacing import replace_file
 from .repository import Repository
 from .roles import ROLES, add_signatures, changed_root, date, days_of, sign, to_bytes
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,32 +47,28 @@ class Staged:
 
 
 def rotate(
-    repository: Repository, role: str, signers: Sequence[Signer], *,
-    add: Sequence[Key] = (), remove: Sequence[str] = (), threshold: int | None = None,
+    repository: Repository, signers: Sequence[Signer], *,
+    add: Mapping[str, Sequence[Key]] = NOTHING, remove: Mapping[str, Sequence[str]] = NOTHING, thresholds: Mapping[str, int] = NOTHING,
 ) -> Staged:  # fmt: skip
-    """Change the keys of a role, or none and only sign the root for another year.
+    """Change keys of roles in one step, or none of them and only sign the root for another year.
 
     Args:
         repository: which.
-        role: whose keys: root, targets, snapshot or timestamp.
-        signers: of the root before and after, and of the role; what is missing can be added with `approve`.
-        add: public keys.
-        remove: key ids, or how they begin.
-        threshold: how many must sign from now on; None: as before.
+        signers: of the root before and after, and of the changed roles; what the root lacks can be added with `approve`.
+        add: public keys by role.
+        remove: by role key ids, or how they begin.
+        thresholds: by role, how many must sign from now on; others stay.
 
-    Raises FormatError, StoreError where another change is staged, TrustError without the new keys of the role.
+    Raises FormatError, StoreError where another change is staged, TrustError without the keys of a changed role.
     """
-    if role not in ROLES:
-        raise FormatError("There is no such role", got=role, expected=", ".join(ROLES))
+    if unknown := sorted({*add, *remove, *thresholds} - set(ROLES)):
+        raise FormatError("There is no such role", got=unknown[0], expected=", ".join(ROLES))
     with repository.writing():
         if _file(repository).exists():
             raise StoreError("Another change of keys waits for signatures", fix="Finish it: portside sign approve; or portside sign drop.")
         root = repository.root().signed
-        held = root.roles[role]
-        gone = {_find(held.keyids, word) for word in remove}
-        keys = [root.keys[keyid] for keyid in held.keyids if keyid not in gone] + [key for key in add if key.keyid not in held.keyids]
-        new = changed_root(root, role, keys, threshold or held.threshold, repository.clock())
-        return _proceed(repository, root, new, signers)
+        keys = {role: _changed(root, role, add.get(role, ()), remove.get(role, ())) for role in {*add, *remove, *thresholds}}
+        return _proceed(repository, root, changed_root(root, keys, thresholds, repository.clock()), signers)
 
 
 def approve(repository: Repository, signers: Sequence[Signer]) -> Staged:
@@ -77,7 +76,9 @@ def approve(repository: Repository, signers: Sequence[Signer]) -> Staged:
     with repository.writing():
         new = staged(repository)
         if new is None:
-            raise StoreError("No change of keys is staged", fix="Begin one: portside sign rotate ROLE --add NEW.pub --remove ID")
+            raise StoreError(
+                "No change of keys is staged", fix="Begin one: portside sign rotate FOLDER --add ROLE=NEW.pub --remove ROLE=ID"
+            )
         root = repository.root().signed
         return _finish(repository, root, signers) if root.version == new.signed.version else _proceed(repository, root, new, signers)
 
@@ -151,6 +152,12 @@ def _standing(root: Root, new: Metadata[Root]) -> Staged:
     missing = {"before": result.first.missing, "after": result.second.missing}
     changed = tuple(role for role in ROLES if root.roles[role].to_dict() != new.signed.roles[role].to_dict())
     return Staged(new.signed.version, changed, missing, False)
+
+
+def _changed(root: Root, role: str, add: Sequence[Key], remove: Sequence[str]) -> list[Key]:
+    held = root.roles[role].keyids
+    gone = {_find(held, word) for word in remove}
+    return [root.keys[keyid] for keyid in held if keyid not in gone] + [key for key in add if key.keyid not in held]
 
 
 def _find(keyids: Sequence[str], word: str) -> str:
