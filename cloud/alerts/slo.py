@@ -95,9 +95,15 @@ def budget(objective: Objective, counts_of: CountsOf) -> Finding:
     spent = counts_of(objective.period_s)
     allowed = spent.total * objective.budget
     left = 1.0 - spent.bad / allowed if allowed else nan
-    what = f"{objective.name}: {_shown(left)} of the error budget of {span(objective.period_s)} is left" if allowed else "no answers yet"
+    what = f"{objective.name}: {left_of(left, f'the error budget of {span(objective.period_s)}')}" if allowed else "no answers yet"
     return Finding("slo-budget", objective.name, left, "ok" if allowed else "not enough data", what, "info",
                    evidence={"good": spent.good, "bad": spent.bad})  # fmt: skip
+
+
+def left_of(left: float, what: str) -> str:
+    """A share of a budget in words: "20.00% of it is left", "it is overspent by 35.00%"."""
+    shown = round(left, 4)
+    return f"{what} is overspent by {_shown(-shown)}" if shown < 0 else f"{_shown(abs(shown))} of {what} is left"
 
 
 def judge(objective: Objective, counts_of: CountsOf) -> list[Finding]:

@@ -24,11 +24,13 @@ def shown_status(status: Status) -> str:
                   f"{sum(alert.state == 'pending' for alert in status.alerts)} are pending",
     }  # fmt: skip
     parts = [fields(head)]
-    for title, name in (("drift", "portside_monitor_drift"), ("quality", "portside_monitor_quality"),
-                        ("error budget left", "portside_monitor_slo_budget_left")):  # fmt: skip
+    for title, name in (("drift", "portside_monitor_drift"), ("quality", "portside_monitor_quality")):
         if held := status.gauges.get(name):
             ranked = sorted(held.items(), key=lambda item: -item[1])[:8]
             parts.append(table([[subject_of(labels), f"{value:.3f}"] for labels, value in ranked], head=[title, ""]))
+    if held := status.gauges.get("portside_monitor_slo_budget_left"):
+        least = sorted(held.items(), key=lambda item: item[1])[:8]
+        parts.append(table([[subject_of(labels), _left(value)] for labels, value in least], head=["error budget left", ""]))
     return "\n\n".join([*parts, *([shown_alerts(status.alerts)] if status.alerts else [])])
 
 
@@ -58,6 +60,11 @@ def subject_of(labels: str) -> str:
     """The subject among the labels of a figure."""
     held: dict[str, Any] = json.loads(labels)
     return str(held.get("subject", ""))
+
+
+def _left(share: float) -> str:
+    """Of a budget; below 0 more is gone than there was."""
+    return f"overspent by {-share:.1%}" if round(share, 3) < 0 else f"{abs(share):.1%}"
 
 
 def _alert(alert: Alert) -> str:

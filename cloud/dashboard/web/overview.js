@@ -81,7 +81,7 @@ export const isUp = data => {
     lines({ title: "Time taken, from arrival to answer", summary: `half within ${text.ms(up.latency.p50)}, 99% within ${text.ms(up.latency.p99)}`, span, points: up.points, write: text.ms, log: true,
       keep: "latency", limit: up.deadline_ms ? { value: up.deadline_ms, say: `deadline ${text.ms(up.deadline_ms)}` } : null,
       series: [{ key: "p50", name: "half within", kind: "line" }, { key: "p95", name: "95% within", kind: "line second" }, { key: "p99", name: "99% within", kind: "line third" }] })),
-  budgets(up), note("Requests that nobody could answer, and those that were refused, leave no record: /metrics counts them."))
+  budgets(up), note("Requests that were refused leave no record: /metrics counts them. Those that nothing could answer are among these."))
 }
 
 const budgets = up => up.budgets?.length ? element("div", {}, element("h3", {}, "Error budgets"), element("ul", { class: "budgets" }, up.budgets.map(budget => element("li", {},

@@ -66,7 +66,10 @@ def test_a_slow_burn_opens_a_ticket_and_wakes_nobody():
 
 def test_the_budget_that_is_left():
     assert budget(OBJECTIVE, lambda _: Counts(99_950, 50)).value == pytest.approx(0.5)
-    assert budget(OBJECTIVE, lambda _: Counts(99_800, 200)).value == pytest.approx(-1.0)
+    assert "50.00% of the error budget of 30d is left" in budget(OBJECTIVE, lambda _: Counts(99_950, 50)).what
+    over = budget(OBJECTIVE, lambda _: Counts(99_800, 200))
+    assert over.value == pytest.approx(-1.0) and over.what.endswith("the error budget of 30d is overspent by 100.00%")
+    assert "0.00% of" in budget(OBJECTIVE, lambda _: Counts(99_900, 100)).what
     assert budget(OBJECTIVE, lambda _: Counts()).verdict == "not enough data"
 
 

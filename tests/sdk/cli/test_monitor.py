@@ -18,7 +18,10 @@ from portside.cloud.monitoring.pipeline import Pipeline
 from portside.cloud.monitoring.tables import prepare
 from portside.cloud.monitoring.turn import Turn
 from portside.cloud.records.database import Database
+from portside.cloud.monitoring.reading import Status
 from portside.sdk.cli.main import main
+from portside.sdk.cli.monitor_text import shown_status
+from portside.sdk.core.window import Window
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,10 @@ def test_a_deployment_without_records_is_not_monitored(folder, capsys, tmp_path)
     path.write_text('name = "nets"\n[champion]\npackage = "net"\n[monitor]\n[records]\nenabled = false\n')
     code, error = run(capsys, "status", path)
     assert code != 0 and "reads records" in error["what"]
+
+
+def test_a_budget_that_is_gone_is_overspent() -> None:
+    left = {json.dumps({"subject": name}): value for name, value in (("availability", -0.35), ("p99_ms", 0.2), ("in_time", -1e-12))}
+    shown = shown_status(Status("nets", 0, True, Window(), Window(), {"portside_monitor_slo_budget_left": left}, []))
+    rows = [line.split(maxsplit=1) for line in shown.splitlines() if line.split()[:1] in (["availability"], ["p99_ms"], ["in_time"])]
+    assert [[name, text.strip()] for name, text in rows] == [["availability", "overspent by 35.0%"], ["in_time", "0.0%"], ["p99_ms", "20.0%"]]
