@@ -15,10 +15,10 @@ import portside as ps
 from portside.cloud.deployment.file import read
 from portside.cloud.monitoring.about import about
 from portside.cloud.monitoring.pipeline import Pipeline
+from portside.cloud.monitoring.reading import Status
 from portside.cloud.monitoring.tables import prepare
 from portside.cloud.monitoring.turn import Turn
 from portside.cloud.records.database import Database
-from portside.cloud.monitoring.reading import Status
 from portside.sdk.cli.main import main
 from portside.sdk.cli.monitor_text import shown_status
 from portside.sdk.core.window import Window
@@ -113,4 +113,5 @@ def test_a_budget_that_is_gone_is_overspent() -> None:
     left = {json.dumps({"subject": name}): value for name, value in (("availability", -0.35), ("p99_ms", 0.2), ("in_time", -1e-12))}
     shown = shown_status(Status("nets", 0, True, Window(), Window(), {"portside_monitor_slo_budget_left": left}, []))
     rows = [line.split(maxsplit=1) for line in shown.splitlines() if line.split()[:1] in (["availability"], ["p99_ms"], ["in_time"])]
-    assert [[name, text.strip()] for name, text in rows] == [["availability", "overspent by 35.0%"], ["in_time", "0.0%"], ["p99_ms", "20.0%"]]
+    told = [(name, text.strip()) for name, text in rows]
+    assert told == [("availability", "overspent by 35.0%"), ("in_time", "0.0%"), ("p99_ms", "20.0%")]
