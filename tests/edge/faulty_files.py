@@ -13,7 +13,6 @@ import errno
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,12 +52,13 @@ class FaultyFiles:
     Args:
         cut: (number of an operation from 1, "before" or "after" it): there PowerCut is raised, and by every call from then on.
         forgets: "file", "folder" or both: syncs that do nothing.
+        watch: called with "before" and "after" around every operation: what `power_cut` gives there is what a cut there leaves.
     """
 
-    def __init__(self, cut: tuple[int, str] | None = None, forgets: Iterable[str] = ()) -> None:
+    def __init__(self, cut: tuple[int, str] | None = None, forgets: Iterable[str] = (), watch: Callable[[str], None] | None = None) -> None:
         self.top = Folder()
         self.journal: list[Entry] = []
-        self.cut, self.forgets = cut, frozenset(forgets)
+        self.cut, self.forgets, self.watch = cut, frozenset(forgets), watch
         self.operations = 0
         self.dead = False
 
@@ -143,12 +143,12 @@ class FaultyFiles:
 
     def power_cut(self, names: Callable[[list[Entry]], list[Entry]], tear: Tear) -> FaultyFiles:
         """The disk that a restart finds; this layer is left as it is."""
-        image, kept = deepcopy((self.top, self.journal)), FaultyFiles()
-        top, journal = image
-        for entry in names(journal):
-            _apply(entry.folder.kept, entry.changes)
-        kept.top = _found(top, tear)
-        return kept
+        kept: dict[int, dict[str, File | Folder]] = {}
+        for entry in names(self.journal):
+            _apply(kept.setdefault(id(entry.folder), dict(entry.folder.kept)), entry.changes)
+        found = FaultyFiles()
+        found.top = _found(self.top, kept, tear)
+        return found
 
     def _do(self, change: Callable[[], None]) -> None:
         """One operation on the disk, with the power cut before or after it where it is to be."""
@@ -159,6 +159,8 @@ class FaultyFiles:
         self._die_at("after")
 
     def _die_at(self, moment: str) -> None:
+        if self.watch is not None:
+            self.watch(moment)
         if self.cut == (self.operations, moment):
             self.dead = True
             raise PowerCut
@@ -261,11 +263,11 @@ def _apply(names: dict[str, File | Folder], changes: dict[str, File | Folder | N
             names[name] = node
 
 
-def _found(folder: Folder, tear: Tear) -> Folder:
+def _found(folder: Folder, kept: dict[int, dict[str, File | Folder]], tear: Tear) -> Folder:
     names: dict[str, File | Folder] = {}
-    for name, node in sorted(folder.kept.items()):
+    for name, node in sorted(kept.get(id(folder), folder.kept).items()):
         if isinstance(node, Folder):
-            names[name] = _found(node, tear)
+            names[name] = _found(node, kept, tear)
         else:
             data = node.data if node.data == node.synced else tear(node.synced, node.data)
             names[name] = File(data, data)
