@@ -14,38 +14,25 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from ...runtimes.call import Call
 from ...runtimes.isolation import Lane
-from ...sdk.core.errors import EngineError, InputError
-from ...sdk.core.signature import Array, Signature
+from ...sdk.core.errors import EngineError
+from ...sdk.core.signature import Signature
 from .alarm import Alarm
+from .batch import Batch, Outputs
 from .batching import Bounds, Waiting, WaitingQueue
 from .joining import Joiner
 from .pace import Pace
 from .room import Room
 from .tallies import Tally
 
-Outputs = dict[str, Array]
 CROWDED_S = 0.002
 """So long after a batch of several calls, a call lets the others of the same turn of the event loop come along."""
 MARGIN = 0.8
 """The part of the time that is left which a queue may be expected to take: machines stall, and a late answer helps nobody."""
-
-
-@dataclass(eq=False)
-class _Batch:
-    """Calls that run as one."""
-
-    calls: list[Waiting]
-    rows: int
-    until: float
-    began: float
-    call: Call | None = None
-    results: list[Outputs] | Exception = field(default_factory=list[Outputs])
-    over: bool = False
 
 
 class Batcher:
@@ -66,7 +53,7 @@ class Batcher:
         self.pace, self.tally, self.waited_s = Pace(), Tally(), 0.0
         self.obstacle = self._obstacle()
         self.merge(self._room.merge is True)
-        self._queue, self._running = WaitingQueue(), list[_Batch]()
+        self._queue, self._running = WaitingQueue(), list[Batch]()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarm, self._number, self._pumping = Alarm(self._overdue), 0, False
         self._crowded = self._progress = -math.inf
@@ -194,22 +181,14 @@ class Batcher:
         for call in calls:
             call.waited = now - call.arrived
         self.tally.ran(len(calls), rows, sum(call.waited for call in calls))
-        batch = _Batch(calls, rows, min(call.until for call in calls), now)
+        batch = Batch(calls, rows, now)
         self._running.append(batch)
-        latest = max(call.until for call in calls)
         inputs: Any = calls[0].arrays if len(calls) == 1 else lambda: self._joiner.join([call.arrays for call in calls])
-        batch.call = self._lane.submit(inputs, None if latest == math.inf else latest, lambda call: self._landed(batch, call), self._freed)
+        batch.call = self._lane.submit(inputs, batch.latest, lambda call: self._landed(batch, call), self._freed)
 
-    def _landed(self, batch: _Batch, call: Call) -> None:
+    def _landed(self, batch: Batch, call: Call) -> None:
         """In the lane's thread (or this one, when the call is refused or given up): take the outputs apart, tell the loop."""
-        outcome = call.outcome
-        if isinstance(outcome, dict):
-            try:
-                batch.results = [outcome] if len(batch.calls) == 1 else self._joiner.split(outcome, [held.rows for held in batch.calls])
-            except Exception as error:  # outputs that cannot be taken apart: each call is asked again, alone
-                batch.results = error
-        else:
-            batch.results = outcome or EngineError("The model did not answer")
+        batch.land(call.outcome, self._joiner)
         self._tell(self._ended, batch)
 
     def _tell(self, what: Any, *args: Any) -> None:
@@ -224,7 +203,7 @@ class Batcher:
     def _freed(self) -> None:
         self._tell(self._pump)
 
-    def _ended(self, batch: _Batch) -> None:
+    def _ended(self, batch: Batch) -> None:
         """A batch has its outcome: answer its calls, then let the next one run."""
         if batch.over:
             return
@@ -239,7 +218,7 @@ class Batcher:
             self._progress = now
             for call, outputs in zip(batch.calls, results, strict=True):
                 self._answer(call, outputs)
-        elif len(batch.calls) > 1 and _may_be_a_stranger(results):
+        elif batch.stranger():
             self._again(batch.calls)
         else:
             for call in batch.calls:
@@ -278,8 +257,8 @@ class Batcher:
                 return self._abandon_empty(batch)
         return self._queue.forget(call)
 
-    def _abandon_empty(self, batch: _Batch) -> None:
-        if batch.call is not None and not batch.over and all(call.gone for call in batch.calls):
+    def _abandon_empty(self, batch: Batch) -> None:
+        if batch.left and batch.call is not None:
             self._lane.abandon(batch.call)
             batch.over = True
             self._running.remove(batch)
@@ -295,7 +274,7 @@ class Batcher:
                 for call in batch.calls:
                     if not call.gone and call.until <= now:
                         self._answer(call, EngineError("The call did not end in time", reason="deadline"))
-                batch.until = min((call.until for call in batch.calls if not call.gone), default=math.inf)
+                batch.next_deadline()
                 self._abandon_empty(batch)
         running = (batch.until for batch in self._running if batch.until > now)
         return min(self._queue.next_deadline(), min(running, default=math.inf))
@@ -306,8 +285,3 @@ class Batcher:
         self._alarm.bind(loop)
         self._queue.clear()
         self._running = [batch for batch in self._running if not batch.over]
-
-
-def _may_be_a_stranger(error: Exception) -> bool:
-    """An error that one row of a batch may have brought on all of them."""
-    return isinstance(error, InputError) or not isinstance(error, EngineError) or error.reason in ("failed", "non-finite")
