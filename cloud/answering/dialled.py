@@ -34,6 +34,10 @@ class RoutedNote(NamedTuple):
         """The record of the note, with that in it."""
         return self.routes.marked(self.note.record)
 
+    def values(self) -> dict[str, Any]:
+        """Those of the record."""
+        return vars(self.record).copy()
+
     @property
     def inputs(self) -> Mapping[str, Any]:
         """Of the note, as everything below."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...sdk.core.records import REDACTED, Receipt, Record, described
+from ...sdk.core.records import RECORD_VERSION, REDACTED, Receipt, Record, described
 from ...sdk.core.signature import Array, Signature
 from ...sdk.core.traits import TraitKind, trait_kinds, traits
 from .chain import ModelEntry
@@ -81,13 +81,19 @@ class Note(NamedTuple):
     @property
     def record(self) -> Record:
         """The record, without its tensors and features."""
-        author, about = self.author, self.about
-        return Record.quick(
-            id=self.receipt.record, server_ms=self.server_ms, event_ms=self.event_ms or self.server_ms, entity=self.entity,
-            package=author.package, artifact=author.artifact, name=about.name, deployment=about.digest, arm=author.arm,
-            receipt=self.receipt.to_dict(), decided_by=author.decided_by, exposed=self.parent is None and author is not NOBODY,
-            parent=self.parent, flags=tuple(flag._asdict() for flag in self.flags) if self.flags else (),
-        )  # fmt: skip
+        return Record.quick(**self.values())
+
+    def values(self) -> dict[str, Any]:
+        """The record's fields, without its tensors and features: all of them, for a row is made of these without a record."""
+        receipt, author, about, moment = self.receipt, self.author, self.about, self.server_ms
+        return {
+            "id": receipt.record, "server_ms": moment, "event_ms": self.event_ms or moment, "entity": self.entity,
+            "package": author.package, "artifact": author.artifact, "deployment": about.digest, "name": about.name, "arm": author.arm,
+            "propensity": 1.0, "selection": 0.0, "selection_reason": None, "decided_by": author.decided_by,
+            "exposed": self.parent is None and author is not NOBODY, "parent": self.parent, "device": None, "sequence": None,
+            "inputs": NOTHING, "features": NOTHING, "outputs": NOTHING, "receipt": receipt.to_dict(),
+            "flags": tuple(flag._asdict() for flag in self.flags) if self.flags else (), "version": RECORD_VERSION,
+        }  # fmt: skip
 
     def features(self, limit_bytes: int) -> Mapping[str, Any]:
         """Traits of the raw inputs and values of boundaries, as records keep them."""

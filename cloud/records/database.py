@@ -26,6 +26,8 @@ WAIT_S = 10
 CHECKPOINT = 4000
 """Pages of SQLite's log (4 KiB) before they are carried into the file."""
 PLACES = "a path, sqlite:///path or postgresql://user@host/name"
+CACHE_KIB = 8192
+"""Of SQLite's cache, per connection that needs so much: a transaction of records fits, so that none of its pages is written twice."""
 Kind = Literal["sqlite", "postgresql"]
 
 
@@ -149,7 +151,7 @@ def _durable(connection: Any, record: object) -> None:
     """A SQLite connection that writes ahead, syncs at every commit and waits for other writers. New files can give free pages back."""
     if not connection.execute("PRAGMA page_count").fetchone()[0]:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file alone: said of one that is there it is a transaction
-    settings = ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {CHECKPOINT}")
+    settings = ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {CHECKPOINT}", f"cache_size = -{CACHE_KIB}")
     for pragma in settings:
         connection.execute(f"PRAGMA {pragma}")
 

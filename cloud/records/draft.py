@@ -23,6 +23,10 @@ class Drafted(Protocol):
         """The record without its tensors."""
         ...
 
+    def values(self) -> dict[str, Any]:
+        """All fields of that record, in a dict that the caller may change."""
+        ...
+
     @property
     def inputs(self) -> Mapping[str, Array]:
         """Typed inputs."""
@@ -63,6 +67,10 @@ class Draft:
     signature: Signature
     tapped: Mapping[str, Array] = field(default_factory=dict[str, Array])
     sent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def values(self) -> dict[str, Any]:
+        """Those of the record."""
+        return vars(self.record).copy()
 
     def features(self, limit_bytes: int) -> Mapping[str, Any]:
         """Those of the record."""

@@ -28,7 +28,7 @@ TEXTS = ("inputs", "features", "outputs", "receipt", "flags")
 """Columns that hold JSON."""
 PLAIN = frozenset(np.dtype(name) for name in ("float32", "float64", "int8", "uint8", "int32", "int64"))
 _POSTGRESQL = {"BIGINT": "bigint", "INTEGER": "integer", "FLOAT": "float8", "TEXT": "text"}
-AT_ONCE = (64, 8, 1)
+AT_ONCE = (256, 32, 4, 1)
 """Rows of one statement. SQLite works without the interpreter's lock inside a statement, so larger ones disturb the server less."""
 _VALUES = f"({', '.join('?' for _ in COLUMNS)})"
 INSERTS = {
@@ -46,7 +46,7 @@ _in_order = itemgetter(*COLUMNS)
 
 def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
     """The draft as values of `COLUMNS`."""
-    values, signature = dict(vars(draft.record)), draft.signature
+    values, signature = draft.values(), draft.signature
     features, flags, hides = draft.features(raw_limit_bytes), values["flags"], _hides(signature)
     values["inputs"] = _tensors(draft.inputs, signature, raw_limit_bytes, hides)
     values["outputs"] = _tensors(draft.outputs, signature, raw_limit_bytes, hides)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from portside.cloud.answering.chain import ModelEntry
-from portside.cloud.answering.consistency import Author
+from portside.cloud.answering.consistency import NOBODY, Author
 from portside.cloud.answering.note import About, Note
 from portside.cloud.records.draft import weight
-from portside.cloud.records.rows import row
+from portside.cloud.records.rows import TEXTS, row
 from portside.cloud.records.tables import COLUMNS
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.codec import Codec
-from portside.sdk.core.records import Receipt, new_id
+from portside.sdk.core.records import Receipt, Record, new_id
 from portside.sdk.core.signature import Signature, TensorSpec
 
 SIGNATURE = Signature(
@@ -76,3 +76,13 @@ def test_a_note_weighs_what_it_keeps():
     assert weight(bare) == 1024
     assert weight(note(about(), sent={"words": ["a" * 1000, "b" * 500]})) - weight(note(about())) == 1500
     assert weight(note(about(), tapped={"f/z": np.zeros(100, np.float64)})) - weight(note(about())) == 800
+
+
+def test_a_row_is_made_of_the_values_of_the_record():
+    made = note(about(), tapped={"features/z": np.ones((2, 4), np.float32)})
+    step = made._replace(parent="0190", event_ms=3, author=NOBODY)
+    for one in (made, step):
+        assert tuple(one.values()) == COLUMNS and Record(**one.values()) == one.record
+        held = dict(zip(COLUMNS, row(one, 4096), strict=True))
+        assert all(held[name] == value for name, value in vars(one.record).items() if name not in TEXTS)
+    assert (step.record.exposed, step.record.event_ms, made.record.event_ms) == (False, 3, 7)
