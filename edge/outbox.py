@@ -136,13 +136,12 @@ class Outbox:
     def batch(self, most_bytes: int = BATCH_BYTES, most_entries: int = BATCH_ENTRIES) -> list[Held]:
         """What should go home next: the most urgent, of these the oldest; at least one where anything waits. Raises StoreError."""
         found, size = list[Held](), 0
-        with self._lock, self._store.read() as connection:
-            for urgency in URGENCIES:
-                for held in self._oldest(connection, urgency, most_bytes - size, most_entries - len(found), not found):
-                    found.append(held)
-                    size += len(held.body)
-                if size >= most_bytes or len(found) >= most_entries:
+        with self._lock, self._store.read() as connection, contextlib.closing(_in_order(connection, most_entries)) as waiting:
+            for held in waiting:
+                size += len(held.body)
+                if len(found) == most_entries or (found and size > most_bytes):
                     break
+                found.append(held)
         return found
 
     def settle(self, sequences: Collection[int]) -> int:
@@ -269,18 +268,6 @@ class Outbox:
         connection.execute("RELEASE room")
         return "" if self._store.free_pages() >= needed else "no-room"
 
-    def _oldest(self, connection: Any, urgency: int, most_bytes: int, most_entries: int, least_one: bool) -> list[Held]:
-        found, size = list[Held](), 0
-        query = f"SELECT sequence, id, kind, body FROM held_{urgency} ORDER BY sequence LIMIT ?"  # noqa: S608  own names
-        cursor = connection.execute(query, (max(0, most_entries),))
-        for row in cursor:
-            size += len(row[3])
-            if size > most_bytes and (found or not least_one):
-                break
-            found.append(Held(*row))
-        cursor.close()
-        return found
-
     def _remove(self, sequences: Collection[int]) -> int:
         wanted, removed = sorted(sequences), 0
         with self._lock:
@@ -314,6 +301,15 @@ class Outbox:
         except OSError as error:
             raise StoreError(f"The outbox cannot be written: {error.strerror}", got=str(self._mark_path)) from error
         self._mark = mark
+
+
+def _in_order(connection: sqlite3.Connection, most: int) -> Generator[Held]:
+    """What waits, the most urgent first, of these the oldest; at most so many of each urgency."""
+    for urgency in URGENCIES:
+        query = f"SELECT sequence, id, kind, body FROM held_{urgency} ORDER BY sequence LIMIT ?"  # noqa: S608  own names
+        with contextlib.closing(connection.execute(query, (most,))) as cursor:
+            for row in cursor:
+                yield Held(*row)
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

@@ -27,7 +27,7 @@ URGENCIES = (0, 1, 2)
 _OVERFLOW = PAGE_BYTES - 4
 _SMALL = 400
 """Bodies up to about this share leaves with others; longer ones have overflow pages."""
-_TREES = 48
+TREES = 48
 """Pages that a transaction may write beside those of its entries: the paths of four trees with their neighbours, counters, free lists."""
 
 
@@ -58,7 +58,7 @@ class Quota:
     @property
     def entry_bytes(self) -> int:
         """The longest body that is taken: it has to fit a transaction together with what has to go for it."""
-        return min((self.frames - _TREES) // 2, self.pages // 4) * _OVERFLOW
+        return min((self.frames - TREES) // 2, self.pages // 4) * _OVERFLOW
 
 
 def pages_of(body_bytes: int) -> int:
@@ -72,7 +72,7 @@ def frames_of(bodies: Sequence[int], removed: int = 0) -> int:
     Entries are appended behind the last and removed from the front, so that one leaf is written for each at the most; the pages behind
     long bodies are written when they are appended, and only listed as free when they are removed.
     """
-    return sum(map(pages_of, bodies)) + 2 * removed + _TREES
+    return sum(map(pages_of, bodies)) + 2 * removed + TREES
 
 
 def groups(bodies: Sequence[int], frames: int) -> list[int]:
@@ -81,12 +81,12 @@ def groups(bodies: Sequence[int], frames: int) -> list[int]:
     >>> groups([100] * 5, 48 + 6)
     [2, 2, 1]
     """
-    found, taken, size = list[int](), 0, _TREES
+    found, taken, size = list[int](), 0, TREES
     for body in bodies:
         more = pages_of(body) + 2
         if taken and size + more > frames:
             found.append(taken)
-            taken, size = 0, _TREES
+            taken, size = 0, TREES
         taken, size = taken + 1, size + more
     return [*found, taken] if taken else found
 

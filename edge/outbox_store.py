@@ -17,11 +17,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 from ..sdk.core.errors import FormatError, StoreError
-from .outbox_policy import FRAME_BYTES, LOG_HEADER_BYTES, PAGE_BYTES, Quota
+from .outbox_policy import FRAME_BYTES, LOG_HEADER_BYTES, PAGE_BYTES, TREES, Quota
 
 VERSION = 1
-SHRINK_PAGES = 8
-"""Pages given back at once where the quota has become smaller."""
 _SPARE = 12
 """Pages that stay free for trees that grow."""
 _SCHEMA = (
@@ -128,12 +126,12 @@ class Paged:
 
     def _shrink(self) -> None:
         """Make the file as small as a quota that has been lowered: the oldest of the least urgent goes, counted."""
-        pages = self.connection.execute("PRAGMA page_count").fetchone()[0]
+        pages, some = self.connection.execute("PRAGMA page_count").fetchone()[0], (self.quota.frames - TREES) // 4
         while pages > self.quota.pages:
             self.connection.execute("BEGIN IMMEDIATE")
-            while self.connection.execute("PRAGMA freelist_count").fetchone()[0] < SHRINK_PAGES and evict(self.connection, 0):
+            while self.connection.execute("PRAGMA freelist_count").fetchone()[0] < some and evict(self.connection, 0):
                 pass
-            self.connection.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+            self.connection.execute(f"PRAGMA incremental_vacuum({some})").fetchall()
             self.connection.execute("COMMIT")
             self._empty_log()
             before, pages = pages, self.connection.execute("PRAGMA page_count").fetchone()[0]
