@@ -148,5 +148,5 @@ def _agreement(evidence: Evidence, limits: Limits) -> dict[str, Verdict]:
     if not evidence.outputs:
         return {"no live row was seen": NOT_ENOUGH} if not evidence.live else {"no answer has the shape of the old release's": "failed"}
     allowed = limits.max_disagreement
-    return {f"{name!r} differs on {count} rows, {allowed:.3g} of them may": judge_rate(count, allowed)
+    return {f"{name!r} differs on {count} rows, {100 * allowed:.3g}% may": judge_rate(count, allowed)
             for name, count in evidence.outputs.items()}  # fmt: skip
