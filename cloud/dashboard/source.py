@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Literal
 
 from ...sdk.core.labels import Label
-from ...sdk.core.records import Record
+from ...sdk.core.records import UNANSWERED, Record
 from ...sdk.core.signature import Signature
 from ...sdk.core.window import Window
 from ..desk.desk import Desk
@@ -75,7 +75,7 @@ class Source:
     def _recorded(self, name: str, cut: Cut) -> Seen:
         database = self._desk.database
         found = list(between(database, cut.start_ms, cut.end_ms, name, NEWEST + 1, newest_first=True))
-        held = [record for record in reversed(found[:NEWEST]) if record.exposed]
+        held = [record for record in reversed(found[:NEWEST]) if record.exposed or record.arm == UNANSWERED]
         labels = labels_of(database, [record.id for record in held])
         made = {place: self._summed(name, part, labels) for place, part in _by_step(held, cut)}
         return Seen("records", cut, tuple(made.get(place, Window()) for place in range(len(cut.starts))), len(found) <= NEWEST)
