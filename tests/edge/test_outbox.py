@@ -18,8 +18,6 @@ from portside.sdk.core.errors import FormatError, InputError, StoreError
 MIB = 1 << 20
 SIZES = [2, 60, 300, 1200, 5000, 20_000, 90_000]
 ENTRIES = st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from(SIZES)), min_size=1, max_size=12)
-    st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from([2, 60, 300, 1200, 5000, 20_000, 90_000])), min_size=1, max_size=12
-)
 
 
 def entry(kind, size):

@@ -1,0 +1,67 @@
+"""Entries off the way of an answer: never waits, loses nothing uncounted, goes on when the disk is well again."""
+
+import threading
+
+import pytest
+
+from portside.edge import outbox_writer
+from portside.edge.outbox import Entry, Outbox
+from portside.edge.outbox_writer import OutboxWriter
+from portside.sdk.core.errors import StoreError
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    """An empty one."""
+    with Outbox(tmp_path / "outbox.sqlite", 1 << 20) as opened:
+        yield opened
+
+
+def test_entries_are_made_and_written_in_order(outbox):
+    writer = OutboxWriter(outbox)
+    for number in range(300):
+        assert writer.put("record", lambda number=number: Entry("record", {"number": number}))
+    writer.put("record", lambda: None)
+    writer.put("record", lambda: Entry("record", {"number": float("nan")}))
+    writer.put("record", lambda: 1 / 0)
+    assert writer.flush()
+    writer.close()
+    assert [entry.body for entry in outbox.batch(1 << 20)] == [b'{"number":%d}' % number for number in range(300)]
+    assert (writer.written, writer.lost, outbox.dropped()) == (300, 2, {("record", "not-made"): 2})
+    assert not writer.put("record", Entry("record", {})) and outbox.dropped()["record", "busy"] == 1
+
+
+def test_a_disk_that_takes_nothing_stops_no_answer(outbox, monkeypatch):
+    monkeypatch.setattr(outbox_writer, "AGAIN_S", (0.01,))
+    full, real = threading.Event(), outbox.append
+    full.set()
+
+    def append(entries):
+        if full.is_set():
+            raise StoreError("The disk is full")
+        return real(entries[:7])  # and then takes a few at a time
+
+    monkeypatch.setattr(outbox, "append", append)
+    writer = OutboxWriter(outbox, size=50)
+    taken = [writer.put("record", Entry("record", {"number": number})) for number in range(80)]
+    assert not writer.flush(0.2) and "full" in writer.fault and writer.written == 0
+    full.clear()
+    assert writer.flush() and writer.fault == ""
+    writer.close()
+    assert sum(taken) == writer.written == outbox.status().waiting["record"]
+    assert writer.lost == 80 - sum(taken) == outbox.dropped()["record", "busy"] >= 20
+    numbers = [entry.body for entry in outbox.batch(1 << 20)]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_what_the_disk_has_not_taken_in_the_end_is_counted(outbox, monkeypatch):
+    def append(entries):
+        raise StoreError("The disk is full")
+
+    monkeypatch.setattr(outbox, "append", append)
+    writer = OutboxWriter(outbox)
+    for _ in range(5):
+        writer.put("error", Entry("error", {}))
+    writer.close(0.2)
+    writer._thread.join(5)
+    assert outbox.dropped() == {("error", "closed"): 5}
