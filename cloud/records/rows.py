@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from ...sdk.core.records import Record, keep
 from ...sdk.core.signature import Array, Signature
+from .copying import copied
 from .draft import Drafted
 from .tables import COLUMNS, NUMBERS
 
@@ -40,7 +41,7 @@ UNNEST = (
     f"INSERT INTO records ({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)} FROM unnest({_ARRAYS}) "  # noqa: S608  constants only
     f"WITH ORDINALITY AS given ({', '.join(COLUMNS)}, place) ORDER BY place ON CONFLICT (id) DO NOTHING"
 )
-"""For PostgreSQL: a list per column, so that one short statement holds any number of rows."""
+"""For PostgreSQL, where some are there already: a list per column, so that one short statement holds any number of rows."""
 _in_order = itemgetter(*COLUMNS)
 
 
@@ -61,7 +62,7 @@ def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     if connection.dialect.name == "sqlite":
         for statement, values in _statements(rows):
             connection.exec_driver_sql(statement, values)
-    else:
+    elif not copied(connection, rows):
         connection.exec_driver_sql(UNNEST, tuple(map(list, zip(*rows, strict=True))))
 
 
