@@ -77,6 +77,7 @@ class Mirror:
         self._cancelled, self._ca = cancelled, ca
         self._ends = time.monotonic() + self.bounds.total_s
         self._line: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def read(self, path: str, most: int) -> bytes:
         """A small document. Raises StopError."""
@@ -94,7 +95,7 @@ class Mirror:
         Raises StopError (HttpError for an answer that is one).
         """
         url = path if path.startswith(self.url) else self.url + quote(path)
-        watch = Watch(self.bounds, most, self._ends, self._cancelled)
+        watch = Watch(self.bounds, most + start, self._ends, self._cancelled)
         try:
             if url.startswith("file:"):
                 return Answer(start, _limited(_from_file(url, start, watch), most))
@@ -110,7 +111,9 @@ class Mirror:
         """Let go of the connection; the next call makes another."""
         if self._line is not None:
             self._line.close()
-            self._line = None
+        if self._socket is not None:  # whatever still reads from it
+            self._socket.close()
+        self._line = self._socket = None
 
     def __enter__(self) -> Mirror:
         return self
@@ -124,6 +127,7 @@ class Mirror:
             if response.status not in (301, 302, 303, 307, 308):
                 return self._taken(response, url, most, start)
             there = urljoin(url, response.headers.get("Location", ""))
+            response.close()
             self.close()
             if urlsplit(there)[:2] != urlsplit(self.url)[:2]:
                 raise stop(
@@ -153,6 +157,7 @@ class Mirror:
     def _taken(self, response: http.client.HTTPResponse, url: str, most: int, start: int) -> Answer:
         offset = start if response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-") else 0
         if response.status not in (200, 206) or (response.status == 206 and offset != start):
+            response.close()
             self.close()
             if response.status == 416 and start:  # what is here is longer than what is there: begin again
                 return self.open(url, most + start)
@@ -160,6 +165,7 @@ class Mirror:
         most += start - offset
         said = response.headers.get("Content-Length", "")
         if said.isdigit() and int(said) > most:
+            response.close()
             raise stop(Reason.ENDLESS, f"{url} has {said} bytes where {most} are expected.")
         return Answer(offset, self._pieces(response, url, most))
 
@@ -188,6 +194,7 @@ class Mirror:
                 raw = ssl.create_default_context(cafile=self._ca).wrap_socket(raw, server_hostname=host)
         except TimeoutError as error:
             raise stop(Reason.SLOW, f"No connection to {host} within {within:.0f} s.") from error
+        self._socket = raw
         line = http.client.HTTPConnection(host, parts.port)
         line.sock = cast("socket.socket", WatchedSocket(raw))
         line.auto_open = 0
@@ -199,19 +206,20 @@ def _from_file(url: str, start: int, watch: Watch) -> Generator[bytes]:
     if ".." in Path(path).parts:
         raise stop(Reason.OFFLINE, f"{path} leaves the repository.")
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(path, "rb", opener=_not_waiting) as file:  # noqa: PTH123 - a pipe must not be waited for
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise stop(Reason.OFFLINE, f"{path} is no plain file.")
+            file.seek(start)
+            while watch.wait_s() and (piece := file.read(PIECE)):
+                yield piece
     except FileNotFoundError as error:
         raise HttpError(404, url) from error
-    return _read_file(handle, start, watch)
+    except OSError as error:
+        raise stop(Reason.OFFLINE, f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _read_file(handle: int, start: int, watch: Watch) -> Generator[bytes]:
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise stop(Reason.OFFLINE, "This is no plain file.")
-        file.seek(start)
-        while watch.wait_s() and (piece := file.read(PIECE)):
-            yield piece
+def _not_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _limited(pieces: Generator[bytes] | object, most: int) -> Generator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -89,6 +90,7 @@ class Web:
         self.folder, self.asked, self.sent, self.ranges = folder, list[str](), 0, True
         self.attack: Callable[[Any, str], bool] = lambda handler, path: False
         self.closing = threading.Event()
+        self.tls: ssl.SSLContext | None = None
 
     @contextmanager
     def serve(self) -> Iterator[str]:
@@ -112,6 +114,9 @@ class Web:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
+        if self.tls is not None:
+            server.socket = self.tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

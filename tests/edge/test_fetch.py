@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path[:0] = [str(Path(__file__).parent)]
@@ -24,6 +24,7 @@ from portside.edge.stopped import Stopped  # noqa: E402
 from portside.sdk.core.release_index import ReleaseIndex, chunk_path  # noqa: E402
 from portside.sdk.signing.chunks import put_files  # noqa: E402
 
+FEW = settings(max_examples=settings().max_examples // 3)
 DIGEST = "sha256:" + "0" * 64
 FILES = {
     "artifact.json": b"{}",
@@ -115,6 +116,7 @@ def test_a_stick_is_a_mirror(made: Made) -> None:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
+@FEW
 @given(cuts=st.lists(st.integers(0, CHUNK), min_size=1, max_size=12))
 def test_cut_anywhere_it_goes_on_and_little_is_sent_twice(tmp_path_factory: pytest.TempPathFactory, ranges: bool, cuts: list[int]) -> None:
     with serving(tmp_path_factory.mktemp("cut")) as made:
@@ -133,6 +135,7 @@ def test_cut_anywhere_it_goes_on_and_little_is_sent_twice(tmp_path_factory: pyte
         assert again == 0 if ranges else again <= attempts * CHUNK, "with ranges no byte comes twice, without them a chunk for each cut"
 
 
+@FEW
 @given(where=st.integers(0, 3 * CHUNK + 99), bit=st.integers(0, 7))
 def test_what_lies_there_is_not_believed(tmp_path_factory: pytest.TempPathFactory, where: int, bit: int) -> None:
     """A byte of an earlier attempt changes: that chunk comes again, and no other."""
