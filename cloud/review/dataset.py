@@ -15,10 +15,14 @@ from typing import Any, Literal
 
 from ...sdk.core.canonical import canonical_json, digest_of, digest_of_bytes
 from ...sdk.core.errors import InputError, StoreError
+from ...sdk.core.likeness import NEAR
+from ...sdk.core.signature import Array
 from ...sdk.core.splits import Member, by_hash, by_time, groups
 from ...sdk.core.staging import staging
 from ...sdk.dataset import FILES, FORMAT, MANIFEST, ROWS, VERSION, VERSIONS, Dataset, dataset, versions
+from . import likeness
 from .gathering import Labelled
+from .likeness import prints_of
 from .payload import NPY, Part
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/bmp": "bmp", "image/webp": "webp", "image/tiff": "tif",
@@ -35,11 +39,22 @@ class Options:
         how: "hash": at random, stable while the dataset grows. "time": the latest rows test.
         fractions: split -> share of groups ("hash") or rows ("time").
         seed: of "hash".
+        near: pictures whose thumbnails correlate so much go together (sdk/core/likeness.py); None: only those that are the same bytes.
     """
 
     how: Literal["hash", "time"] = "hash"
     fractions: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "validation": 0.1, "test": 0.1})
     seed: int = 0
+    near: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.near is not None and not 0.9 <= self.near <= 1:
+            raise InputError("How near pictures are is a correlation", field="near", got=self.near, expected=f"0.9 to 1, such as {NEAR}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; what is not said is not there."""
+        data = {**asdict(self), "fractions": dict(self.fractions)}
+        return data if self.near is not None else {name: value for name, value in data.items() if name != "near"}
 
 
 def write(rows: Iterable[Labelled], out: Path, name: str, options: Options = Options(), classes: Sequence[str] | None = None,
@@ -76,13 +91,16 @@ def _fill(folder: Path, rows: Iterable[Labelled], name: str, options: Options, c
     """Write everything into an empty folder; the manifest. Files are held one row at a time."""
     folder.chmod(0o755)
     (folder / FILES).mkdir()
-    held, lines = list[Labelled](), list[dict[str, Any]]()
+    held, lines, prints = list[Labelled](), list[dict[str, Any]](), dict[str, tuple[Array, ...]]()
     for row in rows:
         lines.append(_line(row, folder / FILES))
+        if options.near is not None:
+            prints[row.key] = prints_of(row.parts)
         held.append(replace(row, parts=tuple(replace(part, data=None) for part in row.parts)))
     if not held:
         raise InputError("No row is labelled yet, so there is nothing to write", fix="Review some first, or ask for another time.")
-    members = [Member(row.key, ties(row), row.created_ms) for row in held]
+    near = {} if options.near is None else likeness.ties(prints, options.near)
+    members = [Member(row.key, (*ties(row), *near.get(row.key, ())), row.created_ms) for row in held]
     places = by_time(members, options.fractions) if options.how == "time" else by_hash(members, options.fractions, options.seed)
     lines = [{**line, "split": place} for line, place in zip(lines, places, strict=True)]
     content = b"".join(canonical_json(line) + b"\n" for line in lines)
@@ -98,7 +116,7 @@ def _described(rows: Sequence[Labelled], lines: Sequence[Mapping[str, Any]], nam
     """The manifest without its digest."""
     placed = Counter(line["split"] for line in lines)
     kinds = {part.field: part.kind for row in rows for part in row.parts}
-    split = {**asdict(options), "fractions": dict(options.fractions), "groups": count, "left_out": placed.pop(None, 0),
+    split = {**options.to_dict(), "groups": count, "left_out": placed.pop(None, 0),
              "rows": {part: placed.get(part, 0) for part in options.fractions}}  # fmt: skip
     return {
         "format": FORMAT, "version": VERSION, "name": name, "rows_digest": digest_of_bytes(content), "fields": dict(sorted(kinds.items())),

@@ -15,6 +15,7 @@ from ...cloud.review.gathering import Wanted, labelled
 from ...cloud.review.label_studio import answers_of
 from ..core.errors import FormatError, InputError
 from ..core.labels import SOURCES
+from ..core.likeness import NEAR
 from .console import Result
 from .moments import moment_ms
 
@@ -31,6 +32,8 @@ def of_files(made: Mapping[str, argparse.ArgumentParser]) -> None:
     part.add_argument("--split", choices=("hash", "time"), default="hash", help="at random but stable, or the latest rows for testing")
     part.add_argument("--fractions", default="train=0.8,validation=0.1,test=0.1", metavar="NAME=SHARE,...")
     part.add_argument("--seed", type=int, default=0)
+    part.add_argument("--near", type=float, nargs="?", const=NEAR, metavar="CORRELATION",
+                      help=f"pictures that show the same go together, however they were saved (default: {NEAR})")  # fmt: skip
     part.add_argument("--since", metavar="WHEN", help="labelled since: 7d (ago) or 2026-05-01")
     part.add_argument("--until", metavar="WHEN")
     part.add_argument("--label-source", dest="sources", action="append", choices=SOURCES, help="may be given several times (default: all)")
@@ -60,7 +63,7 @@ def dataset(database: Database, args: argparse.Namespace) -> Result:
     """Labelled rows, split."""
     since, until = (None if said is None else moment_ms(said) for said in (args.since, args.until))
     wanted = Wanted(tuple(args.deployment or ()), since, until, tuple(args.sources or ()), tuple(args.authors or ()))
-    options = Options(args.split, _fractions(args.fractions), args.seed)
+    options = Options(args.split, _fractions(args.fractions), args.seed, args.near)
     classes = exchange.classes_in(database, wanted.deployments)
     made, version = write(labelled(database, wanted), args.out, args.name or args.out.name, options, classes, now())
     split = made.manifest["splits"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 
 import numpy as np
+import PIL.Image
 import pytest
-from made_reviews import NOW, PICTURE, PIXELS, TONE, item, number
+from made_reviews import NOW, PICTURE, PIXELS, TONE, cell, item, number
 
 import portside as ps
 from portside.cloud.records.labelling import label
@@ -140,3 +142,27 @@ def test_a_row_reviewed_twice_is_one_row(queue_file, tmp_path):
     queue.decide(queue_file, number(2), "ben", {"label": 0}, NOW + 1)
     held, _ = made(queue_file, tmp_path / "d")
     assert [row["label"] for row in held.rows] == [{"label": 0}]
+
+
+def test_pictures_that_show_the_same_go_together_where_that_is_asked(queue_file, tmp_path):
+    """Each cell three times: as pixels, saved as JPEG, and smaller and darker. By the bytes they are different pictures."""
+    payloads = []
+    for seed in range(8):
+        pixels = cell(seed, 120)
+        smaller = np.asarray(PIL.Image.fromarray((pixels * 0.8).astype(np.uint8)).resize((90, 90), PIL.Image.Resampling.BICUBIC))
+        saved = io.BytesIO()
+        PIL.Image.fromarray(pixels).save(saved, "JPEG", quality=70)
+        payloads += [pixels, saved.getvalue(), smaller]
+    payloads.append(np.zeros((50, 50), np.uint8))
+    payloads.append(np.ones((50, 50), np.uint8))
+    queue.enqueue(queue_file, [item(place, payload={"photo": photo}) for place, photo in enumerate(payloads)])
+    for place in range(len(payloads)):
+        queue.decide(queue_file, number(place), "ana", {"label": 1}, NOW + place)
+    exact, _ = made(queue_file, tmp_path / "a")
+    assert exact.manifest["splits"]["groups"] == len(payloads) and "near" not in exact.manifest["splits"]
+    near, _ = made(queue_file, tmp_path / "b", Options(near=0.995))
+    assert near.manifest["splits"]["groups"] == 8 + 2 and near.manifest["splits"]["near"] == 0.995, "a flat picture is like nothing"
+    places = [row["split"] for row in near.rows]
+    assert all(len(set(places[start : start + 3])) == 1 for start in range(0, 24, 3))
+    with pytest.raises(InputError, match="correlation"):
+        Options(near=0.2)
