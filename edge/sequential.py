@@ -3,7 +3,8 @@
 Two bets run side by side: one gains where the rate is above the limit, the other where it is below. The capital of a bet is a mean over
 a few alternatives of the likelihood of what was seen, over that at the limit. Under any rate on the other side it is a
 supermartingale, so that it ever exceeds 1 / alpha with a probability of at most alpha (Ville 1939; Wald 1945; Robbins 1970), whenever
-somebody looks. It depends on two counts only.
+somebody looks. It depends on two counts only. Rows that follow one another are often alike (a picture that stands still), so nothing is
+said of the first 32.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from math import exp, log, log1p
 from typing import NamedTuple
 
 from ..sdk.core.decisions import NOT_ENOUGH, Verdict
+from ..sdk.core.statistics import MIN_ROWS
 
 ALPHA = 0.05
 ABOVE, BELOW = (1.5, 2.0, 4.0, 10.0), (0.0, 0.25, 0.5)
@@ -44,6 +46,8 @@ def judge_rate(count: Count, limit: float, alpha: float = ALPHA) -> Verdict:
     >>> judge_rate(Count(0, 200), 0.02), judge_rate(Count(0, 100), 0.02), judge_rate(Count(9, 100), 0.02)
     ('passed', 'not enough data', 'failed')
     """
+    if count.rows < MIN_ROWS:
+        return NOT_ENOUGH
     if capital(count, limit, [limit * times for times in ABOVE]) >= 1 / alpha:
         return "failed"
     return "passed" if capital(count, limit, [limit * times for times in BELOW]) >= 1 / alpha else NOT_ENOUGH

@@ -80,7 +80,8 @@ def test_examples_in_the_text_are_true():
 def test_a_settled_rate_is_a_question_of_rows(limit):
     assert judge_rate(Count(0, 0), limit) == "not enough data"
     needed = next(rows for rows in range(1, 2000) if judge_rate(Count(0, rows), limit) == "passed")
-    assert needed <= np.log(len(BELOW) / ALPHA) / -np.log1p(-limit) + 1  # one bet of the mean on a rate of 0
+    assert needed <= max(32, np.log(len(BELOW) / ALPHA) / -np.log1p(-limit) + 1)  # one bet of the mean on a rate of 0
+    assert judge_rate(Count(31, 31), limit) == judge_rate(Count(0, 31), limit) == "not enough data"
     assert judge_rate(Count(40, 40), limit) == "failed" or limit == 0.9
     assert judge_rate(Count(10**6 // 2, 10**6), limit) == ("passed" if limit > 0.5 else "failed")
 
