@@ -206,7 +206,7 @@ def _from_file(url: str, start: int, watch: Watch) -> Generator[bytes]:
     if ".." in Path(path).parts:
         raise stop(Reason.OFFLINE, f"{path} leaves the repository.")
     try:
-        with open(path, "rb", opener=_not_waiting) as file:  # noqa: PTH123 - a pipe must not be waited for
+        with open(path, "rb", opener=_not_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise stop(Reason.OFFLINE, f"{path} is no plain file.")
             file.seek(start)

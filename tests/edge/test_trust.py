@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# pyright: reportPrivateImportUsage=false
 import subprocess
 import sys
 from collections.abc import Iterator

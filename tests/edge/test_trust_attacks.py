@@ -7,6 +7,7 @@ Every test asserts the typed refusal, and that what ran before still is what run
 
 from __future__ import annotations
 
+# pyright: reportPrivateImportUsage=false
 import json
 import sys
 from collections.abc import Iterator

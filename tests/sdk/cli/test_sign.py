@@ -58,8 +58,9 @@ def test_a_release_is_signed_and_a_device_runs_it(portside: Run, repository: Pat
     assert said.code == 0
     assert [(one["platform"], one["sequence"]) for one in said.json] == [("reference", 1)]
     trust = Trust(tmp_path / "device", (repository / "metadata" / "1.root.json").read_bytes(), repository.as_uri())
-    with (found := trust.refresh()):
-        assert isinstance(found, Trusted)
+    found = trust.refresh()
+    assert isinstance(found, Trusted)
+    with found:
         offer = found.find("sums", "reference")
         assert isinstance(offer, Offer)
         got = fetch(offer.index, found.mirror, tmp_path / "slot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# pyright: reportPrivateImportUsage=false
 import json
 from pathlib import Path
 from typing import Any
