@@ -65,7 +65,7 @@ class Files(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data[start:])
 
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Nothing."""
 
 

@@ -2,7 +2,7 @@
 
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                          [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
-                         [records] [monitor] [automation] [monitoring] [updates] [monitoring] [dashboard]
+                         [records] [monitor] [automation] [monitoring] [updates] [dashboard]
                          [--short] [--json FILE]
 """
 
@@ -27,7 +27,8 @@ BENCHMARKS = {
     "web": "bench_web", "precision": "bench_precision", "targets": "bench_targets", "fronts": "bench_fronts",
     "forests": "bench_forests", "qat": "bench_qat", "distil": "bench_distil", "prune": "bench_prune", "structures": "bench_structures",
     "student": "bench_student", "serving": "bench_serving", "batching": "bench_batching", "tensors": "bench_tensors",
-    "records": "bench_records", "monitor": "bench_monitor", "automation": "bench_automation", "monitoring": "bench_monitoring", "updates": "bench_updates",
+    "records": "bench_records", "monitor": "bench_monitor", "automation": "bench_automation", "monitoring": "bench_monitoring",
+    "updates": "bench_updates",
     "dashboard": "bench_dashboard",
 }  # fmt: skip
 
