@@ -123,7 +123,6 @@ class Slots:
         place, fresh = self.folder(slot), self.root / f"{slot}.new"
         remove_tree(self.files, fresh)
         remove_tree(self.files, place)
-        self.files.sync_folder(self.root)
         try:
             self._fill(fresh, index, read)
             if prove(self.files, fresh).to_bytes() != index.to_bytes():

@@ -148,7 +148,7 @@ def test_a_verified_release_runs_after_a_power_cut_anywhere(installed, effort, c
 @pytest.mark.chaos
 def test_the_power_may_go_again_while_the_device_starts(installed, effort, capsys):
     points = 0
-    for found, allowed, where in Lives(installed, step=max(1, 13 - effort)).live().unlike():
+    for found, allowed, where in Lives(installed, step=max(1, 25 - effort)).live().unlike():
         unlike = {}
         disk = found.power_cut(everything, written)
         disk.watch = lambda moment, disk=disk, unlike=unlike: unlike.update(
@@ -167,7 +167,7 @@ def test_the_power_may_go_again_while_the_device_starts(installed, effort, capsy
 @pytest.mark.parametrize("forgets", [("file", "folder"), ("file",), ("folder",)], ids=" and ".join)
 def test_without_fsync_it_would_not(installed, forgets, capsys):
     """The negative control: the same cuts on a layer whose syncs do nothing leave devices on which nothing runs."""
-    lives, bricked = Lives(installed, forgets, step=3).live(), 0
+    lives, bricked = Lives(installed, forgets, step=11).live(), 0
     for disk, _, _ in lives.unlike():
         try:
             started(disk)

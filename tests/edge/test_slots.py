@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from made_releases import content, device, held_in, update_to, wish
 
@@ -56,6 +58,17 @@ def test_one_damaged_state_is_made_good_from_the_other(root, name, damage):
     assert (found.run, found.update.fallback, bool(found.notes)) == ("b", Held("a", wish(1)), data is not None)
     assert Record.from_bytes((root / STATE).read_bytes()) == Record.from_bytes((root / COPY).read_bytes())
     assert boot(root).notes == ()
+
+
+def test_of_two_copies_the_later_one_counts(root):
+    held = Record.from_bytes((root / STATE).read_bytes())
+    later = Record(replace(held.update, halted="the clock is wrong"), held.revision + 1)
+    for name in (STATE, COPY):
+        (root / STATE).write_bytes(held.to_bytes())
+        (root / COPY).write_bytes(held.to_bytes())
+        (root / name).write_bytes(later.to_bytes())
+        assert boot(root).update == later.update
+        assert {Record.from_bytes((root / name).read_bytes()).revision for name in (STATE, COPY)} == {later.revision + 1}
 
 
 def test_without_any_state_the_slots_say_what_ran_before(root):
