@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..signing.keys import make_key, read_public
-from ..signing.publish import publish, published
+from ..signing.publish import publish, published, withdraw
 from ..signing.repository import Repository, parse_days, summary
 from ..signing.roles import DAYS, ROLES, THRESHOLDS
 from ..signing.rotate import Staged, approve, drop, rotate, standing
@@ -27,6 +27,8 @@ EXAMPLES = {
 """, "publish": """
   portside sign publish releases inspector:1 --key keys/targets.pem --key keys/online.pem
   portside sign publish releases inspector:1 --release sha256:... --rolls-back-to 4 ...   a new number, so that devices may go back
+""", "withdraw": """
+  portside sign withdraw releases inspector 5 --key keys/targets.pem --key keys/online.pem     nobody gets it from now on
 """, "renew": """
   portside sign renew releases --key keys/online.pem     from a timer, more often than the timestamp's days
 """, "rotate": """
@@ -71,6 +73,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     give.add_argument("--platform", action="append", default=[], help="only this one, e.g. tflite; may be given several times")
     give.add_argument("--rolls-back-to", type=int, metavar="N", help="this release is that of sequence N again")
     give.add_argument("--store", metavar="FOLDER", help="the store (default: $PORTSIDE_HOME, else ~/.portside)")
+    take = action("withdraw", "take a release off the signed list; devices that have it keep it, see --rolls-back-to of publish")
+    take.add_argument("name", help="of the package")
+    take.add_argument("sequence", type=int, help="as status shows it")
+    take.add_argument("--reuse", action="store_true", help="its number may be given out again: a thief signed it, far ahead")
     action("renew", "sign the timestamp anew, and whatever else is half expired")
     turn = action("rotate", "replace keys of roles by a new root, or sign the root for another year")
     turn.add_argument("--add", action="append", default=[], metavar="ROLE=NAME.pub", help=f"a new key; a role is one of {', '.join(ROLES)}")
@@ -127,6 +133,11 @@ def _publish(args: argparse.Namespace) -> Result:
     return Result(data, head + "\n\n" + table(rows, head=["platform", "sequence", "files", "chunks", "size"]))
 
 
+def _withdraw(args: argparse.Namespace) -> Result:
+    taken = withdraw(Repository(args.repository), args.name, args.sequence, signers_of(args), reuse=args.reuse)
+    return Result({"withdrawn": list(taken)}, f"withdrawn: {', '.join(taken)}")
+
+
 def _renew(args: argparse.Namespace) -> Result:
     signed = Repository(args.repository).renew(signers_of(args))
     return Result({"signed": list(signed)}, f"signed anew: {', '.join(signed)}")
@@ -181,6 +192,6 @@ def _said(where: Staged) -> str:
 
 
 ACTIONS: Mapping[str, Callable[[argparse.Namespace], Result]] = {
-    "keys": _keys, "init": _create, "publish": _publish, "renew": _renew, "rotate": _rotate, "approve": _approve, "drop": _drop,
-    "status": _status,
+    "keys": _keys, "init": _create, "publish": _publish, "withdraw": _withdraw, "renew": _renew, "rotate": _rotate,
+    "approve": _approve, "drop": _drop, "status": _status,
 }  # fmt: skip

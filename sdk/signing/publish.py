@@ -79,9 +79,10 @@ def publish_folders(
     """As `publish`, from folders of artifacts by platform that the caller has checked."""
     check_name(release.name)
     parts = _chosen(release, tuple(folders))
-    with repository.writing():  # so that a sequence is given out once
-        held = published(repository.state().targets.signed, release.name)
-    sequence = max((item.sequence for item in held), default=0) + 1
+    with repository.writing():
+        listed = repository.state().targets.signed
+    held = published(listed, release.name)
+    sequence = max([*(item.sequence for item in held), _withdrawn(listed).get(release.name, 0)]) + 1
     _check_history(held, release, tuple(folders), rolls_back_to)
     made = tuple(
         ReleaseIndex(release.name, platform, part.target, sequence, release.digest, release.package, part.artifact,
@@ -97,6 +98,40 @@ def publish_folders(
 
     repository.change(add, signers)
     return made
+
+
+def withdraw(repository: Repository, name: str, sequence: int, signers: Sequence[Signer], *, reuse: bool = False) -> tuple[str, ...]:
+    """Take a release off the signed list; devices that have it keep it. Returns its paths.
+
+    Args:
+        repository: which.
+        name: of the package.
+        sequence: which release of it.
+        signers: of targets, snapshot and timestamp.
+        reuse: the number may be given out again, because it was a thief's, and far ahead.
+
+    Raises StoreError where it is not listed, TrustError.
+    """
+    taken: list[str] = []
+
+    def remove(signed: Targets) -> None:
+        taken.extend(item.path for item in published(signed, name) if item.sequence == sequence)
+        if not taken:
+            raise StoreError(f"No release {sequence} of {name} is signed", fix="Run: portside sign status FOLDER")
+        for path in taken:
+            del signed.targets[path]
+        if not reuse:
+            marks = _withdrawn(signed)
+            ours = signed.unrecognized_fields.get(OURS, {})
+            signed.unrecognized_fields[OURS] = {**ours, "withdrawn": {**marks, name: max(sequence, marks.get(name, 0))}}
+
+    repository.change(remove, signers)
+    return tuple(taken)
+
+
+def _withdrawn(targets: Targets) -> dict[str, int]:
+    """By name the highest sequence that was withdrawn: it is not given out again."""
+    return dict(targets.unrecognized_fields.get(OURS, {}).get("withdrawn", {}))
 
 
 def published(targets: Targets, name: str | None = None) -> tuple[Published, ...]:

@@ -72,6 +72,8 @@ def test_a_release_is_signed_and_a_device_runs_it(portside: Run, repository: Pat
     assert (back.json[0]["sequence"], back.json[0]["rolls_back_to"]) == (2, 1)
     shown = portside("sign", "status", repository)
     assert shown.code == 0 and "2 of 3" in shown.out and "reference" in shown.out
+    assert portside("sign", "withdraw", repository, "sums", 1, *with_keys(keys, "targets", "online")).code == 0
+    assert [one["sequence"] for one in portside("sign", "status", repository, "--json").json["releases"]] == [2]
 
 
 def test_status_says_what_ends_soon_and_renew_mends_it(portside: Run, repository: Path, keys: Path) -> None:
@@ -131,6 +133,6 @@ def test_a_wrong_passphrase_opens_nothing(portside: Run, repository: Path, keys:
 
 
 def test_help_shows_an_example_of_each(portside: Run) -> None:
-    for action in ("keys", "init", "publish", "renew", "rotate", "approve", "drop", "status"):
+    for action in ("keys", "init", "publish", "withdraw", "renew", "rotate", "approve", "drop", "status"):
         said = portside("sign", action, "--help")
         assert said.code == 0 and f"portside sign {action}" in said.out

@@ -9,7 +9,7 @@ import pytest
 
 from portside.sdk.core.errors import FormatError, StoreError, TrustError
 from portside.sdk.core.release_index import ReleaseIndex, chunk_path
-from portside.sdk.signing.publish import publish_folders, published
+from portside.sdk.signing.publish import publish_folders, published, withdraw
 
 
 def put(signed: Any, content: bytes, *targets: str, **more: Any) -> tuple[ReleaseIndex, ...]:
@@ -59,3 +59,16 @@ def test_what_there_is_not_is_not_signed(signed: Any) -> None:
     with pytest.raises(TrustError):
         publish_folders(signed.repository, release, folders, [signed.online])
     assert published(signed.repository.state().targets.signed) == ()
+
+
+def test_a_withdrawn_release_is_gone_and_its_number_is_not_given_out_again(signed: Any) -> None:
+    put(signed, b"1", "tflite", "onnx-cpu")
+    put(signed, b"2")
+    assert withdraw(signed.repository, "inspector", 2, signed.signers) == ("releases/inspector/tflite/2.index.json",)
+    assert [one.sequence for one in published(signed.repository.state().targets.signed)] == [1, 1]
+    assert put(signed, b"3")[0].sequence == 3
+    signed.repository.renew(signed.signers)
+    withdraw(signed.repository, "inspector", 3, signed.signers, reuse=True)
+    assert put(signed, b"4")[0].sequence == 3
+    with pytest.raises(StoreError, match="No release 9"):
+        withdraw(signed.repository, "inspector", 9, signed.signers)
