@@ -78,23 +78,31 @@ class TrialJudge:
     def observe(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         """Ask the trial what the active release has answered already; nothing happens where there is no trial.
 
-        From any thread; callers that answer people call it from another than the one that answers.
+        From any thread; callers that answer people call it from another than the one that answers. Rows that come while the trial
+        is busy, with its contract or with others, are left out: nobody waits for a trial.
 
         Args:
             inputs: typed tensors, by name.
             outputs: what the active release made of them.
         """
-        with self._lock:
-            held = self._trial
-            if held is None or held.session is None or held.contract is None or not held.evidence.compared:
-                return
-            begun = self.clock()
-            try:
-                found = held.session.run(inputs)
-            except PortsideError:
-                found = None
-            seen = held.evidence.with_call((self.clock() - begun) * 1e3, self.limits.p95_ms)
-            held.evidence = seen.with_rows(*_differences(held.session, held.contract, outputs, found))
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if (held := self._trial) is not None and held.evidence.compared:
+                self._ask(held, inputs, outputs)
+        finally:
+            self._lock.release()
+
+    def _ask(self, held: _Trial, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        if held.session is None or held.contract is None:
+            return
+        begun = self.clock()
+        try:
+            found = held.session.run(inputs)
+        except PortsideError:
+            found = None
+        seen = held.evidence.with_call((self.clock() - begun) * 1e3, self.limits.p95_ms)
+        held.evidence = seen.with_rows(*_differences(held.session, held.contract, outputs, found))
 
     def end(self) -> None:
         """Let the trial go."""

@@ -156,6 +156,46 @@ def test_a_trial_that_raises_where_the_old_release_answers_differs_on_every_row(
     assert {name: count.off for name, count in judge.evidence.outputs.items()} == {"logits": 7, "label": 7}
 
 
+def test_rows_that_come_while_the_trial_is_busy_are_left_out(plugged):
+    install, made, judge = plugged
+    install("first", 1)
+    install("alike", 2)
+    with judge._lock:
+        live(made, judge)  # returns at once
+    assert judge.evidence.live == 0
+    live(made, judge)
+    assert judge.evidence.live == 200
+
+
+@pytest.mark.slow
+def test_a_trial_in_a_process_of_its_own(artifacts, tmp_path):
+    judge = TrialJudge(isolation="process")
+    made = Installer(Slots(OsFiles(), tmp_path / "device"), FolderSource(artifacts["first"], 1), judge)
+    made.boot()
+    made.handle(DesiredSeen(made.source.wanted))
+    made.work()
+    made.source = FolderSource(artifacts["alike"], 2)
+    made.handle(DesiredSeen(made.source.wanted))
+    made.work()
+    live(made, judge)
+    assert made.work() is False
+    assert isinstance(made.update.phase, Active)
+
+
+@pytest.mark.slow
+def test_the_same_on_tflite(tmp_path):
+    made_for = compile_package(sample("first", WEIGHT).write(tmp_path / "package"), "tflite", tmp_path / "tflite").path
+    judge = TrialJudge(Limits(p95_ms=1000.0))
+    made = Installer(Slots(OsFiles(), tmp_path / "device"), FolderSource(made_for, 1), judge)
+    made.boot()
+    made.handle(DesiredSeen(made.source.wanted))
+    assert made.work() is False
+    assert made.update.phase == Active(made.source.wanted)
+    live_session = load(made.slots.artifact("a"))
+    assert live_session.run({"x": np.ones((1, 4), np.float32)})["label"].tolist() == [0]
+    live_session.close()
+
+
 def test_a_slow_release_is_refused_by_its_golden_calls(artifacts, tmp_path):
     ticks = iter(range(10**6))
     judge = TrialJudge(Limits(p95_ms=999.0), clock=lambda: float(next(ticks)))  # every call takes a second
