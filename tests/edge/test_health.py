@@ -88,8 +88,8 @@ def test_a_settled_rate_is_a_question_of_rows(limit):
 
 @pytest.mark.parametrize(("rate", "bets"), [(0.05, ABOVE), (0.02, ABOVE), (0.05, BELOW), (0.2, BELOW)])
 def test_whoever_looks_after_every_row_is_misled_no_more_often_than_it_says(rate, bets):
-    """2,000 streams whose rate is on the other side of the limit: the share that ever reaches 1 / alpha, with four standard errors."""
-    dice, limit, streams, rows = np.random.default_rng(1), 0.05, 2000, 600
+    """1,000 streams whose rate is on the other side of the limit: the share that ever reaches 1 / alpha, with four standard errors."""
+    dice, limit, streams, rows = np.random.default_rng(1), 0.05, 1000, 400
     off = np.cumsum(dice.random((streams, rows)) < rate, axis=1)
     table = np.array([[capital(Count(held, row + 1), limit, [limit * times for times in bets]) if held <= row + 1 else 0.0
                        for held in range(off.max() + 1)] for row in range(rows)])  # fmt: skip

@@ -181,7 +181,7 @@ def test_without_fsync_it_would_not(installed, forgets, capsys):
 def test_a_cut_in_the_middle_of_each_step(installed):
     """The ordinary suite's share of the above: real cuts, after which no operation of the device does anything."""
     count = Lives(installed, step=10**9).live().files.operations
-    for number in range(1, count + 1, 17):
+    for number in range(1, count + 1, 29):
         files, done = installed.power_cut(everything, written), -1
         files.cut = (number, "before")
         with pytest.raises(PowerCut):

@@ -340,7 +340,7 @@ class Device(RuleBasedStateMachine):
         assert (self.now.phase, self.now.active.wanted) == (Active(wanted), wanted)
 
 
-Device.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+Device.TestCase.settings = settings(stateful_step_count=40)
 test_any_sequence_of_events = Device.TestCase
 
 
