@@ -38,6 +38,7 @@ from .core.infer import columns
 from .core.manifest import CONTRACT, CONTRACT_TENSORS, PROFILE, Annotations, Content
 from .core.package import Package, write
 from .core.profile import Profile
+from .core.profile_traits import traits_of
 from .core.signature import MISSING_CODE, Array, Kind, Signature, TensorSpec
 from .provenance import provenance
 from .store import Store
@@ -139,10 +140,11 @@ def pack(model: Any, *, name: str, examples: Any, featurize: Callable[..., Any] 
         contract = build(draft, program.source, sample, limits=limits, licence=licence, shareable=shareable, inner=program.inner)
         answers = _answers(draft, typed, contract)
     head, tensors = contract.to_bytes()
-    files |= {CONTRACT: head, CONTRACT_TENSORS: tensors, PROFILE: Profile.of({**typed, **answers}, described).to_bytes()}
+    fields = {**Profile.of({**typed, **answers}, described).fields, **traits_of(typed, wire, whole, described).fields}
+    files |= {CONTRACT: head, CONTRACT_TENSORS: tensors, PROFILE: Profile(fields).to_bytes()}
     remarks = [*program.notes, *_narrow_ranges(described, typed)]
-    fields = {"licence": licence, "notes": remarks, "metrics": _metrics(labels, answers, contract, described)}
-    annotations = Annotations(name, {**provenance(), **{key: value for key, value in fields.items() if value}})
+    said = {"licence": licence, "notes": remarks, "metrics": _metrics(labels, answers, contract, described)}
+    annotations = Annotations(name, {**provenance(), **{key: value for key, value in said.items() if value}})
     kept = Store().put_evidence(evidence) if evidence is not None else None  # not before the program is known to be right
     content = replace(content, signature=_with_kinds(described, contract), evidence=kept)
     return _published(content, files, annotations, program, out)

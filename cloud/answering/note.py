@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ...sdk.core.records import RECORD_VERSION, REDACTED, Receipt, Record, described
 from ...sdk.core.signature import Array, Signature
-from ...sdk.core.traits import TraitKind, trait_kinds, traits
+from ...sdk.core.traits import TraitKind, as_sent, kept_kinds, traits
 from .chain import ModelEntry
 from .consistency import NOBODY, Author
 
@@ -36,14 +36,9 @@ class About(NamedTuple):
     def of(cls, name: str, digest: str, models: Sequence[ModelEntry], with_traits: bool = True) -> About:
         """Of an engine by its models, the champion first."""
         signature, hides = models[0].signature, any(map(hidden_fields, (model.signature for model in models)))
-        hidden = hidden_fields(signature)
         fields = models[0].codec.wire_fields(signature)
-        hidden |= {field.name for field in fields if hidden & set(field.inputs)}
-        found = trait_kinds(signature, fields) if with_traits else dict[str, TraitKind]()
-        kinds: dict[str, TraitKind] = {name: kind for name, kind in found.items() if name not in hidden}
-        typed = {spec.name for spec in signature.inputs}
-        sent = tuple(field.name for field in fields if field.name in kinds and (field.type == "text" or field.name not in typed))
-        return cls(name, digest, signature, kinds, sent, hides)
+        kinds = kept_kinds(signature, fields) if with_traits else dict[str, TraitKind]()
+        return cls(name, digest, signature, kinds, as_sent(kinds, signature, fields), hides)
 
 
 def hidden_fields(signature: Signature) -> set[str]:

@@ -36,6 +36,7 @@ class About:
         profile: of the training data, under the names that windows have; None where there is none.
         deadline_ms: of its failover.
         package: name of the champion, for people.
+        champion: its digest; "" for a graph, and where whoever answered is taken as it.
         digest: of the champion and of how drift is judged; another one begins to judge anew.
     """
 
@@ -47,6 +48,7 @@ class About:
     deadline_ms: float | None = None
     package: str = ""
     digest: str = ""
+    champion: str = ""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -77,7 +79,7 @@ def about(deployment: Deployment, database: Database | None = None) -> About:
     champion = deployment.champion
     package = open_package(reference_of(deployment, champion.package), champion.digest)
     return About(deployment.name, settings, deployment.folder, package.signature, profile_of(package), deployment.failover.deadline_ms,
-                 package.name, judged_by(package.digest, settings))  # fmt: skip
+                 package.name, judged_by(package.digest, settings), package.digest)  # fmt: skip
 
 
 def judged_by(package: str, settings: Monitor) -> str:

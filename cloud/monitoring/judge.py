@@ -25,8 +25,9 @@ from .counting import Note, quiet
 from .cursors import JUDGE, Cursor, cursor_of, move, read_cursor
 from .drifting import Reference
 from .examples import examples
-from .levels import DAY_MS, floor
-from .reading import window_between
+from .levels import DAY_MS, MINUTE_MS, floor
+from .packages import comparable, runs
+from .reading import windows_between
 from .spans import Span, ended
 from .storing import TRAFFIC, at, put, starts
 from .tables import FINDINGS
@@ -44,10 +45,9 @@ def judge(turn: Turn, about: About, now_ms: int, note: Note = quiet) -> int:
     with database.read() as connection:
         fresh = starts(connection, name, "minute", TRAFFIC, held.windows, now_ms)
     found = ended(fresh.items(), spans.rows, spans.minutes, now_ms - GRACE_MS)
-    for span in found:
-        window = _window(database, about, span)
+    for window in (window for span in found for window in _windows(database, about, span)):
         reference = reference_of(database, about, window)
-        findings, data = _judged(held.data, window, reference, about)
+        findings, data = _judged(held.data, comparable(window, about.champion), reference, about)
         findings = [_shown(database, about, window, reference, finding) for finding in findings]
         note("judging")
         with turn.write() as connection:
@@ -55,7 +55,7 @@ def judge(turn: Turn, about: About, now_ms: int, note: Note = quiet) -> int:
                 return 0
             put(connection, name, "judged", TRAFFIC, window)
             write_findings(connection, about, window, [(builtin.SOURCE, finding) for finding in findings])
-            held = Cursor(windows=span.end_ms, data=data)
+            held = Cursor(windows=window.end_ms, data=data)
             move(connection, name, JUDGE, held)
             note("judgement committing")
         note("judged")
@@ -69,7 +69,8 @@ def reference_of(database: Database, about: About, window: Window) -> Reference:
         return about.profile
     if days == "early":
         return None
-    past = window_between(database, about.name, floor("minute", window.start_ms - days * DAY_MS), window.start_ms)
+    held = windows_between(database, about.name, floor("minute", window.start_ms - days * DAY_MS), window.start_ms)
+    past = Window.merge_all([comparable(one, about.champion) for one in held])
     return past if past.rows else None
 
 
@@ -105,9 +106,9 @@ def _shown(database: Database, about: About, window: Window, reference: Referenc
     return replace(finding, evidence={**finding.evidence, "records": ids})
 
 
-def _window(database: Database, about: About, span: Span) -> Window:
-    """The minutes of a span as one window."""
+def _windows(database: Database, about: About, span: Span) -> list[Window]:
+    """The minutes of a span as one window; as several where the server took up another package meanwhile."""
     with database.read() as connection:
         parts = at(connection, about.name, "minute", TRAFFIC, span.minutes)
-    whole = Window.merge_all([parts[start] for start in sorted(parts)])
-    return replace(whole, deployment=about.name, start_ms=span.start_ms, end_ms=span.end_ms)
+    merged = [(some[0], some[-1] + MINUTE_MS, Window.merge_all([parts[start] for start in some])) for some in runs(parts)]
+    return [replace(whole, deployment=about.name, start_ms=start, end_ms=end) for start, end, whole in merged]

@@ -36,6 +36,8 @@ SIDE = 256
 PIECE = 320
 """Samples of one piece of audio: 20 ms at 16 kHz."""
 FLOOR_DBFS, SILENT_DBFS = -120.0, -50.0
+TRAIT = "trait."
+"""Before the names of traits in profiles and windows: "trait.photo.brightness"."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -67,6 +69,20 @@ def trait_kinds(signature: Signature, fields: Iterable[WireField] = ()) -> dict[
     kinds: dict[str, TraitKind] = {spec.name: kind for spec in signature.inputs if (kind := _kind(spec, spec.name in pictures)) is not None}
     kinds.update({field.name: "text" for field in sent if field.type == "text"})
     return kinds
+
+
+def kept_kinds(signature: Signature, fields: Iterable[WireField] = ()) -> dict[str, TraitKind]:
+    """The same without fields of which nothing is kept: that are redacted or stay on the device, or that are made into one that is."""
+    sent = list(fields)
+    hidden = {spec.name for spec in signature.inputs if spec.redact or spec.stays_on_device}
+    hidden |= {field.name for field in sent if hidden & set(field.inputs)}
+    return {name: kind for name, kind in trait_kinds(signature, sent).items() if name not in hidden}
+
+
+def as_sent(kinds: Iterable[str], signature: Signature, fields: Iterable[WireField]) -> tuple[str, ...]:
+    """Of the fields with traits those that are looked at as they were sent: texts, and what no typed input is named after."""
+    typed = {spec.name for spec in signature.inputs}
+    return tuple(field.name for field in fields if field.name in kinds and (field.type == "text" or field.name not in typed))
 
 
 def _kind(spec: TensorSpec, picture: bool) -> TraitKind | None:

@@ -20,6 +20,7 @@ from .quality import Quality
 from .records import Record
 from .signature import Signature
 from .sketch import Sketch
+from .traits import TRAIT
 from .window_quality import judged
 from .window_rows import Rows
 from .window_slices import masks
@@ -47,6 +48,7 @@ class Window:
         classes: decided output -> class -> rows.
         quality: output -> how right it was, of rows with a label.
         slices: "cell=poly" -> the same without slices.
+        packages: digest of a champion that answered here (no device) -> requests; two: the server took up another one meanwhile.
     """
 
     deployment: str = ""
@@ -66,6 +68,7 @@ class Window:
     classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     quality: Mapping[str, Quality] = field(default_factory=dict[str, Quality])
     slices: Mapping[str, Window] = field(default_factory=dict[str, "Window"])
+    packages: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def of(cls, records: Iterable[Record], labels: Mapping[tuple[str, int], Label] | None = None, *, signature: Signature | None = None,
@@ -84,8 +87,8 @@ class Window:
         known = labels or {}
         whole = _window(held, known)
         parts = {name: _window(held.only(mask), known) for name, mask in masks(held, slices).items() if mask.any()}
-        span = {"start_ms": whole.start_ms, "end_ms": whole.end_ms}
-        return replace(whole, slices=_bounded({name: replace(part, **span) for name, part in parts.items()}))
+        parts = {name: replace(part, start_ms=whole.start_ms, end_ms=whole.end_ms, packages={}) for name, part in parts.items()}
+        return replace(whole, slices=_bounded(parts))
 
     @classmethod
     def judged(cls, records: Iterable[Record], labels: Mapping[tuple[str, int], Label], *, signature: Signature | None = None,
@@ -153,15 +156,16 @@ class Window:
             raise FormatError(f"This is no window: {error!r}", got=str(dict(data))[:200]) from error
 
 
-_COUNTS = ("answers", "arms", "flags", "errors")
+_COUNTS = ("answers", "arms", "flags", "errors", "packages")
 _SKETCHES = ("latency", "model_latency", "confidence")
 _PLAIN = ("deployment", "start_ms", "end_ms", "requests", "rows", "late", *_COUNTS)
 
 
 def packaged(profile: Profile, signature: Signature) -> Profile:
-    """A package's profile under the names that windows have: "in." before inputs, "out." before outputs."""
-    outputs = {spec.name for spec in signature.outputs}
-    return Profile({f"{'out' if name.split('[')[0] in outputs else 'in'}.{name}": held for name, held in profile.fields.items()})
+    """A package's profile under the names that windows have: "in." before inputs, "out." before outputs; traits have theirs."""
+    sides = {spec.name: "out." for spec in signature.outputs} | {spec.name: "in." for spec in signature.inputs}
+    named = {name: sides.get(name, sides.get(name.split("[")[0], "" if name.startswith(TRAIT) else "in.")) for name in profile.fields}
+    return Profile({f"{named[name]}{name}": held for name, held in profile.fields.items()})
 
 
 def _window(held: Rows, labels: Mapping[tuple[str, int], Label]) -> Window:
@@ -174,6 +178,7 @@ def _window(held: Rows, labels: Mapping[tuple[str, int], Label]) -> Window:
         _added({attempt: 1} for receipt in receipts for attempt in receipt.get("attempts", ())),
         held.milliseconds("time_ms"), held.milliseconds("model_ms"), sum(not receipt.get("within_deadline", True) for receipt in receipts),
         held.sure(), held.classes(), judged(held, labels),
+        packages=_added({one.package: 1} for one in held.records if one.package and one.arm == "champion" and one.device is None),
     )  # fmt: skip
 
 
