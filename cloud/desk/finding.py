@@ -1,16 +1,18 @@
 """Records that fit what a person asks for, newest first, a page at a time.
 
-The database is asked for names, an entity and times, which it has indexes for; the rest is looked at here, in at most `SCAN`
-records a page. So a page may hold fewer than were asked for although there are more: `next` says where to go on.
+The database is asked for names, an entity and times, which it has indexes for; the rest is looked at in at most `SCAN` records a page. So
+a page may hold fewer than were asked for although there are more: `next` says where to go on. Of those it passes over in its own
+language what its texts rule out, so that a server that answers requests beside does not parse thousands of records for a page of none.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import FormatError
@@ -20,12 +22,14 @@ from ...sdk.core.signature import Signature
 from ..records.database import Database, reason
 from ..records.reading import labels_of
 from ..records.rows import read
-from ..records.tables import COLUMNS, RECORDS
+from ..records.tables import COLUMNS, LABELS, RECORDS
 from .naming import specs, wrong
 
 SCAN, MOST = 2000, 200
 STATES = ("any", "labelled", "unlabelled", "wrong", "right", "flagged", "late", "fallback", "unanswered")
 Signatures: TypeAlias = Callable[[Record], "Signature | None"]
+_plain = re.compile(r"[A-Za-z0-9 .:/@_-]+").fullmatch
+"""Text that stands in JSON as it is."""
 _RECORD = tuple(RECORDS.c[name] for name in COLUMNS)
 
 
@@ -75,20 +79,23 @@ def find(database: Database, wanted: Wanted, before: int | None, limit: int, sig
     Raises FormatError.
     """
     most = limit if wanted.plain else SCAN
-    rows = _rows(database, _query(wanted, before).limit(most + 1))
-    labels = labels_of(database, [record.id for _, record in rows[:most]])
+    places, held_records = _rows(database, wanted, before, most)
+    labels = labels_of(database, [record.id for record in held_records.values()])
     by_record: dict[str, dict[int, Label]] = {}
     for (record_id, row), label in labels.items():
         by_record.setdefault(record_id, {})[row] = label
     found, last, seen = list[tuple[Record, dict[int, Label]]](), before, 0
-    for seq, record in rows[:most]:
+    for seq in places[:most]:
         last, seen = seq, seen + 1
+        record = held_records.get(seq)
+        if record is None:
+            continue
         held = by_record.get(record.id, {})
         if fits(wanted, record, held, signatures(record)):
             found.append((record, dict(sorted(held.items()))))
         if len(found) == limit:
             break
-    return Found(found, last if seen < len(rows) else None, seen)
+    return Found(found, last if seen < len(places) else None, seen)
 
 
 def fits(wanted: Wanted, record: Record, labels: dict[int, Label], signature: Signature | None) -> bool:
@@ -133,9 +140,27 @@ def _query(wanted: Wanted, before: int | None) -> Select[Any]:
     return query.where(RECORDS.c.entity == wanted.entity) if wanted.entity else query
 
 
-def _rows(database: Database, query: Select[Any]) -> list[tuple[int, Record]]:
+def _may(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What every record that fits fulfils, and many that do not: `fits` has the last word."""
+    table = RECORDS.c
+    states: dict[str, ColumnElement[bool]] = {
+        "fallback": table.arm == "fallback", "unanswered": table.arm == UNANSWERED, "flagged": table.flags != "[]",
+        "late": table.receipt.like('%"within_deadline"%false%'),
+        **dict.fromkeys(("labelled", "wrong", "right"), select(LABELS.c.id).where(LABELS.c.record == table.id).exists()),
+    }  # fmt: skip
+    said = [text for text in (wanted.model, wanted.reason) if _plain(text)]
+    return [*(table.receipt.contains(text, autoescape=True) for text in said), *([states[wanted.state]] if wanted.state in states else [])]
+
+
+def _rows(database: Database, wanted: Wanted, before: int | None, most: int) -> tuple[list[int], dict[int, Record]]:
+    """Places of `most` records and one more, newest first; of the first `most`, those that may fit."""
+    query = _query(wanted, before)
     try:
         with database.read() as connection:
-            return [(row[0], read(tuple(row[1:]))) for row in connection.execute(query)]
+            places = list(connection.execute(query.with_only_columns(RECORDS.c.seq).limit(most + 1)).scalars())
+            if not places:
+                return [], {}
+            seen = query.where(RECORDS.c.seq >= places[:most][-1], RECORDS.c.seq <= places[0], *_may(wanted))
+            return places, {row[0]: read(tuple(row[1:])) for row in connection.execute(seen)}
     except (SQLAlchemyError, ValueError) as error:
         raise FormatError(f"The records cannot be read: {reason(error)}", got=database.place) from error
