@@ -8,10 +8,16 @@ EFFORT ?= full
 WEB ?=
 ALONE := load or chaos
 SLOW := slow or fuzz or browser or $(ALONE)
+# Only the files that name such a marker are collected, which costs a minute for all of them; tests/conftest.py holds them to it.
+MARKED = $(shell grep -rlE 'mark\.(slow|fuzz|browser|load|chaos)' tests --include='test_*.py')
 
 # One thread per engine: tests run in $(WORKERS) processes, and spinning engine threads are ruinous on shared cores.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
+# glibc keeps the pages of tensors instead of asking for new ones at every step: a sixth of what training and tracing cost.
+export MALLOC_MMAP_THRESHOLD_ := 1073741824
+export MALLOC_TRIM_THRESHOLD_ := 2147483647
+export MALLOC_TOP_PAD_ := 67108864
 export BENTOML_DO_NOT_TRACK := True
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -35,11 +41,11 @@ test: $(STAMPS)/installed $(STAMPS)/engine  ## Run the test suite (under 15 minu
 	$(PYTEST) -n $(WORKERS) tests
 
 slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does; what neither loads nor kills on both cores.
-	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) --dist worksteal -m "($(SLOW)) and not ($(ALONE) or long)" tests
-	PORTSIDE_EFFORT=short $(PYTEST) -m "($(ALONE)) and not long" tests
+	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) --dist worksteal -m "($(SLOW)) and not ($(ALONE) or long)" $(MARKED)
+	PORTSIDE_EFFORT=short $(PYTEST) -m "($(ALONE)) and not long" $(MARKED)
 
 soak: zoo-data $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites at full length.
-	PORTSIDE_EFFORT=$(EFFORT) $(PYTEST) -m "$(SLOW)" --timeout=7200 tests
+	PORTSIDE_EFFORT=$(EFFORT) $(PYTEST) -m "$(SLOW)" --timeout=7200 $(MARKED)
 
 lint: $(STAMPS)/installed typings/portside  ## Check style and the types of tests, examples and benchmarks.
 	$(BIN)/ruff check .
@@ -49,7 +55,7 @@ types: $(STAMPS)/installed  ## Check the types of the source, strictly.
 	$(BIN)/pyright
 
 docs: $(STAMPS)/installed  ## Check the links of the documentation and run its snippets.
-	$(PYTEST) tests/test_docs.py
+	$(PYTEST) -m "slow or not slow" tests/test_docs.py
 
 bench: $(STAMPS)/installed $(STAMPS)/engine browser  ## Measure Portside beside the bare engines and the bare exporter.
 	$(BIN)/python benchmarks/run.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,22 @@ EFFORT = os.environ.get("PORTSIDE_EFFORT", "short")
 settings.register_profile("short", deadline=None, print_blob=True, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("short"), max_examples=1000)
 settings.load_profile(EFFORT)
+
+
+MARKS = ("slow", "fuzz", "browser", "load", "chaos")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`make slow` collects the files that name a marker: a marker that comes from elsewhere would leave its test out."""
+    named = [mark for mark in MARKS if item.get_closest_marker(mark)]
+    if named and not any(f"mark.{mark}" in _text(item.path) for mark in MARKS):
+        raise pytest.UsageError(f"{item.nodeid} is marked {named[0]} by another file; its own must say mark.{named[0]}")
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -59,7 +59,12 @@ def test_commands_and_public_names_exist(page: Path) -> None:
     assert named <= set(portside.__all__) | {"__version__"}, f"{name(page)} uses names that are not public"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name)
+LENGTHY = {"audit.md", "concepts.md", "packing.md", "recipes.md", "search.md", "verification.md"}
+"""Pages whose snippets train, compress or search: with the slow suite, and all of them with `make docs`."""
+WITH_SNIPPETS = [pytest.param(page, marks=pytest.mark.slow if page.name in LENGTHY else ()) for page in PAGES if blocks(page, "python")]
+
+
+@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name)
 def test_snippets_run(page: Path, tmp_path: Path) -> None:
     script = tmp_path / "snippets.py"
     script.write_text("\n\n".join(blocks(page, "python")), encoding="utf-8")

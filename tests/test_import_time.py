@@ -11,7 +11,7 @@ import pytest
 
 HEAVY = (
     "torch", "onnx", "onnxruntime", "onnxscript", "sklearn", "skl2onnx", "scipy", "pandas", "bentoml", "PIL", "pydantic",
-    "transformers", "tokenizers", "starlette", "uvicorn", "sqlalchemy",
+    "transformers", "tokenizers", "starlette", "uvicorn", "sqlalchemy", "tuf", "cryptography",
 )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ ONLY_IN = {
     "bentoml": ("cloud/",),
     "PIL": ("sdk/core/codec/image.py",),
     "pandas": (),
+    "tuf": ("sdk/signing/", "edge/"),
+    "cryptography": ("sdk/signing/",),
 }
 
 

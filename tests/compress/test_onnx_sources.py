@@ -46,6 +46,7 @@ def packed(model, folder):
     return ps.pack(folder / "model.onnx", examples={"picture": pictures(48)}, name="given", out=folder / "package")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_every_layer_is_planned_calibrated_and_lowered(form, tmp_path):
     package = packed(network(**form), tmp_path)

@@ -160,6 +160,7 @@ def test_an_artifact_says_what_was_achieved_and_what_its_file_holds(network, cal
     assert sum(weights.values()) < sum(before.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "invariant"), [("int8-dynamic", False), ("int8-static", True), ("float16", True)])
 def test_only_dynamic_int8_depends_on_batch_mates_and_is_said_to(network, calibration, tmp_path, precision, invariant):
     package = derived(network, calibration, tmp_path / "made", Quantize(precision))

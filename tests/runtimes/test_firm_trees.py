@@ -47,6 +47,7 @@ def firm_of(package):
     return [case.firm for case in artifact.contract().cases]
 
 
+@pytest.mark.slow
 def test_training_rows_on_thresholds_of_computed_features_are_fragile(contract_of):
     masks = firm_of(contract_of(computed))
     assert any("probability" in firm and not firm["probability"].all() for firm in masks)

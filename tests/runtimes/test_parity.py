@@ -80,6 +80,7 @@ def report(tmp_path_factory):
     return verify(package, targets=["onnx-cpu", "reference"], measured=True)
 
 
+@pytest.mark.slow
 def test_a_measured_report_fills_every_cell(report):
     for target in report.targets:
         cells = dict(zip(SIDE_BY_SIDE, side_by_side(target), strict=True))

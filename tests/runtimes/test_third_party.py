@@ -47,6 +47,7 @@ def test_it_conforms(check, paper, tmp_path):
     check(paper, tmp_path)
 
 
+@pytest.mark.slow
 def test_it_is_listed_compiled_verified_and_measured_without_a_line_of_ours(installed, tmp_path):
     package = samples.mixed().write(tmp_path / "mixed")
     assert "paper" in portside(installed, "doctor").stdout

@@ -35,6 +35,7 @@ def test_texts_have_any_length_without_being_told(tmp_path):
     np.testing.assert_allclose(long[1], package.predict({"text": "bad"})["output"][0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_texts_of_a_fixed_length_stay_fixed(tmp_path):
     codec = {"text": ps.codec.WordPiece(TOKENS, max_length=12, padding=12)}
     package = ps.pack(Bag().eval(), name="mood", examples={"text": ["good film", "bad"] * 20}, codec=codec, out=tmp_path / "mood")

@@ -21,6 +21,7 @@ def packed(out, **rest):
     return ps.pack(torch.nn.Linear(4, 2), name="named", predict=predict, examples={"input": X}, out=out, **rest)
 
 
+@pytest.mark.slow
 def test_labels_leave_as_names_on_every_runtime(tmp_path):
     codes = packed(tmp_path / "codes").predict({"input": X})["label"]
     package = packed(tmp_path / "named", codec={"label": ps.codec.Categories(NAMES)}, labels=[NAMES[code] for code in codes])

@@ -102,6 +102,7 @@ def test_a_push_killed_anywhere_leaves_a_whole_store(tmp_path: Path, effort: int
     assert killed > 150 * effort
 
 
+@pytest.mark.slow
 def test_a_push_killed_at_a_few_places_leaves_a_whole_store(tmp_path: Path) -> None:
     killed, _ = map(int, output(run(KILLED, tmp_path, "30")).split())
     assert killed > 15

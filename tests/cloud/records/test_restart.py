@@ -22,6 +22,7 @@ def own():
     server.close()
 
 
+@pytest.mark.slow
 def test_crashes_of_the_server_cost_nothing_that_was_acknowledged(own):
     place = own.database()
     store = RecordStore(place, size=4000)

@@ -74,6 +74,8 @@ def test_a_small_network_learns_more_from_a_teacher_than_from_few_labels(trainab
     assert made.name == "small"
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_forest_teaches_a_small_network_and_a_single_tree(forest, parts, unlabelled, tmp_path) -> None:
     train, held = parts
     network = ps.compress(forest, ps.Distil(small_network(tmp_path / "student", train)), unlabelled, out=tmp_path / "network")
@@ -108,6 +110,7 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_ends_alike(forest, parts, unlabelled, tmp_path) -> None:
     student = small_network(tmp_path / "student", parts[0], epochs=3)
     plan, told = ps.Distil(student), []

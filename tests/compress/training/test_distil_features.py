@@ -89,6 +89,7 @@ def test_layers_come_nearer_than_answers_alone_bring_them(maps, parts, unlabelle
     assert (step["student"], step["teacher"], made.content.parents) == (student.digest, [teacher.digest], (teacher.digest,))
 
 
+@pytest.mark.slow
 def test_a_pruned_network_learns_the_layers_of_what_it_was(trainable, narrower, parts, unlabelled, tmp_path) -> None:
     plan = ps.Recipe([NARROWER, TAUGHT])
     made = ps.compress(trainable, plan, unlabelled, out=tmp_path / "made")
@@ -100,6 +101,8 @@ def test_a_pruned_network_learns_the_layers_of_what_it_was(trainable, narrower, 
     assert made.digest == ps.compress(trainable, plan, unlabelled, out=tmp_path / "again").digest
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_layers_as_wide_as_the_teachers_come_near_them_as_they_are(trainable, parts, unlabelled, tmp_path) -> None:
     low = ps.LowRank(ratio=0.3, epochs=0)
     made, soft = (ps.compress(trainable, ps.Recipe([low, step]), unlabelled, out=tmp_path / step.loss) for step in
@@ -136,6 +139,8 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("labelled", [False, True])
 def test_a_run_that_was_killed_goes_on_and_ends_alike(maps, parts, tmp_path, labelled: bool) -> None:
     teacher, student = maps

@@ -105,6 +105,7 @@ def test_an_object_that_is_no_teacher_is_refused(package, rows, here) -> None:
     assert not (here / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_function_is_asked_once_until_its_file_or_the_rows_change(package, rows, here) -> None:
     def run(number, rows=rows):
         plan = ps.Distil(DecisionTreeClassifier(max_depth=2, random_state=0), teacher="oracle.py:ask")
@@ -120,6 +121,7 @@ def test_a_function_is_asked_once_until_its_file_or_the_rows_change(package, row
     assert (decided(made, rows) == (rows[:, 0] > 0.5)).all()
 
 
+@pytest.mark.slow
 def test_a_finished_pass_is_made_again_where_the_function_changed(package, rows, here) -> None:
     def run(out):
         plan = ps.Distil(DecisionTreeClassifier(max_depth=2, random_state=0), teacher="oracle.py:ask")

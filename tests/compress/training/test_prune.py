@@ -66,6 +66,7 @@ def test_the_artifact_shrinks_and_answers_as_the_module(trainable, narrow, parts
     np.testing.assert_allclose(ps.load(artifact).predict({"image": x})["probabilities"], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Depthwise", "Joined", "Heads"])
 def test_networks_of_other_kinds_shrink_too(name, parts, tmp_path):
     torch.manual_seed(0)

@@ -24,6 +24,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(rungs, "SLOWER", 1000.0)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_ladder_behind_a_pass_that_ruined_the_network_ends_with_nothing(trainable, parts, tmp_path):
     train, held = parts
     recipe = ps.Recipe([RUIN, INT8], ps.Budget(max_drop=0.03))
@@ -34,6 +36,7 @@ def test_a_ladder_behind_a_pass_that_ruined_the_network_ends_with_nothing(traina
     assert found.climb.remarks[0] == "what the passes made does not hold, so nothing is kept of it"
 
 
+@pytest.mark.slow
 def test_a_ladder_behind_a_pass_measures_against_the_package_as_it_was(trainable, parts, tmp_path):
     train, held = parts
     recipe = ps.Recipe([TRIM, INT8], ps.Budget(max_drop=0.1))

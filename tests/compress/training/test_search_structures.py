@@ -57,6 +57,7 @@ def searched(trainable, parts, tmp_path_factory):
     return front, folder
 
 
+@pytest.mark.slow
 def test_the_front_has_structures_and_the_package_as_it_was(searched) -> None:
     front, _ = searched
     changed = [trial for trial in front.trials if trial.settings.structure]
@@ -71,6 +72,7 @@ def test_the_front_has_structures_and_the_package_as_it_was(searched) -> None:
     assert "1/9 of its training" in str(front)
 
 
+@pytest.mark.slow
 def test_longer_trainings_come_nearer_to_the_source(searched) -> None:
     front, _ = searched
     held = {(str(trial.settings.structure.at(1)), trial.settings.structure.share): trial.loss for trial in front.trials
@@ -79,6 +81,7 @@ def test_longer_trainings_come_nearer_to_the_source(searched) -> None:
         assert held[name, 1.0] < held[name, 1 / 9]
 
 
+@pytest.mark.slow
 def test_packages_come_of_their_recipe_and_compile(searched, trainable, parts, tmp_path) -> None:
     front, _ = searched
     lower = next(trial for trial in front.trials if trial.settings.precision == "int8-static" and trial.settings.structure)
@@ -107,6 +110,7 @@ def test_structures_left_behind_are_trained_where_the_package_as_it_was_costs_to
     assert any("left behind" in why for _, why in found.rungs)
 
 
+@pytest.mark.slow
 def test_a_front_with_structures_survives_a_file(searched, tmp_path) -> None:
     front, _ = searched
     data = json.loads(json.dumps(front.to_dict()))
@@ -116,6 +120,7 @@ def test_a_front_with_structures_survives_a_file(searched, tmp_path) -> None:
     assert "prune 0.5, distil" in front.report(tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_same_folder_trains_nothing_again(searched, trainable, parts, monkeypatch) -> None:
     front, folder = searched
     train, held = parts
@@ -126,6 +131,8 @@ def test_the_same_folder_trains_nothing_again(searched, trainable, parts, monkey
     assert plain.trials and not any(trial.settings.structure for trial in plain.trials)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupt_in_a_training_keeps_what_there_is(trainable, parts) -> None:
     def stop(done: int, of: int, what: str) -> None:
         if "distilling" in what:
@@ -136,6 +143,8 @@ def test_an_interrupt_in_a_training_keeps_what_there_is(trainable, parts) -> Non
     assert found.ended == "interrupted" and len(found.trials) >= 2
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_that_does_not_end_in_time_is_no_trial(trainable, parts) -> None:
     train, held = parts
     found = ps.search(trainable, "onnx-cpu", BUDGET, held, 0.05, structures=[pruned(0.5, 500)], train=train)
@@ -143,6 +152,8 @@ def test_a_training_that_does_not_end_in_time_is_no_trial(trainable, parts) -> N
     assert any("time" in remark and "prune 0.5" in remark for remark in found.remarks)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_structure_that_cannot_be_is_a_trial_that_failed(trainable, parts) -> None:
     train, held = parts
     found = ps.search(trainable, "onnx-cpu", BUDGET, held, 30, structures=[[ps.Prune(0.001, steps=1, epochs=0)]], train=train)
@@ -198,6 +209,8 @@ def test_a_package_that_takes_nothing(parts) -> None:
         ps.search(package, data=held, budget=BUDGET, structures="auto", train=train)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_forest_is_thinned_without_training_code(parts) -> None:
     from sklearn.ensemble import RandomForestClassifier
 

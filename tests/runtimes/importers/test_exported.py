@@ -203,6 +203,7 @@ def test_the_annotation_moves_no_digest(packages: Any, tmp_path: Path) -> None:
     assert isinstance(exported_module(bare), Absent)
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes_in_another_process(packages: Any, tmp_path: Path) -> None:
     program = f"""
 import importlib.util, hashlib, sys

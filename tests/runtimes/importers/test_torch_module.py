@@ -225,6 +225,7 @@ def test_a_model_called_twice_records_both_answers(run_program):
     close(run_program(program, examples), program.source(examples))
 
 
+@pytest.mark.slow
 def test_images_of_any_size_through_dynamic_axes(run_program):
     examples = {"image": RNG.integers(0, 255, (3, 16, 20, 3), dtype=np.uint8)}
     options = ImportOptions(examples=examples, featurize=featurize_image, dynamic={"image": {1: "height", 2: "width"}})
@@ -316,6 +317,7 @@ for path, data in sorted(program.files.items()):
 """
 
 
+@pytest.mark.slow
 def test_the_same_bytes_from_two_folders_and_processes(tmp_path: Path):
     outputs: list[str] = []
     for name, seed in (("first", "1"), ("second-folder", "2")):

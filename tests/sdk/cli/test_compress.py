@@ -60,6 +60,7 @@ def network(tmp_path):
     return pack(path, name="network", examples={"x": random.random((64, 2)).astype(np.float32)}, out=tmp_path / "network")
 
 
+@pytest.mark.slow
 def test_with_a_target_every_rung_is_shown_and_the_result_compiles(portside, network, rows):
     words = ("compress", network.path, "int8-static", rows / "train.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
     said = portside(*words, "--max-flips", 0.05, "--out", rows / "small")
@@ -79,6 +80,7 @@ def test_without_a_target_json_names_the_package(portside, network, rows):
     assert found["ladder"] is None
 
 
+@pytest.mark.slow
 def test_what_calibration_warned_of_is_said_once_and_kept(portside, network, rows):
     np.savez(rows / "few.npz", x=np.random.default_rng(2).random((9, 2)).astype(np.float32))
     said = portside("compress", network.path, "int8-static", rows / "few.npz", "--out", rows / "small")
@@ -93,6 +95,7 @@ def test_what_calibration_warned_of_is_said_once_and_kept(portside, network, row
     assert [held.split(":")[0] for held in found["warnings"]] == ["calibrated on 9 rows"]
 
 
+@pytest.mark.slow
 def test_the_page_of_a_ladder_stands_alone_and_says_how_to_make_it_again(portside, network, rows):
     words = ("compress", network.path, "int8-static", rows / "train.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
     said = portside(*words, "--max-flips", 0.05, "--max-drop", 0.1, "--out", rows / "small", "--html", rows / "pages" / "ladder.html")
@@ -106,6 +109,7 @@ def test_the_page_of_a_ladder_stands_alone_and_says_how_to_make_it_again(portsid
     assert re.findall(r"<tr>.*?</table>", again)[0] == re.findall(r"<tr>.*?</table>", page)[0], "the same rungs, from the package alone"
 
 
+@pytest.mark.slow
 def test_a_page_of_other_rows_or_of_a_damaged_ladder_is_refused(portside, network, rows):
     words = ("compress", network.path, "int8-static", rows / "train.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
     portside(*words, "--max-flips", 0.9, "--out", rows / "small")
@@ -131,6 +135,7 @@ def test_a_page_needs_a_ladder(portside, network, rows):
         ps.ladder_report(network, rows / "page.html")
 
 
+@pytest.mark.slow
 def test_rows_for_calibration_need_no_slices(portside, network, rows):
     held = dict(np.load(rows / "test.npz"))
     np.savez(rows / "test.npz", site=np.arange(1200) % 2, **held)
@@ -141,6 +146,7 @@ def test_rows_for_calibration_need_no_slices(portside, network, rows):
     assert said.code == 2 and f"{rows / 'train.npz'} has no such column" in said.err, "then no other rows have it"
 
 
+@pytest.mark.slow
 def test_a_compile_says_what_a_plan_costs_beside_float(portside, network, rows, monkeypatch):
     portside("compress", network.path, "float16", rows / "train.npz", "--out", rows / "small")
     monkeypatch.setattr(costs, "LARGER", 0.0)

@@ -87,6 +87,7 @@ SEARCH = ["search", "mixed", "--data", "rows.npz", "--calibration", "train.npz",
 COMPRESS = ["compress", "mixed", "int8-static", "train.npz", "--target", "onnx-cpu", "--held-out", "rows.npz", "--out", "small"]
 
 
+@pytest.mark.slow
 def test_a_search_ends_with_what_it_has_and_goes_on(place: Path) -> None:
     ended = interrupted(place, SEARCH, "trial 4:", after=0.1)
     assert ended.code == 130, ended.err

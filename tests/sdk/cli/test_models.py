@@ -110,6 +110,7 @@ def test_compile_refuses_an_option_that_the_target_does_not_have(option: str, po
     assert not (tmp_path / "artifact").exists()
 
 
+@pytest.mark.slow
 def test_verify_prints_one_table_over_a_zoo(portside: Run, package: Package, tmp_path: Path) -> None:
     zoo(tmp_path, package)
     said = portside("verify", "--targets", "onnx-cpu", tmp_path)

@@ -84,6 +84,7 @@ def test_nan_in_the_data_is_usage_and_names_the_rows_and_the_row(run: Run, comma
     assert not (tmp_path / "small").exists()
 
 
+@pytest.mark.slow
 @COMMANDS
 def test_too_little_calibration_data_is_said(run: Run, command) -> None:
     said = run(command, None, few)
@@ -105,6 +106,7 @@ def test_a_slice_of_three_rows_is_named_and_does_not_decide(run: Run, command) -
     assert "not enough data in site=rare (3 rows)" in said.out
 
 
+@pytest.mark.slow
 @COMMANDS
 def test_where_every_slice_is_too_small_nothing_passes(run: Run, command, tmp_path) -> None:
     said = run(command, all_rare, None, "--max-slice-drop", 0.9)
@@ -113,6 +115,7 @@ def test_where_every_slice_is_too_small_nothing_passes(run: Run, command, tmp_pa
     assert not (tmp_path / "small").exists()
 
 
+@pytest.mark.slow
 @COMMANDS
 def test_a_budget_that_no_rows_can_prove_names_the_limit_and_the_rows(run: Run, command, tmp_path) -> None:
     said = run(command, None, None, "--max-flips", 0.0001)
@@ -121,6 +124,7 @@ def test_a_budget_that_no_rows_can_prove_names_the_limit_and_the_rows(run: Run, 
     assert not (tmp_path / "small").exists()
 
 
+@pytest.mark.slow
 def test_a_size_that_nothing_has_names_what_binds(run: Run) -> None:
     said = run("search", None, None, "--size-mb", 1e-6)
     assert said.code == 1, said.out + said.err
