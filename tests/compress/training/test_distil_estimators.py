@@ -52,7 +52,8 @@ def test_a_tree_and_a_network_answer_as_the_forest_does_and_are_smaller(student,
 
 
 @pytest.mark.parametrize("target", [
-    "onnx-cpu", pytest.param("tflite", marks=pytest.mark.slow), pytest.param("wasm", marks=pytest.mark.browser),
+    "onnx-cpu", pytest.param("tflite", marks=[pytest.mark.slow, pytest.mark.long]),
+    pytest.param("wasm", marks=[pytest.mark.browser, pytest.mark.long]),
 ])  # fmt: skip
 def test_they_run_on_every_target(target: str, student, cancer, tmp_path) -> None:
     x, _ = cancer

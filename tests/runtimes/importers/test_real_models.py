@@ -54,6 +54,7 @@ def test_efficientnet_lite0_from_photographs(run_program):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_minilm_with_dynamic_batch_and_sequence(run_program):
     os.environ["HF_HUB_OFFLINE"] = "1"
     from transformers import AutoModel
