@@ -144,7 +144,7 @@ class Installer:
             then = self.handle(OperatorRollback(self.slots.sound()))
         if then == before:
             raise StoreError("There is no release to go back to", got="one slot that is whole",
-                             fix="Set another release for this device: portside fleet set.")  # fmt: skip
+                             fix="Want another release for this device, with a higher sequence.")  # fmt: skip
         return then
 
     def work(self) -> bool:
