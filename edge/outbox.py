@@ -15,19 +15,18 @@ file beside it marks how far numbers are given away. What is given up for want o
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..sdk.core.errors import InputError, StoreError
-from ..sdk.core.records import new_id
+from ..sdk.core.errors import StoreError
+from .outbox_entry import Entry as Entry
+from .outbox_entry import Held as Held
+from .outbox_entry import Status as Status
+from .outbox_mark import read_mark, write_mark
 from .outbox_policy import ASIDE, URGENCIES, Quota, frames_of, groups, pages_of, urgency_of
 from .outbox_store import DamagedError, Paged, count_dropped, evict
 
@@ -37,54 +36,6 @@ BATCH_BYTES, BATCH_ENTRIES = 256 << 10, 500
 _AT_ONCE = 25
 """Entries that one transaction removes."""
 log = logging.getLogger("portside.outbox")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is to go home.
-
-    Attributes:
-        kind: of `outbox_policy.KINDS`.
-        body: JSON-ready, or JSON already, without what stays on the device (`leaving.py`).
-        id: UUIDv7; the same entry appended twice is there once at the server.
-    """
-
-    kind: str
-    body: Mapping[str, Any] | bytes
-    id: str = field(default_factory=new_id)
-
-    def sealed(self) -> Entry:
-        """The same with its body as JSON. Raises InputError: a kind that there is not, a body that is no JSON."""
-        urgency_of(self.kind)
-        return self if isinstance(self.body, bytes) else replace(self, body=_json(self.body))
-
-
-@dataclass(frozen=True)
-class Held:
-    """An entry that waits. body: its JSON, UTF-8."""
-
-    sequence: int
-    id: str
-    kind: str
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Status:
-    """How an outbox stands.
-
-    Attributes:
-        waiting: kind -> entries; aside: entries that the server refused.
-        dropped: "kind:reason" -> entries given up since the outbox was made.
-        next: the next sequence number. size_bytes: of its files; quota_bytes: what they may be.
-    """
-
-    waiting: Mapping[str, int]
-    aside: int
-    dropped: Mapping[str, int]
-    next: int
-    size_bytes: int
-    quota_bytes: int
 
 
 class Outbox:
@@ -105,7 +56,7 @@ class Outbox:
         self._mark_path = self.path.with_name(f"{self.path.name}.mark")
         self._lock, self._counting, self._owed = threading.RLock(), threading.Lock(), Counter[tuple[str, str]]()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._mark = _read_mark(self._mark_path)
+        self._mark = read_mark(self._mark_path)
         self._store = self._open()
         with self._store.read() as connection:
             self.id, self._next = connection.execute("SELECT outbox, next FROM state").fetchone()
@@ -238,9 +189,10 @@ class Outbox:
         self._reserve(self._next + len(group))
         following, found = self._next, list[int | None]()
         with self._paying(frames_of(self._lengths(group), len(group))) as connection:
+            ample = self._store.free_pages() >= sum(pages_of(length) + 1 for length in self._lengths(group))
             for entry in group:
                 urgency = urgency_of(entry.kind)
-                reason = self._make_room(urgency, len(entry.body))
+                reason = self._make_room(urgency, len(entry.body), ample)
                 if reason:
                     count_dropped(connection, entry.kind, reason, 1)
                     found.append(None)
@@ -253,10 +205,12 @@ class Outbox:
         self._next = following
         return found
 
-    def _make_room(self, urgency: int, body_bytes: int) -> str:
-        """Give up what has to go; why the entry itself has to, "" where it does not."""
+    def _make_room(self, urgency: int, body_bytes: int, ample: bool) -> str:
+        """Give up what has to go; why the entry itself has to, "" where it does not. ample: there is room for all of its group."""
         if body_bytes > self.quota.entry_bytes:
             return "too-long"
+        if ample:
+            return ""
         needed, connection = pages_of(body_bytes) + 1, self._store.connection
         if self._store.free_pages() >= needed:
             return ""
@@ -297,7 +251,7 @@ class Outbox:
             return
         mark = upto + MARK_AHEAD
         try:
-            _write_mark(self._mark_path, mark)
+            write_mark(self._mark_path, mark)
         except OSError as error:
             raise StoreError(f"The outbox cannot be written: {error.strerror}", got=str(self._mark_path)) from error
         self._mark = mark
@@ -310,34 +264,3 @@ def _in_order(connection: sqlite3.Connection, most: int) -> Generator[Held]:
         with contextlib.closing(connection.execute(query, (most,))) as cursor:
             for row in cursor:
                 yield Held(*row)
-
-
-def _json(body: Mapping[str, Any]) -> bytes:
-    """Raises InputError."""
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"The body of an entry is no JSON: {error}", field="body") from error
-
-
-def _read_mark(path: Path) -> int:
-    """Numbers below may have been given away; 1 where none were."""
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return 1
-
-
-def _write_mark(path: Path, mark: int) -> None:
-    """Replace the mark, durably."""
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("w") as file:
-        file.write(f"{mark}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -16,7 +16,7 @@ from ..sdk.core.signature import Signature
 from ..sdk.core.window import Window
 from .leaving import countable
 
-AT_ONCE = 64
+AT_ONCE = 256
 """Records that are summarised together: one alone costs as much."""
 
 
