@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import FormatError
@@ -145,7 +145,7 @@ def _may(wanted: Wanted) -> list[ColumnElement[bool]]:
     table = RECORDS.c
     states: dict[str, ColumnElement[bool]] = {
         "fallback": table.arm == "fallback", "unanswered": table.arm == UNANSWERED, "flagged": table.flags != "[]",
-        "late": table.receipt.like('%"within_deadline"%false%'),
+        "late": or_(table.receipt.contains('"within_deadline":false'), table.receipt.contains('"within_deadline": false')),
         **dict.fromkeys(("labelled", "wrong", "right"), select(LABELS.c.id).where(LABELS.c.record == table.id).exists()),
     }  # fmt: skip
     said = [text for text in (wanted.model, wanted.reason) if _plain(text)]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from portside.cloud.desk import finding
 from portside.cloud.desk.finding import STATES, Wanted, find, fits
 from portside.cloud.records.database import Database
 from portside.cloud.records.labelling import label
@@ -182,3 +183,13 @@ def test_a_database_that_is_gone_is_said(tmp_path, doors):
     (tmp_path / "records.sqlite").write_bytes(b"this is no database" * 100)
     answer = asked.get("/v1/records")
     assert answer.status_code == 503 and answer.headers["retry-after"] == "2" and str(tmp_path) not in answer.text
+
+
+@pytest.mark.parametrize("asked", [{"state": "late"}, {"state": "fallback"}, {"state": "flagged"}, {"model": "backup"}, {"state": "wrong"}])
+def test_only_records_that_may_fit_are_parsed(held, monkeypatch, asked):
+    """Beside answers each parsed record is taken from them."""
+    database, ids = held
+    parsed, read = [], finding.read
+    monkeypatch.setattr(finding, "read", lambda values: parsed.append(values) or read(values))
+    page = find(database, Wanted(("cells",), **asked), None, 200, lambda _: made_desk.SIGNATURE)
+    assert 0 < len(page.records) <= len(parsed) < 0.6 * len(ids) and page.scanned == len(ids)
