@@ -98,6 +98,9 @@ class TestRollback:
         for file in (made.device.folder / "trust" / "metadata").rglob("*.json"):
             file.unlink() if lost == "all" else file.write_bytes(file.read_bytes()[:7])
         made.web.folder = kept
+        found = made.device.trust.refresh()
+        assert isinstance(found, Stopped), "not only is its release too old: the list is"
+        assert found.reason.value == "rollback"
         with made.refused("rollback"):
             pass
 
