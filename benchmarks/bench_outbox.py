@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def records(count: int) -> list[Record]:
     """Answers as an agent makes them."""
     draw, now = np.random.default_rng(3), time.time_ns() // 1_000_000
     receipt = Receipt("model", "sha256:" + "1" * 64, "tflite", 0, "primary", (), 1.5, 1.25, 50.0, True).to_dict()
-    blank = {"package": "sha256:" + "1" * 64, "artifact": "sha256:" + "2" * 64, "deployment": "sha256:" + "3" * 64}
+    blank: dict[str, Any] = {"package": "sha256:" + "1" * 64, "artifact": "sha256:" + "2" * 64, "deployment": "sha256:" + "3" * 64}
     made = []
     for _ in range(count):
         outputs = {"label": draw.integers(0, 2, 1), "confidence": draw.random(1, np.float32)}
