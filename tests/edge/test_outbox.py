@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from outbox_model import Sizes, drained, full_disk, without_syncs
 
+from portside.edge import outbox_store
 from portside.edge.outbox import Entry, Outbox
 from portside.edge.outbox_policy import KINDS, LEAST_QUOTA_BYTES
 from portside.sdk.core.errors import FormatError, InputError, StoreError
@@ -240,3 +241,16 @@ def test_what_cannot_be_taken_is_refused(outbox, tmp_path):
     outbox.close()
     with pytest.raises(FormatError):
         Outbox(outbox.path)
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_the_control_that_never_empties_its_log_exceeds_the_quota(tmp_path, monkeypatch, emptied):
+    without_syncs(monkeypatch)
+    sizes = Sizes(tmp_path, monkeypatch)
+    if not emptied:
+        monkeypatch.setattr(outbox_store.Paged, "_make_way", lambda store, frames: None)
+    with Outbox(tmp_path / "outbox.sqlite", MIB) as outbox:
+        for _ in range(60):
+            outbox.append([entry("record", 5000)] * 5)
+            sizes.look()
+    assert (sizes.most <= MIB) == emptied
