@@ -1,4 +1,4 @@
-"""The way home, done: HTTP with the standard library, and a thread that sends what waits, forgets what is acknowledged and waits when it has to."""
+"""The way home, done: the standard library speaks HTTP; a thread sends what waits and forgets what is acknowledged."""
 
 from __future__ import annotations
 
