@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...sdk.core.records import RECORD_VERSION, REDACTED, Receipt, Record, described
@@ -23,6 +23,7 @@ class About(NamedTuple):
         kinds: input fields whose traits are kept; none that is redacted.
         texts: those that are looked at as they were sent.
         hides: an input or output of a model is redacted, and so are boundaries, whose values were made of it.
+        hidden: fields of which records keep nothing, not even in a flag.
     """
 
     name: str
@@ -31,6 +32,7 @@ class About(NamedTuple):
     kinds: Mapping[str, TraitKind] = NOTHING
     texts: tuple[str, ...] = ()
     hides: bool = False
+    hidden: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, name: str, digest: str, models: Sequence[ModelEntry], with_traits: bool = True) -> About:
@@ -38,12 +40,18 @@ class About(NamedTuple):
         signature, hides = models[0].signature, any(map(hidden_fields, (model.signature for model in models)))
         fields = models[0].codec.wire_fields(signature)
         kinds = kept_kinds(signature, fields) if with_traits else dict[str, TraitKind]()
-        return cls(name, digest, signature, kinds, as_sent(kinds, signature, fields), hides)
+        return cls(name, digest, signature, kinds, as_sent(kinds, signature, fields), hides, frozenset(hidden_fields(signature)))
 
 
 def hidden_fields(signature: Signature) -> set[str]:
     """Fields of which records keep nothing."""
     return {spec.name for spec in (*signature.inputs, *signature.outputs) if spec.redact or spec.stays_on_device}
+
+
+def flags_kept(flags: Iterable[Any], hidden: Collection[str]) -> tuple[dict[str, Any], ...]:
+    """What was odd, as records keep it: of a hidden field, that it was odd and not how."""
+    said = (flag._asdict() for flag in flags)
+    return tuple({**flag, "value": None} if flag["field"] in hidden else flag for flag in said)
 
 
 class Note(NamedTuple):
@@ -87,7 +95,7 @@ class Note(NamedTuple):
             "propensity": 1.0, "selection": 0.0, "selection_reason": None, "decided_by": author.decided_by,
             "exposed": self.parent is None and author is not NOBODY, "parent": self.parent, "device": None, "sequence": None,
             "inputs": NOTHING, "features": NOTHING, "outputs": NOTHING, "receipt": receipt.to_dict(),
-            "flags": tuple(flag._asdict() for flag in self.flags) if self.flags else (), "version": RECORD_VERSION,
+            "flags": flags_kept(self.flags, self.about.hidden) if self.flags else (), "version": RECORD_VERSION,
         }  # fmt: skip
 
     def features(self, limit_bytes: int) -> Mapping[str, Any]:

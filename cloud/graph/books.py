@@ -11,6 +11,7 @@ import numpy as np
 
 from ...sdk.core.records import UNANSWERED, Record
 from ...sdk.core.signature import MISSING_CODE, Array
+from ..answering.note import flags_kept, hidden_fields
 from ..records.store import Draft
 from .parts import Asked
 from .receipts import GraphReceipt, StepReceipt, reason_of
@@ -28,6 +29,7 @@ class GraphBooks:
     def __init__(self, resolved: ResolvedGraph, deadline_ms: float | None) -> None:
         self._name, self._digest, self._deadline_ms = resolved.deployment.name, resolved.digest, deadline_ms
         self._signature, self._outputs = resolved.signature, resolved.signature.outputs
+        self._hidden = hidden_fields(resolved.signature)
         self._tensors = tuple(name for name, held in resolved.fields.items() if held.spec is not None)
 
     def receipt(self, asked: Asked, steps: tuple[StepReceipt, ...], good: bool = True) -> GraphReceipt:
@@ -44,7 +46,7 @@ class GraphBooks:
         record = Record(
             receipt.record, now_ms, question.event_ms or now_ms, question.entity, deployment=self._digest, name=self._name,
             arm="champion" if receipt.reason == "primary" else "fallback", receipt=receipt.to_dict(),
-            flags=tuple(flag._asdict() for flag in flags),
+            flags=flags_kept(flags, self._hidden),
         )  # fmt: skip
         inputs = {name: np.asarray(asked.wire[name]) for name in self._tensors if name in asked.wire}
         coded = {spec.name: _coded(outputs[spec.name], spec.categories) for spec in self._outputs if spec.name in outputs}

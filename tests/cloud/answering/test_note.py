@@ -11,6 +11,7 @@ from portside.cloud.records.rows import TEXTS, row
 from portside.cloud.records.tables import COLUMNS
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.codec import Codec
+from portside.sdk.core.door_gate import Flag
 from portside.sdk.core.records import Receipt, Record, new_id
 from portside.sdk.core.signature import Signature, TensorSpec
 
@@ -39,7 +40,7 @@ def note(of, **more):
     receipt = Receipt("m", "sha256:p", "onnx-cpu", 0, "primary", record=new_id())
     inputs = {"photo": np.full((2, 8, 8, 3), 255, np.uint8), "words": np.array(["a b", "c!"], object), "x": np.ones((2, 2), np.float32)}
     given = {"inputs": inputs, "outputs": {"y": np.zeros(2, np.float32)}, **more}
-    return Note(receipt, "ana", None, None, AUTHOR, (), 7, of, **given)
+    return Note(receipt, "ana", None, None, AUTHOR, given.pop("flags", ()), 7, of, **given)
 
 
 def test_traits_are_taken_where_there_are_some():
@@ -57,6 +58,14 @@ def test_what_is_redacted_has_no_traits_and_hides_boundaries():
     assert not any(name.startswith("photo") for name in found["traits"]) and found["features"] == {"z": {"redacted": True}}
     values = dict(zip(COLUMNS, row(made, 4096), strict=True))
     assert '"photo":{"redacted":true}' in values["inputs"].replace(" ", "") and values["name"] == "shop"
+
+
+def test_a_flag_says_that_a_hidden_field_was_odd_and_not_how():
+    odd = (Flag("words", 1, "unknown", "my illness"), Flag("x", 0, "range", 7.5))
+    made = note(about(SIGNATURE.edit("words", redact=True)), flags=odd)
+    assert [(flag["field"], flag["why"], flag["value"]) for flag in made.record.flags] == [("words", "unknown", None), ("x", "range", 7.5)]
+    assert "illness" not in str(row(made, 4096))
+    assert note(about(), flags=odd).record.flags[0]["value"] == "my illness"
 
 
 @pytest.mark.parametrize("hidden", ["words", "y"])
