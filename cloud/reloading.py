@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..sdk.core.errors import InputError
+from ..sdk.core.file_errors import explained
 from .automating.thresholds import keep_thresholds
-from .deployment.errors import explained
 from .deployment.file import Deployment, read
 from .deployment.generation import (
     Generation,

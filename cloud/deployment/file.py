@@ -14,9 +14,9 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from ...sdk.core.errors import FormatError
 from ...sdk.core.failover import Entry, Policy
+from ...sdk.core.file_errors import explained, place_of
 from ...sdk.core.manifest import digest_of
 from .automation import Automation
-from .errors import explained, place_of
 from .failover import Consistency
 from .monitor import Monitor
 from .records import Records

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from portside.cloud.deployment.errors import line_of
 from portside.cloud.deployment.file import Deployment, read
 from portside.sdk.core.errors import FormatError
 from portside.sdk.core.failover import Entry
+from portside.sdk.core.file_errors import line_of
 
 BASE = 'name = "cell"\n\n[champion]\npackage = "cell:3"\n'
 CHAIN = """

@@ -1,4 +1,4 @@
-"""What is wrong with a deployment file, said as line, section, key, what was expected and what was probably meant."""
+"""What is wrong with a settings file, said as line, section, key, what was expected and what was probably meant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ...sdk.core.errors import FormatError
+from .errors import FormatError
 
 
 def explained(model: type[BaseModel], path: Path, text: str, error: ValidationError) -> FormatError:
