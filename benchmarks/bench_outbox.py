@@ -140,35 +140,41 @@ def _wait(port: int) -> None:
     raise SystemExit("the server does not start")
 
 
-def rounds(work: Callable[[Path], tuple[float, ...]]) -> list[str]:
-    """Each figure of the work as "median (least to most)"."""
+def rounds(what: list[str], work: Callable[[Path], tuple[float, ...]]) -> list[dict[str, Any]]:
+    """Each figure of the work: median, least and most."""
     found: list[tuple[float, ...]] = []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
             found.append(work(Path(folder)))
-    return [f"{statistics.median(held):,.1f} ({min(held):,.1f} to {max(held):,.1f})" for held in zip(*found, strict=True)]
+    return [{"what": name, "median": statistics.median(held), "least": min(held), "most": max(held)}
+            for name, held in zip(what, zip(*found, strict=True), strict=True)]  # fmt: skip
+
+
+def measure(short: bool = False, count: int = 4000) -> list[dict[str, Any]]:
+    """Medians of three rounds; in short form of a tenth of the records."""
+    count = count // 10 if short else count
+    rows: list[dict[str, Any]] = []
+    for group, sync in [(1, "FULL"), (1, "NORMAL"), (10, "FULL"), (100, "FULL"), (100, "NORMAL")]:
+        some = min(count, 400) if group == 1 and sync == "FULL" else count
+        rows += rounds([f"append {group} at once, {sync}, entries/s"],
+                       lambda folder, some=some, group=group, sync=sync: (appending(folder, some, group, sync),))  # fmt: skip
+    rows += rounds(["put on the way of an answer, us", "the same until durable, entries/s"], lambda folder: putting(folder, count))
+    rows += rounds(["way home, entries/s acknowledged", "bytes of an entry on the disk", "bytes of an entry on the line, gzip"],
+                   lambda folder: going_home(folder, count))  # fmt: skip
+    return rows + rounds(["counted in a summary, us an answer", "bytes of the summary an answer, gzip"], lambda folder: summing(count))
+
+
+def show(rows: list[dict[str, Any]]) -> str:
+    """The table that people read."""
+    said = [[row["what"], f"{row['median']:,.1f} ({row['least']:,.1f} to {row['most']:,.1f})"] for row in rows]
+    return table([["what", f"median of {ROUNDS} rounds (range)"], *said])
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=4000)
-    count = parser.parse_args().records
-    rows: list[list[str]] = []
-    for group, sync in [(1, "FULL"), (1, "NORMAL"), (10, "FULL"), (100, "FULL"), (100, "NORMAL")]:
-        some = min(count, 400) if group == 1 and sync == "FULL" else count
-        (rate,) = rounds(lambda folder, some=some, group=group, sync=sync: (appending(folder, some, group, sync),))
-        rows.append([f"append {group} at once, {sync}, entries/s", rate])
-    for name, value in zip(["put on the way of an answer, us", "the same until durable, entries/s"],
-                           rounds(lambda folder: putting(folder, count)), strict=True):  # fmt: skip
-        rows.append([name, value])
-    names = ["way home, entries/s acknowledged", "bytes of an entry on the disk", "bytes of an entry on the line, gzip"]
-    for name, value in zip(names, rounds(lambda folder: going_home(folder, count)), strict=True):
-        rows.append([name, value])
-    names = ["counted in a summary, us an answer", "bytes of the summary an answer, gzip"]
-    for name, value in zip(names, rounds(lambda folder: summing(count)), strict=True):
-        rows.append([name, value])
-    print(table([["what", f"median of {ROUNDS} rounds (range)"], *rows]))
+    print(show(measure(count=parser.parse_args().records)))
 
 
 if __name__ == "__main__":
