@@ -7,6 +7,8 @@
     GET /dashboard/data/slice?deployment=&span=&name=
     GET /dashboard/data/alerts?deployment=                all of them
     GET /dashboard/data/alert?deployment=&id=             one, with its evidence and the records behind it
+    GET /dashboard/data/devices?deployment=               those that send its records, and how they stand
+    GET /dashboard/data/device?deployment=&id=            one, with its log
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from ..desk.replies import absent
 from ..desk.replies import told as reply
 from ..doors.asgi import Incoming, Methods, Reply
 from ..doors.routes import Folder
-from . import alerts
+from . import alerts, fleet
 from .spans import SPANS
 from .status import Board
 
@@ -39,10 +41,15 @@ def routes_of(desk: Desk) -> tuple[dict[str, Methods], dict[str, Folder]]:
     """The page with its files, and the data."""
     web = Path(__file__).parent / "web"
     exact, folders = Bundle("dashboard", [web.parent.parent / "desk" / "web", web]).routes()
-    board = Board(desk, lambda: time.time_ns() // 1_000_000)
+    board = Board(desk, now_ms)
     for name, work in WORKS.items():
         exact[f"{DATA}/{name}"] = {"GET": desk.threaded(_bound(work, desk, board))}
     return exact, folders
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def _bound(work: Callable[[Desk, Board, Incoming], Any], desk: Desk, board: Board) -> Callable[[Incoming], Reply]:
@@ -91,6 +98,19 @@ def _alert(desk: Desk, board: Board, incoming: Incoming) -> Any:
     return found
 
 
+def _devices(desk: Desk, board: Board, incoming: Incoming) -> Any:
+    return fleet.listed(desk.database, _deployment(desk, incoming, Query(incoming.query, ("deployment",))), now_ms())
+
+
+def _device(desk: Desk, board: Board, incoming: Incoming) -> Any:
+    query = Query(incoming.query, ("deployment", "id"))
+    number = query.text("id", 64)
+    found = fleet.one(desk.database, _deployment(desk, incoming, query), number, now_ms())
+    if found is None:
+        raise absent("There is no such device", number)
+    return found
+
+
 def _deployment(desk: Desk, incoming: Incoming, query: Query) -> str:
     """The deployment that is asked about, else the first that the caller may see. Raises InputError, RefusalError."""
     visible, said = rights.visible(incoming, desk.names), query.text("deployment", 63)
@@ -104,4 +124,5 @@ def _deployment(desk: Desk, incoming: Incoming, query: Query) -> str:
 
 WORKS: dict[str, Callable[[Desk, Board, Incoming], Any]] = {
     "deployments": _deployments, "status": _status, "feature": _feature, "slice": _slice, "alerts": _alerts, "alert": _alert,
+    "devices": _devices, "device": _device,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ..dashboard import routes as dashboard_routes
 from ..doors.asgi import Methods
 from ..doors.routes import Folder, Routes
+from ..fleet import routes as fleet_routes
 from ..review import routes as review_routes
 from . import label_routes, record_routes
 from .desk import Desk
@@ -17,6 +18,7 @@ Mounted: TypeAlias = tuple[dict[str, Methods], dict[str, Folder]]
 """Handlers by path, and folders by the beginning of their paths."""
 PARTS: tuple[Callable[[Desk], Mounted], ...] = (
     record_routes.routes_of, label_routes.routes_of, dashboard_routes.routes_of, review_routes.routes_of,
+    fleet_routes.routes_of,
 )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""The routes of a desk in the OpenAPI document: records, labels, how a review stands. The data of its pages is theirs, and not promised."""
+"""The routes of a desk in the OpenAPI document: records, labels, how a review stands, what devices send.
+
+The data of its pages is theirs, and not promised.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,10 @@ def _answered(summary: str, name: str, properties: dict[str, Any], *refusals: in
     return {"summary": summary, "operationId": name, **asked, "responses": {"200": answer, **refused}}
 
 
-_WHY = {400: "The body cannot be parsed.", 403: "Not from here, or not with this key.", 404: "There is no such thing, or not for this key.",
-        413: "The body is too large.", 415: "The body is not JSON.", 422: "Parsed, and refused; `field` and `row` say where.",
+_WHY = {400: "The body cannot be parsed.", 401: "No device is known with this key.",
+        403: "Not from here, or not with this key.", 404: "There is no such thing, or not for this key.",
+        413: "The body is too large.", 415: "The body is of another type.", 422: "Parsed, and refused; `field` and `row` say where.",
+        429: "More batches than a device may send; Retry-After says when.",
         503: "The database does not answer."}  # fmt: skip
 _LIST: dict[str, Any] = {"type": "array", "items": {"type": "object"}}
 _NEXT: dict[str, Any] = {"type": ["integer", "null"], "description": "Where to go on; null: there is no more."}
@@ -76,7 +81,26 @@ _LABEL_IT = {
     ]}}}},
 }  # fmt: skip
 _REVIEW = _answered("How a review stands, and what was decided", "review", {"id": _TEXT, "state": _TEXT}, 404)
+_NUMBERS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}
+_WANTED: dict[str, Any] = {"type": ["string", "null"], "description": "The release that the device is to run; null: nobody said."}
+_SENT: dict[str, Any] = {
+    "type": "object", "required": ["version", "device", "outbox", "entries"], "properties": {
+        "version": {"const": 1}, "device": _TEXT, "outbox": {**_TEXT, "minLength": 1, "maxLength": 64},
+        "versions": {"type": "object", "additionalProperties": _TEXT, "description": "What runs there: name -> version."},
+        "dropped": {**_LIST, "description": "What it gave up: kind, reason, count."},
+        "entries": {**_LIST, "maxItems": 2000, "description": "sequence, id, kind, body."}},
+}  # fmt: skip
+_DEVICE = {"name": "device", "in": "path", "required": True, "schema": {**_TEXT, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}}
+_TAKE = {
+    **_answered("Take what a device has to tell, each entry once; its own key lets it in", "device_batch",
+                {"device": _TEXT, "outbox": _TEXT, "held": _NUMBERS, "refused": _LIST, "conflicts": _NUMBERS,
+                 "highest": {"type": "integer"}, "desired": _WANTED}, 400, 401, 413, 415, 422, 429),
+    "parameters": [_DEVICE],
+    "requestBody": {"required": True, "description": "At most 1 MiB, 8 MiB once inflated by content-encoding: gzip.",
+                    "content": {"application/json": {"schema": _SENT}}},
+}  # fmt: skip
 PATHS: dict[str, Any] = {
     "/v1/records": {"get": _RECORDS}, "/v1/records/{id}": {"get": {**_RECORD, "parameters": [_ID]}},
     "/v1/labels": {"get": _LABELS, "post": _LABEL_IT}, "/v1/reviews/{id}": {"get": {**_REVIEW, "parameters": [_ID]}},
+    "/v1/devices/{device}/batches": {"post": _TAKE},
 }  # fmt: skip

@@ -10,7 +10,7 @@ as new the one whose selector comes first, so that every server says the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...sdk.core.errors import InputError
@@ -32,6 +32,23 @@ def desired(device: str, labels: Mapping[str, str], words: Iterable[Desired]) ->
     meant = [word for word in words if matches(word.selector, device, labels)]
     meant.sort(key=lambda word: word.selector)
     return max(meant, key=lambda word: (_exact(word.selector), word.at_ms)).release if meant else None
+
+
+def before(device: str, labels: Mapping[str, str], said: Sequence[Desired]) -> str | None:
+    """The release that a device was to run before the one that it is to run now; None: there was no other.
+
+    said: all that was ever said, the oldest first; one whose release is "" takes its selector's word back.
+
+    >>> before("cam-1", {}, [Desired("", "a"), Desired("", "b", 1), Desired("device:cam-1", "c", 2), Desired("device:cam-1", "", 3)])
+    'c'
+    """
+    now, runs = dict[str, Desired](), list[str]()
+    for word in said:
+        now[word.selector] = word
+        found = desired(device, labels, (held for held in now.values() if held.release))
+        if found is not None and runs[-1:] != [found]:
+            runs.append(found)
+    return runs[-2] if len(runs) > 1 else None
 
 
 def matches(selector: str, device: str, labels: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy import insert as insert_into
 
 from ...sdk.core.errors import InputError, TrustError
@@ -18,8 +18,8 @@ from ..monitoring.upsert import upsert
 from ..records.database import Database
 from ..records.rows import text_of
 from ..security.keys import EVERY, hashed
-from .desired import Desired, desired, pairs
-from .tables import DESIRED, DEVICES, LOSSES
+from .desired import ONE, Desired, desired, pairs
+from .tables import DESIRED, DEVICES, LOSSES, WORDS
 
 PREFIX = "pdk"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -108,11 +108,19 @@ def devices(database: Database) -> list[Device]:
 
 
 def want(database: Database, word: Desired, by: str) -> None:
-    """Say which release is wanted. Raises InputError for a selector that selects nothing, SQLAlchemyError."""
-    if not word.selector.startswith("device:"):
+    """Say which release is wanted; "" takes back what was said of this selector.
+
+    Raises InputError for a selector that selects nothing, SQLAlchemyError.
+    """
+    if not word.selector.startswith(ONE):
         pairs(word.selector)
+    said = {"release": word.release, "at_ms": word.at_ms, "by": by}
     with database.write() as connection:
-        upsert(connection, DESIRED, {"selector": word.selector}, {"release": word.release, "at_ms": word.at_ms, "by": by})
+        if word.release:
+            upsert(connection, DESIRED, {"selector": word.selector}, said)
+        else:
+            connection.execute(delete(DESIRED).where(DESIRED.c.selector == word.selector))
+        connection.execute(insert_into(WORDS).values(selector=word.selector, **said))
 
 
 def wanted(connection: Connection) -> list[Desired]:

@@ -29,6 +29,7 @@ from ..records.tables import RECORDS
 from .batch import Batch, Sent
 from .devices import Device, wanted_here
 from .entries import Happened, Labelled, Made, Recorded, Summed, made
+from .forgetting import forgotten_among, highest_of
 from .tables import DEVICES, ENTRIES, EVENTS, LOSSES
 
 _AT_ONCE = 400
@@ -134,7 +135,7 @@ def _fresh(connection: Connection, device: Device, ready: Sequence[Made], part: 
 
 def _known(connection: Connection, device: Device, entries: Sequence[Sent]) -> tuple[set[int], dict[str, str | None]]:
     """Numbers of this device that are here, and whose the ids are that are here."""
-    numbers, names = set[int](), dict[str, str | None]()
+    numbers, names = forgotten_among(connection, device.id, [one.sequence for one in entries]), dict[str, str | None]()
     for start in range(0, len(entries), _AT_ONCE):
         some = entries[start : start + _AT_ONCE]
         ids = [one.id for one in some]
@@ -193,8 +194,7 @@ def _event(one: Happened, device: Device, now_ms: int) -> dict[str, Any]:
 
 def _seen(connection: Connection, device: Device, batch: Batch, now_ms: int) -> int:
     """Write down that a device was heard of, and what it said of itself; its largest number."""
-    newest = select(ENTRIES.c.sequence).where(ENTRIES.c.device == device.id).order_by(ENTRIES.c.sequence.desc()).limit(1)
-    highest = connection.execute(newest).scalar() or 0
+    highest = highest_of(connection, device.id)
     values = {"seen_ms": now_ms, "versions": text_of(dict(batch.versions)), "highest": highest}
     connection.execute(update(DEVICES).where(DEVICES.c.id == device.id).values(values))
     table = LOSSES.c

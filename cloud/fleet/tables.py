@@ -5,6 +5,8 @@
 - `device_losses`: what a device says it gave up, by outbox, kind and reason: totals, which only grow.
 - `device_events`: what happened on devices: updates, roll-backs, restarts.
 - `fleet_desired`: the release that is wanted, for one device ("device:ID") or for those with labels ("site=north,line=2"; "": all).
+- `fleet_words`: all that was ever said of it, in order, by whom; a release of "" takes a word back.
+- `device_spans`: runs of numbers whose rows in `device_entries` were old and are gone: see forgetting.py.
 """
 
 from __future__ import annotations
@@ -38,9 +40,14 @@ EVENTS = Table(
     _text("data"), sqlite_autoincrement=True,
 )  # fmt: skip
 DESIRED = Table("fleet_desired", METADATA, _text("selector", True), _text("release"), _whole("at_ms"), _text("by"))
+WORDS = Table(
+    "fleet_words", METADATA, sequence(), _text("selector"), _text("release"), _whole("at_ms"), _text("by"), sqlite_autoincrement=True,
+)  # fmt: skip
+SPANS = Table("device_spans", METADATA, _text("device", True), _whole("low", True), _whole("high"))
+Index("device_entries_by_time", ENTRIES.c.received_ms)
 Index("device_events_by_device", EVENTS.c.device, EVENTS.c.seq)
 Index("device_entries_by_id", ENTRIES.c.id, unique=True)
-OWN = (DEVICES, ENTRIES, LOSSES, EVENTS, DESIRED)
+OWN = (DEVICES, ENTRIES, LOSSES, EVENTS, DESIRED, WORDS, SPANS)
 
 
 def prepare(database: Database) -> None:

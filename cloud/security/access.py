@@ -1,6 +1,7 @@
 """The guard that asks for a key: which routes are open, what scope the others need, and how a refusal reads.
 
 The pages of the desk are open, for they hold no data: they ask for a key, and send it with each request for data.
+What devices send comes with a key of the device, which cloud/fleet/routes.py asks for: no key of this file counts there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _page = re.compile(r"/(?:dashboard|review)(?:/static/[^/]+/[^/]+)?").fullmatch
 """A page of the desk, its scripts and styles."""
 _decision = re.compile(r"/v1/reviews/[0-9a-fA-F-]{36}").fullmatch
 """What became of one review: who asked the model waits for it."""
+_batches = re.compile(r"/v1/devices/[^/]+/batches").fullmatch
+"""Where devices send to."""
 KEY = "portside.key.found"
 """Key of the ASGI scope under which the guards that follow find the caller's Key."""
 _REALM = 'Bearer realm="portside"'
@@ -84,7 +87,7 @@ def needed(path: str, method: str = "GET", desk: bool = True) -> tuple[str, ...]
         return None
     if not path.startswith(_FOLDERS):
         return SCOPES_OF.get(path, PREDICT)
-    if _page(path):
+    if _page(path) or (method == "POST" and _batches(path)):
         return None if desk else PREDICT
     if method in ("GET", "HEAD") and _decision(path):
         return ("review", "predict", "admin")

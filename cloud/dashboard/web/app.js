@@ -1,6 +1,7 @@
 // The dashboard: what the address says is fetched, shown, and asked for again while the page is looked at.
 import { askForKey, element, get, hasKey, Refused, useKey } from "./api.js"
 import * as alerts from "./alerts.js"
+import * as devices from "./devices.js"
 import * as feature from "./feature.js"
 import * as fields from "./fields.js"
 import * as overview from "./overview.js"
@@ -11,9 +12,9 @@ import * as slice from "./slice.js"
 import * as text from "./text.js"
 
 const EVERY_MS = 3000, PATIENCE_MS = 15_000
-const VIEWS = { overview, fields, feature, slice, records, record, alerts: alerts.all, alert: alerts.one }
-const UNDER = { feature: "fields", slice: "overview", record: "records", alert: "alerts" }
-const TABS = [["overview", "Overview"], ["fields", "Fields"], ["records", "Records"], ["alerts", "Alerts"]]
+const VIEWS = { overview, fields, feature, slice, records, record, devices: devices.all, device: devices.one, alerts: alerts.all, alert: alerts.one }
+const UNDER = { feature: "fields", slice: "overview", record: "records", device: "devices", alert: "alerts" }
+const TABS = [["overview", "Overview"], ["fields", "Fields"], ["records", "Records"], ["devices", "Devices"], ["alerts", "Alerts"]]
 const app = document.getElementById("app")
 const state = { place: null, held: [], key: "", heard: null, silent: false, deployments: null, shell: null, asking: null, shown: false, asked: 0 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import browsing
+import field
 import weather as made
 
 VIEWS = {
@@ -20,6 +21,8 @@ VIEWS = {
     "record": "/record/{record}",
     "alerts": "/alerts",
     "alert": "/alert/{alert}",
+    "devices": "/devices",
+    "device": "/device/roof-03",
 }
 
 
@@ -28,6 +31,7 @@ def pictures(out: Path, widths=(390, 820, 1440), schemes=("light", "dark"), view
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made_here:
         day = made.weather(folder or Path(made_here) / "weather", time.time_ns() // 1_000_000)
+        field.devices(day.deployment, time.time_ns() // 1_000_000)
         apart = browsing.Apart(day.deployment, Path(made_here) / "log")
         try:
             with browsing.chromium() as browser:
@@ -77,6 +81,8 @@ DOCS = {
     "dashboard-feature-dark": ("feature", 1000, 1230, "dark"),
     "dashboard-phone": ("overview", 390, 980, "light"),
     "dashboard-record-phone": ("record", 390, 980, "dark"),
+    "dashboard-devices": ("devices", 1280, 1080, "light"),
+    "dashboard-devices-phone": ("devices", 390, 980, "dark"),
 }
 
 
@@ -84,6 +90,7 @@ def for_docs(out: Path, folder: Path | None = None) -> None:
     """The pictures of docs/dashboard.md: the beginning of a view, as it is on a screen of that height."""
     with tempfile.TemporaryDirectory() as made_here:
         day = made.weather(folder or Path(made_here) / "weather", time.time_ns() // 1_000_000)
+        field.devices(day.deployment, time.time_ns() // 1_000_000)
         apart = browsing.Apart(day.deployment, Path(made_here) / "log")
         try:
             with browsing.chromium() as browser:

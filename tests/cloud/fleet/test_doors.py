@@ -8,7 +8,8 @@ import pytest
 from sent import NOW, batch, record, zipped
 
 from portside.cloud.fleet.devices import enrol
-from portside.cloud.fleet.doors import BODY_BYTES, INFLATED_BYTES, FleetApp
+from portside.cloud.fleet.doors import FleetApp
+from portside.cloud.fleet.routes import BODY_BYTES, INFLATED_BYTES
 from portside.edge.outbox import Held
 from portside.edge.upload import Sender, packed, understood
 
@@ -65,12 +66,12 @@ def test_refusals_say_whose_fault_it_is(fleet):
 def test_a_database_that_takes_nothing_is_no_fault_of_the_batch(fleet, monkeypatch):
     from sqlalchemy.exc import OperationalError
 
-    from portside.cloud.fleet import doors
+    from portside.cloud.fleet import routes
 
     def full(*_):
         raise OperationalError("INSERT", {}, Exception("disk is full"))
 
-    monkeypatch.setattr(doors, "ingest", full)
+    monkeypatch.setattr(routes, "ingest", full)
     reply = post(fleet[0], zipped(batch(record(1))), authorization=f"Bearer {fleet[1]}")
     assert reply.status_code == 503 and reply.headers["retry-after"] == "2"
     assert understood(503, dict(reply.headers), reply.content, [], Sender("cam-7", "o1", {})).means == "later"

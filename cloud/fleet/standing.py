@@ -1,0 +1,70 @@
+"""How a device stands, from what is known of it: is it heard of, does it run what is wanted, did it refuse that. Pure.
+
+What an agent says of itself, beside its entries:
+
+- `versions` of each batch: "release", the digest that answers there; others ("agent", "platform", ...) are shown as they are.
+- events: "active" when a release became what answers, "rolled-back" when one was refused or taken back; each with "release" and "why".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .devices import Device
+
+RELEASE = "release"
+"""Under this name the versions of a device say what runs there."""
+ACTIVE, REFUSED = "active", "rolled-back"
+"""Events of updates."""
+SILENT_MS = 15 * 60_000
+"""Three of its empty batches were missed: see `UploadSettings.hello_s`."""
+STATES = ("blocked", "refused", "silent", "new", "updating", "current", "free")
+"""Of two that apply the earlier one is told."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the newest event of an update said: its name, the release, why, and when (Unix milliseconds)."""
+
+    name: str
+    release: str
+    why: str
+    at_ms: int
+
+    @classmethod
+    def of(cls, name: str, at_ms: int, data: Mapping[str, Any]) -> Outcome:
+        """From an event as a device sent it."""
+        return cls(name, str(data.get("release", "")), str(data.get("why", ""))[:500], at_ms)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """state: one of STATES. why: in words."""
+
+    state: str
+    why: str
+
+
+def standing(device: Device, outcome: Outcome | None, now_ms: int) -> Standing:
+    """How a device stands.
+
+    Args:
+        outcome: of its newest update; None: it told of none.
+        now_ms: Unix milliseconds.
+    """
+    if device.blocked is not None:
+        return Standing("blocked", device.blocked)
+    running = device.versions.get(RELEASE)
+    if outcome is not None and outcome.name == REFUSED and outcome.release == device.desired and running != device.desired:
+        return Standing("refused", outcome.why or "it went back to the release before")
+    if device.seen_ms is None:
+        return Standing("new", "it was never heard of")
+    if now_ms - device.seen_ms > SILENT_MS:
+        return Standing("silent", "it was not heard of for more than 15 minutes")
+    if device.desired is None:
+        return Standing("free", "nobody said which release it is to run")
+    if running == device.desired:
+        return Standing("current", "it runs what is wanted")
+    return Standing("updating", "it runs another release than is wanted" if running else "it does not say which release it runs")
