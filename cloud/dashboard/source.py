@@ -73,12 +73,16 @@ class Source:
         return make() if newest else self._past.get((name, start, cut.step_ms), PAST_S, make)
 
     def _recorded(self, name: str, cut: Cut) -> Seen:
+        """From records, and what devices summed up: while no monitor has been here, that is all that its minutes hold."""
         database = self._desk.database
         found = list(between(database, cut.start_ms, cut.end_ms, name, NEWEST + 1, newest_first=True))
         held = [record for record in reversed(found[:NEWEST]) if record.exposed or record.arm == UNANSWERED]
         labels = labels_of(database, [record.id for record in held])
         made = {place: self._summed(name, part, labels) for place, part in _by_step(held, cut)}
-        return Seen("records", cut, tuple(made.get(place, Window()) for place in range(len(cut.starts))), len(found) <= NEWEST)
+        steps = [made.get(place, Window()) for place in range(len(cut.starts))]
+        if self._watched.tables:
+            steps = [Window.merge_all([held, self._step(name, cut, start)]) for held, start in zip(steps, cut.starts, strict=True)]
+        return Seen("records", cut, tuple(steps), len(found) <= NEWEST)
 
     def _summed(self, name: str, records: Sequence[Record], labels: Mapping[tuple[str, int], Label]) -> Window:
         """Records as one window, with the slices and the confidence that the deployment names."""

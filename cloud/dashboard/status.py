@@ -125,9 +125,9 @@ class Board:
                 "last_ms": self._last(name), "monitor_ms": self.watched.at_ms(name)}  # fmt: skip
 
     def _last(self, name: str) -> int | None:
-        """When its newest record was written."""
+        """When its newest record was written; where it has none, the newest minute that devices summed up."""
         newest = next(between(self._desk.database, 0, 1 << 53, name, 1, newest_first=True), None)
-        return None if newest is None else newest.server_ms
+        return self.watched.newest(name) if newest is None else newest.server_ms
 
     def _deadline(self, name: str) -> float | None:
         deployment = self._desk.deployment(name)

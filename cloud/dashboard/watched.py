@@ -96,6 +96,13 @@ class Watched:
         held = counts(self._desk.database, now_ms, (name,))
         return {"waiting": held.waiting, "oldest_ms": held.oldest_ms}
 
+    def newest(self, name: str) -> int | None:
+        """Where the newest window begins; None: there is none."""
+        if not self.tables:
+            return None
+        with self._desk.database.read() as connection:
+            return connection.execute(select(func.max(WINDOWS.c.start_ms)).where(WINDOWS.c.deployment == name)).scalar()
+
     def at_ms(self, name: str) -> int | None:
         """When a monitor last wrote; None: it never did."""
         if not self.tables:

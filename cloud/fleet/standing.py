@@ -2,8 +2,9 @@
 
 What an agent says of itself, beside its entries:
 
-- `versions` of each batch: "release", the digest that answers there; others ("agent", "platform", ...) are shown as they are.
-- events: "active" when a release became what answers, "rolled-back" when one was refused or taken back; each with "release" and "why".
+- `versions` of each batch: "release", the digest that answers there, and "refused", the one that it refused last, where it did; others
+  ("agent", "platform", ...) are shown as they are.
+- events: "release" when another one answers, "rolled-back" when one was refused or taken back; each with "release", and "why".
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .devices import Device
 
 RELEASE = "release"
 """Under this name the versions of a device say what runs there."""
-ACTIVE, REFUSED = "active", "rolled-back"
+ACTIVE, REFUSED = "release", "rolled-back"
 """Events of updates."""
 SILENT_MS = 15 * 60_000
 """Three of its empty batches were missed: see `UploadSettings.hello_s`."""
@@ -56,9 +57,10 @@ def standing(device: Device, outcome: Outcome | None, now_ms: int) -> Standing:
     """
     if device.blocked is not None:
         return Standing("blocked", device.blocked)
-    running = device.versions.get(RELEASE)
-    if outcome is not None and outcome.name == REFUSED and outcome.release == device.desired and running != device.desired:
-        return Standing("refused", outcome.why or "it went back to the release before")
+    running, told = device.versions.get(RELEASE), outcome if outcome is not None and outcome.release == device.desired else None
+    refused = device.versions.get("refused") == device.desired or (told is not None and told.name == REFUSED)
+    if device.desired is not None and running != device.desired and refused:
+        return Standing("refused", told.why if told is not None and told.why else "it refused it, or went back to the release before")
     if device.seen_ms is None:
         return Standing("new", "it was never heard of")
     if now_ms - device.seen_ms > SILENT_MS:

@@ -34,7 +34,7 @@ export const all = {
 
 const list = (place, devices) => table("Devices", ["device", "stands", "runs", "wanted", "errors", "lost"], devices.map(device => [
   [link(places.write(place, "device", [device.id]), device.id), element("span", { class: "soft labels" }, labels(device.labels))],
-  [state(device), element("span", { class: "soft why" }, ["refused", "blocked"].includes(device.state) ? `${device.why}, ` : "", "seen ", seen(device.seen_ms))],
+  [state(device), element("span", { class: "soft why" }, ["refused", "blocked"].includes(device.state) ? `${device.why}, ` : "", device.seen_ms === null ? "" : ["seen ", seen(device.seen_ms)])],
   digest(device.running), device.desired === device.running ? element("span", { class: "soft" }, device.desired ? "the same" : text.NONE) : digest(device.desired),
   text.count(device.errors), lost(device)]), { numbers: [4, 5], kind: "devices" })
 
@@ -64,6 +64,6 @@ export const one = {
       ...Object.entries(data.versions).filter(([name]) => name !== "release"), ["may send", data.deployments.includes("*") ? "of every deployment" : data.deployments.join(", ")],
       ["entries here", text.count(data.entries)], ["on their way, or given up", data.missing ? text.count(data.missing) : null], ["errors within a day", text.count(data.errors)], ["enrolled", text.time(data.made_ms)]])),
     Object.keys(data.lost).length ? section("lost", "Given up by the device", table("Given up", ["what", "why", "entries"], Object.entries(data.lost).map(([name, count]) => [...name.split(":"), text.count(count)]), { numbers: [2], kind: "narrow" })) : null,
-    section("log", "What happened", data.log.length ? table("What happened, the newest first", ["when", "what"], data.log.map(told => [[text.time(told.at_ms), element("span", { class: "labels" }, badge(told.kind === "desired" ? "wanted" : told.name, told.kind === "error" || told.name === "rolled-back" ? "wait" : told.name === "active" ? "good" : "soft"))],
+    section("log", "What happened", data.log.length ? table("What happened, the newest first", ["when", "what"], data.log.map(told => [[text.time(told.at_ms), element("span", { class: "labels" }, badge(told.kind === "desired" ? "wanted" : told.name, told.kind === "error" || told.name === "rolled-back" ? "wait" : told.name === "release" ? "good" : "soft"))],
       element("span", { class: "break" }, told.release ? [digest(told.release), " "] : "", told.record ? link(places.write(place, "record", [told.record]), told.what) : told.what)]), { kind: "log" }) : empty("Nothing yet.", "Updates, restarts and errors of the device stand here when it sends them."))],
 }

@@ -35,17 +35,22 @@ def devices(deployment, now_ms, count=14):
 
 
 def _named(count):
-    return [(f"{'gate' if place % 3 else 'roof'}-{place:02d}", {"site": "north" if place % 2 else "south", "line": str(place % 4)}) for place in range(count)]
+    for place in range(count):
+        yield f"{'gate' if place % 3 else 'roof'}-{place:02d}", {"site": "north" if place % 2 else "south", "line": str(place % 4)}
 
 
 def _tell(database, name, key, place, now_ms):
     north, refused, late = place % 2 == 1, place in (3, 9), place == 7
     event = {"name": "rolled-back", "release": NEW, "why": "contract: 3 of 64 firm rows differ on tflite"} if refused else {
-        "name": "active", "release": NEW if north and not late else OLD}  # fmt: skip
+        "name": "release", "release": NEW if north and not late else OLD}  # fmt: skip
     entries = [("event", {**event, "at_ms": now_ms - 30 * MINUTE})]
     if place == 3:
         entries.append(("error", {"name": "rain-tomorrow", "receipt": RECEIPT, "inputs": {}, "outputs": {}}))
-    body = {"version": 1, "device": name, "outbox": "o", "versions": {"agent": "0.1.0", "platform": "tflite", "release": OLD if refused else event["release"]},
-            "dropped": [{"kind": "record", "reason": "evicted", "count": 1204}] if place == 5 else [],
-            "entries": [{"sequence": number, "id": new_id(), "kind": kind, "body": said} for number, (kind, said) in enumerate(entries, 1)]}  # fmt: skip
-    ingest(database, admitted(database, name, key), parsed(json.dumps(body).encode(), name), now_ms - (9 * 3_600_000 if place == 2 else place * 7_000))
+    body = {
+        "version": 1, "device": name, "outbox": "o",
+        "versions": {"agent": "0.1.0", "platform": "tflite", "release": OLD if refused else event["release"]},
+        "dropped": [{"kind": "record", "reason": "evicted", "count": 1204}] if place == 5 else [],
+        "entries": [{"sequence": number, "id": new_id(), "kind": kind, "body": said} for number, (kind, said) in enumerate(entries, 1)],
+    }  # fmt: skip
+    seen_ms = now_ms - (9 * 3_600_000 if place == 2 else place * 7_000)
+    ingest(database, admitted(database, name, key), parsed(json.dumps(body).encode(), name), seen_ms)
