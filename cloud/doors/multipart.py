@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ...sdk.core.errors import FormatError
+from ...sdk.core.wire import Part
 
 MAX_PARTS = 10_000
 _MAX_HEADER = 8192
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part: field name, file name where it is a file, content."""
-
-    name: str
-    filename: str | None
-    data: bytes
 
 
 class _Collector:
