@@ -216,7 +216,7 @@ class Limits(Section):
 
 
 class AgentSettings(Section):
-    """An `agent.toml`, read."""
+    """An `agent.toml`, read. doors: where local callers are answered, see `door_settings.py`; None: nowhere."""
 
     name: Annotated[str, Field(pattern=NAME)]
     device: Annotated[str, Field(pattern=NAME)]
@@ -227,6 +227,7 @@ class AgentSettings(Section):
     updates: Updates | None = None
     escalate: Escalate | None = None
     limits: Limits = Limits()
+    doors: dict[str, Any] | None = None
     _path: Path = PrivateAttr(default=Path("agent.toml"))
 
     @model_validator(mode="after")
@@ -261,7 +262,7 @@ class AgentSettings(Section):
         try:
             held = self.at(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise FormatError(f"The key file cannot be read: {error}", fix="Put the key alone into the file, readable by the agent.") from error
+            raise FormatError(f"The key file cannot be read: {error}", fix="Put the key alone into the file.") from error
         if not held:
             raise FormatError("The key file is empty", got=str(self.at(path)), fix="Put the key alone into the file.")
         return held

@@ -9,6 +9,7 @@ import secrets
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
@@ -127,12 +128,14 @@ class Uploader:
 
     Attributes:
         sent: entries acknowledged. failures: in a row; fault: the last one, "": none.
+        heard_ms: when the server acknowledged last, Unix milliseconds by this device's clock, for people; None: never.
     """
 
     def __init__(self, outbox: Outbox, device: str, settings: UploadSettings, versions: Callable[[], Mapping[str, str]] = dict,
                  on_desired: Callable[[str], None] | None = None) -> None:  # fmt: skip
         self.outbox, self.device, self.settings = outbox, device, settings
         self.sent, self.failures, self.fault = 0, 0, ""
+        self.heard_ms: int | None = None
         self._versions, self._desired, self._line = versions, on_desired, Line(settings)
         self._seed = secrets.randbits(32) if settings.seed is None else settings.seed
         self._path = f"/v1/devices/{quote(device, safe='')}/batches"
@@ -186,6 +189,7 @@ class Uploader:
 
     def _heed(self, answered: Answered, entries: Sequence[Held]) -> bool:
         """Forget what is held; False where an acknowledgement acknowledges nothing, for the same would be sent for ever."""
+        self.heard_ms = time.time_ns() // 1_000_000
         self.sent += self.outbox.settle(answered.held)
         for sequence, why in (answered.refused or {}).items():
             log.error("Entry %d is refused and set aside: %s", sequence, why)

@@ -29,7 +29,12 @@ def read_inputs(words: Sequence[str], codec: Codec, signature: Signature) -> dic
     Raises:
         InputError: naming the field.
     """
-    fields = {field.name: field for field in codec.wire_fields(signature)}
+    return read_fields(words, codec.wire_fields(signature), signature)
+
+
+def read_fields(words: Sequence[str], wire_fields: Sequence[WireField], signature: Signature) -> dict[str, Any]:
+    """The same, by the codec's fields. Raises InputError."""
+    fields = {field.name: field for field in wire_fields}
     raw: dict[str, Any] = {}
     for word in words:
         raw.update(_pairs(word, fields))

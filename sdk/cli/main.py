@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": "compare artifacts with the reference answers of their packages",
     "release": "put compiled artifacts of one package into the store, for devices and pages",
     "sign": "signed releases for devices: keys, a repository that any web server hands out, rotation",
+    "edge": "a device: run its agent, ask it, see how it stands",
     "bench": "measure latency, throughput, memory, size and cold start",
     "preview": "open a browser bundle in your browser, served from this machine",
     "serve": "serve a deployment over HTTP, with its fallbacks",

@@ -1,0 +1,54 @@
+"""A camera as a source, through OpenCV: one frame at a time, the newest there is."""
+
+from __future__ import annotations
+
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ..sdk.core.errors import InputError, MissingExtraError
+from .sources import Item
+
+try:
+    import cv2
+except ImportError as error:
+    raise MissingExtraError("Cameras are read by OpenCV, which is not installed", extra="camera") from error
+
+
+class Camera:
+    """Frames of one camera.
+
+    Args:
+        number: of the device, as OpenCV counts them.
+        field: gives the image field when a frame is there.
+        every_s: between two frames.
+
+    Raises InputError where it cannot be opened.
+    """
+
+    def __init__(self, number: int, field: Callable[[], str], every_s: float = 1.0) -> None:
+        self._number, self._field, self._every_s = number, field, every_s
+        self._device = cv2.VideoCapture(number)
+        if not self._device.isOpened():
+            raise InputError("The camera cannot be opened", got=f"camera:{number}", fix="May this user read /dev/video*?")
+        self._device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+
+    def items(self, stop: Callable[[], bool]) -> Iterator[Item]:
+        """Frames as RGB, uint8 (height, width, 3), until stopped."""
+        count = 0
+        try:
+            while not stop():
+                began = time.monotonic()
+                there, frame = self._device.read()
+                count += 1
+                name = f"frame {count}"
+                if there:
+                    picture = np.ascontiguousarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+                    yield Item(name, {self._field(): [picture]}, event_ms=time.time_ns() // 1_000_000)
+                else:
+                    yield Item(name, InputError("The camera gives no frame", got=f"camera:{self._number}"))
+                time.sleep(max(0.0, self._every_s - (time.monotonic() - began)))
+        finally:
+            self._device.release()
