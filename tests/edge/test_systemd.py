@@ -115,9 +115,8 @@ def test_served_until_it_is_stopped():
 
 def test_a_process_ends_in_order_on_the_managers_signal(manager):
     made, environment = manager
-    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom door_callers import *\nfrom portside.edge.serving import serve\n" \
-           "serve(Doubling(), quick()); print('ended')"  # fmt: skip
-    child = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parent)], env={**os.environ, **environment}, text=True,
+    code = "from door_callers import Doubling, quick\nfrom portside.edge.serving import serve\nserve(Doubling(), quick())\nprint('ended')"
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent, env={**os.environ, **environment}, text=True,
                              stdout=subprocess.PIPE)  # fmt: skip
     try:
         assert heard(made)["READY"] == "1"

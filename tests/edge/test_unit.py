@@ -10,6 +10,8 @@ import pytest
 from portside.edge.unit import UnitSettings, environment_of, quoted, unit_text
 from portside.sdk.core.errors import FormatError
 
+ALL = {"devices": ("/dev/null",), "user": "root", "groups": ("root",), "cpu_quota": 50, "writable": ("/tmp/a b",),
+       "environment": (("A", 'b "c" $d %e'),), "description": "50% more"}  # fmt: skip
 COMMAND = ("/bin/true", "edge", "run", "/etc/portside/agent.toml")
 
 
@@ -76,8 +78,7 @@ def test_words_are_text():
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
-@pytest.mark.parametrize("more", [{}, {"devices": ("/dev/null",), "user": "root", "groups": ("root",), "cpu_quota": 50,
-                                       "writable": ("/tmp/a b",), "environment": (("A", 'b "c" $d %e'),), "description": "50% more"}])  # fmt: skip
+@pytest.mark.parametrize("more", [{}, ALL])
 def test_systemd_takes_it(more, tmp_path):
     unit, text = tmp_path / "portside.service", unit_text(UnitSettings(COMMAND, **more))
     told = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
