@@ -49,6 +49,8 @@ class Camera:
                     yield Item(name, {self._field(): [picture]}, event_ms=time.time_ns() // 1_000_000)
                 else:
                     yield Item(name, InputError("The camera gives no frame", got=f"camera:{self._number}"))
+                    self._device.release()  # it may have been plugged in anew
+                    self._device = cv2.VideoCapture(self._number)
                 time.sleep(max(0.0, self._every_s - (time.monotonic() - began)))
         finally:
             self._device.release()
