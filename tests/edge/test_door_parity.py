@@ -116,8 +116,8 @@ def test_what_is_no_json_is_refused_alike(cloud, device, body):
 
 FORMS = [
     form(("x", None, b"[1, 2]")), form(("x", None, b"[1, 2]"), ("x", None, b"[3, 4]"), ("entity", None, b"a")), form(("x", None, b"{")),
-    form(("z", None, b"1")), form(), form(("x", "f.bin", b"\xff\xfe")), (b"--c--", b"multipart/form-data; boundary=c"), (b"x", b"text/plain"),
-    (b"{}", b"application/vnd.x+json"),
+    form(("z", None, b"1")), form(), form(("x", "f.bin", b"\xff\xfe")), (b"--c--", b"multipart/form-data; boundary=c"),
+    (b"x", b"text/plain"), (b"{}", b"application/vnd.x+json"),
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ OUTPUTS = {"y": np.array([1, 2], np.float32), "mean": np.array(1.5, np.float32)}
 
 @pytest.fixture
 def forms():
-    return WireForms(Codec().wire_fields(SIGNATURE), SIGNATURE, json.loads, np.ndarray.tolist)
+    return WireForms(Codec().wire_fields(SIGNATURE), SIGNATURE, json.loads, lambda array: np.asarray(array).tolist())
 
 
 def test_three_forms_are_one_batch_and_are_answered_in_kind(forms):
