@@ -23,8 +23,8 @@ from portside.sdk.core.window import Window
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("monitoring", "desk")]
 
-import made_desk  # noqa: E402  found beside the desk's tests
-import watched  # noqa: E402  found beside the monitor's tests
+import made_desk
+import watched
 
 
 def told(records):

@@ -20,7 +20,7 @@ from portside.sdk.core.records import new_id
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("desk", "doors")]
 
-import made_desk  # noqa: E402  found beside the desk's tests
+import made_desk
 
 PATH = "/v1/devices/cam-7/batches"
 RELEASE = "sha256:" + "1" * 64

@@ -36,4 +36,8 @@ def test_going_back_twice_goes_forth_again(lite):
     known(lite)
     for at_ms, release in enumerate(("a", "b", "c")):
         want(lite, Desired("site=north", release, at_ms), "ana")
-    assert [go_back(lite, "site=north", "ana", 10), go_back(lite, "site=north", "ana", 11), go_back(lite, "device:cam-7", "ana", 12)] == ["b", "c", "b"]
+    assert [go_back(lite, "site=north", "ana", 10), go_back(lite, "site=north", "ana", 11), go_back(lite, "device:cam-7", "ana", 12)] == [
+        "b",
+        "c",
+        "b",
+    ]
