@@ -62,14 +62,17 @@ class DoorSettings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DoorSettings:
-        """Parse. Raises FormatError, also for an unknown key: a bound with a typing error would bound nothing."""
+        """Parse; with `unix` and no `port` there is no HTTP.
+
+        Raises FormatError, also for an unknown key: a bound with a typing error would bound nothing.
+        """
         known = {item.name: item.type for item in fields(cls)}
         for key, value in data.items():
             if key not in known:
                 raise FormatError("The doors have no such setting", got=key, expected=", ".join(known), fix=nearest(key, known))
             if not _fits(value, known[key]):
                 raise FormatError(f"The setting {key!r} has the wrong type", got=type(value).__name__, expected=known[key])
-        given: dict[str, Any] = {**data, "names": tuple(data.get("names", ()))}
+        given: dict[str, Any] = {**({"port": None} if "unix" in data else {}), **data, "names": tuple(data.get("names", ()))}
         return cls(**given)
 
     def socket_path(self) -> Path | None:

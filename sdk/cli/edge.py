@@ -16,13 +16,13 @@ from types import FrameType
 from typing import Any, cast
 
 from ...edge.agent import Agent
-from ...edge.door_settings import DoorSettings
 from ...edge.reporting import seen
-from ...edge.serving import serve
+from ...edge.serving import served
 from ...edge.settings import read
 from ...edge.sources import KINDS, Item, Source, source_of
 from ...edge.wire_json import jsonable
 from ..core.errors import EngineError, InputError, PortsideError
+from . import edge_unit
 from .console import Exit, Result, fields, progress, short, size, table
 from .inputs import read_fields
 
@@ -32,11 +32,12 @@ EXAMPLES = {
   portside edge run agent.toml --source folder:/data/shots     every image that comes, once; answers as lines of JSON
   generate | portside edge run agent.toml --source stdin       {"row": {"age": 41}}, a line each
   portside edge run agent.toml --source camera:0 --every 2     a frame every two seconds; needs portside[camera]
+  portside edge run agent.toml --http 3001 --unix /run/portside/agent.sock     answer local callers, whatever its [doors] say
 """, "predict": """
   portside edge predict agent.toml photo.jpg               one question, with no agent running
 """, "status": """
   portside edge status agent.toml                          what runs, releases, outbox, last upload; exit code 1: no agent runs
-""",
+""", "unit": edge_unit.EXAMPLE,
 }  # fmt: skip
 EXAMPLE = "".join(lines.lstrip("\n") for lines in EXAMPLES.values())
 RETRY_S = 1.0
@@ -57,48 +58,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     run_ = action("run", "answer on this device until stopped")
     run_.add_argument("--source", metavar="SOURCE", help=f"where questions come from: {', '.join(KINDS)}")
     run_.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="between two frames of a camera (default: 1)")
+    run_.add_argument("--http", type=int, metavar="PORT", help="answer HTTP on this port of 127.0.0.1")
+    run_.add_argument("--unix", metavar="PATH", help="answer on a Unix socket at this path")
     ask = action("predict", "ask the models of this device one question")
     ask.add_argument("inputs", nargs="+", metavar="INPUT", help="a .json file, -, an image file, or field=value pairs")
     action("status", "how the agent of this device stands")
+    edge_unit.arguments(action("unit", "print the systemd unit that runs this agent"))
 
 
 def run(args: argparse.Namespace) -> Result:
     """Do what is asked."""
-    return {"run": _run, "predict": _predict, "status": _status}[args.action](args)
+    return {"run": _run, "predict": _predict, "status": _status, "unit": edge_unit.run}[args.action](args)
 
 
 def _run(args: argparse.Namespace) -> Result:
     """The agent until it is told to stop; exit code 3 where it takes more memory than it may, so that it is started anew."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     settings, stop = read(args.settings), threading.Event()
-    doors = None if settings.doors is None else DoorSettings.from_dict(settings.doors)
-    with Agent(settings) as agent:
+    doors = edge_unit.doors_of(settings, args.http, args.unix)
+    with stopping(stop), Agent(settings) as agent, served(agent, doors):
         for entry in agent.status()["chain"]:
             if entry["fault"]:
                 progress(f"entry {entry['entry']} ({entry['kind']}) is passed over: {entry['fault']}")
         source = source_of(args.source, agent, settings.root / "sources", args.every) if args.source else None
-        progress(f"answers on {settings.device}")
+        progress(f"answers on {settings.device}{edge_unit.shown(doors)}")
         threading.Thread(target=_watch, args=(agent, stop), daemon=True).start()
-        if source is None:
-            _until(agent, doors, stop)
-        elif doors is None:
-            with stopping(stop):
-                _answer(agent, source, stop)
-        else:
-            asked = threading.Thread(target=_answer, args=(agent, source, stop), daemon=True)
-            asked.start()
-            _until(agent, doors, stop)
+        if source is not None:
+            _answer(agent, source, stop)
+        if source is None or doors is not None:
+            stop.wait()
         counts, over = dict(agent.counts), agent.over_memory
     return Result({"counts": counts, "over_memory": over}, json.dumps({"stopped": counts}), Exit.FAULT if over else Exit.DONE)
-
-
-def _until(agent: Agent, doors: DoorSettings | None, stop: threading.Event) -> None:
-    """Wait for the end, answering at the doors where there are any."""
-    if doors is not None:
-        serve(agent, doors, stop=stop)
-        return
-    with stopping(stop):
-        stop.wait()
 
 
 @contextmanager
