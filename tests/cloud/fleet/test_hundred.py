@@ -26,6 +26,7 @@ class Holds:
 
 def until_quiet(database, devices, now_ms, rounds=60):
     """Turns until what everybody runs and has told is at the server; how each device stands, by name."""
+    states = Counter[str]()
     for number in range(rounds):
         now_ms += 60_000
         for device in devices:
