@@ -21,6 +21,8 @@ export MALLOC_TOP_PAD_ := 67108864
 export BENTOML_DO_NOT_TRACK := True
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Some machines forbid it, and every command, server and worker that a test starts would compile its modules again.
+export PYTHONDONTWRITEBYTECODE :=
 
 PIP := $(BIN)/python -m pip install -qq --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest --import-mode=importlib --confcutdir=tests
@@ -78,6 +80,7 @@ zoo-data: $(STAMPS)/installed  ## Unpack Debian's Fashion-MNIST beside the zoo, 
 
 clean:  ## Remove everything that make made, the environment included.
 	rm -rf .venv .make build dist out typings portside.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment. torch comes first and alone: asked for by another package, its range would admit a build for CUDA.
 $(STAMPS)/venv:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("sdk", "runtimes", "compress", "edge", "cloud")
 
 # `python -m pytest` puts the repository root on the path; from there `import sdk` would load a second copy of our modules.
+# Shells let what they start in the background ignore Ctrl-C, and so would every command that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
 EFFORT = os.environ.get("PORTSIDE_EFFORT", "short")

@@ -20,7 +20,6 @@ from portside.runtimes import samples
 
 PROGRAM = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests in the background has it ignored
 from portside.compress import trials
 trials.REPEATS, trials.SECONDS = 1, 0.002
 from portside.sdk.cli.main import main
