@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import edge
     from .cloud.label import label
     from .cloud.monitor import Finding, Monitor
     from .cloud.service import service
@@ -52,7 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "QAT", "Budget", "Data", "Direction", "Distil", "Finding", "Forest", "Image", "Invariance", "LowRank", "Monitor", "Package",
     "Perturbation", "Prune", "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec",
-    "compile", "compress", "dataset", "errors", "evaluate", "image", "label", "ladder_report", "load", "open", "pack", "release",
+    "compile", "compress", "dataset", "edge", "errors", "evaluate", "image", "label", "ladder_report", "load", "open", "pack", "release",
     "search", "service", "signature", "verify",
 ]  # fmt: skip
 
@@ -95,7 +96,7 @@ _WHERE = {
     "verify": ".runtimes.verify",
 }
 _MODULES = {
-    "codec": ".sdk.core.codec.face", "compress": ".compress", "errors": ".sdk.core.errors",
+    "codec": ".sdk.core.codec.face", "compress": ".compress", "edge": ".edge", "errors": ".sdk.core.errors",
     "image": ".runtimes.importers.image_ops",
 }  # fmt: skip
 

@@ -13,8 +13,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from ..sdk.core.errors import EngineError, InputError, PortsideError, StoreError
 from ..sdk.core.records import Receipt, new_id
 from ..sdk.core.signature import Signature
 from . import assembling
-from .chain import NO_RELEASE, Chain
+from .chain import Chain, waits
 from .lock import FolderLock
 from .outbox_writer import OutboxWriter
 from .reporting import Said, memory_bytes, reported, write_status
@@ -71,15 +72,15 @@ class Agent:
 
     def __init__(self, settings: str | Path | AgentSettings, background: bool = True) -> None:
         self.settings = settings if isinstance(settings, AgentSettings) else read(settings)
-        self.started_ms, self.over_memory, self.fault = time.time_ns() // 1_000_000, False, ""
+        self.started_ms, self.over_memory, self.faults = time.time_ns() // 1_000_000, False, dict[str, str]()
         self.counts: Counter[str] = Counter()
-        self._lock, self._closing, self._wake = threading.Lock(), threading.Event(), threading.Event()
-        self._worker: threading.Thread | None = None
+        self._lock, self._closing, self._wake = threading.RLock(), threading.Event(), threading.Event()
+        self._threads: list[threading.Thread] = []
         self._folder = FolderLock(self.settings.root)
         try:
             self._open()
         except BaseException:
-            self._folder.close()
+            self._let_go()
             raise
         if background:
             self._start()
@@ -132,7 +133,7 @@ class Agent:
     def status(self) -> dict[str, Any]:
         """What runs here, JSON-ready."""
         return reported(Said(self.settings, self._chain, self.updates, self.outbox, self.writer, self.uploader, dict(self.counts),
-                             self.started_ms, self.fault))  # fmt: skip
+                             self.started_ms, "; ".join(self.faults.values())))  # fmt: skip
 
     def close(self) -> None:
         """End orderly: what was told is on the disk, and the next start knows that this stop was asked for."""
@@ -141,8 +142,9 @@ class Agent:
                 return
             self._closing.set()
         self._wake.set()
-        if self._worker is not None:
-            self._worker.join(10.0)
+        for thread in self._threads:
+            thread.join(10.0)
+        if self._threads:
             self.telling.event("stopped")
             self.telling.tick(closing=True)
         if self.uploader is not None:
@@ -152,9 +154,7 @@ class Agent:
         with suppress(PortsideError, OSError):
             write_status(self.settings.root, {**self.status(), "stopped": True})
             (self.settings.root / "clean").touch()
-        self._chain.retire()
-        self.outbox.close()
-        self._folder.close()
+        self._let_go()
 
     def __enter__(self) -> Agent:
         return self
@@ -165,27 +165,38 @@ class Agent:
     def _open(self) -> None:
         settings = self.settings
         self.updates = assembling.updating(settings, self._closing.is_set)
-        boot = self.updates.installer.boot(clean=assembling.clean_stop(settings.root))
+        self._clean = assembling.clean_stop(settings.root)
+        boot = self.updates.installer.boot(self._clean)
         for note in boot.notes:
             log.warning("Repaired at the start: %s", note)
         self._chain = Chain(settings, self._slot())
         self._loaded = self.updates.installer.update.active
-        if self._slot() is not None and self._slot_fault():
-            self._back(self._slot_fault())
-        if self._chain.champion is None and (settings.updates is None or any(fault != NO_RELEASE for fault in self._model_faults())):
-            raise EngineError("Nothing on this device can answer", got="; ".join(self._model_faults()),
+        if self._slot() is not None and self._chain.slot_fault:
+            self._back(self._chain.slot_fault)
+        if self._chain.champion is None and (settings.updates is None or not all(map(waits, self._chain.model_faults))):
+            raise EngineError("Nothing on this device can answer", got="; ".join(self._chain.model_faults),
                               fix="Give the chain an artifact, or [updates] a release to install.")  # fmt: skip
         self.outbox = assembling.outbox(settings)
+        self.uploader = assembling.uploader(settings, self.outbox, self._versions, self._desired)
         self.writer = OutboxWriter(self.outbox, WAITING)
         self.telling = Telling(settings, self.writer)
-        self.uploader = assembling.uploader(settings, self.outbox, self._versions, self._desired)
 
     def _start(self) -> None:
-        self.telling.event("started", clean=True)
+        self.telling.event("started", clean=self._clean, settings=self.settings.digest)
         if self.uploader is not None:
             self.uploader.start()
-        self._worker = threading.Thread(target=self._work, name="portside-agent", daemon=True)
-        self._worker.start()
+        self._threads = [threading.Thread(target=self._update, name="portside-updates", daemon=True),
+                         threading.Thread(target=self._keep_house, name="portside-agent", daemon=True)]  # fmt: skip
+        for thread in self._threads:
+            thread.start()
+
+    def _let_go(self) -> None:
+        """Close what is open, and the folder last."""
+        if hasattr(self, "_chain"):
+            self._chain.retire()
+        if hasattr(self, "outbox"):
+            self.outbox.close()
+        self._folder.close()
 
     def _enter(self) -> Chain:
         while not self._closing.is_set():
@@ -211,24 +222,37 @@ class Agent:
         if self.updates.trying and walk.place == walk.chain.place and self.settings.failover.chain[walk.place].slot:
             self.updates.show(owned(walk.checked.arrays), owned(walk.outputs))
 
-    def _work(self) -> None:
-        """Turns of the worker, until the agent is closed. Whatever goes wrong in one is said, and the next one comes."""
+    def _update(self) -> None:
+        """Updates, in a thread of their own: a download may last an hour."""
         while not self._closing.is_set():
-            try:
-                self.updates.turn()
-                self._follow()
-                self.telling.tick()
-                self._look_at_itself()
-                self.fault = ""
-            except Exception as error:  # the worker outlives a full disk; nothing it does is on the way of an answer
-                log.warning("The agent's worker: %s", error)
-                self.fault = f"{type(error).__name__}: {error}"
-            soon = TRIAL_S if self.updates.trying else max(0.05, min(TURN_S, self.updates.due - time.monotonic()))
-            self._wake.wait(TURN_S if self.fault else soon)
+            went = self._went("updates", lambda: (self.updates.turn(), self._follow()))
+            pause = TRIAL_S if self.updates.trying else min(TURN_S, self.updates.due - time.monotonic())
+            self._wake.wait(max(0.05, pause) if went else TURN_S)
             self._wake.clear()
+
+    def _keep_house(self) -> None:
+        """Summaries, the file by which others see how it stands, and a look at itself."""
+        while not self._closing.is_set():
+            self._went("house", lambda: (self.telling.tick(), self._look_at_itself()))
+            self._closing.wait(TURN_S)
+
+    def _went(self, what: str, turn: Callable[[], object]) -> bool:
+        """Whatever goes wrong in a turn is said, and the next one comes: nothing done here is on the way of an answer."""
+        try:
+            turn()
+        except Exception as error:  # recorded: a full disk must not end it
+            log.warning("%s: %s", what, error)
+            self.faults[what] = f"{type(error).__name__}: {error}"
+            return False
+        self.faults.pop(what, None)
+        return True
 
     def _follow(self) -> None:
         """Answer from the slot that is active now; go back to the one before where it cannot be opened."""
+        with self._lock:
+            self._switch()
+
+    def _switch(self) -> None:
         active = self.updates.installer.update.active
         if active == self._loaded:
             return
@@ -237,12 +261,11 @@ class Agent:
         if active is not None and held is not None and (active.slot, active.wanted.release) == (held.slot, held.wanted.release):
             return
         fresh = Chain(self.settings, self._slot(), before)
-        if (fault := self._slot_fault(fresh)) and before.champion is not None:
+        if (fault := fresh.slot_fault) and before.champion is not None:
             fresh.retire(before)
             self._back(fault)
             return
-        with self._lock:
-            self._chain = fresh
+        self._chain = fresh
         before.retire(fresh)
         self.telling.event("release", release=active.wanted.release if active else "", sequence=active.wanted.sequence if active else 0)
 
@@ -259,14 +282,6 @@ class Agent:
         installer = self.updates.installer
         return None if installer.update.active is None else installer.slots.artifact(installer.update.active.slot)
 
-    def _slot_fault(self, chain: Chain | None = None) -> str:
-        faults = (chain or self._chain).faults
-        return next((fault for fault, link in zip(faults, self.settings.failover.chain, strict=True) if link.slot), "")
-
-    def _model_faults(self) -> list[str]:
-        links = self.settings.failover.chain
-        return [fault for fault, link in zip(self._chain.faults, links, strict=True) if link.kind == "model" and fault]
-
     def _look_at_itself(self) -> None:
         limit = self.settings.limits.memory_mb
         if limit is not None and memory_bytes() > limit * (1 << 20) and not self.over_memory:
@@ -278,15 +293,8 @@ class Agent:
     def _versions(self) -> Mapping[str, str]:
         """What runs here, for the server."""
         active = self.updates.installer.update.active
-        return {"agent": reported_version(), **({"release": active.wanted.release} if active else {})}
+        return {"agent": version("portside"), **({"release": active.wanted.release} if active else {})}
 
     def _desired(self, release: str) -> None:
         self.updates.desired(release)
         self._wake.set()
-
-
-def reported_version() -> str:
-    """Of this Portside."""
-    from importlib.metadata import version
-
-    return version("portside")

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
-from ..sdk.core.errors import FormatError
 from .files import OsFiles
 from .health import Limits
 from .installer import Installer
-from .mirror import Mirror
 from .outbox import Outbox
-from .settings import AgentSettings, Updates
-from .signed_source import Room, SignedSource
+from .settings import AgentSettings
 from .slots import Slots
 from .trial import TrialJudge
-from .trust import Trust
-from .update_state import SLOTS
 from .updating import NoSource, Updating
 from .upload_http import Uploader, UploadSettings
 
@@ -31,11 +27,10 @@ def updating(settings: AgentSettings, closing: Callable[[], bool]) -> Updating:
     if asked is None:
         judge = TrialJudge(threads=settings.limits.threads, trust=trust_host)
         return Updating(Installer(slots, NoSource(), judge), judge)
-    judge = TrialJudge(Limits(asked.p95_ms, asked.max_disagreement, most_rows=asked.most_rows), settings.limits.threads, trust=trust_host)
-    trust = Trust(settings.root / "trust", _root(settings, asked), lambda: Mirror(asked.mirror, cancelled=closing))
-    room = Room(None if asked.quota_mb is None else int(asked.quota_mb * MB), int(asked.reserve_mb * MB))
-    source = SignedSource(trust, settings.root / "incoming", asked.name, asked.platform, room=room,
-                          held=lambda: [slots.artifact(slot) for slot in SLOTS if slots.artifact(slot).is_dir()])  # fmt: skip
+    limits = Limits(asked.p95_ms, asked.max_disagreement, most_rows=asked.most_rows)
+    judge = TrialJudge(limits, settings.limits.threads, trust=trust_host)
+    held = import_module(".assembling_signed", __package__)  # what reads signatures is loaded where they are asked for
+    trust, source = held.signed(settings, asked, slots, closing)
     return Updating(Installer(slots, source, judge), judge, trust, asked.name, asked.platform, every_s=asked.every_s,
                     server=asked.follow == "server", source=source)  # fmt: skip
 
@@ -62,10 +57,3 @@ def clean_stop(root: Path) -> bool:
     found = mark.exists()
     mark.unlink(missing_ok=True)
     return found
-
-
-def _root(settings: AgentSettings, asked: Updates) -> bytes:
-    try:
-        return settings.at(asked.root).read_bytes()
-    except OSError as error:
-        raise FormatError(f"The root of trust cannot be read: {error}", fix="It is metadata/1.root.json of the repository.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingImports=false, reportOptionalMemberAccess=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,8 +13,8 @@ from .sources import Item
 
 try:
     import cv2
-except ImportError as error:
-    raise MissingExtraError("Cameras are read by OpenCV, which is not installed", extra="camera") from error
+except ImportError:  # said when a camera is opened
+    cv2 = None
 
 
 class Camera:
@@ -25,10 +25,12 @@ class Camera:
         field: gives the image field when a frame is there.
         every_s: between two frames.
 
-    Raises InputError where it cannot be opened.
+    Raises InputError where it cannot be opened, MissingExtraError without OpenCV.
     """
 
     def __init__(self, number: int, field: Callable[[], str], every_s: float = 1.0) -> None:
+        if cv2 is None:
+            raise MissingExtraError("Cameras are read by OpenCV, which is not installed", extra="camera")
         self._number, self._field, self._every_s = number, field, every_s
         self._device = cv2.VideoCapture(number)
         if not self._device.isOpened():

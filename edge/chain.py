@@ -143,6 +143,16 @@ class Chain:
         """What callers see."""
         return self.champion.signature if self.champion else None
 
+    @property
+    def slot_fault(self) -> str:
+        """Why the slot is passed over; "": it is not, or has no place in the chain."""
+        return next((fault for fault, link in zip(self.faults, self.settings.failover.chain, strict=True) if link.slot), "")
+
+    @property
+    def model_faults(self) -> list[str]:
+        """Why models are passed over."""
+        return [fault for fault, link in zip(self.faults, self.settings.failover.chain, strict=True) if link.kind == "model" and fault]
+
     def lanes(self) -> list[Lane]:
         """Of models and endpoints."""
         return [entry.lane for entry in self.entries if isinstance(entry, OpenModel | Cloud)]
@@ -184,7 +194,8 @@ class Chain:
             self.entries[place] = opened()
         except Exception as error:  # recorded: whatever is wrong with one entry, the others answer
             self.faults[place] = str(error) if isinstance(error, PortsideError | OSError) else repr(error)
-            log.error("Entry %d of the chain is passed over: %s", place, self.faults[place])
+            if not waits(self.faults[place]):
+                log.error("Entry %d of the chain is passed over: %s", place, self.faults[place])
             return
         if self.champion is None and isinstance(found := self.entries[place], OpenModel):
             self.champion, self.place = found, place
@@ -222,6 +233,11 @@ class Chain:
             raise FormatError(f"The field {stays[0]!r} stays on the device, so the endpoint cannot be asked")
         key = self.settings.secret(link.endpoint.key_file) if link.endpoint.key_file else None
         return Cloud(link.endpoint.url, Lane(CloudSession(link.endpoint.url, key, signature), replace=True))
+
+
+def waits(fault: str) -> bool:
+    """An entry is passed over because no release has been installed yet, which an update changes."""
+    return fault.startswith(NO_RELEASE)
 
 
 def check_backup(first: Signature, other: Signature) -> None:

@@ -9,17 +9,19 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..sdk.core.errors import StoreError
 from ..sdk.core.signature import Array
 from .installer import Installer
 from .stopped import Reason, Stopped
 from .trial import TrialJudge
-from .trust import Trust
 from .update_machine import pending
 from .update_state import Active, ClockWrong, DesiredSeen, Idle, MetadataExpired, RolledBack, Trial, Update, Wanted
 from .upload import wait_s
+
+if TYPE_CHECKING:
+    from .trust import Trust
 
 BASE_S, CAP_S = 5.0, 900.0
 SHOWN = 256
@@ -100,9 +102,10 @@ class Updating:
         """Do what is due. Raises StoreError where the state cannot be written; it is tried again."""
         if self.trust is not None and self._clock() >= self.due and (self._release or not self._server):
             self._look(self.trust)
-        while self.installer.work() and self._shown:
-            while self._shown:
+        if self.installer.work() and (some := min(len(self._shown), SHOWN)):
+            for _ in range(some):
                 self.judge.observe(*self._shown.popleft())
+            self.installer.work()
         self._settle()
 
     def _look(self, trust: Trust) -> None:
