@@ -63,11 +63,17 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _opened(args: argparse.Namespace) -> Database:
-    """The database. A fleet may begin before anything was served: `enrol` makes it where a deployment says its place."""
-    if args.action == "enrol" and Path(args.source).suffix == ".toml":
-        deployment = read(Path(args.source))
-        return Database.open(deployment.records.place(deployment.folder))
-    return open_records(args.source)
+    """The database. A fleet may begin before anything was served: `enrol` makes it where a deployment says its place.
+
+    Raises FormatError.
+    """
+    if Path(args.source).suffix != ".toml":
+        return open_records(args.source)
+    deployment = read(Path(args.source))
+    where = deployment.records.place(deployment.folder)
+    if args.action != "enrol" and isinstance(where, Path) and not where.is_file():
+        raise FormatError("No device was enrolled here yet", got=str(where), fix=f"portside fleet enrol {args.source} DEVICE")
+    return Database.open(where)
 
 
 def _enrol(database: Database, args: argparse.Namespace) -> Result:

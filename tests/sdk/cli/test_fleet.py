@@ -92,6 +92,7 @@ def test_what_cannot_be_meant_is_refused_with_the_next_step(fleet, words):
 
 
 def test_a_fleet_that_is_not_there_teaches(fleet):
-    assert fleet("ls")[0] == 3
+    code, said = fleet("ls")
+    assert code == 3 and "fleet enrol" in said["fix"]
     fleet("enrol", "cam-1")
     assert "1 new" in fleet("ls", text=True)[1] and "nothing came" in fleet("logs", "cam-1", text=True)[1]
