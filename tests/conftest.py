@@ -22,7 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
 EFFORT = os.environ.get("PORTSIDE_EFFORT", "short")
-settings.register_profile("short", deadline=None, print_blob=True, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("short", deadline=None, print_blob=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("short"), max_examples=1000)
 settings.load_profile(EFFORT)
 
