@@ -1,8 +1,7 @@
 """The agent of a device: answers from its slot and whatever stands behind it, tells home what it may, and keeps itself up to date.
 
-    agent = Agent("agent.toml")
-    agent.predict({"image": [picture]}).outputs["label"]
-    agent.close()
+    with Agent("agent.toml") as agent:
+        agent.predict({"image": [picture]}).outputs["label"]
 
 Answers wait for nothing: neither for the network, nor for the outbox, nor for an update. One agent owns its folder.
 """
@@ -15,9 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from ..sdk.core.codec.step import WireField
@@ -29,7 +26,7 @@ from . import assembling
 from .chain import Chain, waits
 from .lock import FolderLock
 from .outbox_writer import OutboxWriter
-from .reporting import Said, memory_bytes, reported, write_status
+from .reporting import Said, memory_bytes, reported, versions, write_status
 from .settings import AgentSettings, read
 from .telling import WAITING, Telling, author, owned
 from .walking import NoAnswerError, Walk
@@ -159,7 +156,7 @@ class Agent:
     def __enter__(self) -> Agent:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def _open(self) -> None:
@@ -170,14 +167,14 @@ class Agent:
         for note in boot.notes:
             log.warning("Repaired at the start: %s", note)
         self._chain = Chain(settings, self._slot())
-        self._loaded = self.updates.installer.update.active
+        self._loaded, self._refused = self.updates.installer.update.active, self.updates.installer.update.refused
         if self._slot() is not None and self._chain.slot_fault:
             self._back(self._chain.slot_fault)
         if self._chain.champion is None and (settings.updates is None or not all(map(waits, self._chain.model_faults))):
             raise EngineError("Nothing on this device can answer", got="; ".join(self._chain.model_faults),
                               fix="Give the chain an artifact, or [updates] a release to install.")  # fmt: skip
         self.outbox = assembling.outbox(settings)
-        self.uploader = assembling.uploader(settings, self.outbox, self._versions, self._desired)
+        self.uploader = assembling.uploader(settings, self.outbox, lambda: versions(self.updates.installer.update), self._desired)
         self.writer = OutboxWriter(self.outbox, WAITING)
         self.telling = Telling(settings, self.writer)
 
@@ -250,6 +247,10 @@ class Agent:
     def _follow(self) -> None:
         """Answer from the slot that is active now; go back to the one before where it cannot be opened."""
         with self._lock:
+            refused = self.updates.installer.update.refused
+            if refused and refused != self._refused:
+                self.telling.event("rolled-back", release=refused[-1].wanted.release, why=refused[-1].why)
+            self._refused = refused
             self._switch()
 
     def _switch(self) -> None:
@@ -267,7 +268,8 @@ class Agent:
             return
         self._chain = fresh
         before.retire(fresh)
-        self.telling.event("release", release=active.wanted.release if active else "", sequence=active.wanted.sequence if active else 0)
+        if active is not None:
+            self.telling.event("release", release=active.wanted.release, sequence=active.wanted.sequence, why="")
 
     def _back(self, fault: str) -> None:
         """The active slot cannot be opened: the release before answers, where there is one."""
@@ -283,17 +285,12 @@ class Agent:
         return None if installer.update.active is None else installer.slots.artifact(installer.update.active.slot)
 
     def _look_at_itself(self) -> None:
-        limit = self.settings.limits.memory_mb
-        if limit is not None and memory_bytes() > limit * (1 << 20) and not self.over_memory:
-            self.over_memory = True
+        limit, before = self.settings.limits.memory_mb, self.over_memory
+        self.over_memory = before or (limit is not None and memory_bytes() > limit * (1 << 20))
+        if self.over_memory and not before:
             log.error("The agent takes more than %g MB of memory", limit)
             self.telling.event("over memory", memory_bytes=memory_bytes())
         write_status(self.settings.root, self.status())
-
-    def _versions(self) -> Mapping[str, str]:
-        """What runs here, for the server."""
-        active = self.updates.installer.update.active
-        return {"agent": version("portside"), **({"release": active.wanted.release} if active else {})}
 
     def _desired(self, release: str) -> None:
         self.updates.desired(release)

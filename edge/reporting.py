@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from .outbox_writer import OutboxWriter
 from .settings import AgentSettings
 from .slots import STATE, STATE_BYTES
 from .update_record import Record
+from .update_state import Update
 from .updating import Updating, described
 from .upload_http import Uploader
 
@@ -57,6 +59,14 @@ def reported(said: Said) -> dict[str, Any]:
         },
         "memory_bytes": memory_bytes(),
     }  # fmt: skip
+
+
+def versions(update: Update) -> dict[str, str]:
+    """What runs here, for the server: the agent, the release that answers, and the one that was refused last."""
+    active, refused = update.active, update.refused[-1].wanted.release if update.refused else None
+    running = active.wanted.release if active else None
+    return {"agent": version("portside"), **({"release": running} if running else {}),
+            **({"refused": refused} if refused and refused != running else {})}  # fmt: skip
 
 
 def write_status(root: Path, status: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from made_agents import ROW, WEIGHT, break_entry, cloud, install, made, settings
 
 from portside.edge.agent import Agent
 from portside.edge.folder_source import FolderSource
-from portside.edge.reporting import seen
+from portside.edge.reporting import seen, versions
 from portside.edge.settings import read
 from portside.edge.update_state import Active, DesiredSeen, RolledBack, Trial
 from portside.edge.walking import NoAnswerError
@@ -237,7 +237,10 @@ def test_an_update_is_tried_beside_and_then_answers(device, artifacts):
     agent.rollback()
     assert isinstance(agent.updates.installer.update.phase, RolledBack)
     assert agent.predict(ROW).receipt.model == "first"
-    assert [body["name"] for kind, body in told(agent) if kind == "event"] == ["release", "release"]
+    running = versions(agent.updates.installer.update)
+    first, second = running["release"], running["refused"]
+    said = [(body["name"], body["release"]) for kind, body in told(agent) if kind == "event"]
+    assert said == [("release", second), ("rolled-back", second), ("release", first)]
 
 
 def test_a_device_without_a_release_says_what_to_do(tmp_path):

@@ -11,6 +11,7 @@ from signed_mirror import Publisher
 
 from portside.edge.agent import Agent
 from portside.edge.assembling_signed import signed
+from portside.edge.reporting import versions
 from portside.edge.settings import read
 from portside.edge.stopped import Reason
 from portside.edge.updating import CAP_S
@@ -56,7 +57,7 @@ def test_a_new_device_installs_what_is_signed_and_answers(publisher, artifacts, 
         assert agent.predict(ROW).receipt.model == "first"
         status = agent.status()["release"]
         assert (status["phase"], status["active"]["release"], status["stopped"]) == ("active", index.release, None)
-        assert agent._versions()["release"] == index.release
+        assert versions(agent.updates.installer.update)["release"] == index.release
         ends = time.monotonic() + 5
         while (tmp_path / "state" / "incoming").exists() and time.monotonic() < ends:
             time.sleep(0.02)
