@@ -19,11 +19,11 @@ from .tables import DEVICES, ENTRIES, EVENTS, WORDS
 
 @dataclass(frozen=True)
 class Line:
-    """One device. errors: that came home from it within a day."""
+    """One device. outcomes: of its updates, the newest of each name, the newest first. errors: that came home from it within a day."""
 
     device: Device
     standing: Standing
-    outcome: Outcome | None
+    outcomes: tuple[Outcome, ...]
     errors: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class Line:
             "made_ms": held.made_ms, "running": held.versions.get(RELEASE), "desired": held.desired, "versions": dict(held.versions),
             "deployments": list(held.deployments), "entries": held.entries, "missing": held.missing, "lost": dict(held.lost),
             "lost_total": sum(held.lost.values()), "errors": self.errors, "blocked": held.blocked,
-            "update": None if self.outcome is None else vars(self.outcome),
+            "update": vars(self.outcomes[0]) if self.outcomes else None,
         }  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def fleet(database: Database, now_ms: int) -> list[Line]:
     held = devices(database)
     with database.read() as connection:
         outcomes, errors = _outcomes(connection), _errors(connection, now_ms - DAY_MS)
-    return [Line(one, standing(one, outcomes.get(one.id), now_ms), outcomes.get(one.id), errors.get(one.id, 0)) for one in held]
+    found = [(one, outcomes.get(one.id, ())) for one in held]
+    return [Line(one, standing(one, told, now_ms), told, errors.get(one.id, 0)) for one, told in found]
 
 
 def log(database: Database, device: Device, limit: int = 50) -> list[Told]:
@@ -80,11 +81,13 @@ def said(connection: Connection) -> list[Desired]:
     return [Desired(*row) for row in connection.execute(select(table.selector, table.release, table.at_ms).order_by(table.seq))]
 
 
-def _outcomes(connection: Connection) -> dict[str, Outcome]:
-    """The newest event of an update, by device."""
-    newest = select(func.max(EVENTS.c.seq)).where(EVENTS.c.name.in_((ACTIVE, REFUSED))).group_by(EVENTS.c.device)
-    rows = connection.execute(select(EVENTS).where(EVENTS.c.seq.in_(newest)))
-    return {row.device: Outcome.of(row.name, row.at_ms, json.loads(row.data)) for row in rows}
+def _outcomes(connection: Connection) -> dict[str, tuple[Outcome, ...]]:
+    """The newest event of each name that updates have, by device, the newest first."""
+    newest = select(func.max(EVENTS.c.seq)).where(EVENTS.c.name.in_((ACTIVE, REFUSED))).group_by(EVENTS.c.device, EVENTS.c.name)
+    found = dict[str, tuple[Outcome, ...]]()
+    for row in connection.execute(select(EVENTS).where(EVENTS.c.seq.in_(newest)).order_by(EVENTS.c.seq.desc())):
+        found[row.device] = (*found.get(row.device, ()), Outcome.of(row.name, row.at_ms, json.loads(row.data)))
+    return found
 
 
 def _errors(connection: Connection, since_ms: int) -> dict[str, int]:

@@ -9,7 +9,7 @@ What an agent says of itself, beside its entries:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ STATES = ("blocked", "refused", "silent", "new", "updating", "current", "free")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the newest event of an update said: its name, the release, why, and when (Unix milliseconds)."""
+    """What an event of an update said: its name, the release, why, and when (Unix milliseconds)."""
 
     name: str
     release: str
@@ -48,16 +48,16 @@ class Standing:
     why: str
 
 
-def standing(device: Device, outcome: Outcome | None, now_ms: int) -> Standing:
+def standing(device: Device, outcomes: Sequence[Outcome], now_ms: int) -> Standing:
     """How a device stands.
 
     Args:
-        outcome: of its newest update; None: it told of none.
+        outcomes: that it told of, the newest first.
         now_ms: Unix milliseconds.
     """
     if device.blocked is not None:
         return Standing("blocked", device.blocked)
-    running, told = device.versions.get(RELEASE), outcome if outcome is not None and outcome.release == device.desired else None
+    running, told = device.versions.get(RELEASE), next((one for one in outcomes if one.release == device.desired), None)
     refused = device.versions.get("refused") == device.desired or (told is not None and told.name == REFUSED)
     if device.desired is not None and running != device.desired and refused:
         return Standing("refused", told.why if told is not None and told.why else "it refused it, or went back to the release before")

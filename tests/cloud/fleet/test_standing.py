@@ -23,7 +23,14 @@ def test_states():
         (replace(HELD, desired=None, versions={}), None, "free"),
     ]  # fmt: skip
     for device, outcome, state in cases:
-        assert standing(device, outcome, NOW).state == state and standing(device, outcome, NOW).why, (device, outcome)
+        told = [] if outcome is None else [outcome]
+        assert standing(device, told, NOW).state == state and standing(device, told, NOW).why, (device, outcome)
+
+
+def test_the_newest_word_about_what_is_wanted_counts():
+    back, again = replace(REFUSED, name="release", release="a"), replace(REFUSED, name="release")
+    assert standing(HELD, [back, REFUSED], NOW).why == "contract", "the release before answers again, and that is told later"
+    assert standing(HELD, [again, REFUSED], NOW).state == "updating" and standing(HELD, [REFUSED, again], NOW).state == "refused"
 
 
 def test_the_release_before_is_that_of_the_device_not_of_a_selector():
