@@ -22,7 +22,7 @@ from portside.edge.upload import Sender, packed
 
 sys.path.append(str(Path(__file__).parents[2] / "edge"))
 
-import made_agents  # noqa: E402  found beside the tests of devices
+import made_agents
 
 
 def told(database, device, agent):
