@@ -20,6 +20,7 @@ from ...edge.reporting import seen
 from ...edge.serving import served
 from ...edge.settings import read
 from ...edge.sources import KINDS, Item, Source, source_of
+from ...edge.watchdog import Pulse
 from ...edge.wire_json import jsonable
 from ..core.errors import EngineError, InputError, PortsideError
 from . import edge_unit
@@ -76,15 +77,18 @@ def _run(args: argparse.Namespace) -> Result:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     settings, stop = read(args.settings), threading.Event()
     doors = edge_unit.doors_of(settings, args.http, args.unix)
-    with stopping(stop), Agent(settings) as agent, served(agent, doors):
+    pulse = Pulse()
+    with stopping(stop), Agent(settings) as agent, served(agent, doors, pulse=pulse):
         for entry in agent.status()["chain"]:
             if entry["fault"]:
                 progress(f"entry {entry['entry']} ({entry['kind']}) is passed over: {entry['fault']}")
+        if fault := agent.status()["escalation_fault"]:
+            progress(f"[escalate] finds nothing uncertain: {fault}")
         source = source_of(args.source, agent, settings.root / "sources", args.every) if args.source else None
         progress(f"answers on {settings.device}{edge_unit.shown(doors)}")
         threading.Thread(target=_watch, args=(agent, stop), daemon=True).start()
         if source is not None:
-            _answer(agent, source, stop)
+            _answer(agent, source, stop, pulse)
         if source is None or doors is not None:
             stop.wait()
         counts, over = dict(agent.counts), agent.over_memory
@@ -112,10 +116,11 @@ def _watch(agent: Agent, stop: threading.Event) -> None:
             stop.set()
 
 
-def _answer(agent: Agent, source: Source, stop: threading.Event) -> None:
+def _answer(agent: Agent, source: Source, stop: threading.Event, pulse: Pulse) -> None:
     """Questions of a source, each answered by a line of JSON on stdout."""
     for item in source.items(stop.is_set):
-        said = answered(agent, item)
+        with pulse.answering():
+            said = answered(agent, item)
         print(json.dumps(said, ensure_ascii=False), file=sys.__stdout__, flush=True)
         if said.get("again"):
             stop.wait(RETRY_S)

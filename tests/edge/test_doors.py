@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from door_callers import BODY, Doubling, SessionAnswering, ends, get, line_to, opened, post, reply_on, said_to, until, unusual
-from hypothesis import given, settings
+from door_callers import BODY, Doubling, SessionAnswering, ends, get, line_to, opened, post, quick, reply_on, said_to, until, unusual
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portside.edge import door_line
@@ -190,6 +190,12 @@ def test_a_byte_now_and_then_does_not_buy_time(doors):
         thread.join()
 
 
+def test_a_caller_that_does_not_read_is_left():
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(door_line.Gone):
+        door_line.Line(ours, quick(write_s=0.1)).send(bytes(50 << 20))
+
+
 def test_a_body_that_is_announced_is_asked_for(doors):
     with line_to(doors) as line:
         request = post(more=b"expect: 100-continue\r\n")
@@ -350,7 +356,6 @@ _pieces = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=60)
 @given(st.lists(_pieces, max_size=6))
 def test_any_bytes_are_answered_or_hung_up_on(pieces):
     with line_to(FUZZED) as line:
@@ -370,9 +375,10 @@ FUZZED = opened(Doubling(), head_s=0.1, body_s=0.1)
 
 @pytest.fixture(autouse=True, scope="module")
 def fuzzed(caplog_of_module):
-    door_line.LINGER_S = 0.1
+    before, door_line.LINGER_S = door_line.LINGER_S, 0.1
     with FUZZED:
         yield
+    door_line.LINGER_S = before
     assert not [record for record in caplog_of_module if "failed inside" in record.getMessage() and "A connection" in record.getMessage()]
 
 
