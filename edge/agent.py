@@ -28,7 +28,7 @@ from .lock import FolderLock
 from .outbox_writer import OutboxWriter
 from .reporting import Said, memory_bytes, reported, versions, write_status
 from .settings import AgentSettings, read
-from .telling import WAITING, Telling, author, owned
+from .telling import Telling, author, owned
 from .walking import NoAnswerError, Walk
 
 TURN_S, TRIAL_S = 10.0, 0.5
@@ -175,7 +175,7 @@ class Agent:
                               fix="Give the chain an artifact, or [updates] a release to install.")  # fmt: skip
         self.outbox = assembling.outbox(settings)
         self.uploader = assembling.uploader(settings, self.outbox, lambda: versions(self.updates.installer.update), self._desired)
-        self.writer = OutboxWriter(self.outbox, WAITING)
+        self.writer = OutboxWriter(self.outbox)
         self.telling = Telling(settings, self.writer)
 
     def _start(self) -> None:

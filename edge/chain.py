@@ -144,6 +144,17 @@ class Chain:
         return self.champion.signature if self.champion else None
 
     @property
+    def escalation_fault(self) -> str:
+        """Why no answer will be found uncertain although `agent.toml` says which ones are; "": nothing is wrong."""
+        asked, signature = self.settings.escalate, self.signature
+        if asked is None or signature is None:
+            return ""
+        numbers = [spec.name for spec in signature.outputs if spec.dtype not in ("string", "bool") and spec.categories is None]
+        if asked.output in numbers:
+            return ""
+        return f"no output of numbers is named {asked.output!r}; there are: {', '.join(numbers) or 'none'}"
+
+    @property
     def slot_fault(self) -> str:
         """Why the slot is passed over; "": it is not, or has no place in the chain."""
         return next((fault for fault, link in zip(self.faults, self.settings.failover.chain, strict=True) if link.slot), "")

@@ -49,7 +49,7 @@ def reported(said: Said) -> dict[str, Any]:
         "name": settings.name, "device": settings.device, "process": os.getpid(), "started_ms": said.started_ms, "fault": said.fault,
         "answers": None if champion is None else {"model": champion.name, "package": champion.digest, "target": champion.target,
                                                   "entry": said.chain.place},
-        "chain": _chain(said),
+        "chain": _chain(said), "escalation_fault": said.chain.escalation_fault,
         "release": {**described(updates.installer.update), "trial": evidence.to_dict() if evidence else None,
                     "stopped": updates.stopped.to_dict() if updates.stopped else None, "failures": updates.failures},
         "counts": said.counts, "outbox": _outbox(said),

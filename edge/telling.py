@@ -7,6 +7,7 @@ is counted in summaries. `leaving.py` says what of either may leave.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,8 +27,8 @@ from .settings import AgentSettings
 from .summing import Summaries, SummarySettings
 from .walking import UNCERTAIN, Walk
 
-WAITING = 256
-"""Answers that may wait for the outbox's thread: each holds its inputs."""
+WAITING_BYTES = 64 << 20
+"""Of inputs and outputs that may wait for the outbox's thread; what is more is given up, and counted as "busy"."""
 Author = tuple[str, str, str, str, str]
 """model, package, target, artifact, decided_by."""
 
@@ -43,7 +44,9 @@ class Telling:
     def __init__(self, settings: AgentSettings, writer: OutboxWriter, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._writer, self._clock = settings, writer, clock
         self._digest, self._limit = settings.digest, int(settings.outbox.raw_kb * 1024)
+        self._waiting, self._lock = 0, threading.Lock()
         self._summaries: Summaries | None = None
+        self._held: tuple[OpenModel, tuple[str, ...]] | None = None
 
     def told(self, walk: Walk, receipt: Receipt, entity: str | None, event_ms: int | None) -> None:
         """Tell of an answer, or that there was none. Never waits, never raises."""
@@ -51,17 +54,23 @@ class Telling:
             return  # an overload has no time for a record of itself
         signature = walk.champion.signature
         record = self._record(walk, receipt, entity, event_ms)
+        size = size_of(walk.checked.arrays) + size_of(walk.outputs)
+        if not self._room(size):
+            self._writer.outbox.lose("record", "busy")
+            return
         inputs, outputs = owned(walk.checked.arrays), owned(walk.outputs)
         sent = {name: walk.wire[name] for name in self._texts(walk.champion) if name in walk.wire}
         whole = "error" if walk.place < 0 else "review" if walk.uncertain else "record" if self._settings.outbox.records == "whole" else ""
 
         def made() -> Entry | None:
+            self._room(-size)
             kinds = kept_kinds(signature, walk.champion.codec.wire_fields(signature))
             features = {"traits": traits({**inputs, **sent}, kinds)} if kinds else {}
             full = leaving(replace(record, features=features), inputs, outputs, signature, self._limit)
             return Entry(whole, full.to_dict(), record.id) if whole else self._count(full, signature)
 
-        self._writer.put(whole or "summary", made)
+        if not self._writer.put(whole or "summary", made):
+            self._room(-size)
 
     def tick(self, closing: bool = False) -> None:
         """Send a summary whose span is over; call it now and then."""
@@ -96,9 +105,16 @@ class Telling:
         body = self._summaries.due(self._clock(), closing) if self._summaries is not None else None
         return None if body is None else Entry("summary", body)
 
+    def _room(self, size: int) -> bool:
+        """Take so many bytes of what may wait, or give them back; False where there are not so many."""
+        with self._lock:
+            fits = size < 0 or self._waiting + size <= WAITING_BYTES or self._waiting == 0
+            self._waiting += size if fits else 0
+        return fits
+
     def _texts(self, model: OpenModel) -> tuple[str, ...]:
         """Fields that are looked at as they were sent; worked out once for a model."""
-        held: tuple[OpenModel, tuple[str, ...]] | None = getattr(self, "_held", None)
+        held = self._held
         if held is None or held[0] is not model:
             fields = model.codec.wire_fields(model.signature)
             held = self._held = model, as_sent(kept_kinds(model.signature, fields), model.signature, fields)
@@ -121,6 +137,11 @@ def author(walk: Walk) -> Author:
 def owned(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Copies: callers use their buffers again, and what is told is made later."""
     return {name: [_own(part) for part in value] if isinstance(value, list) else _own(value) for name, value in arrays.items()}
+
+
+def size_of(arrays: Mapping[str, Any]) -> int:
+    """Bytes of arrays, about."""
+    return sum(sum(part.nbytes for part in value) if isinstance(value, list) else value.nbytes for value in arrays.values())
 
 
 def _own(value: Any) -> Array:

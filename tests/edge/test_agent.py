@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_uncertain_answers_go_home_for_review(device):
     ((kind, body),) = told(agent)
     assert (kind, body["selection"], body["selection_reason"], body["arm"]) == ("review", 1.0, "uncertain", "champion")
     assert agent.counts["uncertain"] == 1
+
+
+def test_an_output_that_there_is_not_is_said(device):
+    agent = device("slot = true", top='[escalate]\noutput = "confidence"\nbelow = 3.0')
+    agent.predict(ROW)
+    assert "there are: scores" in agent.status()["escalation_fault"]
+
+
+def test_the_page_shows_a_file_that_is_read(tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "edge.md").read_text(encoding="utf-8")
+    (tmp_path / "agent.toml").write_text(page.partition("## The agent")[2].partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    found = read(tmp_path / "agent.toml")
+    assert [entry.kind for entry in found.failover.policy().chain] == ["model", "model", "endpoint", "cache", "default"]
 
 
 def test_an_uncertain_answer_is_asked_of_the_cloud_once(device):
