@@ -91,6 +91,7 @@ def _run(args: argparse.Namespace) -> Result:
             _answer(agent, source, stop, pulse)
         if source is None or doors is not None:
             stop.wait()
+        stop.set()
         counts, over = dict(agent.counts), agent.over_memory
     return Result({"counts": counts, "over_memory": over}, json.dumps({"stopped": counts}), Exit.FAULT if over else Exit.DONE)
 
