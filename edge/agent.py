@@ -172,7 +172,7 @@ class Agent:
             self._back(self._chain.slot_fault)
         if self._chain.champion is None and (settings.updates is None or not all(map(waits, self._chain.model_faults))):
             raise EngineError("Nothing on this device can answer", got="; ".join(self._chain.model_faults),
-                              fix="Give the chain an artifact, or [updates] a release to install.")  # fmt: skip
+                              fix="Give the chain an artifact, or [updates] a release to install, or: portside edge install.")  # fmt: skip
         self.outbox = assembling.outbox(settings)
         self.uploader = assembling.uploader(settings, self.outbox, lambda: versions(self.updates.installer.update), self._desired)
         self.writer = OutboxWriter(self.outbox)

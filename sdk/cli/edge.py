@@ -23,7 +23,7 @@ from ...edge.sources import KINDS, Item, Source, source_of
 from ...edge.watchdog import Pulse
 from ...edge.wire_json import jsonable
 from ..core.errors import EngineError, InputError, PortsideError
-from . import edge_unit
+from . import edge_install, edge_unit
 from .console import Exit, Result, fields, progress, short, size, table
 from .inputs import read_fields
 
@@ -38,7 +38,7 @@ EXAMPLES = {
   portside edge predict agent.toml photo.jpg               one question, with no agent running
 """, "status": """
   portside edge status agent.toml                          what runs, releases, outbox, last upload; exit code 1: no agent runs
-""", "unit": edge_unit.EXAMPLE,
+""", "install": edge_install.INSTALL_EXAMPLE, "rollback": edge_install.ROLLBACK_EXAMPLE, "unit": edge_unit.EXAMPLE,
 }  # fmt: skip
 EXAMPLE = "".join(lines.lstrip("\n") for lines in EXAMPLES.values())
 RETRY_S = 1.0
@@ -64,12 +64,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     ask = action("predict", "ask the models of this device one question")
     ask.add_argument("inputs", nargs="+", metavar="INPUT", help="a .json file, -, an image file, or field=value pairs")
     action("status", "how the agent of this device stands")
+    edge_install.install_arguments(action("install", "put a compiled artifact into a slot, by hand"))
+    action("rollback", "go back to the release before, by hand")
     edge_unit.arguments(action("unit", "print the systemd unit that runs this agent"))
 
 
 def run(args: argparse.Namespace) -> Result:
     """Do what is asked."""
-    return {"run": _run, "predict": _predict, "status": _status, "unit": edge_unit.run}[args.action](args)
+    return {"run": _run, "predict": _predict, "status": _status, "unit": edge_unit.run,
+            "install": edge_install.install, "rollback": edge_install.rollback}[args.action](args)  # fmt: skip
 
 
 def _run(args: argparse.Namespace) -> Result:
