@@ -28,7 +28,8 @@ SCHEMAS = {"Label": _LABEL}
 
 def with_desk(document: dict[str, Any]) -> dict[str, Any]:
     """The document with the desk's routes and schemas."""
-    components = {**document["components"], "schemas": {**document["components"]["schemas"], **SCHEMAS}}
+    held = document["components"]
+    components = {**held, "schemas": {**held["schemas"], **SCHEMAS}, "securitySchemes": {**held.get("securitySchemes", {}), **DEVICES}}
     return {**document, "paths": {**document["paths"], **PATHS}, "components": components}
 
 
@@ -90,12 +91,13 @@ _SENT: dict[str, Any] = {
         "dropped": {**_LIST, "description": "What it gave up: kind, reason, count."},
         "entries": {**_LIST, "maxItems": 2000, "description": "sequence, id, kind, body."}},
 }  # fmt: skip
+DEVICES = {"device": {"type": "http", "scheme": "bearer", "description": "A key that `portside fleet enrol` made."}}
 _DEVICE = {"name": "device", "in": "path", "required": True, "schema": {**_TEXT, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}}
 _TAKE = {
     **_answered("Take what a device has to tell, each entry once; its own key lets it in", "device_batch",
                 {"device": _TEXT, "outbox": _TEXT, "held": _NUMBERS, "refused": _LIST, "conflicts": _NUMBERS,
                  "highest": {"type": "integer"}, "desired": _WANTED}, 400, 401, 413, 415, 422, 429),
-    "parameters": [_DEVICE],
+    "parameters": [_DEVICE], "security": [{"device": []}],
     "requestBody": {"required": True, "description": "At most 1 MiB, 8 MiB once inflated by content-encoding: gzip.",
                     "content": {"application/json": {"schema": _SENT}}},
 }  # fmt: skip

@@ -23,12 +23,13 @@ SCHEMES = {
 def with_keys(document: dict[str, Any]) -> dict[str, Any]:
     """The document with security schemes, and what each route needs."""
     paths = {path: {method: _guarded(path, method, held) for method, held in told.items()} for path, told in document["paths"].items()}
-    components = {**document["components"], "securitySchemes": SCHEMES}
+    held = document["components"]
+    components = {**held, "securitySchemes": {**held.get("securitySchemes", {}), **SCHEMES}}
     return {**document, "paths": paths, "components": components, "security": [{"bearer": []}, {"header": []}]}
 
 
 def _guarded(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
     scopes = needed(path, method.upper())
     if scopes is None:
-        return {**operation, "security": []}
+        return {"security": [], **operation}  # a device's key is another matter
     return {**operation, "x-portside-scope": scopes[0], "responses": {**RESPONSES, **operation["responses"]}}

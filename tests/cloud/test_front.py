@@ -49,18 +49,21 @@ def test_keys_make_a_server_public_and_guarded(deployments, hosts, tmp_path):
 
 
 def test_the_document_says_what_needs_a_key(deployments, hosts, tmp_path):
-    assert "securitySchemes" not in send(make_front(hosts, deployments("")).doors, "GET", "/openapi.json").json()["components"]
+    without = send(make_front(hosts, deployments("")).doors, "GET", "/openapi.json").json()
+    assert set(without["components"]["securitySchemes"]) == {"device"} and "security" not in without
     key, text = of.new("ana", now=1.0)
     write(tmp_path / "keys.json", [key])
     front = make_front(hosts, deployments('[server.keys]\nfile = "keys.json"\n'))
     document = send(front.doors, "GET", "/openapi.json", headers={"x-api-key": text}).json()
-    assert set(document["components"]["securitySchemes"]) == {"bearer", "header"} == {name for one in document["security"] for name in one}
+    assert {name for one in document["security"] for name in one} == {"bearer", "header"}
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "header", "device"}
+    assert document["paths"]["/v1/devices/{device}/batches"]["post"]["security"] == [{"device": []}]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             is_open = operation.get("security") == []
             asked = send(front.doors, method.upper(), path)
             assert (asked.status_code != 401) == is_open, path
-            assert is_open or {"401", "403", "429"} <= set(operation["responses"])
+            assert is_open or "device" in str(operation.get("security")) or {"401", "403", "429"} <= set(operation["responses"])
     assert document["paths"]["/metrics"]["get"]["x-portside-scope"] == "metrics"
 
 
