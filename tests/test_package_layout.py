@@ -49,11 +49,14 @@ print([name for name, file in files.items() if file.startswith(folders) and not 
 
 
 def test_what_tests_share_has_a_name_of_its_own() -> None:
-    """Their folders stand on one path: of two modules with one name a test would get the other's."""
+    """Their folders, and those of examples and benchmarks, stand on one path: of two modules with one name a test would get the other's."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("*.py")):
         if not path.name.startswith("test_") and path.name not in ("conftest.py", "__init__.py"):
             found.setdefault(path.name, []).append(path.relative_to(ROOT).as_posix())
+    for path in [*(ROOT / "examples").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        if path.name in found:
+            found[path.name].append(path.relative_to(ROOT).as_posix())
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-import server as servers
+import started as servers
 
 from portside.cloud.load.generator import Generator, run
 from portside.cloud.load.target import target

@@ -7,7 +7,7 @@ from collections import Counter
 
 import packages
 import pytest
-import server as servers
+import started as servers
 
 FAULTS = {
     "wedge": {"deadline", "breaker-open", "down", "crashed"},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import server as servers
+import started as servers
 import wired
 
 CLIENTS = Path(__file__).parents[1] / "clients"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import server as servers
+import started as servers
 from onnx import TensorProto, helper, numpy_helper
 
 import portside as ps

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dialled_up
 import pytest
-import server as servers
+import started as servers
 from dialled_up import SURE, UNSURE
 
 from portside.sdk.core.records import new_id

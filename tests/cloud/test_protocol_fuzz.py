@@ -13,7 +13,7 @@ from collections import Counter
 
 import made_up
 import pytest
-import server as servers
+import started as servers
 import wired
 
 SECONDS = 30.0

@@ -9,7 +9,7 @@ import time
 
 import packages
 import pytest
-import server as servers
+import started as servers
 
 from portside.cloud.records.store import records
 from portside.cloud.serving import check_port, command

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import server as servers
+import started as servers
 
 import portside as ps
 

@@ -9,7 +9,7 @@ from collections import Counter
 import httpx
 import packages
 import pytest
-from server import ROW, SERVE, alive, serving
+from started import ROW, SERVE, alive, serving
 
 from portside.cloud.following import EVERY_S
 from portside.cloud.reloading import reload

@@ -3,7 +3,7 @@
 import numpy as np
 import packages
 import pytest
-import server as servers
+import started as servers
 from sklearn.tree import DecisionTreeClassifier
 
 import portside as ps

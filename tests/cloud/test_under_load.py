@@ -10,8 +10,8 @@ import time
 
 import packages
 import pytest
-import server as servers
 import soaking
+import started as servers
 
 from portside.cloud.reloading import reload
 

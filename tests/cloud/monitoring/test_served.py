@@ -10,7 +10,7 @@ from pathlib import Path
 
 import packages
 import pytest
-import server as servers
+import started as servers
 
 from portside.cloud.monitoring import reading
 from portside.cloud.records.database import Database

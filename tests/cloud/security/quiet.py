@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-import server as servers
+import started as servers
 
 
 class Listener(threading.Thread):

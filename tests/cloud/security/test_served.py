@@ -10,7 +10,7 @@ import urllib.request
 import certificates
 import packages
 import pytest
-import server as servers
+import started as servers
 
 from portside.cloud.security import keys as of
 from portside.cloud.security.key_file import write

@@ -12,7 +12,7 @@ import zipfile
 
 import packages
 import pytest
-import server as servers
+import started as servers
 
 from portside.sdk.cli.main import main
 
