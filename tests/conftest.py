@@ -47,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What holds for int8 kernels that add up exactly is not asked of those that do not: docs/compression.md says how they differ."""
     from portside.runtimes.hardware import int8_sums_here
 
+    items.sort(key=lambda item: "examples" not in item.path.parts)  # minutes each: last, one of them would keep a single worker busy
+
     if int8_sums_here() == "saturating":
         cut = pytest.mark.skip(reason="this CPU cuts sums of int8 at 16 bits (no VNNI), so that its kernels give other figures")
         for item in items:

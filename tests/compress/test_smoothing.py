@@ -91,6 +91,7 @@ def test_the_plan_has_the_factors_and_the_artifact_says_what_became_of_them(netw
     assert sum(artifact.engine["precision"].get("smoothed", {}).values()) == len(plan.smoothing)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_target_without_smoothing_goes_without_and_says_so(network, tmp_path):
     from portside.runtimes.tflite.compiling import NOT_SMOOTHED

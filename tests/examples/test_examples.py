@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("table", "forest", "boosting", "silero", "wake_word")
-LONG = ("logistic", "gradient", "perceptron", "regressor", "direction", "mlp", "cnn", "magika", "efficientnet", "minilm")
+QUICK = ("table", "boosting", "silero", "wake_word")
+LONG = ("forest", "logistic", "gradient", "perceptron", "regressor", "direction", "mlp", "cnn", "magika", "efficientnet", "minilm")
 REFUSED = {"onnx-cpu": "passed", "tflite": "refused", "wasm": "passed"}
 EXPECTED = {"silero": REFUSED, "direction": REFUSED, "wake_word": {"tflite": "passed"}}
 

@@ -62,6 +62,7 @@ def test_a_lossy_artifact_is_held_against_the_same_package_in_float(product, tmp
     assert Costs.from_dict(held).to_dict() == held
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_target_that_lowers_in_a_process_of_its_own_opens_the_float_package(product, tmp_path):
     held = compile(product(LARGE, plan=HALVES), "tflite", tmp_path / "artifact", allow_unproven=True).verified["costs"]

@@ -81,6 +81,7 @@ def test_trees_and_a_host_stage_between_two_files(make_package, tmp_path):
     np.testing.assert_allclose(session.run({"x": x})["doubled"], 2 * (forest.evaluate(x) + 1), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_gathered_trees_decide_exactly_in_the_interpreter(make_package, tmp_path, monkeypatch):
     monkeypatch.setattr("portside.runtimes.tflite.tree_lowering.GEMM_FLOATS", 0)

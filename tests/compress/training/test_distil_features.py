@@ -89,6 +89,7 @@ def test_layers_come_nearer_than_answers_alone_bring_them(maps, parts, unlabelle
     assert (step["student"], step["teacher"], made.content.parents) == (student.digest, [teacher.digest], (teacher.digest,))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_pruned_network_learns_the_layers_of_what_it_was(trainable, narrower, parts, unlabelled, tmp_path) -> None:
     plan = ps.Recipe([NARROWER, TAUGHT])

@@ -60,6 +60,8 @@ def test_a_batch_is_padded_little(student, texts) -> None:
     assert sorted(np.concatenate([batch.rows for batch in batches])) == list(range(300))
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_student_comes_close_and_the_same_seed_gives_the_same(teacher, student, texts, tmp_path) -> None:
     learn, held = texts.take(range(250)), texts.take(range(250, 300))
     step = ps.Distil(student, loss="embedding")

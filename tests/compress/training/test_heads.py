@@ -139,6 +139,8 @@ def test_a_package_loses_heads_and_more_of_them_later(words, parts, tmp_path):
     assert sum(held.numel() for held in trainee_of(less).model.parameters()) < sum(held.numel() for held in model.parameters())
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_attentions_that_are_kept_stay_as_they_are(words, parts, tmp_path):
     step = ps.Prune(0.7, epochs=0, steps=1, keep=["encoder.self_attn", "decoder"])
     made = step.run(words, parts[0].take(range(64)), PassContext(tmp_path / "made"))

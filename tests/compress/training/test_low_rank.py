@@ -66,6 +66,8 @@ def test_the_artifact_shrinks_and_answers_as_the_module(trainable, small, parts,
     np.testing.assert_allclose(ps.load(artifact).predict({"image": x})["probabilities"], expected, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_more_energy_is_more_parameters_and_a_smaller_error(trainable, parts, tmp_path):
     x = {"image": parts[1].inputs["image"][:200]}
     whole, seen = trainable.predict(x)["probabilities"], []

@@ -195,6 +195,8 @@ def test_what_shall_stay_float_stays_float(trainable, parts, tmp_path):
             ps.QAT(keep=[word]).run(trainable, parts[0], PassContext(tmp_path / "refused"))
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_attention_that_cannot_be_hooked_stays_float_and_is_named(parts, tmp_path):
     torch.manual_seed(0)
     few = parts[0].take(range(64))

@@ -97,6 +97,7 @@ def test_packages_come_of_their_recipe_and_compile(searched, trainable, parts, t
     assert front.best is not None and front.best_trial.passed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_structures_left_behind_are_trained_where_the_package_as_it_was_costs_too_much(trainable, parts, searched) -> None:
     train, held = parts

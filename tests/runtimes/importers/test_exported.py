@@ -284,7 +284,7 @@ def test_several_graphs_have_no_traced_program() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", TREES)
+@pytest.mark.parametrize("kind", [TREES[0], pytest.param(TREES[1], marks=pytest.mark.long)])
 def test_trees_lowered_from_either_program_answer_alike(kind: Any, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")
     model, x = fitted(kind)
@@ -300,7 +300,7 @@ def test_trees_lowered_from_either_program_answer_alike(kind: Any, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["mlp", "table", *(pytest.param(name, marks=pytest.mark.long) for name in ("cnn", "attention"))])
 def test_lowered_from_either_program_tflite_answers_alike(name: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")
     package, rows = proven(name, tmp_path / "package"), MODELS[name][1]
@@ -318,6 +318,7 @@ def test_lowered_from_either_program_tflite_answers_alike(name: str, tmp_path: P
                 np.testing.assert_allclose(made[output], value, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_demand_for_the_traced_program_is_refused_where_there_is_none(tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")

@@ -33,7 +33,7 @@ def answers(model, x):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["pt2", "onnx"])
+@pytest.mark.parametrize("source", ["onnx", pytest.param("pt2", marks=pytest.mark.long)])
 def test_isnan_after_a_kernel_hears_of_a_missing_number(tmp_path, source):
     numbers = np.random.default_rng(0).random((64, 3))
     numbers[::3, 0] = numbers[::5, 2] = np.nan

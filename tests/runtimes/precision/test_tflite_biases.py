@@ -52,7 +52,7 @@ def test_a_channel_takes_the_smallest_magnitude_at_which_its_bias_fits():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("per_channel", [pytest.param(True, marks=pytest.mark.long), False])
 def test_a_dying_channel_keeps_its_bias(make_package, tmp_path, per_channel):
     given = {"x": np.random.default_rng(1).normal(size=(16, *SHAPE)).astype(np.float32)}
     case = Case(given, {"y": np.zeros((16, 5), np.float32)}, why=("random",) * 16)
