@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import started as servers
@@ -54,8 +55,12 @@ def memory_mb(server):
 
 def children(server):
     """Pids of the server's worker processes: those of BentoML that serve, not its parent."""
-    found = servers.descendants(server.process.pid)
-    return [pid for pid in found if b"_bentoml_impl.worker.service" in (Path("/proc") / str(pid) / "cmdline").read_bytes()]
+    found: list[int] = []
+    for pid in servers.descendants(server.process.pid):
+        with suppress(OSError):  # it has ended since
+            if b"_bentoml_impl.worker.service" in (Path("/proc") / str(pid) / "cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 def keep(name, step, **more):
