@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 from watched import NAME, SIGNATURE, record
 
+from portside.cloud.answering.metrics import Metrics
 from portside.cloud.deployment.file import read
 from portside.cloud.deployment.generation import folder_of as generations_of
 from portside.cloud.monitoring import board, reading
@@ -35,7 +36,7 @@ def main() -> None:
     store = RecordStore(live / "records.sqlite", size=200)
     board.EVERY_S = 0.05
     reporter = board.Reporter(board.folder_of(generations_of(deployment.name, deployment.path)),
-                              lambda: SimpleNamespace(records=store, metrics=SimpleNamespace(refused={})))  # fmt: skip
+                              lambda: SimpleNamespace(records=store, metrics=Metrics()))  # fmt: skip
     reporter.start()
     now = [time.time_ns() // 1_000_000]
     keeper = Keeper(deployment, lambda: now[0])
