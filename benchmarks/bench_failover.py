@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "cloud"))
 import packages
-import server as servers
+import started as servers
 
 from portside.runtimes.timing import table
 

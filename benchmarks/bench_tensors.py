@@ -36,7 +36,7 @@ from portside.cloud.host import Host
 from portside.runtimes.timing import table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "cloud"))
-import server as servers
+import started as servers
 
 FLOATS, PIECE = 150_000, 65_536
 WAYS = ("session", "app", "app, pieces", "http", "app, json")

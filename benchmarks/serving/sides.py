@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "cloud"))
-from server import descendants, free_port
+from started import descendants, free_port
 
 from .clients import Ask
 from .environments import python_of
