@@ -19,6 +19,7 @@ from ..runtimes.bench import golden, one_row
 from ..runtimes.isolation import Lane, isolate
 from ..runtimes.loading import load
 from ..sdk.core import failover
+from ..sdk.core.chain_answers import default_row
 from ..sdk.core.codec.codec import Codec
 from ..sdk.core.door import Checked, Door
 from ..sdk.core.errors import FormatError, PortsideError
@@ -27,7 +28,6 @@ from .cloud_entry import CloudSession
 from .kept import Kept
 from .leaving import hidden
 from .settings import AgentSettings, Link
-from .told import default_row
 
 READY_S = 30.0
 NO_RELEASE = "no release is in a slot yet"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from ..sdk.core.replacing import replace_file
 
 
 def read_mark(path: Path) -> int:
@@ -16,14 +17,4 @@ def read_mark(path: Path) -> int:
 
 def write_mark(path: Path, mark: int) -> None:
     """Replace the mark, durably."""
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("w") as file:
-        file.write(f"{mark}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(path, f"{mark}\n".encode())

@@ -1,4 +1,4 @@
-"""Outputs that somebody says: a default of `agent.toml`, the reply of an endpoint. Held against the signature like inputs."""
+"""Outputs that an endpoint says: its reply, held against the signature like inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..sdk.core.door import Door
-from ..sdk.core.errors import EngineError, FormatError, InputError, PortsideError
+from ..sdk.core.errors import EngineError, PortsideError
 from ..sdk.core.signature import MISSING_CODE, NUMPY, Array, Signature, TensorSpec
 
 
@@ -30,36 +30,6 @@ class OutputDoor:
             if spec.batch_axis is not None and arrays[spec.name].shape[spec.batch_axis] != rows:
                 raise EngineError(f"The endpoint answered {spec.name!r} for another number of rows", got=who, expected=rows)
         return {spec.name: arrays[spec.name].astype(NUMPY[spec.dtype], copy=False) for spec in self._signature.outputs}
-
-
-def default_row(values: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
-    """A default's outputs for one row, in the signature's dtypes. Raises FormatError naming the output at fault."""
-    names = [spec.name for spec in signature.outputs]
-    if wrong := sorted(set(values) ^ set(names)):
-        lacks = "lacks" if wrong[0] in names else "has an unknown"
-        raise FormatError(f"The default {lacks} output {wrong[0]!r}", got=", ".join(values), expected=", ".join(names))
-    return {spec.name: _default(spec, values[spec.name]) for spec in signature.outputs}
-
-
-def for_rows(row: Mapping[str, Array], signature: Signature, rows: int) -> dict[str, Array]:
-    """A default's answer for `rows` rows."""
-    return {
-        spec.name: np.array(row[spec.name]) if spec.batch_axis is None else np.repeat(row[spec.name], rows, axis=spec.batch_axis)
-        for spec in signature.outputs
-    }
-
-
-def _default(spec: TensorSpec, value: Any) -> Array:
-    if isinstance(value, str) and spec.categories and value in spec.categories:
-        value = spec.categories.index(value)
-    row = value if spec.batch_axis is None else np.expand_dims(np.asarray(value), spec.batch_axis).tolist()
-    strict = TensorSpec(spec.name, spec.dtype, spec.shape, spec.batch_axis, range=spec.range, on_range="reject",
-                        categories=spec.categories, on_unknown="reject", missing=spec.missing)  # fmt: skip
-    try:
-        array = Door(Signature((strict,), ())).check({spec.name: row}).arrays[spec.name]
-    except InputError as error:
-        raise FormatError(f"The default is not an answer the signature allows: {error}") from error
-    return array.astype(NUMPY[spec.dtype])
 
 
 def _as_input(spec: TensorSpec) -> TensorSpec:

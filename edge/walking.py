@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..sdk.core import failover
+from ..sdk.core.chain_answers import default_outputs, reason_of, rows_of
 from ..sdk.core.door import Checked
 from ..sdk.core.errors import EngineError, InputError, PortsideError
 from ..sdk.core.failover import Action, Attempt, Outcome, Request
@@ -18,7 +19,6 @@ from .chain import Chain, Cloud, OpenModel
 from .cloud_entry import ROWS
 from .kept import Found, Kept, content_key
 from .settings import Escalate
-from .told import for_rows
 
 UNCERTAIN = "uncertain"
 
@@ -121,7 +121,7 @@ class Walk:
         if isinstance(entry, Kept):
             self.found = entry.get(content_key(self.checked.arrays))
             return None if self.found is None else self.found.outputs
-        return for_rows(cast("Mapping[str, Array]", entry), self.champion.signature, self.rows)
+        return default_outputs(cast("Mapping[str, Array]", entry), self.champion.signature, self.rows)
 
     def _judged(self, outputs: Mapping[str, Array]) -> Mapping[str, Array] | None:
         """The first model's outputs of an answer, unless they hold NaN or infinity where that is not allowed: None."""
@@ -181,19 +181,3 @@ def is_uncertain(rule: Escalate, outputs: Mapping[str, Array], signature: Signat
     most = rows.max(axis=1)
     sure = most >= rule.below if rule.below is not None else most <= float(rule.above or 0.0)
     return not bool(sure.all())
-
-
-def rows_of(arrays: Mapping[str, Any], signature: Signature) -> int:
-    """How many rows a request has: the length of the batch axis, 1 where no input has one."""
-    for spec in signature.inputs:
-        value = arrays.get(spec.name)
-        if value is not None and spec.batch_axis is not None:
-            return len(value) if isinstance(value, list) else int(value.shape[spec.batch_axis])
-    return 1
-
-
-def reason_of(error: Exception) -> Outcome:
-    """The policy's word for an error of an entry."""
-    if isinstance(error, EngineError):
-        return cast("Outcome", {"cancelled": "deadline", "closed": "crashed"}.get(error.reason, error.reason))
-    return "failed"

@@ -14,7 +14,6 @@ from ...runtimes.isolation import Lane, Restart, isolate
 from ...runtimes.tapped import tap_name
 from ...sdk.core.codec.codec import Codec
 from ...sdk.core.door import Checked, Door
-from ...sdk.core.errors import EngineError
 from ...sdk.core.signature import Array, Signature
 from ..deployment.resolving import ResolvedModel
 from ..deployment.sections import Batch, Model
@@ -127,29 +126,3 @@ def room_of(settings: Model) -> Room:
     merge = True if isinstance(batch, Batch) else batch
     return Room(Bounds(held.max_rows, int(held.max_mb * (1 << 20))), merge, held.max_wait_ms / 1e3, limits.max_waiting,
                 int(limits.max_waiting_mb * (1 << 20)), limits.max_inflight or 1 << 30)  # fmt: skip
-
-
-def default_outputs(row: Outputs, signature: Signature, rows: int) -> dict[str, Array]:
-    """A default's answer for `rows` rows."""
-    return {
-        spec.name: row[spec.name] if spec.batch_axis is None else np.repeat(row[spec.name], rows, axis=spec.batch_axis)
-        for spec in signature.outputs
-    }
-
-
-def rows_of(arrays: Mapping[str, Any], signature: Signature) -> int:
-    """How many rows a request has: the length of the batch axis, 1 where no input has one."""
-    for spec in signature.inputs:
-        value = arrays.get(spec.name)
-        if value is not None and spec.batch_axis is not None:
-            return len(value) if isinstance(value, list) else int(value.shape[spec.batch_axis])
-    return 1
-
-
-def reason_of(error: Exception) -> str:
-    """The policy's word for an error of a model."""
-    if isinstance(error, EngineError):
-        return {"cancelled": "deadline", "closed": "crashed"}.get(error.reason, error.reason)
-    return "failed"
-
-

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
+from ...sdk.core.chain_answers import default_outputs
 from ...sdk.core.records import Receipt, Record
 from ...sdk.core.signature import Array, Signature
 from ..automating.routing import Routes
 from .answers import Answer, Pending, Question
 from .blanks import covered, nothing
 from .books import Books
-from .chain import default_outputs
 from .clerk import Clerk
 from .consistency import Author
 from .engine import Engine

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from ...sdk.core import failover as policy_of
+from ...sdk.core.chain_answers import default_outputs, reason_of
 from ...sdk.core.errors import EngineError, InputError, PortsideError
 from ...sdk.core.failover import Action, Outcome, Policy
 from ...sdk.core.signature import Array, Signature
@@ -18,7 +19,7 @@ from .answers import Answer, Question, no_answer
 from .books import Books
 from .books import ChainEntry as ChainEntry
 from .cache import CacheEntry, Found
-from .chain import ModelEntry, default_outputs, reason_of
+from .chain import ModelEntry
 from .consistency import Author, ConsistencyWindow
 from .endpoint import EndpointEntry
 from .engine_page import gauges, kept_lines
@@ -111,7 +112,7 @@ class Engine:
             outcome: Outcome = "answered" if outputs is not None else "miss" if action.do == "look" else "non-finite"
         except PortsideError as error:
             refused = error if isinstance(error, InputError) and action.entry == 0 else None
-            outcome = cast("Outcome", "answered" if refused else reason_of(error))
+            outcome = "answered" if refused else reason_of(error)
         walk.ended = now = time.monotonic()
         before = self._breakers
         self._breakers, walk.request = policy_of.observe(self.policy, before, walk.request, outcome, now * 1e3)

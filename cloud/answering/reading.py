@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from ...sdk.core.chain_answers import rows_of
 from ...sdk.core.door import Checked
 from ...sdk.core.errors import InputError
 from .answers import Question
-from .chain import ModelEntry, rows_of
+from .chain import ModelEntry
 from .walk import Walk
 
 DECODERS = 2

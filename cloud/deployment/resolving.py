@@ -12,17 +12,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from ...runtimes.artifact import Artifact, open_artifact
 from ...runtimes.compiling import compile as compile_package
 from ...runtimes.compiling import default_out
+from ...sdk.core.chain_answers import default_row
 from ...sdk.core.codec.codec import Codec
-from ...sdk.core.door import Door
-from ...sdk.core.errors import FormatError, InputError, IntegrityError, PortsideError, TrustError
+from ...sdk.core.errors import FormatError, IntegrityError, PortsideError, TrustError
 from ...sdk.core.manifest import digest_of
 from ...sdk.core.package import Package
-from ...sdk.core.signature import NUMPY, Array, Signature, TensorSpec
+from ...sdk.core.signature import Array, Signature, TensorSpec
 from ...sdk.opening import open as open_package
 from ..automating.plan import Plan, plan_of
 from .failover import Precomputed
@@ -200,7 +198,7 @@ def reference_of(deployment: Deployment, package: str) -> str | Path:
 def _link(deployment: Deployment, link: Link, champion: ResolvedModel, section: str, at: str) -> ResolvedEntry:
     where = f"{at}, {section}"
     if link.default is not None:
-        return default_row(link.default, champion.signature, where)
+        return default_row(link.default, champion.signature, f"{where}: the default")
     if link.precomputed is not None:
         return _table(deployment, link.precomputed, champion, where)
     if link.package is None:
@@ -251,30 +249,6 @@ def check_inputs(backup: ResolvedModel, champion: ResolvedModel, where: str) -> 
                               fix="A backup answers the champion's requests, so it takes the same fields, or some of them.")  # fmt: skip
         if given.missing and not wire.missing:
             log.warning("%s: the backup takes no missing %r, which the champion does: it passes on such requests", where, wire.name)
-
-
-def default_row(values: Mapping[str, Any], signature: Signature, where: str) -> dict[str, Array]:
-    """A default's outputs for one row, in the signature's dtypes. Raises FormatError naming the output at fault."""
-    names = [spec.name for spec in signature.outputs]
-    if set(values) != set(names):
-        wrong = sorted(set(values) ^ set(names))[0]
-        raise FormatError(f"{where}: the default {'lacks' if wrong in names else 'has an unknown'} output {wrong!r}",
-                          got=", ".join(values), expected=", ".join(names))  # fmt: skip
-    return {spec.name: _default(spec, values[spec.name], where) for spec in signature.outputs}
-
-
-def _default(spec: TensorSpec, value: Any, where: str) -> Array:
-    """One output, held against its spec by the same door that inputs pass."""
-    if isinstance(value, str) and spec.categories and value in spec.categories:
-        value = spec.categories.index(value)
-    row = value if spec.batch_axis is None else np.expand_dims(np.asarray(value), spec.batch_axis).tolist()
-    strict = TensorSpec(spec.name, spec.dtype, spec.shape, spec.batch_axis, range=spec.range, on_range="reject",
-                        categories=spec.categories, on_unknown="reject", missing=spec.missing)  # fmt: skip
-    try:
-        array = Door(Signature((strict,), ())).check({spec.name: row}).arrays[spec.name]
-    except InputError as error:
-        raise FormatError(f"{where}: the default is not an answer the signature allows: {error}") from error
-    return array.astype(NUMPY[spec.dtype])
 
 
 def _fits(one: TensorSpec, other: TensorSpec) -> bool:

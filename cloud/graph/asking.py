@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ...sdk.core.chain_answers import default_outputs
 from ...sdk.core.errors import InputError, PortsideError
 from ...sdk.core.records import Receipt
 from ...sdk.core.refusal import refusal
 from ..answering.answers import Answer, Answerer, NoAnswerError, OverloadedError, Question
-from ..answering.chain import default_outputs
 from .fitting import RequestField
 from .parts import Asked, Ended, Found, begun, given, joined, why_of
 from .plan import DEADLINE, Start
