@@ -46,7 +46,7 @@ class Query:
 
     def choice(self, name: str, choices: Sequence[str]) -> str:
         """One of `choices`, the first where nothing was said. Raises InputError."""
-        said = self._held.get(name) or choices[0]
+        said = self._held.get(name, choices[0])
         if said not in choices:
             raise InputError("This is none of the choices", field=name, got=said[:60], expected=", ".join(choices))
         return said

@@ -7,6 +7,7 @@ import time
 import browsing
 import pytest
 import weather as made
+from playwright.sync_api import expect
 
 from portside.cloud.deployment.file import read
 from portside.cloud.records.database import Database
@@ -163,9 +164,10 @@ def test_a_plot_is_read_out_by_keys_and_has_a_table(browser, addresses):
     said = page.locator("#up .readout").first.text_content()
     assert re.search(r"\d\d:\d\d: in time \d+, late \d+", said), said
     page.locator("#up summary").first.click()
-    assert page.locator("#up details[open] tbody tr").count() == 96
+    rows = page.locator("#up details[open] tbody tr")
+    expect(rows).to_have_count(96)  # a table is filled when the browser says that it is open
     page.wait_for_timeout(4000)
-    assert page.locator("#up details[open] tbody tr").count() == 96, "what was opened stays open when news comes"
+    expect(rows, "what was opened stays open when news comes").to_have_count(96)
     page.context.close()
 
 
