@@ -21,15 +21,13 @@ from .failover import Consistency
 from .monitor import Monitor
 from .records import Records
 from .review import Review
+from .rollout import Rollout
 from .sections import Cache as Cache
 from .sections import Endpoint as Endpoint
 from .sections import Failover, Model, Section
 from .sections import Link as Link
 from .server import Server
 from .steps import Graph, SourcesText, Step, misplaced
-
-LATER = ("rollout",)
-"""Sections whose names are taken and which this version cannot honour: refused rather than ignored."""
 
 
 class Deployment(Section):
@@ -47,6 +45,7 @@ class Deployment(Section):
     monitor: Monitor | None = None
     review: Review = Review()
     automation: Automation | None = None
+    rollout: Rollout | None = None
     _path: Path = PrivateAttr(default=Path("deployment.toml"))
     _text: str = PrivateAttr(default="")
 
@@ -56,6 +55,8 @@ class Deployment(Section):
             raise ValueError(fault)
         if self.monitor is not None and not self.records.enabled:
             raise ValueError("[monitor] reads records, and [records] has enabled = false")
+        if self.rollout is not None and not self.records.enabled:
+            raise ValueError("[rollout] is decided by records, and [records] has enabled = false")
         return self
 
     def place(self, *where: str | int) -> str:
@@ -109,10 +110,6 @@ def read(path: str | Path) -> Deployment:
         raise FormatError(f"The deployment file cannot be read: {error}", got=str(path)) from error
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{path.name} is not TOML: {error}", got=str(path)) from error
-    for name in LATER:
-        if name in data:
-            raise FormatError(f"{place_of(path, text, (name,))}: [{name}] is not supported yet by this version of Portside",
-                              fix="Remove the section; it would be ignored, and an ignored intent is a wrong deployment.")  # fmt: skip
     try:
         deployment = Deployment.model_validate(data)
     except ValidationError as error:
