@@ -25,8 +25,9 @@ from ...sdk.core.errors import FormatError
 from .generation import replace_file, stamp
 
 FILE = "traffic.json"
-Phase: TypeAlias = Literal["gates", "waiting", "shadow", "canary", "switched", "promoted", "rolled back"]
-"""Where a rollout is: "switched" is everyone on the challenger while that is still watched; "waiting" for a person before any traffic."""
+Phase: TypeAlias = Literal["gates", "waiting", "shadow", "canary", "switched", "promoted", "rolled back", "ended"]
+"""Where a rollout is: "switched" is everyone on the challenger while that is still watched; "waiting" for a person before any traffic;
+"ended": of mode "shadow", with a verdict and no traffic."""
 
 
 @dataclass(frozen=True)
