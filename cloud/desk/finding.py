@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import FormatError
 from ...sdk.core.labels import Label
-from ...sdk.core.records import UNANSWERED, Record
+from ...sdk.core.records import SHADOW, UNANSWERED, Record
 from ...sdk.core.signature import Signature
 from ..records.database import Database, reason
 from ..records.reading import labels_of
@@ -130,7 +130,7 @@ def _holds(value: str, record: Record, signature: Signature | None) -> bool:
 
 
 def _query(wanted: Wanted, before: int | None) -> Select[Any]:
-    query = select(RECORDS.c.seq, *_RECORD).where(RECORDS.c.name.in_(wanted.names)).order_by(RECORDS.c.seq.desc())
+    query = select(RECORDS.c.seq, *_RECORD).where(RECORDS.c.name.in_(wanted.names), RECORDS.c.arm != SHADOW).order_by(RECORDS.c.seq.desc())
     if before is not None:
         query = query.where(RECORDS.c.seq < before)
     if wanted.until_ms is not None:

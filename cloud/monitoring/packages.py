@@ -31,8 +31,11 @@ def runs(minutes: Mapping[int, Window]) -> list[list[int]]:
 
 
 def comparable(window: Window, champion: str) -> Window:
-    """The window without outputs and features where another champion made some of them. champion: a digest; "": not known, all is left."""
-    if not champion or window.packages.keys() <= {champion}:
+    """The window without outputs and features where another champion, or a challenger of a rollout, made some of them.
+
+    champion: a digest; "": not known, all is left.
+    """
+    if not champion or (window.packages.keys() <= {champion} and not window.arms.get("challenger")):
         return window
     slices = {name: replace(part, profile=_sent(part.profile)) for name, part in window.slices.items() if not name.startswith(MADE)}
     return replace(window, profile=_sent(window.profile), slices=slices)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import FormatError
 from ...sdk.core.labels import Label, newest
-from ...sdk.core.records import Record
+from ...sdk.core.records import SHADOW, Record
 from ...sdk.core.signature import Signature
 from .database import Database, reason
 from .rows import read
@@ -27,14 +27,19 @@ _RECORD = tuple(RECORDS.c[name] for name in COLUMNS)
 _LABEL = tuple(LABELS.c[name] for name in LABEL_COLUMNS)
 
 
-def after(database: Database, seq: int, limit: int = 1000, deployment: str | None = None) -> list[tuple[int, Record]]:
+def after(database: Database, seq: int, limit: int = 1000, deployment: str | None = None,
+          shadows: bool = False) -> list[tuple[int, Record]]:  # fmt: skip
     """(seq, record) of what was committed after the cursor `seq`, in commit order; at most `limit`. `deployment`: only that name's.
+
+    `shadows`: also those of challengers that answered beside the champion; nobody was given their answers, so they are no traffic.
 
     Raises FormatError.
     """
     query = select(RECORDS.c.seq, *_RECORD).where(RECORDS.c.seq > seq).order_by(RECORDS.c.seq).limit(limit)
     if deployment is not None:
         query = query.where(RECORDS.c.name == deployment)
+    if not shadows:
+        query = query.where(RECORDS.c.arm != SHADOW)
     return [(row[0], read(tuple(row[1:]))) for row in _rows(database, query)]
 
 
@@ -46,10 +51,12 @@ def find(database: Database, id: str) -> Record | None:  # noqa: A002  the word 
 
 
 def between(database: Database, start_ms: int, end_ms: int, deployment: str | None = None, limit: int | None = None,
-            newest_first: bool = False, entity: str | None = None) -> Iterator[Record]:  # fmt: skip
-    """Records with `start_ms` <= server_ms < `end_ms`, by time; fetched as they are asked for. Raises FormatError."""
+            newest_first: bool = False, entity: str | None = None, shadows: bool = False) -> Iterator[Record]:  # fmt: skip
+    """Records with `start_ms` <= server_ms < `end_ms`, by time, fetched as asked for. `shadows`: see `after`. Raises FormatError."""
     time = RECORDS.c.server_ms
     query = select(*_RECORD).where(time >= start_ms, time < end_ms)
+    if not shadows:
+        query = query.where(RECORDS.c.arm != SHADOW)
     if deployment is not None:
         query = query.where(RECORDS.c.name == deployment)
     if entity is not None:
@@ -65,7 +72,7 @@ def records(where: str | Path) -> Iterator[Record]:
 
 
 def parts(database: Database, parent: str) -> list[Record]:
-    """The records of a graph's steps, by the id of the graph's record. Raises FormatError."""
+    """The records of a graph's steps, or of the shadows of an answer, by the id of their parent. Raises FormatError."""
     query = select(*_RECORD).where(RECORDS.c.parent == parent).order_by(RECORDS.c.seq)
     return [read(tuple(row)) for row in _rows(database, query)]
 

@@ -46,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="only those that this model answered")
     parser.add_argument("--reason", help="only those with this reason in the receipt: primary, deadline, busy, cached, ...")
     parser.add_argument("--flagged", action="store_true", help="only those in which the door noticed something")
+    parser.add_argument("--shadows", action="store_true", help="also the answers of challengers that nobody was given")
     parser.add_argument("--labelled", action="store_true", help="only those with a label")
     parser.add_argument("--parquet", type=Path, metavar="FILE", help="write all that fit into a file instead, with their labels")
     parser.add_argument("--by-row", action="store_true", help="the file has a line per row and a column per field")
@@ -100,7 +101,7 @@ def _delete(args: argparse.Namespace, database: Database) -> Result:
     if not args.entity:
         raise InputError("Deleting needs a subject", expected="--entity NAME")
     if not args.yes:
-        count = sum(1 for _ in between(database, 0, EVER_MS, entity=args.entity))
+        count = sum(1 for _ in between(database, 0, EVER_MS, entity=args.entity, shadows=True))
         text = f"{count} records about {args.entity} would be deleted, with their labels and reviews. Say --yes to do it."
         return Result({"records": count, "deleted": False}, text, Exit.NO)
     gone = forget_entity(database, args.entity)
@@ -127,7 +128,7 @@ def _expire(args: argparse.Namespace, database: Database) -> Result:
 def _chosen(args: argparse.Namespace, database: Database, newest_first: bool = False) -> Iterator[Record]:
     """The records that fit, by time."""
     start, end = (moment_ms(args.since) if args.since else 0), (moment_ms(args.until) if args.until else EVER_MS)
-    found = between(database, start, end, args.deployment, newest_first=newest_first, entity=args.entity)
+    found = between(database, start, end, args.deployment, newest_first=newest_first, entity=args.entity, shadows=args.shadows)
     for record in found:
         receipt = record.receipt
         fits = args.model in (None, receipt.get("model")) and args.reason in (None, receipt.get("reason"))

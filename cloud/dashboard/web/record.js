@@ -23,7 +23,7 @@ export const view = (place, [data]) => {
     ["old answer", receipt.age_ms !== undefined && receipt.age_ms !== null ? text.ms(receipt.age_ms) : null], ["event", data.event_ms !== data.server_ms ? text.time(data.event_ms) : null],
     ["package", data.package && element("code", { class: "break" }, data.package)], ["deployment", data.deployment && element("code", { class: "break" }, data.deployment)],
     ["part of", data.parent && link(places.write(place, "record", [data.parent]), data.parent)]])),
-  data.steps.length ? section("steps", "Steps of the graph", recordTable(place, data.steps, "Steps")) : null,
+  data.steps.length ? section("steps", data.steps[0].arm === "shadow" ? "Challengers that answered beside it" : "Steps of the graph", recordTable(place, data.steps, "Steps")) : null,
   kept("features", "What the model saw", data.features), element("details", { "data-keep": "raw" }, element("summary", {}, "As data"), element("pre", { tabindex: "0" }, JSON.stringify(data, null, 1)))]
 }
 

@@ -67,7 +67,7 @@ def test_the_digest_is_of_the_intent(reading, tmp_path):
         ('isolation = "fork"\n', 5, "'inline', 'thread' or 'process'"),
         ('threads = "2"\n', 5, "valid integer"),
         ("threads = 0\n", 5, "greater than or equal to 1"),
-        ('\n[rollout]\nmode = "canary"\n', 5, "'challenger' is missing"),
+        ('\n[rollout]\nmode = "canary"\n', 6, "'challenger' is missing"),
         ('[automation]\nlevel = "partial"\n', 5, "needs a target_error"),
         ('[automation]\nlevel = "half"\n', 6, "'human', 'shadow'"),
         ("[monitor]\nevery_s = 0\n", 6, "greater than"),

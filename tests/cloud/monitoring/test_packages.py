@@ -37,6 +37,8 @@ def test_what_another_package_made_is_left_out_and_what_was_sent_is_not() -> Non
     own = replace(mixed, packages={"a": 1})
     assert comparable(own, "a") is own and comparable(mixed, "") is mixed
     assert comparable(replace(mixed, packages={}), "a").profile is fields
+    tried = replace(own, arms={"champion": 2, "challenger": 1})  # a rollout gave some callers another package's answers
+    assert set(comparable(tried, "a").profile.fields) == {"in.x", "trait.p.length"}
 
 
 def test_windows_count_the_champions_answers() -> None:
