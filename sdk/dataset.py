@@ -67,7 +67,7 @@ class Dataset:
         if not any(name in row["label"] for row in held):
             raise InputError("No row is labelled with this output", field="output", got=name, expected=", ".join(self.manifest["outputs"]))
         held = [row for row in held if row["label"].get(name) is not None]
-        inputs = {field: _column([self._value(row["inputs"].get(field)) for row in held]) for field in self.manifest["fields"]}
+        inputs = {field: column([self._value(row["inputs"].get(field)) for row in held]) for field in self.manifest["fields"]}
         slices = {key: np.array([str(row[key]) for row in held], dtype=object) for key in ("split", "author", "source", "reason")}
         return Data(inputs, np.array([row["label"][name] for row in held]), slices)
 
@@ -132,8 +132,8 @@ def versions(folder: Path) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", read_json(_read(path), VERSIONS)) if path.is_file() else []
 
 
-def _column(values: Sequence[Any]) -> Any:
-    """Rows of one field: an array where all are numbers or arrays of one shape, else a list."""
+def column(values: Sequence[Any]) -> Any:
+    """Rows of one wire field: an array where all are numbers or arrays of one shape, else a list."""
     if all(isinstance(value, np.ndarray) for value in values) and len({value.shape for value in values}) == 1:
         return np.stack(values)
     if values and all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in values):

@@ -18,6 +18,7 @@ from ...sdk.core.file_errors import explained, place_of
 from ...sdk.core.manifest import digest_of
 from .automation import Automation
 from .failover import Consistency
+from .gates import Gates
 from .monitor import Monitor
 from .records import Records
 from .review import Review
@@ -46,6 +47,7 @@ class Deployment(Section):
     review: Review = Review()
     automation: Automation | None = None
     rollout: Rollout | None = None
+    gates: Gates = Gates()
     _path: Path = PrivateAttr(default=Path("deployment.toml"))
     _text: str = PrivateAttr(default="")
 

@@ -124,6 +124,8 @@ def misplaced(champion: bool, given: Collection[str], steps: Sequence[Step]) -> 
         return "[automation] decides the answers of one champion; serve the step that is to be decided as a deployment of its own"
     if "rollout" in given:
         return "[rollout] tries one package against another; serve the step that is to be tried as a deployment of its own"
+    if "gates" in given:
+        return "[gates] hold one package against another; serve the step that is to be tried as a deployment of its own"
     if champion or "failover" in given:
         return "a graph has no [champion] and no [failover]; each step has a package and a fallback of its own"
     names = [step.name for step in steps]
