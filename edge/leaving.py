@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, cast
 
 from ..sdk.core.records import RAW_LIMIT_BYTES, REDACTED, Record, keep
@@ -31,7 +30,7 @@ def leaving(record: Record, inputs: Mapping[str, Array], outputs: Mapping[str, A
         limit_bytes: larger tensors leave as shape, dtype and sha256.
     """
     kept = {"inputs": keep(inputs, signature, limit_bytes), "outputs": keep(outputs, signature, limit_bytes)}
-    return scrubbed(replace(record, **kept), signature)
+    return scrubbed(record.changed(**kept), signature)
 
 
 def scrubbed(record: Record, signature: Signature) -> Record:
@@ -39,17 +38,16 @@ def scrubbed(record: Record, signature: Signature) -> Record:
     stays = hidden(signature)
     if not stays:
         return record
-    return replace(record, inputs=_blanked(record.inputs, stays), outputs=_blanked(record.outputs, stays),
-                   features=_features(record.features, stays), flags=tuple(_flag(flag, stays) for flag in record.flags))  # fmt: skip
+    return record.changed(inputs=_blanked(record.inputs, stays), outputs=_blanked(record.outputs, stays),
+                          features=_features(record.features, stays), flags=tuple(_flag(flag, stays) for flag in record.flags))  # fmt: skip
 
 
 def countable(record: Record, signature: Signature) -> Record:
     """What a summary may be made of: a scrubbed record without texts that have no categories."""
-    texts = {spec.name for spec in _specs(signature) if spec.dtype == "string" and spec.categories is None}
-    known = {spec.name for spec in _specs(signature)}
+    told = {spec.name for spec in _specs(signature) if spec.dtype != "string" or spec.categories is not None}
     clean = scrubbed(record, signature)
-    return replace(clean, inputs={name: held for name, held in clean.inputs.items() if name in known - texts},
-                   outputs={name: held for name, held in clean.outputs.items() if name in known - texts})  # fmt: skip
+    return clean.changed(inputs={name: held for name, held in clean.inputs.items() if name in told},
+                         outputs={name: held for name, held in clean.outputs.items() if name in told})  # fmt: skip
 
 
 def _specs(signature: Signature) -> tuple[TensorSpec, ...]:

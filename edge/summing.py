@@ -8,7 +8,7 @@ is told alone; what is fewer waits for more. A window that is open is in memory:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..sdk.core.records import Record
@@ -47,7 +47,7 @@ class Summaries:
         """Count a record. now: monotonic seconds: a clock that jumps moves no window."""
         if self._opened is None:
             self._opened = now
-        self._records.append(replace(countable(record, self.signature), name=self.name))
+        self._records.append(countable(record, self.signature).changed(name=self.name))
         if len(self._records) >= AT_ONCE:
             self._gather()
 

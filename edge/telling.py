@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ class Telling:
             self._room(-size)
             kinds = kept_kinds(signature, walk.champion.codec.wire_fields(signature))
             features = {"traits": traits({**inputs, **sent}, kinds)} if kinds else {}
-            full = leaving(replace(record, features=features), inputs, outputs, signature, self._limit)
+            full = leaving(record.changed(features=features), inputs, outputs, signature, self._limit)
             return Entry(whole, full.to_dict(), record.id) if whole else self._count(full, signature)
 
         if not self._writer.put(whole or "summary", made):

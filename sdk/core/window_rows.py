@@ -153,12 +153,13 @@ def _columns(records: tuple[Record, ...], starts: Array, counts: Array, signatur
         specs = {f"in.{spec.name}": spec for spec in signature.inputs} | {f"out.{spec.name}": spec for spec in signature.outputs}
     values: dict[str, list[Any]] = {}
     rows: dict[str, list[Array]] = {}
-    for position, record in enumerate(records):
+    for record, start, count in zip(records, starts.tolist(), counts.tolist(), strict=True):
+        places = np.arange(start, start + count)
         for name, held in _fields(record):
             known = signature is None or name in specs or not name.startswith(("in.", "out."))
-            if known and isinstance(held, list) and len(cast("list[Any]", held)) == counts[position]:
+            if known and isinstance(held, list) and len(cast("list[Any]", held)) == count:
                 values.setdefault(name, []).extend(cast("list[Any]", held))
-                rows.setdefault(name, []).append(np.arange(starts[position], starts[position] + counts[position]))
+                rows.setdefault(name, []).append(places)
     found = {name: Column(_array(held, specs.get(name)), np.concatenate(rows[name]), specs.get(name)) for name, held in values.items()}
     return {name: _narrow(column) if name.startswith("feature.") else column for name, column in found.items()}
 
