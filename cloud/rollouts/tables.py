@@ -30,9 +30,9 @@ ROLLOUTS = Table(
     _whole("phase_ms"), _whole("ended_ms"), _whole("seen_ms"), _whole("clock_ms"), _whole("entries"), _text("head"), _text("about"),
     _text("policy"), _text("state"), _text("latest"),
 )  # fmt: skip
-"""`number`: of the deployment, from 1. `serial`: larger with every change. `ended_ms`: 0 while it goes on. `seen_ms`: when the controller
-last looked; `clock_ms`: its own clock, which counts the time in which it looked. `entries`, `head`: how many rows its log has, and the
-digest of the last one. The rest is JSON; `latest`: the newest decision."""
+"""`number`: of the deployment, from 1. `serial`: larger with every change of what workers do. `ended_ms`: 0 while it goes on. `seen_ms`:
+when the controller last looked; `clock_ms`: its own clock, which counts the time in which it looked. `entries`, `head`: how many rows its
+log has, and the digest of the last one. The rest is JSON; `latest`: the newest decision."""
 LOG = Table(
     "rollout_log", METADATA, sequence(), _text("rollout"), _whole("number"), _whole("at_ms"), _text("kind"), _text("author"),
     _text("before"), _text("after"), _text("why"), _text("evidence"), _text("previous"), _text("digest"), sqlite_autoincrement=True,
