@@ -15,6 +15,8 @@ from .words import rows as rows_of
 
 STAGES: dict[Phase, Stage] = {"shadow": "shadow", "ended": "shadow", "canary": "canary", "switched": "switched", "promoted": "switched"}
 MINUTE = 60_000
+LATE = 2 * MINUTE
+"""A controller looks every few seconds; after this it is missed."""
 MOST = 3
 """Slices that a paragraph names; a list shows all."""
 
@@ -26,15 +28,17 @@ class Told:
     Attributes:
         verdicts: the newest.
         log: all entries, the oldest first.
+        here_ms: how long it is where it is.
+        unseen_ms: how long no controller has looked, though one should.
         names: digest -> a name for people.
-        now_ms: when it is explained.
     """
 
     policy: Policy
     state: State
     verdicts: Sequence[Verdict]
     log: Sequence[Entry]
-    now_ms: int
+    here_ms: float
+    unseen_ms: float = 0.0
     names: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -52,13 +56,13 @@ class Told:
 
 def explain(told: Told) -> str:
     """The paragraph."""
-    return " ".join(part for part in (_where(told), *_open(told), _asked(told), _paged(told)) if part)
+    return " ".join(part for part in (_where(told), *_open(told), _asked(told), _paged(told), _unseen(told)) if part)
 
 
 def _where(told: Told) -> str:
     """Where it is, since when, and what that means for who asks."""
     policy, state = told.policy, told.state
-    name, since = _challengers(told), spoken(told.now_ms - state.since_ms)
+    name, since = _challengers(told), spoken(told.here_ms)
     match state.phase:
         case "gates":
             return f"For {since} the gates have been looked at; {name} is given to nobody."
@@ -71,7 +75,7 @@ def _where(told: Told) -> str:
             return (f"For {since} {name} has been given to {percent(policy.steps[state.step])}{whom or ' of those who ask'}, "
                     f"step {state.step + 1} of {len(policy.steps)}; who was given it stays with it.")  # fmt: skip
         case "switched":
-            left = spoken(max(0, policy.watch_minutes * MINUTE - (told.now_ms - state.since_ms)))
+            left = spoken(max(0, policy.watch_minutes * MINUTE - told.here_ms))
             return f"For {since} {name} has answered everyone. It is watched for {left} more; the champion is kept warm for the way back."
         case "promoted":
             return f"{name} was promoted {since} ago: every limit held. Make it the champion in the deployment file."
@@ -126,7 +130,7 @@ def _least(told: Told, held: Sequence[Verdict]) -> list[str]:
     if told.state.phase not in ("shadow", "canary"):
         return []
     rows = max((verdict.rows for verdict in held if verdict.slice == EVERYONE), default=0)
-    left = told.policy.min_minutes * MINUTE - (told.now_ms - told.state.since_ms)
+    left = told.policy.min_minutes * MINUTE - told.here_ms
     lacks = [f"{rows_of(told.policy.min_rows)}, of which {rows:,} are there"] if rows < told.policy.min_rows else []
     lacks += [f"{spoken(left)} more"] if left > 0 else []
     return [f"before anything but a way back is decided, it needs {listed(lacks)}."] if lacks else []
@@ -156,6 +160,11 @@ def _paged(told: Told) -> str:
     entry = next((one for one in reversed(told.log) if one.kind == "paged"), None)
     over = told.state.phase in ("promoted", "rolled back", "ended")
     return "" if entry is None or over else f"People were told: {_sentence(entry.why)}"
+
+
+def _unseen(told: Told) -> str:
+    late = told.unseen_ms > LATE
+    return f"No controller has looked for {spoken(told.unseen_ms)}: nothing is decided until the server runs." if late else ""
 
 
 def _sentence(text: str) -> str:

@@ -65,7 +65,7 @@ def track(policy: Policy, state: State, log: Iterable[Entry]) -> list[Stop]:
     return [*made, Stop("rolled back", 0, "rolled back", "now", state.since_ms)] if back else made
 
 
-def marks(policy: Policy, stood: Iterable[Stop]) -> list[tuple[int, str]]:
+def marks(stood: Iterable[Stop]) -> list[tuple[int, str]]:
     """(when, name) of the stops that were reached, for the axis of a plot."""
     return [(stop.since_ms, stop.name) for stop in stood if stop.since_ms is not None and stop.phase != "gates"]
 
