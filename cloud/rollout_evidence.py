@@ -1,19 +1,16 @@
-"""What was seen of a rollout, as counts, and what it says of each limit."""
+"""What was seen of a rollout: counts, in cells that can be added up; and what they say of a limit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .rollout_policy import Measure, Policy
+from ..sdk.core.errors import FormatError
+from .rollout_policy import EVERYONE, Measure, Stage
 
 Told: TypeAlias = Literal["within", "beyond", "not enough data"]
-Stage: TypeAlias = Literal["before", "shadow", "canary", "switched"]
-"""Where a unit was seen. "before": rows of the champion alone before the rollout, what a switched challenger is held against where no
-shadow or canary counted the champion."""
-EVERYONE = ""
-"""The slice of all rows."""
 
 
 class Cell(NamedTuple):
@@ -57,8 +54,11 @@ class Tally:
     share: float = 1.0
 
     def plus(self, other: Tally) -> Tally:
-        """With those units too. Raises FormatError where the shares differ."""
-        raise NotImplementedError
+        """With those units too. Raises FormatError where the chances differ: such units are counted apart."""
+        if self.share != other.share:
+            raise FormatError("Units of different chances are not one tally", got=other.share, expected=self.share)
+        return Tally(self.rows + other.rows, self.bad + other.bad, self.champion_rows + other.champion_rows,
+                     self.champion_bad + other.champion_bad, self.both + other.both, self.share)  # fmt: skip
 
 
 class Assigned(NamedTuple):
@@ -83,6 +83,20 @@ class Observed:
     counts: Mapping[Cell, Tally] = field(default_factory=dict[Cell, Tally])
     assigned: Mapping[int, Assigned] = field(default_factory=dict[int, Assigned])
 
+    def of(self, stage: Stage, challenger: str, measure: Measure, name: str) -> list[Tally]:
+        """The tallies of all steps of a stage, of one measure in one slice."""
+        return [held for cell, held in self.counts.items() if cell[0] == stage and cell[2:] == (challenger, measure, name)]
+
+    def champion(self, challenger: str, measure: Measure, name: str) -> tuple[int, int]:
+        """Units of the champion that were seen before the switch, and bad ones, of one measure in one slice."""
+        held = [one for cell, one in self.counts.items()
+                if cell.stage != "switched" and cell.challenger in (challenger, "") and cell[3:] == (measure, name)]  # fmt: skip
+        return sum(one.champion_rows for one in held), sum(one.champion_bad for one in held)
+
+    def slices(self) -> list[str]:
+        """All that were seen but EVERYONE, sorted."""
+        return sorted({cell.slice for cell in self.counts} - {EVERYONE})
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -91,11 +105,14 @@ class Verdict:
     Attributes:
         challenger, measure, slice: of what.
         rows: units of the challenger behind it.
-        estimate: how much worse it looks (a share; negative: better); NaN without units.
-        low, high: how much worse it is, at the least and at the most: each wrong with a small chance over all looks together.
+        estimate: how much worse it looks (a share; negative: better); NaN without units to compare.
+        low: it is at least so much worse; wrong with the chance `Policy.blame`, over all looks together.
+        high: it is at most so much worse; wrong with the chance alpha, over all looks together.
         limit: how much worse it may be.
-        told: "within": proven below the limit; "beyond": proven above it.
-        asked: a promotion needs it "within".
+        aim: below what it is to be proven: the limit, or less than 0 where a gain is asked for.
+        told: "within": proven below the aim; "beyond": proven above the limit.
+        asked: nothing goes on before it is "within".
+        enough: there are min_rows of it, so that its estimate counts.
     """
 
     challenger: str
@@ -106,14 +123,16 @@ class Verdict:
     low: float
     high: float
     limit: float
+    aim: float
     told: Told
     asked: bool
+    enough: bool
+
+    @property
+    def suspect(self) -> bool:
+        """It looks worse than it may be, and that is not for want of rows."""
+        return self.enough and self.estimate > self.limit
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; figures that do not exist are None."""
-        raise NotImplementedError
-
-
-def judge(policy: Policy, stage: Stage, slices: tuple[str, ...], challenger: str, observed: Observed) -> tuple[Verdict, ...]:
-    """Every limit of a challenger: over everyone, then in each of `slices`."""
-    raise NotImplementedError
+        return {key: None if isinstance(held, float) and not isfinite(held) else held for key, held in asdict(self).items()}
