@@ -84,6 +84,8 @@ class Rollout(Section):
             raise ValueError(f"mode {self.mode!r} tries one challenger; several can be compared in mode 'shadow'")
         if self.steps != sorted(set(self.steps)) or not self.steps:
             raise ValueError("the steps of a canary are shares that grow")
+        if self.mode == "canary" and self.steps[-1] >= 1:
+            raise ValueError("a step of a canary leaves somebody to the champion; the switch to everyone follows the last step by itself")
         if self.first is not None and self.mode != "canary":
             raise ValueError("'first' is the first step of a canary")
         if len(set(self.slices)) < len(self.slices):
