@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -14,8 +15,8 @@ from ...sdk.core.labels import Label
 from ..monitoring.cursors import Cursor
 from ..monitoring.upsert import add
 from ..records.database import Database
-from ..rollout_evidence import EVERYONE, Assigned, Cell, Observed, Tally
-from ..rollout_policy import MOST_SLICES, Policy
+from ..rollout_evidence import Assigned, Cell, Observed, Tally
+from ..rollout_policy import EVERYONE, MOST_SLICES, Policy
 from . import fetching, units
 from .tables import COUNTS, SEEN
 from .units import About, Unit
@@ -96,8 +97,9 @@ def observed(connection: Connection, rollout: str, policy: Policy, clock_ms: int
     columns = [COUNTS.c[name] for name in (*_CELL, *_SUMS)]
     counts: dict[Cell, Tally] = {}
     for row in connection.execute(select(*columns).where(COUNTS.c.rollout == rollout).order_by(*(COUNTS.c[name] for name in _CELL))):
-        cell = Cell(row[0], row[1], row[2], row[3], row[4])
-        counts[cell] = Tally(*row[5:], share=policy.steps[cell.step] if cell.stage == "canary" else 1.0)
+        values: tuple[Any, ...] = tuple(row)
+        cell = Cell(*values[:5])
+        counts[cell] = Tally(*values[5:], share=policy.steps[cell.step] if cell.stage == "canary" else 1.0)
     return Observed(clock_ms, counts, _assigned(counts, policy))
 
 

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple, cast
 from ...sdk.core.labels import Label
 from ...sdk.core.records import Record
 from ...sdk.core.selection import selection_of
-from ..rollout_evidence import EVERYONE, Cell, Stage, Tally
-from ..rollout_policy import Measure, Policy
+from ..rollout_evidence import Cell, Tally
+from ..rollout_policy import EVERYONE, Measure, Policy, Stage
 
 ROLLOUT = "rollout"
 """Key of a record's features."""
@@ -207,7 +207,8 @@ def _pair(measure: Measure, place: _Place, slices: Sequence[str], key: str, bad:
 def _slices(record: Record, row: int, about: About, place: _Place | None = None) -> list[str]:
     """Everyone, and "field=value" of the row for every field that the server noted."""
     found: Mapping[str, Any] = (told(record, about.rollout) or {}).get("slices") or {}
-    names = [f"{name}={_value(values, row)}" for name, values in found.items() if _value(values, row) is not None]
+    every = {f"{name}={value}": name for name, values in found.items() if (value := _value(values, row)) is not None}
+    names = [name for name, owner in every.items() if owner in about.policy.slices or name == about.policy.first]
     alone = None if place is None else place.alone
     return [EVERYONE, *names] if alone is None else [alone, *(name for name in names if name != alone)]
 
