@@ -39,6 +39,7 @@ from .host import Host, leave_with_parent
 from .memory import keep_freed_blocks
 from .monitoring.companions import Watched
 from .review.attending import Attendant
+from .rollouts.companions import Steered
 
 usage_stats.do_not_track.cache_clear()  # `bentoml serve` asked before this file was imported, and keeps the answer
 BENTOML_PATHS = ("/schema.json",)
@@ -97,7 +98,7 @@ def service(*paths: str | Path, workers: int = 1) -> Any:
     )(_service_class(hosts, beside))  # fmt: skip
     every, watched = Hosts(hosts), Watched(hosts, [one.deployment for one in resolved], _first_worker)
     every.pages.append(watched.page)
-    beside.append(watched)
+    beside += [watched, Steered(hosts, _first_worker)]
     made.front = make_front(every, [one.deployment for one in resolved], workers)
     beside += [Attendant(desk) for desk in attended([one.deployment for one in resolved], made.front.desk)]
     made.drain = Drain(made.front.doors, hosts, resolved[0].deployment.server.drain_s)

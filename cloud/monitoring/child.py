@@ -1,4 +1,5 @@
-"""The monitor beside a server: a child process of its first worker, at low priority, started again when it ends.
+"""The monitor, or the controller of rollouts, beside a server: a child process of its first worker, at low priority, started again when
+it ends.
 
 It reads the database and touches nothing of serving; where it cannot run the server goes on and says so in its log. It ends with the
 worker: told by a signal when the server closes, by itself when its parent is gone.
@@ -29,17 +30,19 @@ def command(path: Path) -> list[str]:
 
 
 class Beside:
-    """Keeps one monitor process running.
+    """Keeps one process running.
 
     Args:
         line: its command.
         ready: it begins when this says so, so that models are loaded first; at the latest after `LATEST_S`.
+        name: for the log.
     """
 
-    def __init__(self, line: Sequence[str], ready: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, line: Sequence[str], ready: Callable[[], bool] = lambda: True, name: str = "monitor") -> None:
+        self._name = name
         self._line, self._ready, self._ended = list(line), ready, threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, name="portside-monitor", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=f"portside-{name}", daemon=True)
         self.starts = 0
 
     @property
@@ -69,7 +72,7 @@ class Beside:
                 return
             calm = time.monotonic() - began > CALM_S
             pause = FIRST_PAUSE_S if calm else min(pause * 2, MOST_PAUSE_S)
-            log.error("The monitor ended with %s; it is started again in %g s. Serving goes on.", code, pause)
+            log.error("The %s ended with %s; it is started again in %g s. Serving goes on.", self._name, code, pause)
             self._ended.wait(pause)
 
     def _run(self) -> int | str:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ..deployment.traffic import NOBODY, Traffic
 from ..monitoring.cursors import Cursor, cursor_of, move, read_cursor
-from ..monitoring.turn import LEASE_MS, Turn
+from ..monitoring.turn import LEASE_MS, LostTurnError, Turn
 from ..records.database import Database
 from ..rollout import decide
 from .counting import BATCH, Batch, add_up, champion_alone, forget_seen, gather, observed, total
@@ -86,6 +86,13 @@ class Controller:
         now = self._clock()
         if not self._take(now):
             return Look()
+        try:
+            return self._look(now)
+        except LostTurnError:
+            self._taken_ms = -LEASE_MS
+            raise
+
+    def _look(self, now: int) -> Look:
         with self.turn.database.read() as connection:
             held = newest(connection, self.deployment)
         units, waiting = 0, False
