@@ -22,6 +22,7 @@ from .deployment.generation import (
     pinned,
     pins_of,
     read_states,
+    whole_challenger,
 )
 from .deployment.proposal import propose
 from .deployment.resolving import Resolved
@@ -67,7 +68,8 @@ def reload(path: str | Path, wait_s: float = 0.0, progress: Callable[[Sequence[W
     if not read_states(folder, alive):
         raise InputError("No running server says that it serves this deployment", field="deployment", got=str(deployment.path),
                          fix="Start one with portside serve, or use the $PORTSIDE_HOME and the path that it was started with.")  # fmt: skip
-    intent = pinned(tomllib.loads(deployment.path.read_text(encoding="utf-8")), pins_of(resolved.entries, deployment.folder))
+    said = whole_challenger(tomllib.loads(deployment.path.read_text(encoding="utf-8")))
+    intent = pinned(said, pins_of((*resolved.entries, *resolved.challengers), deployment.folder))
     if resolved.automation is not None and deployment.automation is not None and deployment.automation.threshold is None:
         intent["automation"]["thresholds"] = str(keep_thresholds(folder, resolved.automation.fitted))
     made = propose(folder, intent, resolved.digest)

@@ -13,8 +13,10 @@ from .answering.consistency import window_of
 from .answering.dialled import DialledEngine
 from .answering.engine import Engine
 from .answering.opening import open_entries
+from .arms.engine import RolloutEngine
 from .automating.items import ItemMaker
 from .automating.writer import ReviewWriter
+from .deployment.generation import folder_of
 from .deployment.resolving import Resolved
 from .graph.engine import GraphEngine
 from .graph.opening import open_graph
@@ -58,7 +60,11 @@ def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
         if clerk is not None:
             clerk.close()
         raise
-    old = before if isinstance(before, Engine) else None
+    old = before if isinstance(before, Engine | RolloutEngine) else None
+    if resolved.challengers and store is not None:
+        window = window_of(deployment.consistency, resolved.signature, old.consistency if old else None)
+        return RolloutEngine(resolved, entries, store, clerk=clerk, metrics=old.metrics if old else None, consistency=window,
+                             folder=folder_of(deployment.name, deployment.path))  # fmt: skip
     kind = Engine if clerk is None else partial(DialledEngine, clerk=clerk)
     return kind(entries, deployment.policy(), records=store, deployment=resolved.digest, name=deployment.name,
                 max_rows=deployment.server.max_rows, traits=deployment.records.traits, metrics=old.metrics if old else None,

@@ -58,7 +58,7 @@ class Books:
         """Enter a request that nobody could answer. A fault leaves a record without outputs; an overload has no time for one."""
         receipt = self._receipt(walk, NOBODY, walk.request.reason)
         self._metrics.answered("none", receipt.reason, receipt.time_ms / 1e3, receipt.attempts)
-        if self._records is None or (not overloaded(receipt) and self._records.put(Books._note(self, walk, NOBODY, NOTHING, receipt))):
+        if self._records is None or (not overloaded(receipt) and self._records.put(self._bare(walk, NOBODY, NOTHING, receipt))):
             return receipt
         return replace(receipt, record="")
 
@@ -70,6 +70,9 @@ class Books:
         return Note(receipt, question.entity, question.event_ms, question.parent, by, flags, time.time_ns() // 1_000_000, about, arrays,
                     outputs, tapped, sent)  # fmt: skip
 
+    _bare = _note
+    """The same of a request that nobody answered: an engine with a dial has no routes of it."""
+
     def _receipt(self, walk: Walk, by: Author, reason: str) -> Receipt:
         now, found, attempts, deadline = time.monotonic(), walk.found, walk.request.attempts, self._deadline_ms
         spent = (now - walk.question.arrived) * 1e3
@@ -80,9 +83,9 @@ class Books:
         )  # fmt: skip
 
 
-def author(place: int, entry: ChainEntry) -> Author:
-    """Who an entry is, for receipts and records."""
-    arm = "champion" if place == 0 else "fallback"
+def author(place: int, entry: ChainEntry, arm: str = "") -> Author:
+    """Who an entry is, for receipts and records. `arm`: where it does not follow from its place in the chain."""
+    arm = arm or ("champion" if place == 0 else "fallback")
     if isinstance(entry, ModelEntry):
         return Author(place, entry.name, entry.digest, entry.target, entry.digest, entry.artifact, arm, "model")
     if isinstance(entry, EndpointEntry):

@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 
 from ...sdk.core.errors import PortsideError
 from ...sdk.core.records import Receipt, new_id
@@ -50,6 +51,7 @@ class Clerk:
         self.plan, self.writer, self._maker = plan, writer, maker
         self._draw = draw or random.Random().random  # noqa: S311  a lottery, not a secret
         self.counts: Counter[tuple[str, str]] = Counter()
+        self._champions: Callable[[Author], bool] = _own
 
     @property
     def asleep(self) -> bool:
@@ -58,12 +60,18 @@ class Clerk:
 
     def routes(self, walk: Walk, author: Author, outputs: Mapping[str, Array]) -> Routes:
         """Who decides the rows of an answer."""
-        champion = author.place == 0 or author.target in OWN
+        champion = self._champions(author)
         found = routes(self.plan, walk.checked.arrays, outputs, walk.rows, champion, self._draw)
         counts = self.counts
         for route in found.rows:
             counts[route.answered_by, route.reason] += 1
         return found
+
+    def beside(self) -> Clerk:
+        """The clerk of a rollout's challenger: the same plan, writer and counts. The thresholds are the champion's alone."""
+        other = copy(self)
+        other._champions = _itself
+        return other
 
     def filed(self, found: Routes, walk: Walk, author: Author, outputs: Mapping[str, Array], receipt: Receipt) -> Pending | None:
         """Make the reviews of an answer. Checks are handed to the writer; the others are what the caller has to wait for."""
@@ -101,6 +109,16 @@ class Clerk:
     def close(self) -> None:
         """Write what waits."""
         self.writer.close()
+
+
+def _own(author: Author) -> bool:
+    """The champion, first in its chain, or what keeps its answers."""
+    return author.place == 0 or author.target in OWN
+
+
+def _itself(author: Author) -> bool:
+    """The champion, wherever it stands."""
+    return author.arm == "champion"
 
 
 def _thresholds(dial: Dial) -> Iterator[str]:

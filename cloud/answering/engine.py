@@ -45,6 +45,8 @@ class Engine:
         consistency: what was answered to whom; None: every request is answered anew.
         traits: records hold figures of images, texts and sound.
         borrowed: the entries are another engine's, which closes them.
+        champion: whose signature callers see, where it is not the first entry: that of a rollout's challenger.
+        reader: reads questions; one of its own by default.
 
     Attributes:
         inflight: questions that are being answered.
@@ -54,10 +56,11 @@ class Engine:
 
     def __init__(self, entries: tuple[ChainEntry, ...], policy: Policy, *, records: RecordStore | None = None,
                  deployment: str = "", name: str = "", metrics: Metrics | None = None, max_rows: int = 4096,
-                 consistency: ConsistencyWindow | None = None, traits: bool = True, borrowed: bool = False) -> None:  # fmt: skip
+                 consistency: ConsistencyWindow | None = None, traits: bool = True, borrowed: bool = False,
+                 champion: ModelEntry | None = None, reader: Reader | None = None) -> None:  # fmt: skip
         self.entries, self.policy, self.records, self.consistency = entries, policy, records, consistency
         self.metrics, self.inflight, self._borrowed = metrics or Metrics(), 0, borrowed
-        self.champion = cast("ModelEntry", entries[0])
+        self.champion = champion or cast("ModelEntry", entries[0])
         self._models = [(place, entry) for place, entry in enumerate(entries) if isinstance(entry, ModelEntry)]
         if metrics is None:
             self.report()
@@ -65,9 +68,9 @@ class Engine:
         self._lanes = [(place, entry.lane) for place, entry in self._models]
         self._outputs = [spec.name for spec in self.signature.outputs]
         self._coded = any(spec.categories is not None for spec in self.signature.outputs)
-        about = About.of(name, deployment, [model for _, model in self._models], traits)
+        about = About.of(name, deployment, [self.champion, *(model for _, model in self._models if model is not self.champion)], traits)
         self._books = self.BOOKS(entries, policy.deadline_ms, about, records, self.metrics)
-        self._reader = Reader(self.champion, [entry for _, entry in self._models], max_rows)
+        self._reader = reader or Reader(self.champion, [entry for _, entry in self._models], max_rows)
         self._kept = KeptAnswers(entries, self._books.authors, consistency)
 
     @property
@@ -111,7 +114,7 @@ class Engine:
             outputs = self._told(action, walk) if action.do != "call" else self._judged(walk, await self._ask(action, walk))
             outcome: Outcome = "answered" if outputs is not None else "miss" if action.do == "look" else "non-finite"
         except PortsideError as error:
-            refused = error if isinstance(error, InputError) and action.entry == 0 else None
+            refused = error if isinstance(error, InputError) and self.entries[action.entry] is self.champion else None
             outcome = "answered" if refused else reason_of(error)
         walk.ended = now = time.monotonic()
         before = self._breakers
@@ -177,7 +180,11 @@ class Engine:
 
     def report(self) -> None:
         """Let the metrics page show this engine's lanes, queues, breakers, kept answers and records."""
-        self.metrics.show(lambda: gauges(self.entries, self._breakers, self.records), self._lines)
+        self.metrics.show(self.gauges, self._lines)
+
+    def gauges(self) -> dict[str, float]:
+        """Of its lanes, breakers and records: name with labels -> value."""
+        return gauges(self.entries, self._breakers, self.records)
 
     def _lines(self) -> Iterable[str]:
         queues = {place: entry.queue for place, entry in self._models if entry.queue is not None}

@@ -43,7 +43,7 @@ class Metrics:
             entry, _, why = attempt.partition(":")
             self.failovers[("entry", entry), ("reason", why)] += 1
 
-    def opened(self, entry: int) -> None:
+    def opened(self, entry: int | str) -> None:
         """The breaker of an entry has opened."""
         self.openings[(("entry", str(entry)),)] += 1
 
@@ -70,7 +70,7 @@ class Metrics:
             *_counter("portside_failovers_total", "Entries of the chain that did not answer, by reason.", self.failovers),
             *_counter("portside_breaker_openings_total", "How often the breaker of an entry opened.", self.openings),
             *self.stages.lines(),
-            *self._histogram("portside_request_seconds", "Time from arrival to answer."),
+            *self.histogram("portside_request_seconds", "Time from arrival to answer."),
         ]
         lines += _counter("portside_reloads_total", "New versions taken up beside the running one, or refused.", self.reloads)
         lines += [line for more in (self._page, *self.pages) for line in more()]
@@ -80,12 +80,14 @@ class Metrics:
             lines += [f"{key} {value:g}" for key, value in gauges.items() if key.partition("{")[0] == name]
         return "\n".join(lines) + "\n"
 
-    def _histogram(self, name: str, about: str) -> list[str]:
-        lines, total = [f"# HELP {name} {about}", f"# TYPE {name} histogram"], 0
+    def histogram(self, name: str, about: str, label: str = "") -> list[str]:
+        """Seconds of answers as Prometheus text; without `about` it has no head. label: such as `arm="challenger"`."""
+        lines, total = [f"# HELP {name} {about}", f"# TYPE {name} histogram"] if about else [], 0
+        first, only = f"{label}," if label else "", f"{{{label}}}" if label else ""
         for limit, count in zip((*BUCKETS_S, float("inf")), self._buckets, strict=True):
             total += count
-            lines.append(f'{name}_bucket{{le="{"+Inf" if limit == float("inf") else f"{limit:g}"}"}} {total}')
-        return [*lines, f"{name}_sum {self._seconds:.6f}", f"{name}_count {total}"]
+            lines.append(f'{name}_bucket{{{first}le="{"+Inf" if limit == float("inf") else f"{limit:g}"}"}} {total}')
+        return [*lines, f"{name}_sum{only} {self._seconds:.6f}", f"{name}_count{only} {total}"]
 
 
 def _counter(name: str, about: str, values: Counter[Labels]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ...sdk.core.door import Checked
 from ...sdk.core.failover import Request
@@ -22,12 +23,14 @@ class Walk:
         found: the answer that was given before, where there is one.
         tapped, tapped_by: values of boundaries, and the entry that gave them.
         named: outputs with names of categories, once they are decoded.
+        arm: of a rollout (cloud/arms), set and read where there is one, and nowhere else.
         began, ended: monotonic seconds; when the entry under way was asked, and when it had answered.
         encode_s, queue_s, decode_s: time by stage, in seconds.
     """
 
-    __slots__ = ("began", "checked", "decode_s", "encode_s", "ended", "found", "key", "named", "others", "question", "queue_s", "request",
-                 "rows", "tapped", "tapped_by")  # fmt: skip
+    __slots__ = ("arm", "began", "checked", "decode_s", "encode_s", "ended", "found", "key", "named", "others", "question", "queue_s",
+                 "request", "rows", "tapped", "tapped_by")  # fmt: skip
+    arm: Any
 
     def __init__(self, question: Question, checked: Checked, rows: int, encode_s: float) -> None:
         self.question, self.request = question, Request((question.arrived - question.behind) * 1e3)

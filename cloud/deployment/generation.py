@@ -132,6 +132,14 @@ def pinned(intent: Any, pins: Mapping[tuple[str, str], Mapping[str, str]]) -> An
     return {**held, **pins[key]} if "package" in held and key in pins else held
 
 
+def whole_challenger(intent: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a deployment file whose challenger is a section, where it was a name alone: so it can be pinned."""
+    rollout = intent.get("rollout")
+    if not isinstance(rollout, dict) or not isinstance(rollout.get("challenger"), str):  # pyright: ignore[reportUnknownMemberType]
+        return dict(intent)
+    return {**intent, "rollout": {**rollout, "challenger": {"package": rollout["challenger"]}}}
+
+
 def pins_of(entries: Iterable[Any], folder: Path) -> dict[tuple[str, str], dict[str, str]]:
     """What was resolved, as settings for `pinned`. `entries`: those of `Resolved`; `folder`: of the deployment file."""
     pins: dict[tuple[str, str], dict[str, str]] = {}

@@ -22,6 +22,7 @@ from ...sdk.core.manifest import digest_of
 from ...sdk.core.package import Package
 from ...sdk.core.signature import Array, Signature, TensorSpec
 from ...sdk.opening import open as open_package
+from ..arms.slices import check_rollout
 from ..automating.plan import Plan, plan_of
 from .failover import Precomputed
 from .file import Cache, Deployment, Endpoint, Link, Model
@@ -72,12 +73,14 @@ class Resolved:
         entries: the champion's ResolvedModel first, then the chain; a default is its outputs for one row.
         digest: of the intent with its packages as digests, and its thresholds.
         automation: who decides, where it is not always the model.
+        challengers: of the rollout, in the order of its section.
     """
 
     deployment: Deployment
     entries: tuple[ResolvedEntry, ...]
     digest: str
     automation: Plan | None = field(default=None, kw_only=True)
+    challengers: tuple[ResolvedModel, ...] = field(default=(), kw_only=True)
 
     @property
     def champion(self) -> ResolvedModel:
@@ -108,10 +111,11 @@ def resolve(deployment: Deployment, whole: bool = True) -> Resolved:
     for place, link in enumerate(deployment.failover.chain):
         at = deployment.place("failover", "chain", place)
         entries.append(_link(deployment, link, champion, f"[[failover.chain]] number {place + 1}", at))
-    pinned = [entry.digest for entry in entries if isinstance(entry, ResolvedModel | Table)]
+    challengers = _challengers(deployment, champion)
+    pinned = [entry.digest for entry in (*entries, *challengers) if isinstance(entry, ResolvedModel | Table)]
     plan, known = _plan(deployment, champion), {"intent": deployment.digest, "packages": pinned}
     digest = digest_of(known if plan is None else {**known, "automation": asdict(plan.dial)})
-    return Resolved(deployment, tuple(entries), digest, automation=plan)
+    return Resolved(deployment, tuple(entries), digest, automation=plan, challengers=challengers)
 
 
 def _plan(deployment: Deployment, champion: ResolvedModel) -> Plan | None:
@@ -130,6 +134,25 @@ def _plan(deployment: Deployment, champion: ResolvedModel) -> Plan | None:
         error.what = f"{where}: {error.what}"
         error.args = (error._message(),)
         raise
+
+
+def _challengers(deployment: Deployment, champion: ResolvedModel) -> tuple[ResolvedModel, ...]:
+    """The packages of `[rollout]`, held against the champion as backups are. Raises FormatError that names the section."""
+    settings, where = deployment.rollout, deployment.place("rollout")
+    if settings is None:
+        return ()
+    found: list[ResolvedModel] = []
+    for challenger in settings.challengers:
+        model = resolve_model(deployment, challenger, "[rollout]", where)
+        check_outputs(model.signature, champion.signature, f"{where}, [rollout]", "challenger")
+        check_inputs(model, champion, f"{where}, [rollout]", "challenger")
+        found.append(model)
+    if len({model.digest for model in found}) < len(found):
+        raise FormatError(f"{where}: two challengers are the same package", got=", ".join(model.name for model in found))
+    if champion.digest in {model.digest for model in found}:
+        log.warning("%s: the challenger is the champion itself: a promoted challenger needs no [rollout] any more", where)
+    check_rollout(settings, champion.signature, where)
+    return tuple(found)
 
 
 def resolve_model(deployment: Deployment, settings: Model, where: str, at: str | None = None) -> ResolvedModel:
@@ -220,22 +243,22 @@ def _table(deployment: Deployment, settings: Precomputed, champion: ResolvedMode
         raise
 
 
-def check_outputs(backup: Signature, champion: Signature, where: str) -> None:
-    """Raise FormatError unless `backup` has every output of `champion`, alike in dtype, rank, sizes and categories."""
+def check_outputs(backup: Signature, champion: Signature, where: str, who: str = "backup") -> None:
+    """Raise FormatError unless `backup` has every output of `champion`, alike in dtype, rank, sizes and categories. who: it is."""
     have = {spec.name: spec for spec in backup.outputs}
     for spec in champion.outputs:
         other = have.get(spec.name)
         if other is None:
-            raise FormatError(f"{where}: the backup lacks the output {spec.name!r}", got=", ".join(have),
-                              fix="A backup answers in the champion's place, so it needs the same outputs.")  # fmt: skip
+            raise FormatError(f"{where}: the {who} lacks the output {spec.name!r}", got=", ".join(have),
+                              fix=f"A {who} answers in the champion's place, so it needs the same outputs.")  # fmt: skip
         same = other.dtype == spec.dtype and other.categories == spec.categories and _fits(other, spec)
         if not same:
-            raise FormatError(f"{where}: the backup's output {spec.name!r} is not like the champion's",
+            raise FormatError(f"{where}: the {who}'s output {spec.name!r} is not like the champion's",
                               got=_text(other), expected=_text(spec))  # fmt: skip
 
 
-def check_inputs(backup: ResolvedModel, champion: ResolvedModel, where: str) -> None:
-    """Hold what a backup takes against what callers send, which is what the champion takes.
+def check_inputs(backup: ResolvedModel, champion: ResolvedModel, where: str, who: str = "backup") -> None:
+    """Hold what a backup takes against what callers send, which is what the champion takes. who: it is.
 
     A field that only the backup has is never sent: FormatError. A value that only the champion takes (null, another category)
     makes the backup pass: a warning, for the rest of the chain answers those rows.
@@ -244,11 +267,11 @@ def check_inputs(backup: ResolvedModel, champion: ResolvedModel, where: str) -> 
     for wire in backup.codec.wire_fields(backup.signature):
         given = sent.get(wire.name)
         if given is None or given.type != wire.type:
-            raise FormatError(f"{where}: the backup takes the field {wire.name!r}, which the champion's callers do not send", got=wire.type,
+            raise FormatError(f"{where}: the {who} takes the field {wire.name!r}, which the champion's callers do not send", got=wire.type,
                               expected=", ".join(f"{name} ({held.type})" for name, held in sent.items()),
-                              fix="A backup answers the champion's requests, so it takes the same fields, or some of them.")  # fmt: skip
+                              fix=f"A {who} answers the champion's requests, so it takes the same fields, or some of them.")  # fmt: skip
         if given.missing and not wire.missing:
-            log.warning("%s: the backup takes no missing %r, which the champion does: it passes on such requests", where, wire.name)
+            log.warning("%s: the %s takes no missing %r, which the champion does: it passes on such requests", where, who, wire.name)
 
 
 def _fits(one: TensorSpec, other: TensorSpec) -> bool:

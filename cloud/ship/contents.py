@@ -20,6 +20,7 @@ from ..deployment.automation import Automation
 from ..deployment.failover import Precomputed
 from ..deployment.file import Deployment
 from ..deployment.resolving import reference_of, resolve_model
+from ..deployment.rollout import Rollout
 from ..deployment.sections import Link, Model
 
 SECRETS, DATA = "secrets", "data"
@@ -81,6 +82,9 @@ def _visit(shipment: _Shipment, value: Any, data: Any) -> None:
     if isinstance(value, Precomputed):
         data["file"] = _copied_file(shipment, value.file)
         shipment.needs.add(Path(value.file).suffix)
+    if isinstance(value, Rollout) and isinstance(value.challenger, str):
+        data["challenger"] = {"package": value.challenger}
+        _pin(shipment, value.challengers[0], data["challenger"])
     if isinstance(value, Automation) and (shipment.deployment.folder / value.thresholds).is_file():
         data["thresholds"] = _copied_file(shipment, value.thresholds)
     for name in type(value).model_fields:

@@ -1,0 +1,62 @@
+"""A worker follows the traffic of its rollout: looks twice a second whether the controller has written another, and goes along.
+
+The look is one `stat` in a thread of its own, so that a rollback does not wait for a reload that is being loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ...sdk.core.errors import PortsideError
+from ..deployment.traffic import Traffic, read_traffic, traffic_stamp
+
+EVERY_S = 0.5
+log = logging.getLogger("portside.rollout")
+
+
+class Watch:
+    """Of one engine.
+
+    Args:
+        folder: of the deployment's generations.
+        take: told what is wanted now; blocking.
+    """
+
+    def __init__(self, folder: Path, take: Callable[[Traffic], None]) -> None:
+        self._folder, self._take, self._seen = folder, take, 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="portside-traffic", daemon=True)
+
+    def begin(self) -> None:
+        """Go along with what is wanted now; then look, until `close`."""
+        self.look()
+        self._thread.start()
+
+    def look(self) -> None:
+        """Whatever changed since the last look."""
+        stamp = traffic_stamp(self._folder)
+        if stamp == self._seen:
+            return
+        try:
+            self._take(read_traffic(self._folder))
+            self._seen = stamp
+        except PortsideError as error:  # a file that is broken is made anew by the controller; what runs goes on
+            self._seen = stamp
+            log.error("The rollout is not followed: %s", error)
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Look no more."""
+        self._ended.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(seconds)
+
+    def _follow(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            try:
+                self.look()
+            except Exception:  # whatever a package does to its loading, the champion goes on
+                log.exception("The rollout is not followed")
+                self._seen = traffic_stamp(self._folder)
