@@ -40,6 +40,7 @@ from .memory import keep_freed_blocks
 from .monitoring.companions import Watched
 from .review.attending import Attendant
 from .rollouts.companions import Steered
+from .turns import short_turns
 
 usage_stats.do_not_track.cache_clear()  # `bentoml serve` asked before this file was imported, and keeps the answer
 BENTOML_PATHS = ("/schema.json",)
@@ -130,6 +131,7 @@ def _service_class(hosts: Sequence[Host], beside: Sequence[Companion]) -> type:
 
         def __init__(self) -> None:
             keep_freed_blocks()
+            short_turns()
             leave_with_parent()
             for host in (*hosts, *beside):
                 host.start()
