@@ -94,7 +94,8 @@ def costs_of(artifact: Artifact, package: Package, chosen: Runtime, options: Com
     except Exception as error:  # the artifact is proven: a full disk or an engine that fails on the other does not take it away
         said = str(error) if isinstance(error, PortsideError) else f"{type(error).__name__}: {error}"
         return {"note": f"not compared with {'its parent' if against == 'parent' else against}: {said[:300]}"}
-    return Costs(against, artifact.size_bytes / made.size_bytes, *ratio(taken, others)).to_dict()
+    smaller = artifact.size_bytes / made.size_bytes if made.size_bytes else 1.0  # Python alone has no engine's files on either side
+    return Costs(against, smaller, *ratio(taken, others)).to_dict()
 
 
 def _other(package: Package) -> tuple[str, Package] | None:

@@ -21,6 +21,7 @@ from .failover import Consistency
 from .gates import Gates
 from .monitor import Monitor
 from .records import Records
+from .retrain import Retrain
 from .review import Review
 from .rollout import Rollout
 from .sections import Cache as Cache
@@ -48,6 +49,7 @@ class Deployment(Section):
     automation: Automation | None = None
     rollout: Rollout | None = None
     gates: Gates = Gates()
+    retrain: Retrain | None = None
     _path: Path = PrivateAttr(default=Path("deployment.toml"))
     _text: str = PrivateAttr(default="")
 
@@ -59,6 +61,8 @@ class Deployment(Section):
             raise ValueError("[monitor] reads records, and [records] has enabled = false")
         if self.rollout is not None and not self.records.enabled:
             raise ValueError("[rollout] is decided by records, and [records] has enabled = false")
+        if self.retrain is not None and not self.records.enabled:
+            raise ValueError("[retrain] trains on records, and [records] has enabled = false")
         return self
 
     def place(self, *where: str | int) -> str:

@@ -124,6 +124,8 @@ def misplaced(champion: bool, given: Collection[str], steps: Sequence[Step]) -> 
         return "[automation] decides the answers of one champion; serve the step that is to be decided as a deployment of its own"
     if "rollout" in given:
         return "[rollout] tries one package against another; serve the step that is to be tried as a deployment of its own"
+    if "retrain" in given:
+        return "[retrain] trains one package; serve the step that is to be trained as a deployment of its own"
     if "gates" in given:
         return "[gates] hold one package against another; serve the step that is to be tried as a deployment of its own"
     if champion or "failover" in given:
