@@ -33,6 +33,14 @@ RULES = (
     Rule("calibration", when="calibration", clear_s=3600, severity="warning",
          runbook="Confidence does not mean what it says: thresholds of automation that were fitted on it are off. "
                  "Fit them again on new labels."),
+    Rule("rollout-back", when="rollout-back", clear_s=0, severity="critical",
+         runbook="`portside rollout explain DEPLOYMENT.toml` says which limit was broken, where, and on what evidence. Everyone is given "
+                 "the champion again; nothing has to be done in a hurry."),
+    Rule("rollout-paged", when="rollout-paged", clear_s=0, severity="warning",
+         runbook="`portside rollout explain DEPLOYMENT.toml`. Too few data for too long: a longer max_days, wider limits, or a way back. "
+                 "Arms that are not drawn as promised: look at who routes around them."),
+    Rule("rollout-asks", when="rollout-asks", clear_s=0, severity="info",
+         runbook="`portside rollout explain DEPLOYMENT.toml`, then `portside rollout approve` or `portside rollout rollback`."),
     Rule("hook-failing", when="hook", for_s=60, clear_s=600, severity="warning",
          runbook="A hook of this deployment fails, hangs or is slow; the monitor's log has its error. The others go on without it."),
     Rule("monitor-behind", when="monitor-behind", for_s=120, clear_s=120, severity="warning",

@@ -9,6 +9,7 @@
     GET /dashboard/data/alert?deployment=&id=             one, with its evidence and the records behind it
     GET /dashboard/data/devices?deployment=               those that send its records, and how they stand
     GET /dashboard/data/device?deployment=&id=            one, with its log
+    GET /dashboard/data/rollout?deployment=&id=           the newest rollout or that one: measures, arms, log; the others in a line each
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from ..desk.replies import absent
 from ..desk.replies import told as reply
 from ..doors.asgi import Incoming, Methods, Reply
 from ..doors.routes import Folder
-from . import alerts, fleet
+from ..rollouts import showing, storing
+from . import alerts, fleet, rollout
 from .spans import SPANS
 from .status import Board
 
@@ -111,6 +113,16 @@ def _device(desk: Desk, board: Board, incoming: Incoming) -> Any:
     return found
 
 
+def _rollout(desk: Desk, board: Board, incoming: Incoming) -> Any:
+    query = Query(incoming.query, ("deployment", "id"))
+    name, number = _deployment(desk, incoming, query), query.text("id", 64)
+    found = showing.seen(desk.database, name, number)
+    if number and found is None:
+        raise absent("There is no such rollout", number)
+    looks, counts = (showing.looks(desk.database, found.held.id), showing.counted(desk.database, found.held.id)) if found else ([], [])
+    return rollout.page(found, storing.every(desk.database, name), looks, counts, now_ms())
+
+
 def _deployment(desk: Desk, incoming: Incoming, query: Query) -> str:
     """The deployment that is asked about, else the first that the caller may see. Raises InputError, RefusalError."""
     visible, said = rights.visible(incoming, desk.names), query.text("deployment", 63)
@@ -124,5 +136,5 @@ def _deployment(desk: Desk, incoming: Incoming, query: Query) -> str:
 
 WORKS: dict[str, Callable[[Desk, Board, Incoming], Any]] = {
     "deployments": _deployments, "status": _status, "feature": _feature, "slice": _slice, "alerts": _alerts, "alert": _alert,
-    "devices": _devices, "device": _device,
+    "devices": _devices, "device": _device, "rollout": _rollout,
 }  # fmt: skip

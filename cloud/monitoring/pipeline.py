@@ -16,7 +16,7 @@ from ..alerts.state import Event
 from ..monitor import Finding
 from ..records.database import Database
 from ..records.tables import RECORDS
-from . import gauges, performing, watching
+from . import gauges, performing, rollouts, watching
 from .about import About
 from .absorbing import absorb
 from .board import Said, boards
@@ -123,7 +123,7 @@ class Pipeline:
             *watching.objectives(database, about, now_ms), watching.failing(faults),
             watching.lost_lately(database, about, now_ms, faults[-1] if faults else ""),
             watching.behind(left, seconds, about.settings.every_s), *self._quality_of(now_ms),
-            *performing.findings(read_cursor(database, about.name, COUNT).data, about),
+            *performing.findings(read_cursor(database, about.name, COUNT).data, about), *rollouts.findings(database, about.name, now_ms),
             *(wellbeing(consumer.name, consumer.stats) for consumer in self.consumers),
         ]  # fmt: skip
 

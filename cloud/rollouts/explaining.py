@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..deployment.traffic import Phase
 from ..rollout import State
-from ..rollout_evidence import EVERYONE, Stage, Verdict
+from ..rollout_evidence import EVERYONE, Verdict
 from ..rollout_policy import Policy
-from .log import Entry
-from .words import figure, listed, percent, spoken, subject
-from .words import rows as rows_of
+from ..rollout_words import subject
+from .log import SYSTEM, Entry
+from .words import figure, listed, percent, spoken
 
-STAGES: dict[Phase, Stage] = {"shadow": "shadow", "ended": "shadow", "canary": "canary", "switched": "switched", "promoted": "switched"}
 MINUTE = 60_000
 LATE = 2 * MINUTE
 """A controller looks every few seconds; after this it is missed."""
+PAGED, ASKED = "paged", "approve "
+OVER = ("promoted", "rolled back", "ended")
 MOST = 3
 """Slices that a paragraph names; a list shows all."""
 
@@ -27,6 +27,7 @@ class Told:
 
     Attributes:
         verdicts: the newest.
+        holds: what the newest look said that it waits for; "": nothing holds it.
         log: all entries, the oldest first.
         here_ms: how long it is where it is.
         unseen_ms: how long no controller has looked, though one should.
@@ -36,27 +37,28 @@ class Told:
     policy: Policy
     state: State
     verdicts: Sequence[Verdict]
+    holds: str
     log: Sequence[Entry]
     here_ms: float
     unseen_ms: float = 0.0
     names: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    @property
-    def stage(self) -> Stage:
-        """The stage that its verdicts are of."""
-        if self.state.phase == "rolled back":
-            before = next((entry.before for entry in reversed(self.log) if entry.after == "rolled back"), "")
-            return "shadow" if before == "shadow" else "switched" if before in ("switched", "promoted") else "canary"
-        return STAGES.get(self.state.phase, "canary")
-
     def name(self, digest: str) -> str:
-        """A package for people."""
-        return self.names.get(digest) or digest.removeprefix("sha256:")[:12]
+        """A package for people: with its digest where another one has the same name."""
+        short, name = digest.removeprefix("sha256:")[:12], self.names.get(digest, "")
+        return f"{name} ({short})" if list(self.names.values()).count(name) > 1 and name else name or short
 
 
-def explain(told: Told) -> str:
-    """The paragraph."""
-    return " ".join(part for part in (_where(told), *_open(told), _asked(told), _paged(told), _unseen(told)) if part)
+def explain(told: Told, figures: bool = True) -> str:
+    """The paragraph. figures: say what is known of each limit; where a table stands beside it nobody needs that twice."""
+    known = _figures(told) if figures else []
+    return " ".join(part for part in (_where(told), _came(told), _holds(told), *known, _asked(told), _unseen(told)) if part)
+
+
+def pages(state: State, log: Sequence[Entry]) -> dict[str, str]:
+    """What people were told that still needs them, by what it is about: "drawn", "overdue". Questions are in `State.asks`."""
+    said = [entry.why for entry in log if entry.kind == PAGED]
+    return {} if state.phase in OVER else {key: why for key, why in zip(state.paged, said, strict=False) if not key.startswith(ASKED)}
 
 
 def _where(told: Told) -> str:
@@ -78,7 +80,7 @@ def _where(told: Told) -> str:
             left = spoken(max(0, policy.watch_minutes * MINUTE - told.here_ms))
             return f"For {since} {name} has answered everyone. It is watched for {left} more; the champion is kept warm for the way back."
         case "promoted":
-            return f"{name} was promoted {since} ago: every limit held. Make it the champion in the deployment file."
+            return f"{name} was promoted {since} ago and answers everyone. Name it under [champion] in the deployment file."
         case "rolled back":
             return f"For {since} everyone has been given the champion again. {_because(told)}"
         case "ended":
@@ -91,75 +93,56 @@ def _challengers(told: Told) -> str:
 
 def _because(told: Told) -> str:
     """Why it went back, as it was written then."""
-    entry = next((one for one in reversed(told.log) if one.after == "rolled back"), None)
-    return "" if entry is None else f"{_sentence(entry.why)}"
+    entry = _arrival(told)
+    return "" if entry is None else f"{'Why' if entry.author == SYSTEM else f'{entry.author} did that'}: {_sentence(entry.why)}"
 
 
-def _open(told: Told) -> list[str]:
-    """What is known of each limit: proven broken, still open, held."""
-    if told.state.phase in ("gates", "waiting", "rolled back"):
+def _came(told: Told) -> str:
+    """What brought it here."""
+    entry = _arrival(told)
+    if entry is None or told.state.phase in ("gates", "waiting", "rolled back"):
+        return ""
+    return f"It came here because {_sentence(entry.why)}" if entry.author == SYSTEM else ""
+
+
+def _arrival(told: Told) -> Entry | None:
+    return next((entry for entry in reversed(told.log) if entry.kind != PAGED and entry.after not in ("", entry.before)), None)
+
+
+def _holds(told: Told) -> str:
+    over = told.state.phase in OVER or told.state.asks is not None
+    return "" if over or not told.holds else f"It goes on when nothing of this holds it any more: {_sentence(told.holds)}"
+
+
+def _figures(told: Told) -> list[str]:
+    """What is known of each limit: over everyone, and in slices that look worse than they may."""
+    if told.state.phase in ("gates", "waiting"):
         return []
-    said: list[str] = []
-    several = len(told.policy.challengers) > 1
+    several, said = len(told.policy.challengers) > 1, list[str]()
     for challenger in dict.fromkeys(verdict.challenger for verdict in told.verdicts):
         held = [verdict for verdict in told.verdicts if verdict.challenger == challenger]
-        said += _limits(told, held, f"{told.name(challenger)}: " if several else "")
-    return said or ["Nothing was counted yet."]
+        said += _limits(held, f"of {told.name(challenger)}" if several else "")
+    return said
 
 
-def _limits(told: Told, held: Sequence[Verdict], head: str) -> list[str]:
-    beyond = [verdict for verdict in held if verdict.told == "beyond"]
-    unproven = [verdict for verdict in held if verdict.asked and verdict.told == "not enough data"]
-    proven = [verdict for verdict in held if verdict.asked and verdict.told == "within"]
-    said = [f"{head}beyond its limit, proven: it {_all(told, beyond)}."] if beyond else []
-    said += [f"{head}not known yet: whether it {_all(told, unproven)}."] if unproven else []
-    said += [f"{head}within its limit, proven: it {_all(told, proven)}."] if proven else []
-    waits = [] if told.state.phase in ("promoted", "ended") else [*_worse(told, held), *_least(told, held)]
-    return [_sentence(part) for part in (*said, *waits)]
+def _limits(held: Sequence[Verdict], whose: str) -> list[str]:
+    whole = [verdict for verdict in held if verdict.slice == EVERYONE and verdict.rows]
+    parts = [verdict for verdict in held if verdict.slice != EVERYONE and (verdict.told == "beyond" or verdict.suspect)]
+    parts.sort(key=lambda one: (one.told != "beyond", one.limit - one.estimate))
+    more = f"; {len(parts) - MOST} slices more" if len(parts) > MOST else ""
+    said = [f"So far{whose and ' '}{whose}: {_all(whole)}."] if whole else []
+    return said + ([f"Slices that stand out{whose and ' '}{whose}: {_all(parts[:MOST])}{more}."] if parts else [])
 
 
-def _worse(told: Told, held: Sequence[Verdict]) -> list[str]:
-    """Slices that look worse without a proof: they hold the rollout."""
-    found = [one for one in held if one.slice != EVERYONE and one.told != "beyond" and one.rows >= told.policy.min_rows
-             and one.estimate > one.limit]  # fmt: skip
-    return [f"a slice that looks worse holds it, though nothing is proven: it {_all(told, found)}."] if found else []
-
-
-def _least(told: Told, held: Sequence[Verdict]) -> list[str]:
-    """Rows and minutes that every step needs whatever it shows."""
-    if told.state.phase not in ("shadow", "canary"):
-        return []
-    rows = max((verdict.rows for verdict in held if verdict.slice == EVERYONE), default=0)
-    left = told.policy.min_minutes * MINUTE - told.here_ms
-    lacks = [f"{rows_of(told.policy.min_rows)}, of which {rows:,} are there"] if rows < told.policy.min_rows else []
-    lacks += [f"{spoken(left)} more"] if left > 0 else []
-    return [f"before anything but a way back is decided, it needs {listed(lacks)}."] if lacks else []
-
-
-def _all(told: Told, verdicts: Sequence[Verdict]) -> str:
-    shown = sorted(verdicts, key=lambda one: (one.slice != EVERYONE, -_over(one)))
-    most = sum(one.slice == EVERYONE for one in shown) + MOST
-    more = [f"{len(shown) - most} more"] if len(shown) > most else []
-    return "; ".join([*(f"{subject(one, told.stage)}: {figure(one)}" for one in shown[:most]), *more])
-
-
-def _over(verdict: Verdict) -> float:
-    """How far above its limit it looks; unknown: not at all."""
-    return verdict.estimate - verdict.limit if verdict.rows else float("-inf")
+def _all(verdicts: Sequence[Verdict]) -> str:
+    return "; ".join(f"{subject(one)} {figure(one)}" for one in verdicts)
 
 
 def _asked(told: Told) -> str:
     asks = told.state.asks
-    if asks is None or told.state.phase in ("promoted", "rolled back", "ended"):
+    if asks is None or told.state.phase in OVER:
         return ""
-    return f"A person is asked ({asks}): portside rollout approve, or rollback."
-
-
-def _paged(told: Told) -> str:
-    """What people were last told that needs them."""
-    entry = next((one for one in reversed(told.log) if one.kind == "paged"), None)
-    over = told.state.phase in ("promoted", "rolled back", "ended")
-    return "" if entry is None or over else f"People were told: {_sentence(entry.why)}"
+    return f"It asks a person for a yes to \"{asks}\": portside rollout approve, or rollback."
 
 
 def _unseen(told: Told) -> str:
@@ -169,4 +152,4 @@ def _unseen(told: Told) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
+    return f"{text}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 from sqlalchemy import inspect, select
@@ -12,7 +13,7 @@ from sqlalchemy import inspect, select
 from ...sdk.core.errors import IntegrityError
 from ..records.database import Database
 from ..rollout_evidence import Verdict
-from .explaining import Told, explain
+from .explaining import Told, explain, pages
 from .log import Entry, read_log, verify_log
 from .storing import Held, every, names_of
 from .tables import COUNTS, POINTS
@@ -54,18 +55,25 @@ class Seen:
         held = self.held
         here_ms = now_ms - held.phase_ms if held.closed else held.clock_ms - held.state.since_ms
         unseen_ms = 0 if held.closed else now_ms - held.seen_ms
-        return Told(held.policy, held.state, self.verdicts, self.log, here_ms, unseen_ms, self.names)
+        holds = str(held.latest.get("reason", "")) if held.latest.get("action") == "hold" else ""
+        return Told(held.policy, held.state, self.verdicts, holds, self.log, here_ms, unseen_ms, self.names)
 
-    def why(self, now_ms: int) -> str:
+    def why(self, now_ms: int, figures: bool = True) -> str:
         """Why it stands where it does, in a paragraph."""
-        return explain(self.told(now_ms))
+        return explain(self.told(now_ms), figures)
+
+    @property
+    def needs(self) -> str:
+        """What people were told that needs them; "": nothing."""
+        return "; ".join(pages(self.held.state, self.log).values())
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the sequences said at one moment."""
+    """What the sequences said at one moment. `phase`: the verdicts are of it; with another phase sequences begin anew."""
 
     at_ms: int
+    phase: str
     verdicts: tuple[Verdict, ...]
 
 
@@ -97,7 +105,8 @@ def looks(database: Database, rollout: str) -> list[Look]:
     with database.read() as connection:
         numbers = connection.execute(select(POINTS.c.seq).where(POINTS.c.rollout == rollout).order_by(POINTS.c.seq)).scalars().all()
         query = select(POINTS.c.at_ms, POINTS.c.data).where(POINTS.c.seq.in_(thinned(numbers, LOOKS))).order_by(POINTS.c.seq)
-        return [Look(row[0], verdicts_of(json.loads(row[1])["verdicts"])) for row in connection.execute(query)]
+        found = [(row[0], json.loads(row[1])) for row in connection.execute(query)]
+    return [Look(at_ms, held["phase"], verdicts_of(held["verdicts"])) for at_ms, held in found]
 
 
 def counted(database: Database, rollout: str) -> list[Counted]:
@@ -134,7 +143,7 @@ def thinned(held: Sequence[int], most: int) -> list[int]:
 
 
 def _verdict(held: Mapping[str, Any]) -> Verdict:
-    values: dict[str, Any] = {name: float("nan") if held[name] is None else held[name] for name in Verdict.__dataclass_fields__}
+    values: dict[str, Any] = {name: nan if held[name] is None else held[name] for name in Verdict.__dataclass_fields__}
     return Verdict(**values)
 
 

@@ -49,7 +49,7 @@ def stops(policy: Policy) -> list[Stop]:
     """All stops of a rollout that goes well."""
     if policy.mode == "shadow":
         return [Stop("gates", 0, "gates"), Stop("shadow", 0, "shadow"), Stop("ended", 0, "compared")]
-    found = [Stop("gates", 0, "gates"), *([Stop("shadow", 0, "shadow")] if policy.shadows else [])]
+    found = [Stop("gates", 0, "gates"), *([Stop("shadow", 0, "shadow")] if "shadow" in policy.stages else [])]
     if policy.mode == "canary":
         found += [Stop("canary", number, _share(policy, number)) for number in range(len(policy.steps))]
     return [*found, Stop("switched", 0, "everyone, watched"), Stop("promoted", 0, "promoted")]

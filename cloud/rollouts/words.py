@@ -1,25 +1,11 @@
-"""Figures, lengths of time and measures of a rollout in words, for the terminal and the dashboard alike. Pure."""
+"""Figures and lengths of time of a rollout in words, for the terminal and the dashboard alike. Pure."""
 
 from __future__ import annotations
 
 from math import isfinite
 
-from ..rollout_evidence import EVERYONE, Stage, Verdict
-from ..rollout_policy import Measure
-
-MEASURES: dict[Measure, str] = {
-    "errors": "fails more often", "late": "is late more often", "disagreement": "decides otherwise", "accuracy": "is wrong more often",
-}  # fmt: skip
-"""What a challenger does that its limit is about, in comparison with the champion."""
-
-
-def measure(name: Measure, stage: Stage) -> str:
-    """What it does, as what follows "the challenger".
-
-    >>> measure("late", "canary"), measure("late", "shadow")
-    ('is late more often', 'is late')
-    """
-    return "is late" if name == "late" and stage == "shadow" else MEASURES[name]
+from ..rollout_evidence import Verdict
+from ..rollout_words import units
 
 
 def percent(value: float) -> str:
@@ -55,25 +41,14 @@ def spoken(ms: float) -> str:
     return f"{days} days {hours} h" if hours else f"{days} days"
 
 
-def rows(count: int) -> str:
-    """
-    >>> rows(1), rows(12345)
-    ('1 row', '12,345 rows')
-    """
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
 def figure(verdict: Verdict) -> str:
-    """Estimate, what holds it, how many rows are behind it, and what is allowed."""
-    if not verdict.rows:
-        return f"no row yet, {percent(verdict.limit)} allowed"
-    held = f"{percent(verdict.estimate)} [{percent(verdict.low)}, {percent(verdict.high)}]"
-    return f"{held} over {rows(verdict.rows)}, {percent(verdict.limit)} allowed"
-
-
-def subject(verdict: Verdict, stage: Stage) -> str:
-    """What a verdict is about: "is late more often in line=test"."""
-    return measure(verdict.measure, stage) + ("" if verdict.slice == EVERYONE else f" in {verdict.slice}")
+    """Estimate, what holds it, how many units are behind it, the limit and what that makes."""
+    if not verdict.rows or not isfinite(verdict.estimate):
+        return f"nothing counted yet, limit {percent(verdict.limit)}"
+    aim = f", to be proven below {percent(verdict.aim)}" if verdict.aim != verdict.limit else ""
+    held = f"{percent(abs(verdict.estimate))} {'fewer' if verdict.estimate < 0 else 'more'}"
+    known = f"{held} [{percent(verdict.low)}, {percent(verdict.high)}] over {units(verdict.rows)}"
+    return f"{known}, limit {percent(verdict.limit)}{aim}: {verdict.told}"
 
 
 def listed(parts: list[str], last: str = "and") -> str:

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Any, TextIO
 
 COLOURS = {
-    "passed": "32", "yes": "32", "failed": "31", "no": "31", "error": "31",
+    "passed": "32", "yes": "32", "within": "32", "beyond": "31", "failed": "31", "no": "31", "error": "31",
     "not enough data": "33", "refused": "33", "not asked": "33", "runs, cannot compile": "33",
 }  # fmt: skip
 

@@ -50,6 +50,7 @@ COMMANDS = {
     "label": "say what a record should have been answered; one row, or a file of them",
     "review": "what waits for a person: answer it, take it back; datasets and Label Studio",
     "automation": "fit the dial's thresholds to labelled records, show whether they hold, explain one answer",
+    "rollout": "try a challenger beside the champion: gates, shadow, a growing share, and back by itself when a limit is broken",
     "fleet": "devices: enrol them, say which release they are to run, see how they stand, go back",
     "dashboard": "look at deployments: up, right, changed, who answered; reviews, records and labels; no models needed",
     "doctor": "which targets and extras work here, and how to enable the others",

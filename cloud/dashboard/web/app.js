@@ -8,13 +8,14 @@ import * as overview from "./overview.js"
 import * as places from "./places.js"
 import * as record from "./record.js"
 import * as records from "./records.js"
+import * as rollouts from "./rollouts.js"
 import * as slice from "./slice.js"
 import * as text from "./text.js"
 
 const EVERY_MS = 3000, PATIENCE_MS = 15_000
-const VIEWS = { overview, fields, feature, slice, records, record, devices: devices.all, device: devices.one, alerts: alerts.all, alert: alerts.one }
+const VIEWS = { overview, fields, feature, slice, records, record, rollout: rollouts, devices: devices.all, device: devices.one, alerts: alerts.all, alert: alerts.one }
 const UNDER = { feature: "fields", slice: "overview", record: "records", device: "devices", alert: "alerts" }
-const TABS = [["overview", "Overview"], ["fields", "Fields"], ["records", "Records"], ["devices", "Devices"], ["alerts", "Alerts"]]
+const TABS = [["overview", "Overview"], ["fields", "Fields"], ["records", "Records"], ["rollout", "Rollout"], ["devices", "Devices"], ["alerts", "Alerts"]]
 const app = document.getElementById("app")
 const state = { place: null, held: [], key: "", heard: null, silent: false, deployments: null, shell: null, asking: null, shown: false, asked: 0 }
 

@@ -29,7 +29,7 @@ export const logarithmic = (low, high, start, end) => {
   return { at, ticks, low, high, start, end }
 }
 
-const HOURS = [1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24, 48, 96, 168].map(hours => hours * 3.6e6)
+const HOURS = [1 / 60, 1 / 30, 1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24, 48, 96, 168].map(hours => hours * 3.6e6)
 
 /** Moments at round hours of the viewer's clock. */
 export const moments = (start, end, most) => {
@@ -41,3 +41,21 @@ export const moments = (start, end, most) => {
 
 /** The largest value, with air above. */
 export const above = (values, least = 1) => Math.max(...values.filter(Number.isFinite), least) * 1.08
+
+const LIMITS = 5
+/** Of a sequence of { estimate, low, high }, what is drawn: all near the limit, and what is known by now; what lies far beyond early on is cut off. */
+export const near = (points, limit) => {
+  const last = points.at(-1) ?? {}, run = runs(points).at(-1) ?? [], later = run.slice(Math.floor(run.length / 2)), size = Math.max(Math.abs(limit), 1e-4)
+  const held = [0, limit, ...later.map(point => point.estimate), last.low, last.high].filter(Number.isFinite), reach = LIMITS * size
+  const low = Math.max(Math.min(...held), -reach), high = Math.min(Math.max(...held), Math.max(reach, 1.5 * (last.estimate || 0))), air = (high - low) * 0.1
+  return [low < 0 ? low - air : 0, high + air]
+}
+
+/** Points in order apart by their phase: with another one a sequence begins anew. */
+export const runs = points => points.reduce((found, point) => { found.length && found.at(-1).at(-1).phase === point.phase ? found.at(-1).push(point) : found.push([point]); return found }, [])
+
+/** Of places in order, which are named: those that stand at least `room` behind the last named one. */
+export const apart = (places, room) => {
+  let last = -Infinity
+  return places.map(place => { const shown = place - last >= room; if (shown) last = place; return shown })
+}

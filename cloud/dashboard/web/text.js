@@ -16,6 +16,12 @@ export const share = value => {
   if (percent > 0 && percent < 0.1) return "<0.1%"
   return percent > 99.9 && percent < 100 ? ">99.9%" : `${percent >= 99.95 || percent === 0 ? percent.toFixed(0) : percent.toFixed(1)}%`
 }
+/** A small difference of shares, with its sign where it is below 0: 0.0042 -> "0.42%". */
+export const percent = value => {
+  if (absent(value)) return NONE
+  const size = Math.abs(value * 100), held = Number(size.toFixed(size === 0 || size >= 99.95 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3))
+  return `${value < 0 && held ? "−" : ""}${held}%`
+}
 export const ms = value => absent(value) ? NONE : value >= 10_000 ? `${(value / 1000).toFixed(0)} s` : value >= 1000 ? `${(value / 1000).toPrecision(2)} s`
   : value >= 100 ? `${value.toFixed(0)} ms` : value >= 1 ? `${value.toPrecision(2)} ms` : `${value.toPrecision(1)} ms`
 export const value = held => {
