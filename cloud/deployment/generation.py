@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any, Literal, cast
 
 from ...runtimes.home import home
 from ...sdk.core.errors import FormatError, PortsideError
+from ...sdk.core.replacing import replace_file as replace_whole
 from ...sdk.store_reference import Reference
 from .resolving import ResolvedModel
 
@@ -162,13 +161,6 @@ def _with_digest(named: str, digest: str) -> str:
 
 
 def replace_file(path: Path, data: Mapping[str, Any]) -> None:
-    """Write JSON in one step."""
+    """Write JSON in one step, on the disk when it returns. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file)
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_whole(path, json.dumps(data).encode())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from safetensors.numpy import load, save
 from ...sdk.core.contract import Case, Contract
 from ...sdk.core.errors import InputError
 from ...sdk.core.kinds import rules_of
+from ...sdk.core.replacing import replace_file
 from ...sdk.core.signature import Array
 from .golden import METADATA, golden_file, rows_in_front
 from .referring import Reference
@@ -52,9 +51,7 @@ def make_golden(resolved: ResolvedGraph, inputs: Mapping[str, Any], rows: int = 
 
 def _replaced(path: Path, content: bytes) -> Path:
     """Write a file, all of it or nothing."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".golden-", delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    replace_file(path, content)
     return path
 
 

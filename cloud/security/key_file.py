@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ...sdk.core.errors import FormatError, PortsideError
+from ...sdk.core.replacing import replace_file
 from .keys import Key
 
 VERSION = 1
@@ -39,13 +38,7 @@ def write(path: Path, keys: Iterable[Key]) -> None:
     """Replace the file at once, readable by its owner alone. Raises FormatError."""
     text = json.dumps({"version": VERSION, "keys": [key.to_dict() for key in keys]}, indent=1)
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            Path(file.name).chmod(path.stat().st_mode & 0o777)
-        os.replace(file.name, path)
+        replace_file(path, text.encode(), path.stat().st_mode & 0o777 if path.exists() else 0o600)
     except OSError as error:
         raise FormatError(f"The file of keys cannot be written: {error.strerror or error}", got=str(path)) from error
 
