@@ -27,6 +27,7 @@ from portside.cloud.answering.note import About, Note
 from portside.cloud.records.labelling import label
 from portside.cloud.records.reading import after, labels_after
 from portside.cloud.records.store import RecordStore
+from portside.cloud.turns import short_turns
 from portside.runtimes.timing import table
 from portside.sdk.core.labels import Label
 from portside.sdk.core.records import Receipt, new_id
@@ -116,6 +117,7 @@ def read_back(where: Path | str, labels: int) -> list[dict[str, Any]]:
 
 def measure(short: bool = False, count: int = 40_000, url: str | None = None) -> list[dict[str, Any]]:
     """SQLite, and PostgreSQL where a URL of an empty database is given (or in PORTSIDE_BENCH_POSTGRESQL)."""
+    short_turns()  # as a serving process does
     count, rows = 8000 if short else count, list[dict[str, Any]]()
     url = url or os.environ.get("PORTSIDE_BENCH_POSTGRESQL")
     with tempfile.TemporaryDirectory() as folder:
