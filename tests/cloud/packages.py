@@ -45,15 +45,15 @@ SIGNATURE = Signature(
 )
 
 
-def host_package(out, source=MAIN, name="main", signature=SIGNATURE):
-    """A package of one host stage `answer(**inputs)`, with a contract of 32 rows that its own source made."""
+def host_package(out, source=MAIN, name="main", signature=SIGNATURE, inputs=None):
+    """A package of one host stage `answer(**inputs)`, with a contract of 32 rows that its own source made. inputs: those rows."""
     space = {}
     exec(source, space)  # noqa: S102  our own text above
-    x = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    outputs = {key: value.astype(np.int64) if key == "label" else value for key, value in space["answer"](x=x).items()}
-    case = Case({"x": x}, outputs, why=("random",) * len(x))
+    rows = inputs or {"x": np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)}
+    outputs = {key: value.astype(np.int64) if key == "label" else value for key, value in space["answer"](**rows).items()}
+    case = Case(rows, outputs, why=("random",) * 32)
     head, tensors = Contract((case,), {"label": Rule("decision"), "score": Rule("score")}).to_bytes()
-    stage = Stage("host", "answer", "host/00-answer.py", ("x",), ("label", "score"), function="answer")
+    stage = Stage("host", "answer", "host/00-answer.py", tuple(rows), ("label", "score"), function="answer")
     files = {"host/00-answer.py": source.encode(), CONTRACT: head, CONTRACT_TENSORS: tensors}
     content = Content(signature=signature, stages=(stage,), files={})
     return write(content, files, Path(out), Annotations(name=name), trusted=True)

@@ -1,0 +1,63 @@
+"""Workers follow the file of the controller: every change once, a broken file changes nothing, a rollback does not wait."""
+
+import time
+
+from portside.cloud.arms.watching import Watch
+from portside.cloud.deployment.generation import folder_of
+from portside.cloud.deployment.traffic import FILE, NOBODY, Traffic, write_traffic
+
+
+def test_every_change_is_taken_once_and_a_broken_file_changes_nothing(tmp_path):
+    taken = []
+    watch = Watch(tmp_path, taken.append)
+    watch.look()
+    watch.look()
+    assert taken == []  # no rollout has ever been here
+    first = Traffic(1, "r1", "canary", ("sha256:ab",), 0.1, salt="r1")
+    write_traffic(tmp_path, first)
+    watch.look()
+    watch.look()
+    (tmp_path / FILE).write_text("{")
+    watch.look()
+    watch.look()
+    assert taken == [first]
+    write_traffic(tmp_path, first)
+    watch.look()
+    assert taken == [first, first]
+    (tmp_path / FILE).unlink()
+    watch.look()
+    assert taken[-1] == NOBODY
+
+
+def test_an_engine_begins_with_what_stands_there_and_follows(tried, made):
+    one = tried()
+    folder = folder_of("tester", one.file.resolve())
+    write_traffic(folder, Traffic(4, "r1", "promoted", (one.digest,)))
+    ends = time.monotonic() + 10
+    while one.engine.traffic.serial != 4 and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert one.ask().receipt.entry == -1
+    again = type(one)(one.file)  # a worker that begins now
+    try:
+        assert again.engine.traffic.phase == "promoted" and again.ask().receipt.entry == -1
+    finally:
+        again.engine.close()
+
+
+def test_a_take_that_fails_is_no_end_of_following(tmp_path):
+    taken = []
+
+    def take(traffic):
+        taken.append(traffic.serial)
+        if traffic.serial == 1:
+            raise RuntimeError("whatever a package does to its loading")
+
+    watch = Watch(tmp_path, take)
+    watch._thread.start()
+    for serial in (1, 2):
+        write_traffic(tmp_path, Traffic(serial))
+        ends = time.monotonic() + 10
+        while serial not in taken and time.monotonic() < ends:
+            time.sleep(0.02)
+    watch.close()
+    assert taken == [1, 2]
