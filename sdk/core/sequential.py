@@ -12,8 +12,8 @@ grows with m, so that the means that are not refuted are an interval, found by b
 mirror image.
 
     >>> seen = [rate(2, 1000)]
-    >>> round(lower(seen, 0.05), 4), round(upper(seen, 0.05), 4), bool(evidence_below(seen, 0.01) >= log(1 / 0.05))
-    (0.0, 0.0, True)
+    >>> round(lower(seen, 0.05), 5), round(upper(seen, 0.05), 5), bool(evidence_below(seen, 0.01) >= log(1 / 0.05))
+    (5e-05, 0.00979, True)
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def _grown(held: Counts, means: Array) -> Array:
 
 def _range(tallies: Sequence[Counts]) -> tuple[float, float]:
     """Between which a rate, or a difference of two, can be at all."""
-    bottom = max((float(held.values.min()) for held in tallies), default=-1.0)
-    return max(-1.0, bottom), min((float(held.values.max()) for held in tallies), default=1.0)
+    bottoms, tops = ([float(ends(held.values)) for held in tallies] for ends in (np.min, np.max))
+    return max([-1.0, *bottoms]), min([1.0, *tops])
 
 
 def _mirrored(tallies: Sequence[Counts]) -> list[Counts]:
