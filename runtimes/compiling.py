@@ -20,15 +20,17 @@ from ..sdk.core.errors import ContractError, InputError, StoreError
 from ..sdk.core.package import Package, sync_folder, sync_tree
 from ..sdk.core.staging import staging
 from .artifact import DESCRIPTION, Artifact, amend
-from .base import CompileOptions, LoadOptions, Runtime, runtime
+from .base import CompileOptions, LoadOptions, Runtime
 from .costs import costs_of
+from .elsewhere import build_checked, compiler, unproven
 from .evaluate import Subject
 from .gating import gates_of, pass_gates
 from .hardware import cpu_class
 from .home import home
 from .invariance import batch_invariant
+from .report import Report
 from .subjects import contract_for
-from .verify import verify
+from .verify import unproven_report, verify
 
 _ATTEMPTS = 5
 
@@ -51,12 +53,13 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
         extra: options of the target; unknown ones are errors.
 
     Raises:
-        ContractError: the artifact does not answer like its package, fails a gate, or cannot be judged; nothing is written.
+        ContractError: the artifact does not answer like its package, fails a gate, or cannot be judged; nothing is written. Where the
+            target cannot run here (no GPU), nothing can be judged: `allow_unproven` writes what its build check lets pass, and says so.
         UnsupportedError: no such target, or the target cannot hold the package.
         TrustError: host stages would have to run.
         StoreError: `out` is not empty, or cannot be written.
     """
-    chosen = runtime(target)
+    chosen = compiler(target)
     limits = gates_of(package, gates)
     if gates is not None and not prove:
         raise InputError("A compile that proves nothing cannot pass gates", got="prove=False", expected="prove=True, or no gates")
@@ -68,7 +71,9 @@ def compile(package: Package, target: str = "onnx-cpu", out: Path | str | None =
     Codec.from_steps(package.content.codec, package.read)  # what could not answer a request is not compiled
     with _staging(destination) as folder:
         artifact = chosen.compile(package, options, folder / "artifact")
-        if prove:
+        if prove and (why := unproven(chosen)) is not None:
+            artifact = _unproven(chosen, artifact, package, options, why, limits)
+        elif prove:
             artifact = _proven(chosen, artifact, package, options, data)
             if limits is not None:
                 passed = pass_gates(artifact, package, limits, ancestor, data)
@@ -101,6 +106,19 @@ def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: Comp
                             expected="passed", fix="The report says which output, example and how far.")  # fmt: skip
     verified = {"verdict": report.verdict, "rows": contract.rows, "cpu": cpu_class(), "allow_unproven": unproven}
     return amend(artifact, verified=verified)
+
+
+def _unproven(chosen: Runtime, artifact: Artifact, package: Package, options: CompileOptions, why: str, limits: Budget | None) -> Artifact:
+    """The artifact of a target that cannot run here, if the user takes it unproven; it says so. Raises ContractError otherwise."""
+    checked = build_checked(chosen, artifact.path)
+    if limits is not None or not options.allow_unproven:
+        what = f"The {artifact.target} artifact of {package.name!r} is {why}"
+        fix = "Compile it where it can run; gates are judged there." if limits is not None else (
+            "Compile it where it can run, or take it as it is: --allow-unproven (allow_unproven=True).")  # fmt: skip
+        report = Report(package.name, package.digest, (unproven_report(artifact, why, checked),))
+        raise ContractError(what, report=report, got=checked, fix=fix)
+    return amend(artifact, verified={"verdict": "not enough data", "rows": 0, "cpu": cpu_class(), "allow_unproven": True,
+                                     "unproven": why, "check": checked})  # fmt: skip
 
 
 def _check_free(out: Path) -> None:

@@ -27,7 +27,7 @@ def side_by_side(targets: Sequence[Mapping[str, Any]]) -> str:
 def _row(target: Mapping[str, Any]) -> list[str]:
     name, outcome = escape(target["target"]), target["outcome"]
     verdict = f"<span class='verdict {outcome.split()[0]}'>{escape(outcome)}</span>"
-    if target["refused"]:
+    if target["refused"] or target.get("unproven"):
         return [name, *[""] * (len(_HEAD) - 2), verdict]
     found, took = target["parity"], target["timings"]
     off = found["difference"]

@@ -32,6 +32,7 @@ class TargetReport:
         weights_bytes: dtype -> bytes of weights, as the artifact's files hold them.
         timings: latency of one row, cold start and memory, where they were measured.
         notes: what a reader must know beside the figures.
+        unproven: why nothing was run: the target cannot run here.
     """
 
     target: str
@@ -45,6 +46,7 @@ class TargetReport:
     weights_bytes: Mapping[str, int] = field(default_factory=dict[str, int])
     timings: Timings | None = None
     notes: tuple[str, ...] = ()
+    unproven: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -59,8 +61,8 @@ class TargetReport:
 
     @property
     def outcome(self) -> str:
-        """The verdict, or "refused" where the target cannot hold the package."""
-        return "refused" if self.refused else self.verdict
+        """The verdict, "refused" where the target cannot hold the package, or "unverified" where it could not be run."""
+        return "refused" if self.refused else "unverified" if self.unproven else self.verdict
 
     @property
     def parity(self) -> Parity:
@@ -73,6 +75,7 @@ class TargetReport:
             "target": self.target, "verdict": self.verdict, "outcome": self.outcome, "refused": self.refused, "lossy": self.lossy,
             "artifact": self.artifact, "parity": self.parity.to_dict(), "size_bytes": self.size_bytes,
             "weights_bytes": dict(self.weights_bytes), "timings": self.timings.to_dict() if self.timings else None,
+            "unproven": self.unproven,
             "golden": self.golden.to_dict(), "held_out": self.held_out.to_dict() if self.held_out is not None else None,
             "quality": self.quality.to_dict() if self.quality else None, "notes": list(self.notes),
         }  # fmt: skip
@@ -147,8 +150,8 @@ SIDE_BY_SIDE = ("target", "rows", "firm flips [95%]", "fragile flips [95%]", "la
 def side_by_side(target: TargetReport) -> tuple[str, ...]:
     """One row of the table over targets, as text; empty cells were not measured."""
     found, took = target.parity, target.timings
-    if target.refused:
-        return (target.target, *[""] * (len(SIDE_BY_SIDE) - 2), "refused")
+    if target.refused or target.unproven:
+        return (target.target, *[""] * (len(SIDE_BY_SIDE) - 2), target.outcome)
     flips = [str(part) if part else "no decision" for part in (found.firm, found.fragile)]
     off = [f"{found.difference.largest:.1e}", f"{found.difference.mean:.1e}"] if found.difference else ["", ""]
     cold = "" if took is None or took.cold_start_ms is None else f"{took.cold_start_ms:,.0f}"
@@ -161,6 +164,8 @@ def side_by_side(target: TargetReport) -> tuple[str, ...]:
 def _target_lines(target: TargetReport) -> list[str]:
     if target.refused:
         return [f"  {target.refused}"]
+    if target.unproven:
+        return [f"  {note}" for note in target.notes]
     parts = [("golden", target.golden)] + ([("held out", target.held_out)] if target.held_out is not None else [])
     rows = [_row(where, check) for where, found in parts for check in found.checks]
     lines = table(("rows of", "output", "kind", "rows", "flips [95%]", "firm", "fragile", "worst", "limit", "verdict"), rows)

@@ -22,7 +22,7 @@ td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-alig
 @media(max-width:900px){table{font-size:13px}}
 .passed{color:var(--good)}.failed{color:var(--bad)}.not{color:var(--wait)}.verdict{font-weight:600}.note{color:var(--soft)}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .soft{fill:var(--soft)}
-.refused{color:var(--wait)}
+.refused,.unverified{color:var(--wait)}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:1rem 2rem;margin:1rem 0}
 figure{margin:0}figcaption{color:var(--soft);font-size:13px;margin-bottom:.2rem}
 .bar,.dot{fill:var(--bar)}.hollow{fill:var(--paper);stroke:var(--bar);stroke-width:2}.frame{fill:none;stroke:var(--line)}
@@ -84,6 +84,8 @@ def _target(target: Mapping[str, Any]) -> str:
     if target["refused"]:
         return parts[0] + f"<p>{_text(target['refused'])}</p>"
     parts += [f"<p class=note>{_text(note)}</p>" for note in target["notes"]]
+    if target.get("unproven"):
+        return "\n".join(parts)
     for title, key in (("Golden rows of the contract", "golden"), ("Held-out rows", "held_out")):
         if target[key]:
             parts.append(_fidelity(title, target[key]))

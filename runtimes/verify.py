@@ -13,12 +13,13 @@ from pathlib import Path
 
 from ..sdk.core.contract import Contract, Rule
 from ..sdk.core.data import Data
-from ..sdk.core.errors import MissingExtraError, PortsideError, StoreError, UnsupportedError
+from ..sdk.core.errors import ContractError, MissingExtraError, PortsideError, StoreError, UnsupportedError
 from ..sdk.core.package import Package
 from ..sdk.store import Store
 from .artifact import Artifact
-from .base import CompileOptions, LoadOptions, Session, installed, lack, runtime
+from .base import CompileOptions, LoadOptions, Runtime, Session, installed, lack, runtime
 from .bench import Timings, bench, golden
+from .elsewhere import build_checked, compiler, unproven
 from .evaluate import answers
 from .fidelity import Fidelity, check
 from .held_out import HeldOut
@@ -57,7 +58,7 @@ def verify(subject: Artifact | Package | Path | str, data: Data | None = None, t
     held.require_trust()
     names, absent = _targets(held, targets)
     for name in names:
-        runtime(name)
+        compiler(name)
     job = Job(contract_of(held), data, held, held.trusted, measured)
     try:
         with tempfile.TemporaryDirectory(prefix="portside-verify-") as folder:
@@ -106,7 +107,7 @@ class Job:
         A device that runs a target need not be able to compile for it.
         """
         try:
-            artifact = runtime(target).compile(package, CompileOptions(), folder)
+            artifact = compiler(target).compile(package, CompileOptions(), folder)
         except UnsupportedError as error:
             return TargetReport(target, Fidelity(), refused=str(error))
         except MissingExtraError as error:
@@ -117,8 +118,14 @@ class Job:
 
     def artifact(self, artifact: Artifact) -> TargetReport:
         """Golden rows, held-out rows, quality, and what the engine costs."""
-        rules = self.contract.rules
-        session = runtime(artifact.target).load(artifact.path, LoadOptions(trust=self.trust))
+        rules, found = self.contract.rules, compiler(artifact.target)
+        if (why := unproven(found)) is not None:
+            return self._unproven(artifact, found, why)
+        try:
+            session = runtime(artifact.target).load(artifact.path, LoadOptions(trust=self.trust))
+        except ContractError as error:  # a target that proves its engine where it is opened
+            golden = error.report if isinstance(error.report, Fidelity) else Fidelity(fault=str(error))
+            return TargetReport(artifact.target, golden, lossy=artifact.lossy, artifact=artifact.digest, size_bytes=artifact.size_bytes)
         try:
             golden = check(session, self.contract.cases, rules, artifact.lossy)
             rows, notes = (self.data, ()) if self.data is not None else _evidence(artifact, self.origin)
@@ -131,6 +138,13 @@ class Job:
             session.close()
         return replace(report, timings=self._timings(artifact)) if self.measured and not golden.fault else report
 
+    def _unproven(self, artifact: Artifact, found: Runtime, why: str) -> TargetReport:
+        """What can be said of an artifact that cannot run here: what its build check says."""
+        try:
+            return unproven_report(artifact, why, build_checked(found, artifact.path))
+        except UnsupportedError as error:
+            return TargetReport(artifact.target, Fidelity(), refused=str(error))
+
     def _with_rows(self, report: TargetReport, session: Session, rows: Data) -> TargetReport:
         if self.origin is not None:
             self.held = self.held or HeldOut(self.origin, rows, self.contract.rules)
@@ -141,6 +155,14 @@ class Job:
 
     def _timings(self, artifact: Artifact) -> Timings:
         return bench(artifact, golden(self.contract), batches=(1,), repeats=3, seconds=0.3, trust=self.trust)
+
+
+def unproven_report(artifact: Artifact, why: str, checked: str) -> TargetReport:
+    """Nothing was run: no figure, and no verdict but "not enough data"."""
+    return TargetReport(
+        artifact.target, Fidelity(), lossy=artifact.lossy, artifact=artifact.digest, size_bytes=artifact.size_bytes,
+        weights_bytes=artifact.engine.get("weights_bytes", {}), notes=tuple(filter(None, (why, checked))), unproven=why,
+    )  # fmt: skip
 
 
 def _evidence(artifact: Artifact, package: Package | None) -> tuple[Data | None, tuple[str, ...]]:

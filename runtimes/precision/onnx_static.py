@@ -20,8 +20,8 @@ from ...sdk.core.plan import Means, Range
 from ...sdk.core.signature import Array
 from .onnx_biases import added
 from .onnx_nodes import ELSEWHERE, JOINING, MOVING, PRODUCTS, WEIGHTED, Graph, attribute, fresh, node_of, rebuilt, tensor, value_names
+from .onnx_schemes import CPU, Scheme
 
-LEVELS = 255
 LARGEST, REDUCED = 127, 63
 """Largest code of a weight: of 8 bits, and of 7, which CPUs without VNNI add up exactly."""
 BIAS_LIMIT = 2**30
@@ -78,6 +78,7 @@ class _Static:
     taken: set[str]
     largest: int = LARGEST
     means: Mapping[str, Means] = field(default_factory=dict[str, Means])
+    scheme: Scheme = CPU
     tensors: list[TensorProto] = field(default_factory=list[TensorProto])
     scales: dict[str, tuple[str, str, float]] = field(default_factory=dict[str, "tuple[str, str, float]"])
     """Quantized value -> names of its scale and zero point, and the scale."""
@@ -101,7 +102,7 @@ class _Static:
 
 
 def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per_channel: bool, largest: int = LARGEST,
-                 means: Mapping[str, Means] | None = None) -> tuple[ModelProto, dict[str, str]]:  # fmt: skip
+                 means: Mapping[str, Means] | None = None, scheme: Scheme | None = None) -> tuple[ModelProto, dict[str, str]]:  # fmt: skip
     """The model with these nodes in int8, and node -> why for those that stayed float.
 
     Args:
@@ -111,9 +112,10 @@ def lower_static(graph: Graph, names: set[str], ranges: Mapping[str, Range], per
         per_channel: a scale per output channel of a weight.
         largest: code of a weight.
         means: value -> mean of each channel; biases of the products that read it are corrected.
+        scheme: how codes are written; None: as CPUs multiply fastest.
     """
     kept = {name: "its values were not calibrated" for name in names if not _ranged(graph, name, ranges)}
-    work = _Static(graph, set(names) - set(kept), ranges, per_channel, value_names(graph.model), largest, means or {})
+    work = _Static(graph, set(names) - set(kept), ranges, per_channel, value_names(graph.model), largest, means or {}, scheme or CPU)
     _quantize_values(work)
     nodes = [pair for value in graph.model.graph.input for pair in _pairs(work, value.name, value.name)]
     for node in graph.nodes:
@@ -161,8 +163,7 @@ def _scale(work: _Static, value: str) -> None:
     if value in work.scales:
         return
     low, high = min(work.ranges[value][0], 0.0), max(work.ranges[value][1], 0.0)
-    scale = np.float32((high - low) / LEVELS) or np.float32(1.0)
-    zero = np.uint8(np.clip(round(-low / float(scale)), 0, LEVELS))
+    scale, zero = work.scheme.activation_code(low, high)
     names = [fresh(work.taken, f"{value}.{kind}") for kind in ("scale", "zero")]
     work.tensors += [tensor(names[0], np.asarray(scale)), tensor(names[1], np.asarray(zero))]
     work.scales[value] = (names[0], names[1], float(scale))
@@ -200,21 +201,23 @@ def _lowered(work: _Static, node: NodeProto) -> NodeProto:
 def _weight(work: _Static, node: NodeProto) -> Wide:
     """The dequantized weight, of one scale or one per channel. A weight read twice alike is stored once."""
     axis, bias = output_axis(node), work.graph.weight(node, 2)
-    least = 0.0 if bias is None else np.abs(bias) / (BIAS_LIMIT * work.scales[node.input[0]][2])
+    least = 0.0 if bias is None or work.scheme.wide_bias else np.abs(bias) / (BIAS_LIMIT * work.scales[node.input[0]][2])
     key = (node.input[1], str(axis)) if not np.any(least) else (node.input[1], node.name)
     if key not in work.weights:
-        codes, scale = quantize_weight(work.graph.held(node), axis if work.per_channel else None, work.largest, least)
+        apart, weight = axis if work.per_channel else None, work.graph.held(node)
+        codes, scale = work.scheme.weight_codes(weight, apart) or quantize_weight(weight, apart, work.largest, least)
         names = [fresh(work.taken, f"{node.input[1]}.{kind}") for kind in ("int8", "scale", "wide")]
         work.tensors += [tensor(names[0], codes), tensor(names[1], scale)]
         places: dict[str, Any] = {"axis": axis} if scale.ndim else {}
         work.weights[key] = Wide(names[2], names[1], scale, _multiplied(codes, scale, axis))
-        work.before.append(node_of("DequantizeLinear", (names[0], names[1], _zeros(work, np.int8, scale)), names[2:], names[2], **places))
+        zeros = _zeros(work, work.scheme.weight, scale)
+        work.before.append(node_of("DequantizeLinear", (names[0], names[1], zeros), names[2:], names[2], **places))
     return work.weights[key]
 
 
 def _multiplied(codes: Array, scale: Array, axis: int) -> Array:
     shaped = scale if not scale.ndim else scale.reshape([-1 if place == axis else 1 for place in range(codes.ndim)])
-    return codes * shaped
+    return codes.astype(np.float32) * shaped
 
 
 def _bias(work: _Static, node: NodeProto, wide: Wide) -> str:
@@ -223,6 +226,10 @@ def _bias(work: _Static, node: NodeProto, wide: Wide) -> str:
     if bias is None or (scale.ndim and scale.shape != bias.shape):
         return node.input[2]
     bias = _corrected(work, node, wide, bias)
+    if work.scheme.wide_bias:
+        name = fresh(work.taken, f"{node.input[2]}.corrected")
+        work.tensors.append(tensor(name, bias.astype(np.float32)))
+        return name
     value_scale, _, factor = work.scales[node.input[0]]
     product = scale * np.float32(factor)
     codes = np.clip(np.rint(bias / product.astype(np.float64)), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)

@@ -42,7 +42,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="an option of this target, listed below; VALUE is JSON or text")  # fmt: skip
     gate_arguments(parser)
     parser.add_argument("--ancestor", metavar="PACKAGE|ARTIFACT", help="what the gates compare with (default: the package's first parent)")
-    parser.add_argument("--allow-unproven", action="store_true", help="write a lossy artifact without enough data to judge it")
+    parser.add_argument("--allow-unproven", action="store_true",
+                        help="write a lossy artifact without enough data to judge it, or one that cannot run here")  # fmt: skip
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages) to run")
     own = {target: options or {"": "none"} for target, options in compile_options().items()}
     rows, width = [[target, name, line] for target, options in own.items() for name, line in options.items()], terminal_width()
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> Result:
 def _remarks(artifact: Artifact) -> list[str]:
     """What costs more than it should, a paragraph of it."""
     found = artifact.verified.get("costs", {}).get("remarks", ())
-    return ["\n".join(found)] if found else []
+    unproven = [f"{artifact.verified['unproven']}\n{artifact.verified.get('check', '')}"] if artifact.verified.get("unproven") else []
+    return [*(["\n".join(found)] if found else []), *unproven]
 
 
 def _rows(args: argparse.Namespace, package: Package) -> Data | None:
@@ -84,6 +86,8 @@ def _next(artifact: Artifact, out: Path) -> str:
     where = shlex.quote(str(out))
     asked = [spec.name for spec in artifact.signature.inputs if spec.required]
     inputs = " ".join(f"{field.name}=..." for field in codec_of(artifact).wire_fields(artifact.signature) if {*field.inputs} & {*asked})
+    if artifact.verified.get("unproven"):
+        return f"next: where it can run: portside verify {where}"
     uses = [f"predict {where} {inputs}", f"bench {where}", *([f"preview {where}"] if "index.html" in artifact.files else [])]
     return "\n".join(f"{'next:' if not place else '':6}portside {use}" for place, use in enumerate(uses))
 

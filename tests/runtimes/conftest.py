@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +29,22 @@ def faulty():
     module = sys.modules["faulty_runtime"] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def simulated_tensorrt(monkeypatch):
+    """TensorRT and CUDA without a device (tests/fakes/simulated): the modules, and the machine that they run on."""
+    monkeypatch.syspath_prepend(FAKES / "simulated")
+    forget_tensorrt()
+    trt, cuda = import_module("tensorrt"), import_module("cuda.bindings.runtime")
+    yield SimpleNamespace(trt=trt, cuda=cuda, machine=cuda.machine)
+    forget_tensorrt()
+
+
+def forget_tensorrt():
+    """So that no later test finds what this one had imported."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tensorrt", "cuda")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

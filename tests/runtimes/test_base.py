@@ -15,7 +15,7 @@ from portside.sdk.core.errors import MissingExtraError, UnsupportedError
 def test_installed_targets_have_their_entry_names():
     found = {name: kind.name for name, kind in base.installed().items()}
     assert all(name == said for name, said in found.items())
-    assert {"onnx-cpu", "reference", "tflite", "wasm"} == set(found)
+    assert {"onnx-cpu", "reference", "tensorrt", "tflite", "wasm"} == set(found)
 
 
 def test_an_unknown_target_names_those_there_are():
