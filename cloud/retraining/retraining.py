@@ -34,6 +34,7 @@ from ..releasing.labelled import Front, Rows
 from ..review.dataset import Options, write
 from . import training
 from .alone import alone
+from .freshness import Freshness, Windows, experiment
 from .handing_over import CANDIDATE, challenger_of, hand_over, in_the_way
 from .lineage import candidate
 from .run import Run, Runs
@@ -149,11 +150,29 @@ class Retraining:
         model = resolve_model(self.deployment, settings, "[champion]", self.deployment.place("champion"))
         return Front.of(self.deployment.name, model, self.deployment.review.output)
 
-    def command(self, run: Run, dataset: Dataset, out: Path, started: Callable[[int, int], None]) -> None:
-        """Run the training command on a dataset. Raises as `training.run`."""
-        place = self.runs.place(run)
+    def freshness(self, windows: int, today: float) -> Freshness:
+        """Train on older and older windows and ask today's rows; see freshness.py.
+
+        Args:
+            windows: how many.
+            today: share of the labelled rows, the newest, that all are asked.
+
+        Raises InputError for too few rows, StoreError where another process retrains this deployment, and what the command raises.
+        """
+        front, rows, place = self.front(), self.section.rows, self.runs.folder / "freshness"
+        options = Options(rows.split, rows.fractions, rows.seed, rows.near)
+        with alone(self.runs.folder):
+            with self._records() as database:
+                held = list(Rows(database, front, 0, self.clock()))
+            key = {"command": self.section.words, "weights": self.section.weights, "champion": self.champion().digest}
+            return experiment(Windows.of(held, windows, today), front, options, self.champion(),
+                              lambda dataset, out: self.command(place, "freshness", dataset, out), key, place, self.progress)  # fmt: skip
+
+    def command(self, place: Path, name: str, dataset: Dataset, out: Path,
+                started: Callable[[int, int], None] = lambda pid, ticks: None) -> None:  # fmt: skip
+        """Run the training command on a dataset. `place`: for its log and checkpoints; `name`: of the run. Raises as `training.run`."""
         (place / "checkpoints").mkdir(parents=True, exist_ok=True)
-        told = {"PORTSIDE_DATASET": str(dataset.folder), "PORTSIDE_CHAMPION": str(self.champion().path), "PORTSIDE_RUN": run.id,
+        told = {"PORTSIDE_DATASET": str(dataset.folder), "PORTSIDE_CHAMPION": str(self.champion().path), "PORTSIDE_RUN": name,
                 "PORTSIDE_WEIGHTS": self.section.weights, "PORTSIDE_CHECKPOINTS": str(place / "checkpoints")}  # fmt: skip
         seconds = self.section.timeout_minutes * 60
         training.run(training.Work(self.section.words, self.deployment.folder, out, place / LOG, seconds, told), started)
@@ -191,7 +210,7 @@ class Retraining:
     def _train(self, run: Run) -> Run:
         dataset = self._found(run)
         run = self.runs.save(run, attempts=run.attempts + 1, pid=0, ticks=0)
-        self.command(run, dataset, self._out(run), lambda pid, ticks: self._started(run, pid, ticks))
+        self.command(self.runs.place(run), run.id, dataset, self._out(run), lambda pid, ticks: self._started(run, pid, ticks))
         return self.runs.save(run, stage="lineage", pid=0, ticks=0)
 
     def _started(self, run: Run, pid: int, ticks: int) -> None:

@@ -51,6 +51,7 @@ COMMANDS = {
     "review": "what waits for a person: answer it, take it back; datasets and Label Studio",
     "automation": "fit the dial's thresholds to labelled records, show whether they hold, explain one answer",
     "rollout": "try a challenger beside the champion: gates, shadow, a growing share, and back by itself when a limit is broken",
+    "retrain": "train a candidate where drift, labels, time or a new upstream package ask for it; gates; hand over",
     "fleet": "devices: enrol them, say which release they are to run, see how they stand, go back",
     "dashboard": "look at deployments: up, right, changed, who answered; reviews, records and labels; no models needed",
     "doctor": "which targets and extras work here, and how to enable the others",

@@ -16,6 +16,7 @@ from portside.cloud.releasing import benching
 from portside.cloud.releasing.evidence import find_dataset
 from portside.cloud.retraining.run import Runs
 from portside.cloud.retraining.training import ticks_of
+from portside.runtimes import costs
 from portside.sdk.core.errors import EngineError, FormatError, InputError, StoreError
 from portside.sdk.opening import open as open_package
 from portside.sdk.store import Store
@@ -27,6 +28,7 @@ LATER = NOW + 700 * MINUTE
 def brief(monkeypatch):
     """Latency is measured, but not for long."""
     monkeypatch.setattr(benching, "SECONDS", 0.005)
+    monkeypatch.setattr(costs, "SECONDS", 0.001)
 
 
 def test_labels_make_a_better_candidate_whose_lineage_says_how(tmp_path):
@@ -82,6 +84,7 @@ def test_one_that_does_not_pass_its_gates_is_kept_and_never_handed_over(tmp_path
         Store().resolve("main:candidate")
 
 
+@pytest.mark.chaos
 def test_two_at_once_are_one(tmp_path):
     served(tmp_path, 300)
     (tmp_path / "fault").write_text("wait")
@@ -97,6 +100,7 @@ def test_two_at_once_are_one(tmp_path):
     assert retraining(tmp_path).runs.unfinished().stage == "training"
 
 
+@pytest.mark.chaos
 def test_a_killed_run_is_taken_up_and_its_command_ended(tmp_path):
     served(tmp_path, 600)
     (tmp_path / "fault").write_text("wait")

@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path[:0] = {paths!r}
 import portside as ps
-from released import made
+from made_packages import made
 
 out = Path(os.environ["PORTSIDE_OUT"])
 fault = Path("fault").read_text() if Path("fault").exists() else ""
