@@ -141,8 +141,8 @@ def step(policy: Policy, state: State, said: Said, now_ms: int, why: str = "") -
         move = _next(policy, state)
         if (ask := _ask(policy, move)) is None:
             return _to(state, move.phase, now_ms, "begin", why or "the gates passed")
-        waiting = replace(state, phase="waiting", since_ms=now_ms, asks=ask, paged=(f"approve {ask}",))
-        return Decision(waiting, "hold", why or "the gates passed", page=f"it waits for a person: {ask}")
+        waiting = replace(state, phase="waiting", since_ms=now_ms, asks=ask)
+        return _paging(Decision(waiting, "hold", why or "the gates passed"), f"approve {ask}", f"it waits for a person: {ask}")
     if said == "approve" and state.asks is not None and not state.over:
         granted = replace(state, approved=(*state.approved, state.asks), asks=None)
         reason = f"{state.asks} approved" + (f": {why}" if why else "")
@@ -213,7 +213,9 @@ def _tried(policy: Policy, state: State, observed: Observed, verdicts: tuple[Ver
 def _compared(policy: Policy, state: State, observed: Observed, found: Sequence[tuple[Verdict, ...]]) -> Decision:
     """Challengers beside each other, none of which goes on: until each is settled."""
     verdicts = tuple(one for each in found for one in each)
-    broken = {one.challenger: words.beyond(one) for one in reversed(verdicts) if one.told == "beyond"}
+    broken: dict[str, str] = {}
+    for one in verdicts:
+        broken |= {one.challenger: words.beyond(one)} if one.told == "beyond" and one.challenger not in broken else {}
     left = tuple(one for one in state.challengers if one not in broken)
     waits = {each[0].challenger: _waits(policy, state, observed, each, leaves=True) for each in found if each[0].challenger in left}
     told = [f"{name[:19]} is worse: {why}" for name, why in broken.items()]
