@@ -63,7 +63,7 @@ event.listen(LOG, "after_create", DDL(
     f"CREATE OR REPLACE FUNCTION rollout_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{REFUSE}'; END $$"
 ).execute_if(dialect="postgresql"))  # fmt: skip
 event.listen(LOG, "after_create", DDL(
-    "CREATE TRIGGER rollout_log_kept BEFORE UPDATE OR DELETE ON rollout_log FOR EACH ROW EXECUTE FUNCTION rollout_log_refuse()"
+    "CREATE TRIGGER rollout_log_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON rollout_log EXECUTE FUNCTION rollout_log_refuse()"
 ).execute_if(dialect="postgresql"))  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from rolled import ABOUT, CHALLENGER, MINUTE, NAME, QUICK, START, Rig, World
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from portside.cloud.deployment import generation
 from portside.cloud.deployment.file import Deployment, read
@@ -231,7 +231,7 @@ def fresh(place: Path, url: str) -> None:
             METADATA.drop_all(connection, tables=[LOG])
             for table in METADATA.sorted_tables:
                 if database.engine.dialect.has_table(connection, table.name):
-                    connection.execute(table.delete())
+                    connection.execute(text(f"TRUNCATE {table.name} RESTART IDENTITY"))
 
 
 def main() -> None:

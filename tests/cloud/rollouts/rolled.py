@@ -78,8 +78,7 @@ class World:
         write(database, made)
         if self.labelled:
             given = [one for one in made if one.parent is None]
-            write_labels(database, [Label(number(self.records + place, "label"), one.id, 0, {"label": "good"}, "ana", at_ms)
-                                    for place, one in enumerate(given)])  # fmt: skip
+            write_labels(database, [Label(number(0, f"label {one.id}"), one.id, 0, {"label": "good"}, "ana", at_ms) for one in given])
         return made
 
     def answer(self, place: int, caller: int, traffic: Traffic, at_ms: int) -> list[Record]:
