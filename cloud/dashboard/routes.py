@@ -28,8 +28,7 @@ from ..desk.replies import absent
 from ..desk.replies import told as reply
 from ..doors.asgi import Incoming, Methods, Reply
 from ..doors.routes import Folder
-from ..rollouts import showing, storing
-from . import alerts, fleet, rollout
+from . import alerts, fleet
 from .spans import SPANS
 from .status import Board
 
@@ -116,11 +115,10 @@ def _device(desk: Desk, board: Board, incoming: Incoming) -> Any:
 def _rollout(desk: Desk, board: Board, incoming: Incoming) -> Any:
     query = Query(incoming.query, ("deployment", "id"))
     name, number = _deployment(desk, incoming, query), query.text("id", 64)
-    found = showing.seen(desk.database, name, number)
-    if number and found is None:
+    found = board.rollout(name, number)
+    if number and found["rollout"] is None:
         raise absent("There is no such rollout", number)
-    looks, counts = (showing.looks(desk.database, found.held.id), showing.counted(desk.database, found.held.id)) if found else ([], [])
-    return rollout.page(found, storing.every(desk.database, name), looks, counts, now_ms())
+    return found
 
 
 def _deployment(desk: Desk, incoming: Incoming, query: Query) -> str:

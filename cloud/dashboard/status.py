@@ -12,7 +12,9 @@ from ..deployment.sections import KINDS
 from ..desk.desk import Desk
 from ..desk.naming import brief as record_line
 from ..records.reading import between, find, labels_of
+from ..rollouts import showing, storing
 from . import alerts as alerts_data
+from . import rollout as rollout_data
 from .changed import changed, line
 from .feature import feature
 from .kept import Kept
@@ -23,6 +25,8 @@ from .up import up, who
 from .watched import Watched
 
 Data = dict[str, Any]
+ROLLOUT_S = 2.0
+"""So long a rollout's page is kept."""
 HOLD = 5000
 """An answer about a span is kept for a 5,000th of it: under a second for an hour, two minutes for a week."""
 
@@ -67,6 +71,16 @@ class Board:
         lines = [record_line(record, {row: label for (owner, row), label in labels.items() if owner == record.id},
                              self._desk.signature(record)) for record in held]  # fmt: skip
         return alerts_data.whole(alert, events, lines)
+
+    def rollout(self, name: str, number: str) -> Data:
+        """A rollout by its id, or the newest ("" asks for it), and the others in a line each. Raises FormatError, SQLAlchemyError."""
+        return self._kept.get(("rollout", name, number), ROLLOUT_S, lambda: self._rollout(name, number))
+
+    def _rollout(self, name: str, number: str) -> Data:
+        database = self._desk.database
+        found = showing.seen(database, name, number)
+        looks, counts = (showing.looks(database, found.held.id), showing.counted(database, found.held.id)) if found else ([], [])
+        return rollout_data.page(found, storing.every(database, name), looks, counts, self._clock())
 
     def _held(self, key: tuple[str, ...], span: str, make: Callable[[], Any]) -> Any:
         return self._kept.get(key, SPANS[span].ms / 1000 / HOLD, make)

@@ -19,6 +19,7 @@ portside rollout start DEPLOYMENT.toml`
 
 export const title = place => `Rollout · ${place.deployment}`
 export const paths = place => [places.data(place, "rollout", place.rest[0] ? { id: place.rest[0] } : {})]
+export const every = () => 6000
 
 export const view = (place, [data]) => {
   const { rollout } = data

@@ -61,6 +61,13 @@ FIGURES = [
     ("text.share(0.9996)", ">99.9%"),
     ("text.share(1)", "100%"),
     ("text.share(null)", "–"),
+    ("text.percent(0.0042)", "0.42%"),
+    ("text.percent(-0.011)", "−1.1%"),
+    ("text.percent(0.00012)", "0.012%"),
+    ("text.percent(-0.000001)", "0%"),
+    ("text.percent(0.1256)", "12.6%"),
+    ("text.percent(1)", "100%"),
+    ("text.percent(null)", "–"),
     ("text.ms(0.42)", "0.4 ms"),
     ("text.ms(23.4)", "23 ms"),
     ("text.ms(1234)", "1.2 s"),
@@ -101,3 +108,20 @@ def test_addresses_there_and_back(tmp_path):
         ["", "overview"],
         ["%E0%A4", "overview"],
     ]
+
+
+def test_a_sequence_is_drawn_around_its_limit_and_what_is_known_by_now(tmp_path):
+    early = [{"phase": "canary", "estimate": 0.4, "low": -1, "high": 1}, {"phase": "canary", "estimate": 0.002, "low": -0.01, "high": 0.03}]
+    far = [{"phase": "canary", "estimate": 0.5, "low": 0.4, "high": 0.6}] * 3
+    blind = [{"phase": "shadow", "estimate": None, "low": None, "high": None}]
+    asked = f"[scale.near({json.dumps(early)}, 0.01), scale.near({json.dumps(far)}, 0.02), scale.near({json.dumps(blind)}, 0.01)]"
+    (low, high), (_, reach), (none, above) = run(asked, tmp_path)
+    assert -0.02 < low < -0.01 and 0.03 < high < 0.04, "what was not known early on does not flatten the rest"
+    assert reach > 0.5 and none == 0 and above > 0.01
+
+
+def test_a_sequence_begins_anew_with_another_phase_and_names_stand_apart(tmp_path):
+    points = [{"phase": phase, "t": place} for place, phase in enumerate(("shadow", "shadow", "canary", "canary", "canary", "switched"))]
+    drawn = f"scale.runs({json.dumps(points)}).map(run => run.map(point => point.t))"
+    script = f"[{drawn}, scale.runs([]), scale.apart([0, 10, 80, 81, 160], 60)]"
+    assert run(script, tmp_path) == [[[0, 1], [2, 3, 4], [5]], [], [True, False, True, False, True]]
