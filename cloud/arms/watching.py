@@ -26,7 +26,7 @@ class Watch:
     """
 
     def __init__(self, folder: Path, take: Callable[[Traffic], None]) -> None:
-        self._folder, self._take, self._seen = folder, take, 0
+        self._folder, self._take, self._seen, self._taken = folder, take, 0, 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="portside-traffic", daemon=True)
 
@@ -37,7 +37,7 @@ class Watch:
 
     def look(self) -> None:
         """Whatever changed since the last look."""
-        stamp = traffic_stamp(self._folder)
+        stamp = self._taken = traffic_stamp(self._folder)
         if stamp == self._seen:
             return
         try:
@@ -46,6 +46,10 @@ class Watch:
         except PortsideError as error:  # a file that is broken is made anew by the controller; what runs goes on
             self._seen = stamp
             log.error("The rollout is not followed: %s", error)
+
+    def moved(self) -> bool:
+        """Something else is wanted than what `take` was told: loading may have taken minutes."""
+        return traffic_stamp(self._folder) != self._taken
 
     def close(self, seconds: float = 10.0) -> None:
         """Look no more."""

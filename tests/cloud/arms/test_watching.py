@@ -44,6 +44,27 @@ def test_an_engine_begins_with_what_stands_there_and_follows(tried, made):
         again.engine.close()
 
 
+def test_what_was_called_off_while_it_was_loaded_is_given_to_nobody(tried, monkeypatch):
+    one = tried()
+    folder, seen = folder_of("tester", one.file.resolve()), []
+
+    def slowly(entry, seconds):
+        write_traffic(folder, Traffic(6, "r1", "rolled back", (one.digest,)))
+        seen.append(entry)
+        return ""
+
+    monkeypatch.setattr("portside.cloud.arms.standing.warmed", slowly)
+    write_traffic(folder, Traffic(5, "r1", "switched", (one.digest,)))
+    phases, ends = set(), time.monotonic() + 10
+    while one.engine.traffic.serial != 6 and time.monotonic() < ends:
+        phases.add(one.engine.traffic.phase)
+        time.sleep(0.002)
+    assert one.engine.traffic.serial == 6 and phases == {NOBODY.phase} and len(seen) == 1
+    while seen[0].lane._closed is False and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert seen[0].lane._closed
+
+
 def test_a_take_that_fails_is_no_end_of_following(tmp_path):
     taken = []
 
