@@ -111,7 +111,8 @@ class RolloutEngine:
             return
         new = self._grounds.stand(traffic, old)
         if self._watch is not None and self._watch.moved():
-            return retire(new, old, 0.0)  # it was called off while it was loaded; the next look says what is wanted
+            retire(new, old, 0.0)  # it was called off while it was loaded; the next look says what is wanted
+            return
         self.stand = new
         self.champion.books.shadows = new.shadows
         retire(old, new, self._drain_s)
