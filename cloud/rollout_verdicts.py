@@ -14,61 +14,71 @@ champion's quiet ones (Simpson's paradox of a growing share).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import nan
+from typing import NamedTuple
 
-from ..sdk.core.sequential import Counts, arms, lower, paired, rate, upper
+from ..sdk.core.sequential import Counts, arms, lowers, paired, rate, uppers
 from .rollout_evidence import Observed, Tally, Told, Verdict
 from .rollout_policy import EVERYONE, Measure, Policy, Stage
 
 ALONE: tuple[Measure, ...] = ("late", "disagreement")
 """In shadow these are rates of the challenger alone."""
+RARE: tuple[Measure, ...] = ("errors", "late")
+"""Where no row of the champion was counted, these are held against none at all; of others nothing can be said."""
+
+
+class _Question(NamedTuple):
+    """One limit, and the counts that answer it. then: what the champion had, where that is not among the counts."""
+
+    measure: Measure
+    name: str
+    rows: int
+    estimate: float
+    now: Sequence[Counts]
+    then: Sequence[Counts] | None = None
 
 
 def judge(policy: Policy, stage: Stage, slices: Sequence[str], challenger: str, observed: Observed) -> tuple[Verdict, ...]:
     """Every limit of a challenger: over everyone, then in each of `slices`."""
-    return tuple(_judged(policy, stage, name, challenger, measure, observed)
-                 for name in (EVERYONE, *slices) for measure in policy.measures(stage))  # fmt: skip
+    asked = [_question(stage, name, challenger, measure, observed) for name in (EVERYONE, *slices) for measure in policy.measures(stage)]
+    return tuple(_told(policy, stage, challenger, *one) for one in zip(asked, *_bounds(policy, asked), strict=True))
 
 
-def _judged(policy: Policy, stage: Stage, name: str, challenger: str, measure: Measure, observed: Observed) -> Verdict:
-    tallies = tuple(observed.of(stage, challenger, measure, name))
-    rows, limit, aim = sum(one.rows for one in tallies), policy.limit(measure, name), policy.aim(measure, stage, name)
-    if stage == "switched":
-        before = observed.champion(challenger, measure, name)
-        figures = _since(tallies, before, measure in ("errors", "late"), policy.alpha, policy.blame(name))
-    else:
-        figures = _compared(tallies, stage, measure in ALONE, policy.alpha, policy.blame(name))
-    estimate, low, high = figures
+def _told(policy: Policy, stage: Stage, challenger: str, asked: _Question, low: float, high: float) -> Verdict:
+    measure, name, rows = asked.measure, asked.name, asked.rows
+    limit, aim = policy.limit(measure, name), policy.aim(measure, stage, name)
     told: Told = "beyond" if low > limit else "within" if high <= aim else "not enough data"
-    asked = name == EVERYONE and policy.asked(measure, stage, rows)
-    return Verdict(challenger, measure, name, rows, estimate, low, high, limit, aim, told, asked, rows >= policy.min_rows)
+    needed = name == EVERYONE and policy.asked(measure, stage, rows)
+    return Verdict(challenger, measure, name, rows, asked.estimate, low, high, limit, aim, told, needed, rows >= policy.min_rows)
 
 
-@lru_cache(maxsize=1024)
-def _compared(tallies: tuple[Tally, ...], stage: Stage, alone: bool, alpha: float, blame: float) -> tuple[float, float, float]:
-    """(estimate, low, high) of a challenger beside its champion."""
+def _bounds(policy: Policy, asked: Sequence[_Question]) -> tuple[list[float], list[float]]:
+    """(least, most) that each is worse by. Where the champion stands apart either side has half of the chance."""
+    blame = [policy.blame(one.name) / (1 if one.then is None else 2) for one in asked]
+    alpha = [policy.alpha / (1 if one.then is None else 2) for one in asked]
+    low, high = lowers([one.now for one in asked], blame), uppers([one.now for one in asked], alpha)
+    apart = [(place, one.then) for place, one in enumerate(asked) if one.then is not None]
+    least = lowers([then for _, then in apart], [alpha[place] for place, _ in apart])
+    most = uppers([then for _, then in apart], [blame[place] for place, _ in apart])
+    for (place, _), less, more in zip(apart, least, most, strict=True):
+        low[place], high[place] = low[place] - more, high[place] - less
+    return low, high
+
+
+def _question(stage: Stage, name: str, challenger: str, measure: Measure, observed: Observed) -> _Question:
+    tallies = observed.of(stage, challenger, measure, name)
+    rows, bad, other, both = (sum(getattr(one, what) for one in tallies) for what in ("rows", "bad", "champion_bad", "both"))
     if stage == "canary":
-        held, estimate = [_arms(one) for one in tallies], _difference(tallies)
-    else:
-        rows, bad, other, both = (sum(getattr(one, name) for one in tallies) for name in ("rows", "bad", "champion_bad", "both"))
-        held = [rate(bad, rows) if alone else paired(bad - both, other - both, rows)]
-        estimate = (bad - (0 if alone else other)) / rows if rows else nan
-    return estimate, lower(held, blame), upper(held, alpha)
-
-
-@lru_cache(maxsize=1024)
-def _since(tallies: tuple[Tally, ...], before: tuple[int, int], rare: bool, alpha: float, blame: float) -> tuple[float, float, float]:
-    """(estimate, low, high) of a challenger that everyone is given, less what the champion had: half of each chance for either.
-
-    Without a row of the champion rare things are held against none at all; of others nothing can be said.
-    """
-    rows, bad = sum(one.rows for one in tallies), sum(one.bad for one in tallies)
-    now, then = [rate(bad, rows)], [rate(before[1], before[0])]
-    if not before[0]:
-        return (bad / rows if rows else nan, lower(now, blame), upper(now, alpha)) if rare else (nan, -1.0, 1.0)
-    estimate = bad / rows - before[1] / before[0] if rows else nan
-    return estimate, lower(now, blame / 2) - upper(then, blame / 2), upper(now, alpha / 2) - lower(then, alpha / 2)
+        return _Question(measure, name, rows, _difference(tallies), [_arms(one) for one in tallies])
+    own = bad / rows if rows else nan
+    if stage == "shadow":
+        alone = measure in ALONE
+        held = rate(bad, rows) if alone else paired(bad - both, other - both, rows)
+        return _Question(measure, name, rows, own if alone or not rows else (bad - other) / rows, [held])
+    then, off = observed.champion(challenger, measure, name)
+    if not then and measure in RARE:
+        return _Question(measure, name, rows, own, [rate(bad, rows)])
+    return _Question(measure, name, rows, own - off / then if then else nan, [rate(bad, rows)], [rate(off, then)])
 
 
 def _arms(tally: Tally) -> Counts:

@@ -11,6 +11,7 @@ whenever one stops, this ever exceeds 1 / alpha with a probability of at most al
 grows with m, so that the means that are not refuted are an interval, found by bisection. The claim that the mean is at most m is the
 mirror image.
 
+    >>> from math import log
     >>> seen = [rate(2, 1000)]
     >>> round(lower(seen, 0.05), 5), round(upper(seen, 0.05), 5), bool(evidence_below(seen, 0.01) >= log(1 / 0.05))
     (5e-05, 0.00979, True)
@@ -19,7 +20,6 @@ mirror image.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +30,7 @@ STAKES = np.array([0.98, 0.8, 0.5, *(2.0 ** -np.arange(2, 10))])
 """Fractions of a pot: a large one settles rare faults quickly, a small one small differences of things that vary much."""
 POTS = np.arange(1, len(STAKES) + 1) ** -0.5 / (np.arange(1, len(STAKES) + 1) ** -0.5).sum()
 """What is in each pot at first: somewhat more where the stake is large, for most limits are of rare things."""
-_PARTS, _ROUNDS = 32, 5
-_MOST, _LEAST = 1e6, 1e-12
+_MOST, _LEAST, _HALVINGS = 1e6, 1e-12, 25
 
 
 class Counts(NamedTuple):
@@ -73,7 +72,7 @@ def evidence_below(tallies: Sequence[Counts], mean: float) -> Any:
 
     At or above log(1 / alpha) the mean is below, but for a chance of alpha. Very large where no unit could have such a mean.
     """
-    return _capital(tallies, np.array([mean]))[..., 0]
+    return _capital(tallies, mean)
 
 
 def evidence_above(tallies: Sequence[Counts], mean: float) -> Any:
@@ -81,37 +80,73 @@ def evidence_above(tallies: Sequence[Counts], mean: float) -> Any:
     return evidence_below(_mirrored(tallies), -mean)
 
 
+def uppers(cases: Sequence[Sequence[Counts]], alphas: Sequence[float]) -> list[float]:
+    """For each case (tallies without leading axes): the mean is below this, but for a chance of its alpha over all looks.
+
+    The largest mean there can be where there are no units. Rounded upwards, by less than 1e-7. Many at once cost little more than one.
+    """
+    if not cases:
+        return []
+    below, counts, tops = _stacked(cases)
+    low, high = (np.array(ends) for ends in zip(*map(_range, cases), strict=True))
+    enough = np.log(1 / np.asarray(alphas, np.float64))
+    refuted = _held(below, counts, tops, high) >= enough
+    found = high.copy()
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        over = _held(below, counts, tops, middle) >= enough
+        low, high = np.where(over, low, middle), np.where(over, middle, high)
+    return np.where(refuted, high, found).tolist()
+
+
+def lowers(cases: Sequence[Sequence[Counts]], alphas: Sequence[float]) -> list[float]:
+    """As `uppers`: the mean is above this."""
+    return [-bound for bound in uppers([_mirrored(tallies) for tallies in cases], alphas)]
+
+
 def upper(tallies: Sequence[Counts], alpha: float) -> float:
-    """The mean is below this, but for a chance of alpha over all looks; the largest mean there can be without units."""
-    low, high = _range(tallies)
-    for _ in range(_ROUNDS if tallies else 0):
-        tried = np.linspace(low, high, _PARTS + 1)
-        refuted = np.flatnonzero(_capital(tallies, tried[1:]) >= log(1 / alpha))
-        if not len(refuted):
-            return high
-        low, high = float(tried[refuted[0]]), float(tried[refuted[0] + 1])
-    return high
+    """`uppers` of one case."""
+    return uppers([tallies], [alpha])[0]
 
 
 def lower(tallies: Sequence[Counts], alpha: float) -> float:
-    """The mean is above this, but for a chance of alpha over all looks; the least mean there can be without units."""
-    return -upper(_mirrored(tallies), alpha)
+    """`lowers` of one case."""
+    return lowers([tallies], [alpha])[0]
 
 
-def _capital(tallies: Sequence[Counts], means: Array) -> Array:
-    """(..., means): logarithm of what the pots hold together."""
-    grown = np.asarray(sum(_grown(held, means) for held in tallies), np.float64)
-    most = np.minimum(grown.max(axis=-1, keepdims=True), _MOST)
-    return most[..., 0] + np.log((np.exp(np.minimum(grown, _MOST) - most) * POTS).sum(axis=-1))
+def _capital(tallies: Sequence[Counts], mean: float) -> Any:
+    """Logarithm of what the pots hold together, per leading axis."""
+    grown: Any = np.log(POTS)
+    for held in tallies:
+        top = float(held.values.max())
+        pays = (top - held.values) / max(top - mean, _LEAST)  # no unit has a mean above the top: whatever was seen refutes it
+        grown = grown + held.counts @ np.log1p(np.outer(pays - 1, STAKES)) + (_MOST if mean > top else 0.0)
+    return _together(np.minimum(grown, _MOST))
 
 
-def _grown(held: Counts, means: Array) -> Array:
-    """(..., means, pots): logarithm of what one tally makes of 1 in each pot."""
-    top = held.values.max()
-    room = np.maximum(top - means, _LEAST)[:, None]  # no unit has a mean above the top: whatever was seen refutes it
-    pays = (top - held.values) / room
-    grows = np.log1p(STAKES[:, None] * (pays[:, None, :] - 1))  # (means, pots, values)
-    return np.tensordot(held.counts, grows, axes=([-1], [-1])) + np.where(means > top, _MOST, 0.0)[:, None]
+def _held(below: Array, counts: Array, tops: Array, means: Array) -> Array:
+    """(cases,) as `_capital`, of many cases that are stacked, each against its own mean."""
+    pays = below / np.maximum(tops - means[:, None], _LEAST)[..., None]  # (cases, tallies, values)
+    grows = np.log1p((pays - 1)[..., None] * STAKES)
+    return _together(np.log(POTS) + np.einsum("ctv,ctvp->cp", counts, grows))
+
+
+def _stacked(cases: Sequence[Sequence[Counts]]) -> tuple[Array, Array, Array]:
+    """(cases, tallies, values) tops less values, (cases, tallies, values) counts, (cases, tallies) tops; no counts where there is none."""
+    most = max(1, *map(len, cases))
+    below, counts, tops = np.zeros((len(cases), most, 3)), np.zeros((len(cases), most, 3)), np.ones((len(cases), most))
+    for case, tallies in enumerate(cases):
+        for place, held in enumerate(tallies):
+            tops[case, place] = held.values.max()
+            below[case, place, : len(held.values)] = tops[case, place] - held.values
+            counts[case, place, : len(held.values)] = held.counts
+    return below, counts, tops
+
+
+def _together(grown: Array) -> Array:
+    """Logarithm of the sum of pots, the last axis, from their logarithms."""
+    most = grown.max(axis=-1, keepdims=True)
+    return most[..., 0] + np.log(np.exp(grown - most).sum(axis=-1))
 
 
 def _range(tallies: Sequence[Counts]) -> tuple[float, float]:
