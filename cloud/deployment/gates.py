@@ -25,6 +25,7 @@ class Gates(Section):
         p95_ms, p99_ms, size_mb, memory_mb: of the artifact, for one row on one thread.
         slower: how many times the champion's median latency it may take.
         card: what must be said of the package.
+        leave_out: gates that are not asked at all, such as "static" where what was right before is wrong now.
         unproven: gates that may be "not enough data"; none of them may fail.
     """
 
@@ -40,4 +41,5 @@ class Gates(Section):
     memory_mb: Positive | None = None
     slower: Positive | None = None
     card: list[Written] = Field(default_factory=lambda: ["contract", "licence"])
+    leave_out: list[GateName] = Field(default_factory=list[GateName])
     unproven: list[GateName] = Field(default_factory=lambda: ["recent"])

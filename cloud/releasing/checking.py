@@ -68,14 +68,21 @@ def _checked(pair: Pair, now_ms: int) -> ReleaseGates:
         "recent": lambda: recent_gate(pair.deployment, pair.champion, pair.challenger, pair.package, now_ms),
         "bench": lambda: bench_gate(pair.deployment, pair.champion, pair.challenger),
     }  # fmt: skip
-    found = {name: _asked(name, ask) for name, ask in asked.items()}
+    left = pair.deployment.gates.leave_out
+    found = {name: _asked(name, ask) for name, ask in asked.items() if name not in left}
+    if not {"static", "expectations"} <= set(left):
+        found |= _quality(pair)
+    gates = tuple(found[name] if name not in left else ReleaseGate(name, "not asked", "[gates] leaves it out") for name in NAMES)
+    return ReleaseGates(pair.challenger.digest, pair.champion.digest, gates, tuple(pair.deployment.gates.unproven), pair.package.name)
+
+
+def _quality(pair: Pair) -> dict[GateName, ReleaseGate]:
+    """Both gates that are asked on the static set."""
     try:
         static, expected = quality_gates(pair.deployment, pair.champion, pair.challenger, pair.champion_package, pair.package)
     except PortsideError as error:
         static, expected = _raised("static", error), ReleaseGate("expectations", "not asked", "the static set could not be answered")
-    found |= {"static": static, "expectations": expected}
-    gates = tuple(found[name] for name in NAMES)
-    return ReleaseGates(pair.challenger.digest, pair.champion.digest, gates, tuple(pair.deployment.gates.unproven), pair.package.name)
+    return {"static": static, "expectations": expected}
 
 
 def _asked(name: GateName, ask: Callable[[], ReleaseGate]) -> ReleaseGate:

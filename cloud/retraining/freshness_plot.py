@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
+from ...runtimes.scale import Scale
 from .freshness import Freshness
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 360, 70, 24, 40, 52
@@ -43,17 +44,17 @@ def plot(found: Freshness) -> str:
 def _grid(frame: _Frame, found: Freshness) -> list[str]:
     parts = [_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "age of the newest training row, days before today"),
              _text(8, 20, f"{found.metric} on {found.today} rows of today, with 95% intervals", "start")]  # fmt: skip
-    for place in range(5):
-        value = frame.low + (frame.high - frame.low) * place / 4
+    for value in Scale(frame.low, frame.high, 0, 1).ticks(5):
         parts += [f"<path d='M{LEFT} {frame.y(value):.1f}H{WIDTH - RIGHT}' class='grid'/>",
-                  _text(LEFT - 8, frame.y(value) + 4, f"{value:.3g}", "end")]  # fmt: skip
+                  _text(LEFT - 8, frame.y(value) + 4, f"{value:g}", "end")]  # fmt: skip
     return parts
 
 
 def _champion(frame: _Frame, found: Freshness) -> list[str]:
     y = frame.y(found.champion.value)
     return [f"<path d='M{LEFT} {y:.1f}H{WIDTH - RIGHT}' class='champion'/>",
-            f"<text x='{LEFT + 6}' y='{y - 6:.1f}' class='champion'>champion {found.champion.value:.3g}</text>"]  # fmt: skip
+            f"<path d='M{WIDTH - 190} 16h28' class='champion'/>",
+            f"<text x='{WIDTH - 156}' y='20' class='champion'>the champion: {found.champion.value:.3g}</text>"]  # fmt: skip
 
 
 def _points(frame: _Frame, found: Freshness) -> list[str]:
@@ -61,10 +62,10 @@ def _points(frame: _Frame, found: Freshness) -> list[str]:
     line = "L".join(f"{x:.1f} {frame.y(point.quality.value):.1f}" for x, point in places)
     parts = [f"<path d='M{line}' class='line'/>"]
     for x, point in places:
-        held = point.quality
+        held, age = point.quality, f"{point.age_days:,.0f}" if point.age_days >= 10 else f"{point.age_days:.2g}"
         parts += [f"<path d='M{x:.1f} {frame.y(held.low):.1f}V{frame.y(held.high):.1f}' class='span'/>",
                   f"<circle cx='{x:.1f}' cy='{frame.y(held.value):.1f}' r='4.5' class='at'/>",
-                  _text(x, HEIGHT - BOTTOM + 18, f"{point.age_days:.3g}")]  # fmt: skip
+                  _text(x, HEIGHT - BOTTOM + 18, age)]  # fmt: skip
     return parts
 
 

@@ -55,6 +55,16 @@ def test_one_that_is_worse_is_stopped_by_both_gates_on_quality(tmp_path):
     assert change["before"]["value"] == 1.0 and change["after"]["value"] < 0.8 and change["drop"]["low"] > 0.01
 
 
+@pytest.mark.slow
+def test_a_gate_that_is_left_out_is_not_asked_and_says_so(tmp_path):
+    served(tmp_path, 600)
+    found = check(pair(tmp_path, WORSE, "\n[gates]\nleave_out = [\"static\", \"expectations\", \"bench\"]\n"), now_ms=NOW_MS)
+    assert [(gate.name, gate.why) for gate in found.gates if gate.outcome == "not asked"] == [
+        (name, "[gates] leaves it out") for name in ("static", "expectations", "bench")]  # fmt: skip
+    assert [gate.name for gate in found.stopping] == ["recent"]
+
+
+@pytest.mark.slow
 def test_too_few_labels_are_not_enough_data_and_stop_only_where_they_must_be_proven(tmp_path):
     served(tmp_path, 50)
     free = check(pair(tmp_path), now_ms=NOW_MS)
@@ -63,6 +73,7 @@ def test_too_few_labels_are_not_enough_data_and_stop_only_where_they_must_be_pro
     assert strict.verdict == "not enough data" and [gate.name for gate in strict.stopping] == ["recent"] and not strict
 
 
+@pytest.mark.slow
 def test_without_records_or_a_static_set_it_says_so(tmp_path):
     found = check(pair(tmp_path, champion={}), now_ms=NOW_MS)
     assert found["recent"].why == "nothing was served yet, so nothing is labelled"
@@ -70,12 +81,14 @@ def test_without_records_or_a_static_set_it_says_so(tmp_path):
     assert found.verdict == "not enough data"
 
 
+@pytest.mark.slow
 def test_an_old_label_is_not_recent(tmp_path):
     served(tmp_path, 400)
     found = check(pair(tmp_path), now_ms=NOW + 40 * 24 * 60 * MINUTE)
     assert found["recent"].outcome == "not enough data" and found["recent"].why == "no row of the last 30 days is labelled"
 
 
+@pytest.mark.slow
 def test_the_answers_of_a_shadow_are_no_recent_rows(tmp_path):
     served(tmp_path, 400)
     served(tmp_path, 300, seed=6, arm="shadow", exposed=False, parent="x")
@@ -91,6 +104,7 @@ def test_an_artifact_that_does_not_answer_as_its_package_fails_fidelity_and_noth
     assert check(dep, now_ms=NOW_MS)["fidelity"].outcome == "passed"
 
 
+@pytest.mark.slow
 def test_a_card_that_is_silent_where_something_must_be_said_stops(tmp_path):
     found = check(pair(tmp_path, more="\n[gates]\ncard = [\"contract\", \"licence\", \"owner\", \"lineage\"]\n"), now_ms=NOW_MS)
     assert found["card"].outcome == "failed" and found["card"].why == "the card lacks owner, lineage"
@@ -99,6 +113,7 @@ def test_a_card_that_is_silent_where_something_must_be_said_stops(tmp_path):
     assert check(said, now_ms=NOW_MS)["card"].outcome == "passed"
 
 
+@pytest.mark.slow
 def test_a_budget_that_it_does_not_fit_stops_with_what_was_measured(tmp_path):
     more = "\n[gates]\np95_ms = 0.000001\nsize_mb = 100.0\nslower = 1000.0\nmemory_mb = 10000.0\n"
     found = check(pair(tmp_path, more=more), now_ms=NOW_MS)["bench"]
@@ -107,11 +122,13 @@ def test_a_budget_that_it_does_not_fit_stops_with_what_was_measured(tmp_path):
     assert found.figures["p95_ms"] > 0.000001 and found.figures["memory_mb"] > 0
 
 
+@pytest.mark.slow
 def test_the_deadline_is_the_budget_where_no_other_is_stated(tmp_path):
     found = check(pair(tmp_path, more="\n[failover]\ndeadline_ms = 30000\n"), now_ms=NOW_MS)["bench"]
     assert [(gate.name, gate.limit, gate.verdict) for gate in found.limits] == [("p99_ms", 30000, "passed")]
 
 
+@pytest.mark.slow
 def test_a_successor_does_not_shed_its_champions_expectations(tmp_path):
     pair(tmp_path)
     _rewritten(tmp_path, "main", {FILE: to_bytes((Perturbation(3.0, at_most=0.01),))}, evidence=evidence())
@@ -120,6 +137,7 @@ def test_a_successor_does_not_shed_its_champions_expectations(tmp_path):
     assert found.verdict == "failed"
 
 
+@pytest.mark.slow
 def test_an_answer_in_other_words_fails_the_signature(tmp_path):
     turned = replace(SIGNATURE, outputs=(replace(SIGNATURE.outputs[0], categories=("bad", "good")), *SIGNATURE.outputs[1:]))
     found = check(pair(tmp_path, signature=turned), now_ms=NOW_MS)
@@ -127,6 +145,7 @@ def test_an_answer_in_other_words_fails_the_signature(tmp_path):
     assert found.verdict == "failed"
 
 
+@pytest.mark.slow
 def test_rows_that_it_was_trained_on_prove_nothing(tmp_path):
     step = {"kind": "retrain", "dataset": "sha256:" + "2" * 64}
     served(tmp_path, 600)
@@ -134,6 +153,7 @@ def test_rows_that_it_was_trained_on_prove_nothing(tmp_path):
     assert found["recent"].outcome == "not enough data" and "is not here" in found["recent"].why
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_at_all_is_an_error(tmp_path):
     pair(tmp_path)
     with pytest.raises(StoreError):
@@ -152,6 +172,7 @@ def _rewritten(folder, name, files, **content):
     return write(replace(held.content, files={}, **content), kept, folder / name, Annotations(name, {"licence": "MIT"}), trusted=True)
 
 
+@pytest.mark.slow
 def test_figures_are_json(tmp_path):
     served(tmp_path, 40)
     found = check(pair(tmp_path), now_ms=NOW_MS)

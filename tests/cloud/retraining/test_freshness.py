@@ -62,12 +62,14 @@ def test_where_the_world_turns_older_rows_teach_worse(tmp_path):
     assert json.loads((tmp_path / "work" / "freshness.json").read_text()) == json.loads(json.dumps(held.to_dict()))
 
 
+@pytest.mark.slow
 def test_where_it_stands_still_age_does_not_show(tmp_path):
     _, held = found(tmp_path, 0.0, count=3)
     assert held.verdict == "age does not show" and min(point.quality.value for point in held.points) > 0.95
     assert all(point.loss.low <= 0 <= point.loss.high + 0.02 for point in held.points[1:])
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_not_trained_again(tmp_path):
     first, held = found(tmp_path, 1.0, count=2)
     assert len(first) == 2

@@ -48,6 +48,7 @@ def test_labels_make_a_better_candidate_whose_lineage_says_how(tmp_path):
     assert 'portside rollout start' in done.run.why and held.retrain().due.verdict == "not due"
 
 
+@pytest.mark.slow
 def test_what_fails_changes_nothing_and_says_why_in_its_last_words(tmp_path):
     served(tmp_path, 300)
     held = retraining(tmp_path, now_ms=LATER)
@@ -64,6 +65,7 @@ def test_what_fails_changes_nothing_and_says_why_in_its_last_words(tmp_path):
     assert retraining(tmp_path, "on_labels = 200", LATER + 25 * 60 * MINUTE).retrain().run.stage == "done"
 
 
+@pytest.mark.slow
 def test_a_command_that_cannot_be_started_or_takes_too_long_is_an_error(tmp_path):
     served(tmp_path, 300)
     with pytest.raises(FormatError, match="cannot be started"):
@@ -74,6 +76,7 @@ def test_a_command_that_cannot_be_started_or_takes_too_long_is_an_error(tmp_path
     assert ticks_of(int((tmp_path / "waiting").read_text())) == 0  # its process is gone
 
 
+@pytest.mark.slow
 def test_one_that_does_not_pass_its_gates_is_kept_and_never_handed_over(tmp_path):
     served(tmp_path, 600)
     (tmp_path / "fault").write_text("worse")
@@ -131,6 +134,7 @@ def test_given_up_is_failed_and_the_next_begins_anew(tmp_path):
     assert held.runs.past().began_ms == run.began_ms and held.runs.past().done_ms is None
 
 
+@pytest.mark.slow
 def test_a_champion_that_changed_meanwhile_stops_the_run(tmp_path):
     served(tmp_path, 300)
     held = retraining(tmp_path, now_ms=LATER)

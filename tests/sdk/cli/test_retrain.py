@@ -36,6 +36,7 @@ def asked(capsys, tmp_path):
     return ask
 
 
+@pytest.mark.slow
 def test_from_a_check_to_a_candidate(tmp_path, asked):
     served(tmp_path, 400, at_ms=NOW)
     retraining(tmp_path, "on_labels = 5000")
@@ -51,6 +52,7 @@ def test_from_a_check_to_a_candidate(tmp_path, asked):
     assert code == 0 and [(run["stage"], run["verdict"], run["ref"]) for run in runs] == [("done", "passed", "main:2")]
 
 
+@pytest.mark.slow
 def test_the_exit_code_says_that_it_did_not_pass_or_that_too_little_is_labelled(tmp_path, asked):
     served(tmp_path, 300)
     (tmp_path / "fault").write_text("worse")
@@ -63,6 +65,7 @@ def test_the_exit_code_says_that_it_did_not_pass_or_that_too_little_is_labelled(
     assert (code, said) == (4, "not enough data: 300 labelled rows, and 1000 are needed\nasks: ana asked for it\n")
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_a_fault_with_its_last_words(tmp_path, asked):
     served(tmp_path, 300)
     (tmp_path / "fault").write_text("code")
@@ -82,6 +85,7 @@ def test_words_that_do_not_go_together_are_refused(tmp_path, asked):
     assert code == 2 and "No run was left" in said["what"]
 
 
+@pytest.mark.slow
 def test_the_experiment_as_a_table_and_a_figure(tmp_path, asked):
     served(tmp_path, 400, at_ms=NOW + MINUTE)
     retraining(tmp_path)
