@@ -56,7 +56,7 @@ class Context:
         self._place_inputs(sizes)
         for slot, array, shape in zip(self._rim.inputs, arrays, shapes, strict=True):
             self._pairs[slot.name].view(shape, self._dtypes[slot.name])[...] = array.reshape(shape)
-        if shapes != self._shapes:
+        if shapes != self._shapes or self._on_host:  # a tensor on the host may hold a shape: its values decide the outputs' sizes
             self._shapes = None
             self._shape(shapes)
             self._shapes = shapes

@@ -241,7 +241,7 @@ class ICudaEngine:
     def get_tensor_location(self, name):
         return TensorLocation.HOST if name.startswith("host_") else TensorLocation.DEVICE
 
-    def create_execution_context(self):
+    def create_execution_context(self, strategy=None):
         return IExecutionContext(self)
 
 
@@ -263,6 +263,9 @@ class IExecutionContext:
         if unset:
             return unset
         zeros = {name: np.zeros(self._shapes[name], self._engine.get_tensor_dtype(name).value) for name in self._engine._inputs}
+        for name in zeros:
+            if self._engine.get_tensor_location(name) is TensorLocation.HOST:
+                zeros[name] = _read(self._addresses[name], self._shapes[name], zeros[name].dtype, TensorLocation.HOST)
         try:
             made = self._engine._session.run(None, zeros)
         except Exception as error:
@@ -307,6 +310,7 @@ class IExecutionContext:
                 return False
         names = [value.name for value in engine._model.graph.output]
         for name, array in zip(names, engine._session.run(names, feeds), strict=True):
+            array = array + np.float32(cuda.machine.skew) if cuda.machine.skew and array.dtype == np.float32 else array
             address = addresses.get(name)
             if name in self._allocators:
                 address = self._allocators[name].reallocate_output_async(name, 0, array.nbytes, 256, stream)

@@ -50,6 +50,7 @@ class Machine:
         self.tensorrt = os.environ.get("SIMULATED_TENSORRT", "11.4.0.106")
         self.memory, self.host, self.streams = {}, {}, {}
         self.next, self.fails, self.calls, self.lost = 0x7000_0000_0000, {}, [], False
+        self.skew = 0.0  # added to every float that an engine puts out: one that answers wrongly
 
     def outcome(self, call):
         """The error that this call is to return, if one was ordered: fails[call] = (error, how often)."""

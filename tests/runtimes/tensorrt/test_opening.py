@@ -1,0 +1,177 @@
+"""Engines of an artifact: kept per place, built once, shipped or refused elsewhere, and proven before they answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from portside.runtimes import samples
+from portside.runtimes.artifact import finish, open_artifact
+from portside.runtimes.base import CompileOptions, LoadOptions
+from portside.runtimes.compiling import compile as compile_package
+from portside.runtimes.home import home
+from portside.runtimes.loading import load
+from portside.runtimes.tensorrt_gpu import TensorRTGpu
+from portside.runtimes.verify import verify
+from portside.sdk.core.errors import ContractError, EngineError, FormatError, IntegrityError
+
+
+@pytest.fixture
+def compiled(simulated_tensorrt, tmp_path):
+    """(options) -> the artifact of the sample "mixed"."""
+    sample = samples.mixed()
+    package = sample.write(tmp_path / "package")
+
+    def make(**extra):
+        return TensorRTGpu().compile(package, CompileOptions(extra=extra), tmp_path / f"artifact{len(list(tmp_path.iterdir()))}")
+
+    make.sample, make.package = sample, package
+    return make
+
+
+def builds(simulated):
+    return simulated.trt.Builder.builds
+
+
+def opened(artifact):
+    session = TensorRTGpu().load(artifact.path, LoadOptions())
+    session.close()
+
+
+def test_an_engine_is_built_once_for_a_place_and_anew_elsewhere(compiled, simulated_tensorrt):
+    artifact, machine = compiled(), simulated_tensorrt.machine
+    opened(artifact)
+    opened(artifact)
+    assert builds(simulated_tensorrt) == 1
+    for name, value in (("name", "Other 1"), ("driver", 13010), ("tensorrt", "11.5.0"), ("capability", (8, 9))):
+        setattr(machine, name, value)
+        opened(artifact)
+        opened(artifact)
+    assert builds(simulated_tensorrt) == 5
+
+
+def test_settings_of_the_builder_are_part_of_the_key(compiled, simulated_tensorrt):
+    for options in ({}, {"tf32": True}, {"level": 5}, {"workspace_mb": 64}):
+        opened(compiled(**options))
+    assert builds(simulated_tensorrt) == 4
+
+
+@pytest.mark.parametrize("damage", ["plan", "seal", "gone"])
+def test_an_engine_that_was_damaged_is_built_anew(compiled, simulated_tensorrt, damage):
+    artifact = compiled()
+    opened(artifact)
+    (plan,) = _plans()
+    seal = plan.with_name(f"{plan.name}.sha256")
+    if damage == "plan":
+        plan.write_bytes(plan.read_bytes()[:-7] + b"damaged")
+    elif damage == "seal":
+        seal.write_text("0" * 64)
+    else:
+        seal.unlink()
+    opened(artifact)
+    assert builds(simulated_tensorrt) == 2
+
+
+def test_a_sealed_engine_that_tensorrt_does_not_take_is_built_once_more(compiled, simulated_tensorrt):
+    artifact = compiled()
+    opened(artifact)
+    (plan,) = _plans()
+    plan.write_bytes(b"not an engine")
+    plan.with_name(f"{plan.name}.sha256").write_text(hashlib.sha256(b"not an engine").hexdigest())
+    opened(artifact)
+    assert builds(simulated_tensorrt) == 2
+
+
+def test_timings_are_kept_for_the_next_build_at_the_place(compiled, simulated_tensorrt):
+    opened(compiled())
+    opened(compiled(level=4))
+    (timing,) = home().glob("cache/tensorrt/*.timing")
+    assert timing.read_bytes() == b"timed;timed;"
+
+
+def test_a_home_that_cannot_be_written_is_done_without(compiled, simulated_tensorrt, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PORTSIDE_HOME", str(tmp_path / "file" / "home"))
+    opened(compiled())
+    assert builds(simulated_tensorrt) == 1
+
+
+def test_a_shipped_engine_is_used_where_it_was_built_and_refused_elsewhere(compiled, simulated_tensorrt):
+    artifact = open_artifact(compiled(engine="shipped").path)
+    assert [name for name in artifact.files if name.endswith(".plan")]
+    opened(artifact)
+    assert builds(simulated_tensorrt) == 1
+    simulated_tensorrt.machine.name = "Other 1"
+    with pytest.raises(EngineError, match=r"another GPU, driver or version.*Other 1.*13000.*11\.4\.0.*Simulated 9000.*engine=portable"):
+        opened(artifact)
+    simulated_tensorrt.machine.name, simulated_tensorrt.machine.tensorrt = "Simulated 9000", "12.0.0"
+    with pytest.raises(EngineError, match=r"TensorRT 12\.0\.0.*TensorRT 11\.4\.0"):
+        opened(artifact)
+
+
+def test_a_shipped_engine_is_audited_as_every_file(compiled):
+    artifact = compiled(engine="shipped")
+    plan = next(artifact.path.rglob("*.plan"))
+    plan.write_bytes(plan.read_bytes() + b"x")
+    with pytest.raises(IntegrityError):
+        open_artifact(artifact.path)
+
+
+def test_an_engine_that_answers_otherwise_never_answers(compiled, simulated_tensorrt):
+    artifact = compiled()
+    simulated_tensorrt.machine.skew = 0.01
+    with pytest.raises(ContractError, match="does not answer like its package on this GPU") as raised:
+        load(artifact)
+    assert raised.value.report.verdict == "failed"
+    report = verify(artifact)
+    assert report.verdict == "failed" and report.targets[0].golden.checks
+    machine = simulated_tensorrt.machine
+    assert not (machine.memory or machine.host or machine.streams)
+
+
+def test_compile_verifies_and_fails_closed(compiled, simulated_tensorrt, tmp_path):
+    made = compile_package(compiled.package, "tensorrt", tmp_path / "good")
+    assert made.verified["verdict"] == "passed" and made.batch_invariant
+    simulated_tensorrt.machine.skew = 0.01
+    with pytest.raises(ContractError):
+        compile_package(compiled.package, "tensorrt", tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
+
+
+def test_taps_come_out_beside_the_outputs(simulated_tensorrt, make_package):
+    sample = samples.mixed()
+    package = make_package(sample.signature, [("main", sample.model)], boundaries={"model": ("logits",)})
+    artifact = TensorRTGpu().compile(package, CompileOptions(taps=("model",)), package.path.parent / "tapped")
+    session = TensorRTGpu().load(artifact.path, LoadOptions())
+    outputs, taps = session.run_tapped(sample.inputs(3), ("model",))
+    assert list(outputs) == [spec.name for spec in sample.signature.outputs] and taps["logits"].shape == (3, 3)
+    session.close()
+
+
+def test_an_artifact_whose_description_was_cut_is_refused(compiled):
+    artifact = compiled()
+    described = json.loads((artifact.path / "artifact.json").read_text())
+    assert set(described["engine"]["rims"]) == {"engine/00-main.onnx"}
+    finish(artifact, engine={**artifact.engine, "rims": {}})
+    with pytest.raises(FormatError, match="does not describe"):
+        opened(artifact)
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_opens_it_too(compiled, simulated_tensorrt, monkeypatch):
+    folder = Path(simulated_tensorrt.trt.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])))
+    session, sample = load(compiled(), isolation="process"), compiled.sample
+    try:
+        inputs = sample.inputs(70)
+        assert (session.run(inputs)["label"] == sample.truth(inputs)["label"]).all()
+    finally:
+        session.close()
+
+
+def _plans():
+    return list(home().glob("cache/tensorrt/*/*.plan"))
