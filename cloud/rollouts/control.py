@@ -34,7 +34,7 @@ Clock = Callable[[], int]
 
 
 class Gates(Protocol):
-    """What the gates of a release said of a challenger: `cloud/releasing`."""
+    """What the gates of a release said of a challenger: `cloud/releasing`. Its text says which stopped it, with figures."""
 
     @property
     def verdict(self) -> str:
@@ -60,7 +60,7 @@ def start(deployment: Deployment, by: str, gates: Mapping[str, Gates] | None = N
         gates: name of a challenger -> what its gates said; one that did not pass ends the rollout before any traffic. None: they were
             not asked.
         why: for the log.
-        rollout: its id; "": a new one.
+        rollout: its id; "": a new one. One that was begun already is not begun again, so whoever was interrupted may ask again.
 
     Raises:
         InputError: another one goes on, or what was promoted answers and is not the champion of the file.
@@ -73,6 +73,8 @@ def start(deployment: Deployment, by: str, gates: Mapping[str, Gates] | None = N
         seen = top(database)
         with _writing(database) as connection:
             now, before = clock(), newest(connection, deployment.name)
+            if before is not None and before.id == rollout:
+                return before
             _check(before, about["champion"])
             state = started(policy, rollout or new_id(), now)
             held = begin(connection, deployment.name, policy, state, {**about, "author": author}, author, why or "Begun by hand.", now)
@@ -116,7 +118,7 @@ def _say(deployment: Deployment, said: Said, kind: str, by: str, why: str, clock
 
 def _asked(connection: Connection, held: Held, gates: Mapping[str, Gates] | None, author: str, now_ms: int) -> Held:
     """What the gates said."""
-    stopped = [f"{name}: {one.verdict}" for name, one in (gates or {}).items() if one.verdict != "passed"]
+    stopped = [f"{name}: {one}" for name, one in (gates or {}).items() if one.verdict != "passed"]
     why = "; ".join(stopped) if stopped else "all gates passed" if gates else "no gates were asked"
     decision = step(held.policy, held.state, "gates failed" if stopped else "gates passed", held.clock_ms, why)
     evidence = {"gates": {name: one.to_dict() for name, one in (gates or {}).items()}}

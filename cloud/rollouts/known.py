@@ -48,7 +48,8 @@ def known(deployment: Deployment) -> tuple[Policy, dict[str, Any]]:
     policy = Policy.of(section, tuple(package.digest for package in tried), deployment.failover.deadline_ms)
     spec = _output(deployment, own)
     return policy, {
-        "champion": _about(own), "challengers": [_about(package) for package in tried],
+        "champion": _about(deployment, champion, own),
+        "challengers": [_about(deployment, model, package) for model, package in zip(section.challengers, tried, strict=True)],
         "late_ms": section.limits.latency_ms or deployment.failover.deadline_ms,
         "output": None if spec is None or section.accuracy == "off" else spec.name,
         "categories": [] if spec is None else list(spec.categories or ()), "floor": _floor(deployment.automation),
@@ -81,5 +82,7 @@ def _open(deployment: Deployment, model: Model) -> Package:
     return open_package(reference_of(deployment, model.package), model.digest, model.trust)
 
 
-def _about(package: Package) -> dict[str, str]:
-    return {"digest": package.digest, "name": package.name}
+def _about(deployment: Deployment, model: Model, package: Package) -> dict[str, str]:
+    """A store's name tells versions apart; that of a folder is no name."""
+    named = package.name if (deployment.folder / model.package).exists() else model.package
+    return {"digest": package.digest, "name": named}

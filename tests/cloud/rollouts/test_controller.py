@@ -38,7 +38,7 @@ def counts(database, policy=POLICY):
 
 def test_a_challenger_that_is_as_good_comes_to_everyone(database, tmp_path):
     rig = begun(database, tmp_path)
-    assert rig.minutes(40) == ["shadow", "canary 20%", "canary 50%", "switched", "promoted"]
+    assert rig.minutes(40, 150) == ["shadow", "canary 20%", "canary 50%", "switched", "promoted"]
     traffic = read_traffic(rig.folder)
     assert traffic.phase == "promoted" and traffic.challengers == (CHALLENGER,) and traffic.share == 1
     assert [entry.kind for entry in read_log(database, "r1")] == ["started", "begin", "advance", "advance", "switch", "promote"]
@@ -162,12 +162,12 @@ def test_time_counts_while_somebody_looks(quick, tmp_path):
     """A clock that jumps by a day, or a controller that was away, ends no watch early; one that is set back stops nothing."""
     policy = replace(POLICY, mode="blue-green", shadow_first=False, watch_minutes=30.0)
     rig = begun(quick, tmp_path, policy, gap_ms=MINUTE)
-    rig.minutes(1)
+    rig.minutes(1, 20)
     assert rig.look(rig.now + DAY).held.place == "switched"
-    assert rig.minutes(10)[-1] == "switched"
+    assert rig.minutes(10, 20)[-1] == "switched"
     rig.now -= 3 * DAY
     rig.controller._taken_ms = -LEASE_MS
-    places = rig.minutes(25)
+    places = rig.minutes(25, 20)
     assert places[-1] == "promoted" and len(places) <= 2
 
 
