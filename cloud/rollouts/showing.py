@@ -12,6 +12,7 @@ from sqlalchemy import inspect, select
 
 from ...sdk.core.errors import IntegrityError
 from ..records.database import Database
+from ..rollout import State
 from ..rollout_evidence import Verdict
 from .explaining import Told, explain, pages
 from .log import Entry, read_log, verify_log
@@ -55,7 +56,8 @@ class Seen:
         held = self.held
         here_ms = now_ms - held.phase_ms if held.closed else held.clock_ms - held.state.since_ms
         unseen_ms = 0 if held.closed else now_ms - held.seen_ms
-        holds = str(held.latest.get("reason", "")) if held.latest.get("action") == "hold" else ""
+        fresh = held.latest.get("action") == "hold" and State.from_dict(held.latest["state"]) == held.state
+        holds = str(held.latest["reason"]) if fresh else ""
         return Told(held.policy, held.state, self.verdicts, holds, self.log, here_ms, unseen_ms, self.names)
 
     def why(self, now_ms: int, figures: bool = True) -> str:

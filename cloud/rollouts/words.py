@@ -25,12 +25,12 @@ def percent(value: float) -> str:
 def spoken(ms: float) -> str:
     """A length of time in its two largest units.
 
-    >>> spoken(42_000), spoken(60_000), spoken(5_400_000), spoken(3_600_000), spoken(200_000_000)
-    ('42 s', '1 min', '1 h 30 min', '1 h', '2 days 7 h')
+    >>> spoken(0), spoken(42_000), spoken(60_000), spoken(5_400_000), spoken(3_600_000), spoken(200_000_000)
+    ('a moment', '42 s', '1 min', '1 h 30 min', '1 h', '2 days 7 h')
     """
     seconds = max(0, round(ms / 1000))
     if seconds < 60:
-        return f"{seconds} s"
+        return f"{seconds} s" if seconds else "a moment"
     minutes = seconds // 60
     if minutes < 60:
         return f"{minutes} min"

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> Result:
 
 def _start(deployment: Deployment, args: argparse.Namespace) -> Result:
     challengers = section_of(deployment).challengers
+    _check_free(deployment)
     gates = {} if args.without_gates else {model.package: _checked(deployment, model) for model in challengers}
     passed = all(gates.values())
     if passed and not args.no_reload:
@@ -75,6 +76,18 @@ def _start(deployment: Deployment, args: argparse.Namespace) -> Result:
     undecided = not passed and all(found.verdict != "failed" for found in gates.values())
     code = Exit.DONE if passed else Exit.NOT_ENOUGH_DATA if undecided else Exit.NO
     return Result(data, "\n\n".join([*(shown_gates(name, found) for name, found in gates.items()), _now(deployment, held)]), code)
+
+
+def _check_free(deployment: Deployment) -> None:
+    """Raise InputError where a rollout goes on: before gates are asked and a server is reloaded for nothing."""
+    where = deployment.records.place(deployment.folder)
+    if isinstance(where, Path) and not where.is_file():
+        return
+    with _opened(deployment) as database:
+        held = next(iter(every(database, deployment.name)), None)
+    if held is not None and not held.closed:
+        raise InputError("A rollout of this deployment goes on", field="deployment", got=f"number {held.number}, {held.place}",
+                         fix="Wait for it, or end it: portside rollout rollback.")  # fmt: skip
 
 
 def _checked(deployment: Deployment, model: Model) -> ReleaseGates:

@@ -73,6 +73,8 @@ def test_a_rollout_is_led_from_a_terminal(rollout):
     assert [stop["state"] for stop in status["track"]] == ["now", *["next"] * 6]
     code, said = rollout("explain")
     assert code == 0 and "has waited for a person" in said["why"] and 'a yes to "canary"' in said["why"]
+    code, error = rollout("start")
+    assert code == 2 and "goes on" in error["what"] and "number 1, waiting" in error["got"]
     code, after = rollout("approve", "--by", "ben", "--why", "looked at it")
     assert code == 0 and after["phase"] == "canary"
     assert "has been given to 1% of those who ask, step 1 of 4" in rollout("status", text=True)[1]
