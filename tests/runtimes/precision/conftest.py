@@ -116,7 +116,7 @@ def graphs():
     """`op`, `model_of`, `run` and `weights`, for graphs by hand."""
 
     class Graphs:
-        op, model, run = staticmethod(op), staticmethod(model_of), staticmethod(run)
+        op, model, run, seen = staticmethod(op), staticmethod(model_of), staticmethod(run), staticmethod(seen)
 
         @staticmethod
         def draw(*shape, seed=0, scale=1.0):
