@@ -3,6 +3,7 @@
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                          [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
                          [records] [monitor] [automation] [monitoring] [updates] [outbox] [dashboard] [footprint] [freshness]
+                         [shadow]
                          [--short] [--json FILE]
 """
 
@@ -29,7 +30,7 @@ BENCHMARKS = {
     "student": "bench_student", "serving": "bench_serving", "batching": "bench_batching", "tensors": "bench_tensors",
     "records": "bench_records", "monitor": "bench_monitor", "automation": "bench_automation", "monitoring": "bench_monitoring",
     "updates": "bench_updates", "outbox": "bench_outbox", "dashboard": "bench_dashboard", "footprint": "bench_footprint",
-    "freshness": "bench_freshness",
+    "shadow": "bench_shadow", "freshness": "bench_freshness",
 }  # fmt: skip
 
 

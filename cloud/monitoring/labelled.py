@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, select
 
-from ...sdk.core.records import Record
+from ...sdk.core.records import SHADOW, Record
 from ...sdk.core.window import Window
 from ..records.database import Database
 from ..records.reading import labels_of
@@ -48,7 +48,8 @@ def labelled(database: Database, deployment: str, start_ms: int, end_ms: int, ne
     """Records of a span that have a label, by time; `newest`: only so many, the newest first."""
     table = RECORDS.c
     known = select(LABELS.c.record).where(LABELS.c.record == table.id).exists()
-    query = select(*_RECORD).where(table.server_ms >= start_ms, table.server_ms < end_ms, table.name == deployment, known)
+    traffic = (table.name == deployment, table.arm != SHADOW)
+    query = select(*_RECORD).where(table.server_ms >= start_ms, table.server_ms < end_ms, *traffic, known)
     ordered = query.order_by(table.server_ms, table.seq) if newest is None else query.order_by(table.server_ms.desc()).limit(newest)
     with database.read() as connection:
         return [read(tuple(row)) for row in connection.execute(ordered)]

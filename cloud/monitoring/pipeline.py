@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from ...sdk.core.records import SHADOW
 from ..alerts.state import Event
 from ..monitor import Finding
 from ..records.database import Database
@@ -163,5 +164,5 @@ def unread(database: Database, deployment: str) -> int:
     """Records that are not counted yet. Raises SQLAlchemyError."""
     held = read_cursor(database, deployment, COUNT)
     with database.read() as connection:
-        query = select(func.count()).where(RECORDS.c.seq > held.records, RECORDS.c.name == deployment)
+        query = select(func.count()).where(RECORDS.c.seq > held.records, RECORDS.c.name == deployment, RECORDS.c.arm != SHADOW)
         return connection.execute(query).scalar_one()
