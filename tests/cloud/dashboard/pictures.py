@@ -1,4 +1,4 @@
-"""Pictures of every view at three widths, light and dark, for eyes and for docs: `pictures.py OUT`, `pictures.py docs`."""
+"""Pictures of every view at three widths, light and dark, for eyes and for docs: `pictures.py OUT`, `pictures.py docs [NAME...]`."""
 
 import sys
 import tempfile
@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import browsing
 import field
+import tried
 import weather as made
 
 VIEWS = {
@@ -21,6 +22,8 @@ VIEWS = {
     "record": "/record/{record}",
     "alerts": "/alerts",
     "alert": "/alert/{alert}",
+    "rollout": "/rollout",
+    "rollout-back": "/rollout/r1",
     "devices": "/devices",
     "device": "/device/roof-03",
 }
@@ -30,8 +33,7 @@ def pictures(out: Path, widths=(390, 820, 1440), schemes=("light", "dark"), view
     """Write OUT/VIEW-WIDTH-SCHEME.png."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made_here:
-        day = made.weather(folder or Path(made_here) / "weather", time.time_ns() // 1_000_000)
-        field.devices(day.deployment, time.time_ns() // 1_000_000)
+        day = everything(folder or Path(made_here) / "weather")
         apart = browsing.Apart(day.deployment, Path(made_here) / "log")
         try:
             with browsing.chromium() as browser:
@@ -48,6 +50,16 @@ def pictures(out: Path, widths=(390, 820, 1440), schemes=("light", "dark"), view
                             )
         finally:
             apart.close()
+
+
+def everything(folder: Path):
+    """A day with devices, a rollout that went back, and one that asks for a yes."""
+    now_ms = time.time_ns() // 1_000_000
+    day = made.weather(folder, now_ms)
+    field.devices(day.deployment, now_ms)
+    tried.tried(day.deployment, now_ms - 8 * 3_600_000, broken="fog", rollout="r1")
+    tried.tried(day.deployment, now_ms, looks=26, every_ms=8 * 60_000, rows=200, rollout="r2")
+    return day
 
 
 def names(browser, apart, day) -> dict[str, str]:
@@ -81,21 +93,24 @@ DOCS = {
     "dashboard-feature-dark": ("feature", 1000, 1230, "dark"),
     "dashboard-phone": ("overview", 390, 980, "light"),
     "dashboard-record-phone": ("record", 390, 980, "dark"),
+    "rollout": ("rollout", 1280, 1120, "light"),
+    "rollout-back-phone": ("rollout-back", 390, 1000, "dark"),
     "dashboard-devices": ("devices", 1280, 1080, "light"),
     "dashboard-devices-phone": ("devices", 390, 980, "dark"),
 }
 
 
-def for_docs(out: Path, folder: Path | None = None) -> None:
-    """The pictures of docs/dashboard.md: the beginning of a view, as it is on a screen of that height."""
+def for_docs(out: Path, only: tuple[str, ...] = (), folder: Path | None = None) -> None:
+    """The pictures of docs/dashboard.md and docs/rollouts.md: the beginning of a view, as it is on a screen of that height."""
     with tempfile.TemporaryDirectory() as made_here:
-        day = made.weather(folder or Path(made_here) / "weather", time.time_ns() // 1_000_000)
-        field.devices(day.deployment, time.time_ns() // 1_000_000)
+        day = everything(folder or Path(made_here) / "weather")
         apart = browsing.Apart(day.deployment, Path(made_here) / "log")
         try:
             with browsing.chromium() as browser:
                 known = names(browser, apart, day)
                 for name, (view, width, height, scheme) in DOCS.items():
+                    if only and name not in only:
+                        continue
                     address = apart.url + "#/rain-tomorrow" + VIEWS[view].format(**known)
                     picture(browser, address, out / f"{name}.png", width, scheme, height)
         finally:
@@ -104,6 +119,6 @@ def for_docs(out: Path, folder: Path | None = None) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "docs":
-        for_docs(Path(__file__).parents[3] / "docs" / "screenshots")
+        for_docs(Path(__file__).parents[3] / "docs" / "screenshots", tuple(sys.argv[2:]))
     else:
         pictures(Path(sys.argv[1]), *([tuple(map(int, sys.argv[2].split(",")))] if len(sys.argv) > 2 else []))
