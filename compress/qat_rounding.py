@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..runtimes.precision.onnx_static import BIAS_LIMIT, LARGEST, LEVELS
+from ..runtimes.precision.onnx_schemes import LEVELS
+from ..runtimes.precision.onnx_static import BIAS_LIMIT, LARGEST
 from ..sdk.core.plan import Range
 from .qat_calls import Calls, Key
 from .qat_places import Places, Product

@@ -45,9 +45,9 @@ def device(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_nothing_compiles_every_target_is_listed_with_its_command(device: None, package: Package, portside: Run) -> None:
     said = portside("verify", package.path)
     assert said.code == 3
-    for target, extra in (("onnx-cpu", "onnx"), ("tflite", "tflite-compile"), ("wasm", "wasm")):
+    for target, extra in (("onnx-cpu", "onnx"), ("tflite", "tflite-compile"), ("wasm", "wasm"), ("tensorrt", "tensorrt")):
         assert f"{target} was not asked" in said.out and f"pip install 'portside[{extra}]'" in said.out
-    assert said.out.count("not asked\n") == 3 and "0 of 1 passed" in said.out
+    assert said.out.count("not asked\n") == 4 and "0 of 1 passed" in said.out
     assert portside("verify", package.path, "--json").json[0]["verdict"] == "failed"
 
 
