@@ -26,6 +26,8 @@ from .units import About
 
 GAP_MS = 60_000
 """Between two looks no more time counts than this."""
+QUIET_MS = 3000
+"""Where nothing came, so long after the last look nothing is written."""
 MOST_BATCHES = 20
 """Batches of one look: afterwards workers are told."""
 
@@ -121,6 +123,8 @@ class Controller:
         database, about = self.turn.database, about_of(held.id, held.policy, held.about)
         cursor = read_cursor(database, self.deployment, consumer(held.id))
         batch = self._batch(held, about, cursor)
+        if not batch.units and not batch.waiting and 0 <= now_ms - held.seen_ms < QUIET_MS:
+            return held, 0, False
         with self.turn.write() as connection:
             held = fresh(connection, held.id)
             if cursor_of(connection, self.deployment, consumer(held.id)) != cursor or held.closed:
