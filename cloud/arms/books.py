@@ -5,7 +5,6 @@ where a challenger is a shadow, a question to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ...sdk.core.records import Receipt
@@ -48,9 +47,9 @@ class ArmBooks(Books):
 
     def _receipt(self, walk: Walk, by: Author, reason: str) -> Receipt:
         receipt = super()._receipt(walk, by, reason)
-        if not self.tried:
-            return receipt
-        return replace(receipt, entry=max(receipt.entry - 1, -1), attempts=tuple(map(_placed, receipt.attempts)))
+        if self.tried:  # it was made a moment ago and nobody else has it yet; another one would cost as much again
+            vars(receipt).update(entry=max(receipt.entry - 1, -1), attempts=tuple(map(_placed, receipt.attempts)))
+        return receipt
 
 
 class RoutedArmBooks(RoutedBooks, ArmBooks):

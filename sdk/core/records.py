@@ -42,7 +42,7 @@ class Receipt:
         model: name of the package (or "cache", "precomputed", "default", an endpoint's URL) that answered.
         version: its package digest, or that of the file of precomputed answers; empty where there is none.
         target: the runtime it ran on, "cache", "precomputed", "endpoint" or "default".
-        entry: place in the chain; 0 is the champion.
+        entry: place in the chain; 0 is the champion, -1 the challenger of a rollout, or nobody.
         reason: "primary", or why the first entry did not answer: "deadline", "breaker-open", "crashed", "failed",
             "non-finite", "busy", "down". "cached": a cache was asked first. "consistent": the entity was answered before.
         attempts: "entry:reason" for every entry that did not answer, in order.
