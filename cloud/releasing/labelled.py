@@ -149,7 +149,7 @@ def data_of(rows: Sequence[Labelled], front: Front, slices: Iterable[str] = ()) 
 
 def _wire_value(wire: WireField, inputs: Mapping[str, Any], row: int, signature: Signature) -> Any:
     if wire.type not in ("tensor", "category", "number"):
-        raise _NotKeptError(f"{wire.name} is a {wire.type}, and records keep no such thing; reviews do")
+        raise _NotKeptError(f"{wire.name} ({wire.type}) is kept with reviews, not in records")
     spec = signature.input(wire.inputs[0] if wire.inputs else wire.name)
     kept = inputs.get(spec.name)
     if not isinstance(kept, list) or spec.batch_axis != 0:
