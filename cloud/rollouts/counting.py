@@ -45,7 +45,7 @@ def gather(database: Database, name: str, about: About, cursor: Cursor, limit: i
     parents = fetching.by_id(database, {str(record.parent) for record in shadows})
     found = [unit for record in records if record.arm != fetching.SHADOW for unit in units.answered(record, about)]
     found += [unit for shadow in shadows for unit in units.paired(shadow, parents.get(str(shadow.parent)), about)]
-    early = fetching.labels_about(database, {record.parent or record.id for record in records}) if about.output else []
+    early = fetching.labels_about(database, {record.parent or record.id for record in records}, cursor.labels) if about.output else []
     found += _judged(database, [*early, *labels], about)
     return Batch(found, Cursor(seq, said, data=cursor.data), more or rest)
 

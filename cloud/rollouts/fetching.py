@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, case, func, select
@@ -13,6 +13,13 @@ from ...sdk.core.records import Record
 from ..records.database import Database
 from ..records.reading import every_label, labels_after
 from ..records.tables import LABELS, RECORDS
+
+try:
+    import orjson
+
+    _parse: Callable[[str], Any] = orjson.loads
+except ModuleNotFoundError:  # rollouts are looked at without the serving libraries too
+    _parse = json.loads
 
 SHADOW = "shadow"
 """The arm of records whose answers nobody was given."""
@@ -70,9 +77,17 @@ def new_labels(database: Database, seq: int, limit: int) -> tuple[list[Label], i
     return [label for _, label in found], found[-1][0] if found else seq, len(found) == limit
 
 
-def labels_about(database: Database, ids: Iterable[str]) -> list[Label]:
-    """Every label of these records, in the order in which they came. Raises FormatError."""
-    return every_label(database, sorted(set(ids)))
+def labels_about(database: Database, ids: Iterable[str], until: int | None = None) -> list[Label]:
+    """Every label of these records, in the order in which they came. until: those up to this `seq`. Raises FormatError, SQLAlchemyError."""
+    held = sorted(set(ids))
+    if until is None:
+        return every_label(database, held)
+    found, table = list[str](), LABELS.c
+    with database.read() as connection:
+        for start in range(0, len(held) if until else 0, MANY):
+            query = select(table.record).where(table.record.in_(held[start : start + MANY]), table.seq <= until).distinct()
+            found += connection.execute(query).scalars()
+    return every_label(database, sorted(found)) if found else []
 
 
 def _columns() -> Sequence[ColumnElement[Any]]:
@@ -90,5 +105,5 @@ def _found(database: Database, column: ColumnElement[Any], ids: Collection[str],
 
 def _record(row: Row[Any]) -> Record:
     data = row._asdict()
-    parsed: dict[str, Any] = {name: json.loads(data[name]) for name in _JSON}
+    parsed: dict[str, Any] = {name: _parse(data[name]) for name in _JSON}
     return Record.quick(**{name: data[name] for name in _PLAIN}, **parsed, event_ms=data["server_ms"])
