@@ -128,7 +128,7 @@ class Host:
     def _hold(self, resolved: Resolved, engine: Answerer | None) -> None:
         """Everything that a request reads, of one version."""
         champion = resolved.champion
-        models = [entry.about for entry in resolved.entries if isinstance(entry, ResolvedModel)]
+        models = [entry.about for entry in (*resolved.entries, *resolved.challengers) if isinstance(entry, ResolvedModel)]
         wire = Wire(champion.codec, champion.signature)
         openapi = describe(self.name, wire.fields, champion.signature, champion.digest[:19], models)
         self.resolved, self.version, self.wire, self.openapi, self.engine = resolved, version_of(resolved), wire, openapi, engine

@@ -9,7 +9,7 @@ from functools import partial
 from ..sdk.core.errors import FormatError, PortsideError
 from .answering.answers import Answerer
 from .answering.clerk import Clerk
-from .answering.consistency import window_of
+from .answering.consistency import ConsistencyWindow, window_of
 from .answering.dialled import DialledEngine
 from .answering.engine import Engine
 from .answering.opening import open_entries
@@ -60,15 +60,21 @@ def build(resolved: Resolved, before: Answerer | None = None) -> Answerer:
         if clerk is not None:
             clerk.close()
         raise
-    old = before if isinstance(before, Engine | RolloutEngine) else None
+    metrics = before.metrics if isinstance(before, Engine | RolloutEngine) else None
+    window = window_of(deployment.consistency, resolved.signature, _window(before, resolved.champion.digest))
     if resolved.challengers and store is not None:
-        window = window_of(deployment.consistency, resolved.signature, old.consistency if old else None)
-        return RolloutEngine(resolved, entries, store, clerk=clerk, metrics=old.metrics if old else None, consistency=window,
-                             folder=folder_of(deployment.name, deployment.path))  # fmt: skip
+        folder = folder_of(deployment.name, deployment.path)
+        return RolloutEngine(resolved, entries, store, clerk=clerk, metrics=metrics, consistency=window, folder=folder)
     kind = Engine if clerk is None else partial(DialledEngine, clerk=clerk)
     return kind(entries, deployment.policy(), records=store, deployment=resolved.digest, name=deployment.name,
-                max_rows=deployment.server.max_rows, traits=deployment.records.traits, metrics=old.metrics if old else None,
-                consistency=window_of(deployment.consistency, resolved.signature, old.consistency if old else None))  # fmt: skip
+                max_rows=deployment.server.max_rows, traits=deployment.records.traits, metrics=metrics, consistency=window)  # fmt: skip
+
+
+def _window(before: Answerer | None, champion: str) -> ConsistencyWindow | None:
+    """What the version that serves has answered to whom. champion: digest of the new one's."""
+    if isinstance(before, RolloutEngine):
+        return before.window(champion)
+    return before.consistency if isinstance(before, Engine) else None
 
 
 def clerk_of(resolved: Resolved) -> Clerk | None:

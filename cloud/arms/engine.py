@@ -66,7 +66,7 @@ class RolloutEngine:
             entries, policy, records=records, deployment=resolved.digest, name=deployment.name, max_rows=deployment.server.max_rows,
             traits=deployment.records.traits, metrics=self._arms[CHAMPION], consistency=consistency, reader=handed)  # fmt: skip
         self.champion.books.fields = fields
-        self._handed = handed
+        self._handed, self._tries = handed, clerk is None or not clerk.asleep
         self._grounds = Grounds(resolved, entries, policy, records, clerk, handed, self._crowded, self._arms[CHALLENGER], fields)
         self._watch = None if folder is None else Watch(folder, self.take)
         if metrics is None:
@@ -77,10 +77,10 @@ class RolloutEngine:
         """What callers see: the champion's, also where the challenger answers."""
         return self.champion.signature
 
-    @property
-    def consistency(self) -> ConsistencyWindow | None:
-        """The champion's window."""
-        return self.champion.consistency
+    def window(self, champion: str) -> ConsistencyWindow | None:
+        """What a next version goes on with: what that package has answered to whom, where it is the challenger, else the champion's."""
+        arm, entry = self.stand.arm, self.stand.entry
+        return arm.consistency if arm is not None and entry is not None and entry.digest == champion else self.champion.consistency
 
     @property
     def traffic(self) -> Traffic:
@@ -94,7 +94,7 @@ class RolloutEngine:
             walk = await self._reader.read_apart(question) if self._reader.apart else self._reader.read(question)
             stand = self.stand
             engine, walk.arm = self.champion, None
-            if stand.arm is not None:
+            if stand.arm is not None and self._tries:
                 inside = stand.segment is None or stand.segment.holds(walk.checked.arrays)
                 walk.arm = arm = assigned(stand.traffic, question.entity, inside, self._draw)
                 if arm is not None and arm.assigned == CHALLENGER:

@@ -13,7 +13,8 @@ from pathlib import Path
 from ...sdk.core.errors import PortsideError
 from ..deployment.traffic import Traffic, read_traffic, traffic_stamp
 
-EVERY_S = 0.5
+EVERY_S, BEGIN_S = 0.5, 30.0
+"""How often to look; and how long a server that begins waits for a challenger to be loaded, which may hang."""
 log = logging.getLogger("portside.rollout")
 
 
@@ -27,13 +28,14 @@ class Watch:
 
     def __init__(self, folder: Path, take: Callable[[Traffic], None]) -> None:
         self._folder, self._take, self._seen, self._taken = folder, take, 0, 0
-        self._ended = threading.Event()
+        self._ended, self._looked = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="portside-traffic", daemon=True)
 
     def begin(self) -> None:
-        """Go along with what is wanted now; then look, until `close`."""
-        self.look()
+        """Go along with what is wanted now, and wait for that a while; then look, until `close`."""
         self._thread.start()
+        if not self._looked.wait(BEGIN_S):
+            log.warning("The challenger is not loaded after %g s; the champion answers until it is", BEGIN_S)
 
     def look(self) -> None:
         """Whatever changed since the last look."""
@@ -58,9 +60,11 @@ class Watch:
             self._thread.join(seconds)
 
     def _follow(self) -> None:
-        while not self._ended.wait(EVERY_S):
+        while not self._ended.is_set():
             try:
                 self.look()
             except Exception:  # whatever a package does to its loading, the champion goes on
                 log.exception("The rollout is not followed")
                 self._seen = traffic_stamp(self._folder)
+            self._looked.set()
+            self._ended.wait(EVERY_S)

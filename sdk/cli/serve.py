@@ -47,10 +47,12 @@ def _checked(resolved: Resolved) -> Result:
     entries = [_entry(entry) for entry in resolved.entries]
     deadline = resolved.deployment.failover.deadline_ms
     head = {"deployment": resolved.deployment.name, "digest": resolved.digest, "deadline": f"{deadline:g} ms" if deadline else None}
-    rows = [[place, *entry.values()] for place, entry in enumerate(entries)]
+    challengers = [_entry(model) for model in resolved.challengers]
+    rows = [[place, *entry.values()] for place, entry in enumerate(entries)] + [["challenger", *entry.values()] for entry in challengers]
     shown = [[*row[:3], short(str(row[3])) if row[3] else "", *row[4:]] for row in rows]
     text = f"{fields(head)}\n\n{table(shown, head=['entry', 'kind', 'name', 'digest', 'isolation'])}"
-    return Result({"deployment": resolved.deployment.name, "digest": resolved.digest, "entries": entries}, text)
+    more = {"challengers": challengers} if challengers else {}
+    return Result({"deployment": resolved.deployment.name, "digest": resolved.digest, "entries": entries, **more}, text)
 
 
 def _entry(entry: Any) -> dict[str, str]:

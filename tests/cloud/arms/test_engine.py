@@ -186,6 +186,28 @@ def test_a_reload_goes_on_with_counters_and_records_and_the_phase(tried):
     assert decided([one.ask()]) == ["good"]  # the one that serves has lost nothing
 
 
+def test_what_a_promoted_challenger_told_whom_holds_when_it_has_become_the_champion(tried):
+    one = tried(more="\n[consistency]\nwindow_s = 600\n")
+    one.take("promoted")
+    one.asks([(OTHER,)], ["ana"])
+    text = one.file.read_text().replace('package = "main"', 'package = "new"')
+    one.file.write_text(text[: text.index("[rollout]")])
+    plain = opened(resolve(read(one.file)), one.engine)
+    try:
+        assert plain.consistency is one.engine.stand.arm.consistency and len(plain.consistency) == 1
+        assert one.engine.window("sha256:other") is one.engine.champion.consistency
+    finally:
+        plain.close(records=False)
+
+
+def test_at_level_human_no_model_is_asked_and_nobody_is_given_an_arm(tried):
+    one = tried(more='\n[automation]\nlevel = "human"\n')
+    one.take("promoted")
+    assert one.ask().pending is not None
+    (record,) = one.kept
+    assert record.decided_by == "person" and "rollout" not in record.features
+
+
 def test_a_challenger_that_cannot_be_opened_is_down_and_counted(tried, monkeypatch):
     one = tried()
     monkeypatch.setattr("portside.cloud.arms.standing.open_model", _refuse)

@@ -1,5 +1,6 @@
 """Workers follow the file of the controller: every change once, a broken file changes nothing, a rollback does not wait."""
 
+import threading
 import time
 
 from portside.cloud.arms.watching import Watch
@@ -63,6 +64,24 @@ def test_what_was_called_off_while_it_was_loaded_is_given_to_nobody(tried, monke
     while seen[0].lane._closed is False and time.monotonic() < ends:
         time.sleep(0.01)
     assert seen[0].lane._closed
+
+
+def test_a_challenger_that_hangs_while_it_is_loaded_does_not_keep_a_server_from_answering(tried, monkeypatch):
+    one, gate = tried(), threading.Event()
+    monkeypatch.setattr("portside.cloud.arms.standing.warmed", lambda entry, seconds: "" if gate.wait(20) else "it hung")
+    monkeypatch.setattr("portside.cloud.arms.watching.BEGIN_S", 0.05)
+    write_traffic(folder_of("tester", one.file.resolve()), Traffic(3, "r1", "promoted", (one.digest,)))
+    again = type(one)(one.file)  # a worker that begins now
+    try:
+        assert again.ask().receipt.entry == 0
+        gate.set()
+        ends = time.monotonic() + 10
+        while again.engine.traffic.serial != 3 and time.monotonic() < ends:
+            time.sleep(0.02)
+        assert again.ask().receipt.entry == -1
+    finally:
+        gate.set()
+        again.engine.close()
 
 
 def test_a_take_that_fails_is_no_end_of_following(tmp_path):
