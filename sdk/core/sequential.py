@@ -30,7 +30,7 @@ STAKES = np.array([0.98, 0.8, 0.5, *(2.0 ** -np.arange(2, 10))])
 """Fractions of a pot: a large one settles rare faults quickly, a small one small differences of things that vary much."""
 POTS = np.arange(1, len(STAKES) + 1) ** -0.5 / (np.arange(1, len(STAKES) + 1) ** -0.5).sum()
 """What is in each pot at first: somewhat more where the stake is large, for most limits are of rare things."""
-_MOST, _LEAST, _HALVINGS = 1e6, 1e-12, 25
+_MOST, _LEAST, _HALVINGS = 1e6, 1e-12, 18
 
 
 class Counts(NamedTuple):
@@ -83,7 +83,7 @@ def evidence_above(tallies: Sequence[Counts], mean: float) -> Any:
 def uppers(cases: Sequence[Sequence[Counts]], alphas: Sequence[float]) -> list[float]:
     """For each case (tallies without leading axes): the mean is below this, but for a chance of its alpha over all looks.
 
-    The largest mean there can be where there are no units. Rounded upwards, by less than 1e-7. Many at once cost little more than one.
+    The largest mean there can be where there are no units. Rounded upwards, by less than 1e-5. Many at once cost little more than one.
     """
     if not cases:
         return []
