@@ -17,6 +17,7 @@ PINS: dict[str, tuple[str, ...]] = {
     "bentoml": ("bentoml==1.4.39", *ENGINE),
     "mlserver": ("mlserver==1.7.1", "onnxruntime==1.31.1"),
     "frouros": ("frouros==0.9.0", "numpy<2"),
+    "ville": ("ville==0.1.0", "numpy==2.4.6", "scipy==1.17.1"),
 }
 
 
