@@ -30,6 +30,7 @@ BENCHMARKS = {
     "student": "bench_student", "serving": "bench_serving", "batching": "bench_batching", "tensors": "bench_tensors",
     "records": "bench_records", "monitor": "bench_monitor", "automation": "bench_automation", "monitoring": "bench_monitoring",
     "updates": "bench_updates", "outbox": "bench_outbox", "dashboard": "bench_dashboard", "footprint": "bench_footprint",
+    "rollout": "bench_rollout",
     "shadow": "bench_shadow", "freshness": "bench_freshness",
 }  # fmt: skip
 
