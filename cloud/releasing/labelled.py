@@ -3,7 +3,7 @@
 - A row that a person looked at has its picture, sound or text with the review. Any other labelled row has what its record kept: typed
   tensors, turned back into wire values (names of categories, numbers, None for missing). A row whose inputs are not kept whole (too
   large, redacted, decoded from a picture) is left out, and counted.
-- Answers that nobody was given, those of shadows and of a graph's steps, are no rows of the traffic.
+- Answers of shadows and of a graph's steps are no rows of the traffic. Rows that waited for a person are, though nobody was given the answer.
 - A label that came of itself, from a system that knows outcomes, counts as one for every row.
 """
 
@@ -23,7 +23,7 @@ from ...sdk.core.codec.step import WireField
 from ...sdk.core.data import Data
 from ...sdk.core.errors import InputError
 from ...sdk.core.labels import Label
-from ...sdk.core.records import Record
+from ...sdk.core.records import SHADOW, Record
 from ...sdk.core.selection import selection_of
 from ...sdk.core.signature import Signature, TensorSpec
 from ...sdk.dataset import column
@@ -109,7 +109,7 @@ class Rows:
             for (record, row), label in labels.items():
                 own.setdefault(record, {})[row] = label
             for record in part:
-                if record.id in own and record.exposed and record.arm != "shadow" and record.parent is None:
+                if record.id in own and record.arm != SHADOW and record.parent is None:
                     yield record, own[record.id]
 
     def _row(self, record: Record, row: int, label: Label) -> Labelled | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import and_, func, inspect, select
 
 from ...sdk.core.errors import StoreError
+from ...sdk.core.records import SHADOW
 from ...sdk.store import Store
 from ..deployment.retrain import Retrain
 from ..monitoring.reading import alerts
@@ -59,7 +60,7 @@ def upstream_of(references: Iterable[str]) -> dict[str, str]:
 
 def _labelled(database: Database, name: str, labelled_since: int | None = None, asked_since: int | None = None) -> int:
     """Rows of the deployment with a label, said or answered since then; shadows and steps of graphs are no rows."""
-    of = and_(RECORDS.c.name == name, RECORDS.c.exposed == 1)
+    of = and_(RECORDS.c.name == name, RECORDS.c.arm != SHADOW)
     if labelled_since is not None:
         of = and_(of, LABELS.c.at_ms >= labelled_since)
     if asked_since is not None:

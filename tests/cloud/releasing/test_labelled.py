@@ -53,7 +53,7 @@ def said(number, value, row=0, source="api", at=50):
 
 
 def test_typed_tensors_are_wire_values_again(place):
-    put(place, [(1, inputs(), [0, 1], {}), (2, inputs(1), [0], {"selection": 0.25, "selection_reason": "check"})])
+    put(place, [(1, inputs(), [0, 1], {}), (2, inputs(1), [0], {"selection": 0.25, "selection_reason": "check", "exposed": False})])
     with Database.open(place) as database:
         label(database, [said(1, 1, 0), said(1, 0, 1), said(2, 1, 0, "check")])
         rows = Rows(database, FRONT)

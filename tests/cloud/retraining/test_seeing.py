@@ -32,7 +32,7 @@ def fill(place):
     """Records 0 to 5 of "tester", 6 of another deployment, 7 a shadow; all are labelled, some twice, some late."""
     store = RecordStore(place)
     for number in range(8):
-        more = {"exposed": False, "arm": "shadow"} if number == 7 else {}
+        more = {"exposed": False} | ({"arm": "shadow"} if number == 7 else {"decided_by": "both"}) if number > 4 else {}
         record = Record(name(number), NOW + number * DAY_MS, NOW + number * DAY_MS, name="other" if number == 6 else "tester", **more)
         store.put(Draft(record, {}, {}, Signature((), ())))
     store.close()
