@@ -14,6 +14,7 @@ from portside.cloud.deployment.file import read
 from portside.cloud.deployment.generation import folder_of
 from portside.cloud.deployment.traffic import read_traffic
 from portside.cloud.records.reading import records
+from portside.cloud.reloading import reload
 from portside.cloud.rollouts import control
 
 TEXT = """name = "tried"
@@ -76,6 +77,32 @@ def test_switched_to_and_rolled_back(tmp_path, effort, new_fault):
     assert loading.step.errors == {} and loading.step.answered == loading.step.sent
     arms = Counter((record.arm, record.features.get("rollout", {}).get("assigned")) for record in records(file.parent / "records.sqlite"))
     assert arms.keys() == {("champion", None), ("challenger", "challenger")} and min(arms.values()) > 50
+
+
+@pytest.mark.load
+@pytest.mark.timeout(300)
+def test_the_whole_way_of_a_challenger(tmp_path, effort, new_fault):
+    """A server without a rollout gets one, switches, and is told that the challenger is its champion: three versions, no request fails."""
+    seconds = 60.0 if effort > 1 else 14.0
+    file = written(tmp_path / "d", 'mode = "blue-green"')
+    tried = file.read_text()
+    plain = tried[: tried.index("[rollout]")]
+    file.write_text(plain)
+    with servers.serving(servers.SERVE, file.parent) as server, soaking.Loading(server.port, 80.0, seconds, 500.0) as loading:
+        file.write_text(tried)
+        assert reload(file, wait_s=60).served
+        control.start(read(file), "ana")
+        answered_by(server, challenger=True)
+        file.write_text(plain.replace('"main"\nisolation = "inline"', '"new"\nisolation = "process"'))
+        assert reload(file, wait_s=60).served
+        receipt = server.ask()[1]["receipt"]
+        loading.__exit__()
+        soaking.keep("whole-way", loading.step)
+    assert loading.step.errors == {} and loading.step.answered == loading.step.sent
+    kept = list(records(file.parent / "records.sqlite"))
+    first, new = kept[0].package, receipt["version"]
+    assert {(record.arm, record.package) for record in kept} == {("champion", first), ("challenger", new), ("champion", new)}
+    assert receipt["entry"] == 0 and first != new
 
 
 @pytest.mark.load
