@@ -15,7 +15,7 @@ from ..rollouts.showing import Counted, Look, Seen, line
 from ..rollouts.storing import Held
 from ..rollouts.track import Stop, marks, track
 
-ENTRIES = 200
+ENTRIES, LATELY_MS = 200, 3_600_000
 DRAWN = 12
 """Slices with a plot: those that stand worst."""
 Key = tuple[str, str, str]
@@ -32,6 +32,13 @@ def page(seen: Seen | None, others: Sequence[Held], looks: Sequence[Look], count
     """
     earlier = [line(held) for held in others if seen is None or held.id != seen.held.id]
     return {"rollout": None if seen is None else shown(seen, looks, counts, now_ms), "others": earlier}
+
+
+def told(held: Held | None, now_ms: int) -> dict[str, Any] | None:
+    """A line for the overview: what goes on, or has ended within the hour."""
+    if held is None or (held.closed and now_ms - held.phase_ms > LATELY_MS):
+        return None
+    return {**line(held), "place": held.place, "asks": None if held.closed else held.state.asks, "since_ms": held.phase_ms}
 
 
 def shown(seen: Seen, looks: Sequence[Look], counts: Sequence[Counted], now_ms: int) -> dict[str, Any]:

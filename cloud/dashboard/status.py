@@ -99,6 +99,7 @@ class Board:
             "who": who(whole, seen.steps, seen.cut), "right": right(whole, seen.steps, seen.cut),
             "changed": {**changed(whole, *self.watched.reference(name, whole)), "suspicions": self._suspicions(name)},
             "alerts": found, "entries": self._entries(name), "people": self.watched.waiting(name, self._clock()),
+            "rollout": rollout_data.told(next(iter(storing.every(self._desk.database, name)), None), self._clock()),
         }  # fmt: skip
 
     def _feature(self, name: str, span: Span, field: str, part: str) -> Data | None:

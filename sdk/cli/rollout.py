@@ -18,7 +18,7 @@ from ...cloud.releasing.gates import ReleaseGates
 from ...cloud.reloading import reload
 from ...cloud.rollouts import control
 from ...cloud.rollouts.known import section_of
-from ...cloud.rollouts.showing import line, seen
+from ...cloud.rollouts.showing import Seen, line, seen
 from ...cloud.rollouts.storing import Held, every
 from ..core.errors import InputError
 from .console import Exit, Result, progress
@@ -27,12 +27,13 @@ from .rollout_text import data_of, shown_gates, shown_log, shown_status
 EXAMPLE = """
   portside rollout start deployment.toml               gates, then the running server takes the challenger up, then it begins
   portside rollout status deployment.toml              where it is, every measure against its limit; exit code 1: it went back
+  portside rollout status deployment.toml --wait 3600  until it has ended, asks or needs somebody; exit code 4: none of that yet
   portside rollout explain deployment.toml             why it stands there, in a paragraph with figures
   portside rollout approve deployment.toml             say yes to what it asks for
   portside rollout rollback deployment.toml --why "complaints from line 3"     everyone is given the champion, at once
   portside rollout log deployment.toml                 what was decided when, by whom, on what figures; checks that nobody changed it
 """
-WAIT_S = 600.0
+WAIT_S, POLL_S = 600.0, 1.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         part.add_argument("--why", default="", metavar="TEXT", help="for the log")
     for part in (status, why, log):
         part.add_argument("--id", default="", metavar="ROLLOUT", help="an earlier one (default: the newest)")
+    status.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="until it has ended, or a person is asked or needed")
     start.add_argument("--without-gates", action="store_true", help="ask no gate; the log says so")
     start.add_argument("--no-reload", action="store_true", help="the server serves the file already, or on another machine")
     start.add_argument("--wait", type=float, default=WAIT_S, metavar="SECONDS", help="for the server to take it up (600)")
@@ -107,13 +109,27 @@ def _reload(args: argparse.Namespace) -> None:
 
 def _status(deployment: Deployment, args: argparse.Namespace) -> Result:
     with _opened(deployment) as database:
-        found = seen(database, deployment.name, args.id)
+        found = _settled(database, deployment, args)
         others = [line(held) for held in every(database, deployment.name)]
     if found is None:
         return _none(deployment, args)
-    code = Exit.NO if found.held.state.phase == "rolled back" or found.needs else Exit.DONE
+    back = found.held.state.phase == "rolled back" or found.needs
+    code = Exit.NO if back else Exit.NOT_ENOUGH_DATA if args.wait and _moves(found) else Exit.DONE
     rest = [one for one in others if one["id"] != found.held.id]
     return Result({**data_of(found, _ms()), "others": rest}, shown_status(found, rest, _ms()), code)
+
+
+def _settled(database: Database, deployment: Deployment, args: argparse.Namespace) -> Seen | None:
+    """The rollout as it stands when nothing moves it any more, or when the wait is over."""
+    ends = time.monotonic() + args.wait
+    while (found := seen(database, deployment.name, args.id)) is not None and _moves(found) and time.monotonic() < ends:
+        time.sleep(min(POLL_S, args.wait))
+    return found
+
+
+def _moves(found: Seen) -> bool:
+    """It goes on by itself."""
+    return not (found.held.closed or found.held.state.asks or found.needs)
 
 
 def _explain(deployment: Deployment, args: argparse.Namespace) -> Result:

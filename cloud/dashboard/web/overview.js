@@ -16,7 +16,7 @@ export const view = (place, [data]) => {
   if (!data.last_ms) return [head(place, data), section("empty", "Nothing was asked yet", empty("This deployment has no records.",
     "Records are written from the first answer on, and this page shows them within seconds.",
     "curl -H 'content-type: application/json' -d '{\"row\": {...}}' http://127.0.0.1:3000/predict"))]
-  return [head(place, data), firing(place, data), waiting(data), cards(place, data), isUp(data), whoAnswered(place, data), quality(place, data), fields(place, data, 12)]
+  return [head(place, data), firing(place, data), waiting(data), tried(place, data), cards(place, data), isUp(data), whoAnswered(place, data), quality(place, data), fields(place, data, 12)]
 }
 
 export const head = (place, data) => element("header", { class: "head" }, element("h1", {}, data.name ? `${data.name}` : data.deployment),
@@ -36,6 +36,9 @@ const firing = (place, data) => {
 }
 
 const waiting = ({ people }) => people.waiting ? element("p", { class: "waiting" }, `${text.plural(people.waiting, "answer waits", "answers wait")} for a person`, people.oldest_ms ? [", the oldest since ", text.time(people.oldest_ms)] : "", ". ", link("review", "Review them")) : null
+
+const tried = (place, { rollout }) => rollout ? element("p", { class: "waiting" }, element("strong", {}, rollout.challengers.map(one => one.name || one.digest.slice(7, 19)).join(", ")), ` is rolled out: ${rollout.place} since `, text.time(rollout.since_ms),
+  rollout.asks ? `; a person is asked for a yes: ${rollout.asks}` : "", ". ", link(places.write(place, "rollout"), "Look at it")) : null
 
 const cards = (place, data) => element("div", { class: "cards" },
   card("Is it up?", "up", ...upSays(data), spark(data.up.points.map(point => point.requests))),

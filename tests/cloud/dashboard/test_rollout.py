@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import made_desk
 import pytest
 import tried
 
-from portside.cloud.dashboard.rollout import DRAWN
+from portside.cloud.dashboard.rollout import DRAWN, told
 from portside.cloud.records.database import Database
 from portside.cloud.security import keys as of
 
@@ -86,3 +87,13 @@ def test_a_key_for_another_deployment_learns_nothing(tmp_path):
     assert doors.get(path, key=mine).json()["rollout"]["id"] == "r1"
     assert doors.get(path, key=other).status_code == 403 and doors.get(path).status_code == 401
     doors.desk.close()
+
+
+def test_the_overview_has_a_line_of_what_goes_on(board, tmp_path):
+    assert board.get("/dashboard/data/status?deployment=cells&span=1h").json()["rollout"] is None
+    now_ms = time.time_ns() // 1_000_000
+    asks = told(tried.tried(tmp_path / "cells.toml", now_ms, looks=30), now_ms)
+    assert asks["place"] == "canary 50%" and asks["asks"] == "promote" and asks["challengers"][0]["name"] == "rain:4"
+    back = tried.tried(tmp_path / "cells.toml", now_ms + 1, broken="fog", rollout="r2")
+    assert told(back, back.phase_ms + 60_000)["place"] == "rolled back" and told(back, back.phase_ms + 2 * 3_600_000) is None
+    assert told(None, now_ms) is None

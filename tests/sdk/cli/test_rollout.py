@@ -78,10 +78,11 @@ def test_a_rollout_is_led_from_a_terminal(rollout):
     code, after = rollout("approve", "--by", "ben", "--why", "looked at it")
     assert code == 0 and after["phase"] == "canary"
     assert "has been given to 1% of those who ask, step 1 of 4" in rollout("status", text=True)[1]
+    assert rollout("status", "--wait", "0.01")[0] == 4, "it goes on by itself"
     code, back = rollout("rollback", "--by", "ben", "--why", "complaints from line 3")
     assert code == 0 and back["phase"] == "rolled back"
-    code, status = rollout("status")
-    assert code == 1 and status["track"][-1]["name"] == "rolled back"
+    code, status = rollout("status", "--wait", "60")
+    assert code == 1 and status["track"][-1]["name"] == "rolled back", "what has ended is not waited for"
     assert "ben did that: complaints from line 3." in rollout("explain")[1]["why"]
     code, log = rollout("log")
     assert code == 0 and log["broken"] is None and log["head"] == log["entries"][-1]["digest"]
