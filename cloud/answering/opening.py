@@ -10,6 +10,7 @@ from ...sdk.core.signature import Signature
 from ..deployment.file import Cache, Endpoint
 from ..deployment.resolving import ResolvedModel
 from ..deployment.tables import Table
+from .absent import absent, why_absent
 from .cache import CacheEntry
 from .chain import open_model
 from .endpoint import EndpointEntry
@@ -20,6 +21,8 @@ from .precomputed import PrecomputedEntry
 def open_entries(entries: Iterable[Any], signature: Signature) -> tuple[ChainEntry, ...]:
     """Every entry opened, or none: what was open is closed again when one cannot be.
 
+    A model whose target cannot run on this machine (no GPU) is passed over where the chain has anything else.
+
     Args:
         entries: as `Resolved.entries`.
         signature: the champion's.
@@ -27,9 +30,10 @@ def open_entries(entries: Iterable[Any], signature: Signature) -> tuple[ChainEnt
     Raises PortsideError.
     """
     opened: list[ChainEntry] = []
+    chain = list(entries)
     try:
-        for entry in entries:
-            opened.append(_opened(entry, signature))
+        for entry in chain:
+            opened.append(_opened(entry, signature, len(chain) > 1))
     except PortsideError:
         for entry in opened:
             if close := getattr(getattr(entry, "lane", None), "close", None):
@@ -38,9 +42,9 @@ def open_entries(entries: Iterable[Any], signature: Signature) -> tuple[ChainEnt
     return tuple(opened)
 
 
-def _opened(entry: Any, signature: Signature) -> ChainEntry:
+def _opened(entry: Any, signature: Signature, others: bool) -> ChainEntry:
     if isinstance(entry, ResolvedModel):
-        return open_model(entry)
+        return absent(entry, why) if others and (why := why_absent(entry)) is not None else open_model(entry)
     if isinstance(entry, Cache):
         return CacheEntry(entry)
     if isinstance(entry, Table):
