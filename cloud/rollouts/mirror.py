@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ if sys.platform != "win32":
     import fcntl
 
 LOCK = ".traffic.lock"
+WAIT_S = 5.0
+"""How long somebody who holds the lock is waited for: who was stopped there must not keep anybody from going back."""
 
 
 def mirror(database: Database, deployment: str, folder: Path) -> Traffic:
@@ -42,13 +45,25 @@ def _there(folder: Path) -> Traffic | None:
         return None  # damaged: it is made anew
 
 
+def _taken(handle: int) -> bool:
+    """On Windows there is no such lock, and the next look puts right what two did at once."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
 def _alone(folder: Path) -> Generator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if sys.platform != "win32":
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        ends = time.monotonic() + WAIT_S
+        while not _taken(handle) and time.monotonic() < ends:
+            time.sleep(0.02)
         yield
     finally:
         os.close(handle)

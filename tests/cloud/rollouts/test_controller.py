@@ -14,6 +14,7 @@ from portside.cloud.records.database import Database
 from portside.cloud.records.labelling import label as write_labels
 from portside.cloud.rollout_evidence import Cell
 from portside.cloud.rollout_policy import Policy
+from portside.cloud.rollouts import mirror
 from portside.cloud.rollouts.counting import observed
 from portside.cloud.rollouts.log import read_log, verify_log
 from portside.cloud.rollouts.storing import every, newest, points
@@ -136,6 +137,23 @@ def test_of_two_controllers_one_acts_and_the_other_takes_over(database, tmp_path
         rig.look(START + MINUTE // 4 + 1)
     assert other.look(START + MINUTE + 1).units == 50 * 4
     assert not rig.look(START + MINUTE // 4 + 2).acted
+
+
+def test_a_lease_of_a_clock_that_was_set_back_holds_nobody_up(quick, tmp_path):
+    rig = begun(quick, tmp_path, holder="one")
+    rig.controller._taken_ms = -LEASE_MS
+    rig.look(START + DAY)
+    other = Rig(quick, rig.folder, rig.world, POLICY, holder="two")
+    other.now = START + LEASE_MS + 1
+    assert other.controller.look().acted
+
+
+def test_who_was_stopped_while_it_told_workers_keeps_nobody_from_going_on(quick, tmp_path, monkeypatch):
+    rig = begun(quick, tmp_path)
+    monkeypatch.setattr(mirror, "WAIT_S", 0.1)
+    with mirror._alone(rig.folder):
+        (rig.folder / FILE).unlink()
+        assert rig.look(START + 1).traffic == read_traffic(rig.folder) != Traffic()
 
 
 def test_two_controllers_at_once_do_nothing_twice(quick, tmp_path):
