@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bench_precision import kept
-from rollouts.limits import ALPHA, limits
-from rollouts.plot import plot
-from rollouts.runs import POLICY, runs
+from rollout_worlds.limits import ALPHA, limits
+from rollout_worlds.plot import plot
+from rollout_worlds.runs import POLICY, runs
 
 from portside.runtimes.timing import table
 

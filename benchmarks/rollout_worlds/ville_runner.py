@@ -1,7 +1,7 @@
 # pyright: reportMissingImports=false
 """ville's tests on made-up units; run by the Python of an environment of its own. Nothing of Portside is imported here.
 
-    PYTHON benchmarks/rollouts/ville_runner.py JOB.json
+    PYTHON benchmarks/rollout_worlds/ville_runner.py JOB.json
 
 JOB.json: {"units": NPZ of packed "treated" and "bad", "rows": N, "limit": D, "alpha": of the two-sided sequence, "bets": N, "out": FILE}.
 Writes OUT: {"betting": first units, or null, at which the upper bound was below the limit; "asymptotic": the same}.
