@@ -102,7 +102,7 @@ class Audit(Comparison):
 
 
 def audit(subject: Subject, ancestor: Subject, data: Data, *, gates: Budget | None = None,
-          expectations: Sequence[Expectation] | None = None, trust: bool = False) -> Audit:  # fmt: skip
+          expectations: Sequence[Expectation] | None = None, trust: bool = False, output: str | None = None) -> Audit:  # fmt: skip
     """Compare a package or artifact with an ancestor, row by row on the same data.
 
     Args:
@@ -112,6 +112,7 @@ def audit(subject: Subject, ancestor: Subject, data: Data, *, gates: Budget | No
         gates: `max_drop`, `max_slice_drop`, `max_flips`.
         expectations: the user's own; None: those that the subject carries, else the ancestor's.
         trust: host stages may run.
+        output: what the labels are about, where several outputs could be; None: what they fit.
 
     Raises:
         InputError: no rows, limits that are not about quality, or two models without an output in common.
@@ -128,7 +129,7 @@ def audit(subject: Subject, ancestor: Subject, data: Data, *, gates: Budget | No
         rows = batch_rows(old.info.signature, new.info.signature)
         before, after = answered(old, data, rows), answered(new, data, rows)
         outcomes = tuple(run(held, (old, new), (before, after), data, rules, rows) for held in declared)
-    found = compare(second, first, data, rules, before, after)
+    found = compare(second, first, data, rules, before, after, output)
     gates_judged = judged(limits, found.changes, found.slices, found.counts, found.flips)
     return Audit(**vars(found), gates=gates_judged, expectations=outcomes, lineage=_lineage(second, first, data),
                  command=_command(second, first, limits), row=lambda row: shown(second, data, row))  # fmt: skip

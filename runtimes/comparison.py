@@ -55,8 +55,11 @@ class Comparison:
 
 
 def compare(subject: Package | Artifact, ancestor: Package | Artifact, data: Data, rules: Mapping[str, Rule],
-            before: Answers, after: Answers) -> Comparison:  # fmt: skip
-    """Compare the subject's answers (`after`) with the ancestor's (`before`). Raises InputError where no output is common to both."""
+            before: Answers, after: Answers, output: str | None = None) -> Comparison:  # fmt: skip
+    """Compare the subject's answers (`after`) with the ancestor's (`before`). `output`: what the labels are about; None: what they fit.
+
+    Raises InputError where no output is common to both.
+    """
     reasons = comparable(before, after, rules)
     names = [name for name, why in reasons.items() if not why]
     if not names:
@@ -67,7 +70,8 @@ def compare(subject: Package | Artifact, ancestor: Package | Artifact, data: Dat
     scores = next((name for name in names if rules[name].kind == "score"), None)
     decisions = [name for name in names if decides(name, rules[name], before)]
     found = [flips(name, before, after, broken, data.slices, labels, scores) for name in decisions]
-    labelled, why = _labelled(data, labels, known, {name: rules[name] for name in names}, before, after, broken)
+    about = {name: rules[name] for name in names if output is None or _about(name, output, rules)}
+    labelled, why = _labelled(data, labels, known, about, before, after, broken)
     groups_of = {key: np.asarray(held)[known] for key, held in data.slices.items()} if labelled else data.slices
     return Comparison(
         subject.name, digest_of(subject), digest_of(ancestor), subject.target if isinstance(subject, Artifact) else "reference",
@@ -77,6 +81,11 @@ def compare(subject: Package | Artifact, ancestor: Package | Artifact, data: Dat
         drifts=tuple(drift(name, rules[name], before, after, data.slices, labels) for name in names if name not in decisions),
         notes=(*why, *_notes(subject, nan, reasons)),
     )  # fmt: skip
+
+
+def _about(name: str, output: str, rules: Mapping[str, Rule]) -> bool:
+    """Whether an output belongs to labels of `output`: itself, and the scores beside a decision, which say how sure it is."""
+    return name == output or (output in rules and rules[output].kind == "decision" and rules[name].kind == "score")
 
 
 def _labels(data: Data) -> tuple[Array | None, Array]:

@@ -72,7 +72,7 @@ def recent_gate(deployment: Deployment, champion: ResolvedModel, challenger: Res
         return ReleaseGate("recent", NOT_ENOUGH, _nothing(figures, settings.recent_days), figures=figures)
     data = data_of(kept, front, deployment.rollout.slices if deployment.rollout is not None else ())
     found = audit(challenger.artifact, champion.artifact, data, gates=Budget(max_drop=settings.max_drop), expectations=(),
-                  trust=champion.settings.trust or challenger.settings.trust)  # fmt: skip
+                  trust=champion.settings.trust or challenger.settings.trust, output=front.output)  # fmt: skip
     source = f"{len(kept)} rows labelled within {settings.recent_days:g} days" + _without(figures)
     return _gate("recent", found, source, {**figures, "reviewed": _reviewed(kept)})
 

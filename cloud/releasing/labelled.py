@@ -3,7 +3,7 @@
 - A row that a person looked at has its picture, sound or text with the review. Any other labelled row has what its record kept: typed
   tensors, turned back into wire values (names of categories, numbers, None for missing). A row whose inputs are not kept whole (too
   large, redacted, decoded from a picture) is left out, and counted.
-- Answers of shadows and of a graph's steps are no rows of the traffic. Rows that waited for a person are, though nobody was given the answer.
+- Answers of shadows and of a graph's steps are no rows of the traffic. Rows that waited for a person are, though nobody was given it.
 - A label that came of itself, from a system that knows outcomes, counts as one for every row.
 """
 

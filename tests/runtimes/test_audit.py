@@ -92,6 +92,16 @@ def test_a_package_loses_nothing_against_itself(made, data) -> None:
     assert moved["total"]["max"] == 0
 
 
+def test_labels_are_held_against_the_output_that_they_are_about(made) -> None:
+    package, numbers = made(), Data({"x": X}, labels=X.sum(1))
+    about = audit(package, package, numbers, output="total")
+    assert about.changes["mae"].before.value == pytest.approx(0, abs=1e-6)
+    assert audit(package, package, numbers).changes["mae"].before.value > 0.3  # the score, which comes first
+    decided = audit(package, package, Data({"x": X}, labels=TRUTH), output="label")
+    assert list(decided.changes) == ["accuracy", "auc", "ece"]
+    assert not audit(package, package, numbers, output="label").changes
+
+
 def test_an_artifact_is_audited_on_its_own_session(made, data, tmp_path) -> None:
     package = made()
     artifact = runtime("onnx-cpu").compile(package, CompileOptions(), tmp_path / "artifact")
