@@ -27,7 +27,7 @@ MOST, MOST_BYTES = 64, 32 << 20
 """Of one queue."""
 OLD_S = 5.0
 """What waited so long for a gap between requests is dropped."""
-IDLE_S, GAP_S = 0.005, 0.001
+IDLE_S, GAP_S = 0.005, 0.002
 """How often a thread looks whether there is something to ask, and whether there is a gap. Nobody wakes it: that would cost a request."""
 PATIENCE_S = 30.0
 """So long a process may take to start, or to start again, before that counts against the challenger."""
