@@ -72,18 +72,18 @@ def _judged(database: Database, labels: Sequence[Label], about: About) -> list[U
 
 def add_up(connection: Connection, rollout: str, found: Sequence[Unit], policy: Policy) -> int:
     """Count units that were not counted; how many. Raises SQLAlchemyError."""
-    known, slices = _seen(connection, rollout, {unit.key for unit in found if unit.key}), _slices(connection, rollout, policy)
-    counts, new, counted = dict[Cell, Tally](), list[dict[str, object]](), 0
+    known, slices = _seen(connection, {unit.key for unit in found if unit.key}), _slices(connection, rollout, policy)
+    counts, new, counted = dict[Cell, Tally](), list[dict[str, str]](), 0
     for unit in found:
-        place = (*unit.cells[0][:4], unit.key)
-        if unit.key and place in known:
+        if unit.key in known:
             continue
         if unit.key:
-            known.add(place)
-            new.append({"rollout": rollout, **dict(zip((*_CELL[:4], "unit"), place, strict=True))})
-        for cell in unit.cells:
-            if _apart(cell.slice, slices, policy):
-                counts[cell] = counts[cell].plus(unit.tally) if cell in counts else unit.tally
+            known.add(unit.key)
+            new.append({"unit": unit.key, "rollout": rollout})
+        for cells, tally in unit.outcomes:
+            for cell in cells:
+                if _apart(cell.slice, slices):
+                    counts[cell] = counts[cell].plus(tally) if cell in counts else tally
         counted += 1
     if new:
         connection.execute(insert(SEEN), new)
@@ -123,12 +123,11 @@ def _assigned(counts: Mapping[Cell, Tally], policy: Policy) -> dict[int, Assigne
     return found
 
 
-def _seen(connection: Connection, rollout: str, keys: Collection[str]) -> set[tuple[str | int, ...]]:
-    columns = [SEEN.c[name] for name in (*_CELL[:4], "unit")]
-    held, found = sorted(keys), set[tuple[str | int, ...]]()
+def _seen(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those that were counted; digests of two rollouts differ."""
+    held, found = sorted(keys), set[str]()
     for start in range(0, len(held), fetching.MANY):
-        query = select(*columns).where(SEEN.c.rollout == rollout, SEEN.c.unit.in_(held[start : start + fetching.MANY]))
-        found |= {tuple(row) for row in connection.execute(query)}
+        found |= set(connection.execute(select(SEEN.c.unit).where(SEEN.c.unit.in_(held[start : start + fetching.MANY]))).scalars())
     return found
 
 
@@ -138,7 +137,7 @@ def _slices(connection: Connection, rollout: str, policy: Policy) -> set[str]:
     return {*connection.execute(query).scalars(), *_own(policy)}
 
 
-def _apart(name: str, known: set[str], policy: Policy) -> bool:
+def _apart(name: str, known: set[str]) -> bool:
     """Whether a slice is counted: those that were seen first are, as many as are judged."""
     if name != EVERYONE and name not in known and len(known) < MOST_SLICES:
         known.add(name)

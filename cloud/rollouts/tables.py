@@ -42,10 +42,8 @@ COUNTS = Table(
     _text("measure", True), _text("slice", True), _whole("rows"), _whole("bad"), _whole("champion_rows"), _whole("champion_bad"),
     _whole("both"),
 )  # fmt: skip
-SEEN = Table(
-    "rollout_seen", METADATA, _text("rollout", True), _text("stage", True), _whole("step", True), _text("challenger", True),
-    _text("measure", True), _text("unit", True),
-)  # fmt: skip
+SEEN = Table("rollout_seen", METADATA, _text("unit", True), _text("rollout"), sqlite_with_rowid=False)
+"""There may be millions: one short row for whatever one answer says of an entity."""
 POINTS = Table(
     "rollout_points", METADATA, sequence(), _text("rollout"), _whole("at_ms"), _text("data"), sqlite_autoincrement=True,
 )  # fmt: skip

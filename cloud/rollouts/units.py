@@ -53,18 +53,23 @@ class About:
     floor: float | None = None
 
 
-class Unit(NamedTuple):
-    """One unit in one cell of everyone or of a slice.
-
-    Attributes:
-        cells: the same outcome, in each slice that it belongs to.
-        key: it counts once; "": it is another one every time.
-        tally: of this unit alone.
-    """
+class Outcome(NamedTuple):
+    """What one measure says of a unit. `cells`: in each slice that it belongs to; `tally`: of this unit alone."""
 
     cells: tuple[Cell, ...]
-    key: str
     tally: Tally
+
+
+class Unit(NamedTuple):
+    """One unit, as an answer, a pair or a label shows it.
+
+    Attributes:
+        key: what counts once, as a digest that says nothing of whom it is about; "": it is another one every time.
+        outcomes: that count together, or not at all.
+    """
+
+    key: str
+    outcomes: tuple[Outcome, ...]
 
 
 def told(record: Record, rollout: str) -> Mapping[str, Any] | None:
@@ -78,11 +83,8 @@ def answered(record: Record, about: About) -> list[Unit]:
     place = placed(record, about)
     if place is None:
         return []
-    key, slices = unit_of(record, about), _slices(record, _picked(record, about), about, place)
-    found = [_unit("errors", place, slices, key, failed(record))]
-    if about.late_ms is not None:
-        found.append(_unit("late", place, slices, key, late(record, about.late_ms)))
-    return found
+    key, slices = record.entity or "", _slices(record, _picked(record, about), about, place)
+    return [Unit(_once(key, place, "answer", about), _given(record, place, slices, about))]
 
 
 def paired(shadow: Record, champion: Record | None, about: About) -> list[Unit]:
@@ -91,15 +93,15 @@ def paired(shadow: Record, champion: Record | None, about: About) -> list[Unit]:
     if held is None or shadow.package not in about.policy.challengers:
         return []
     row = _picked(shadow, about)
-    place, key, slices = _Place("shadow", 0, shadow.package, None), unit_of(champion or shadow, about), _slices(shadow, row, about)
+    place, key, slices = _Place("shadow", 0, shadow.package, None), (champion or shadow).entity or "", _slices(shadow, row, about)
     broken = not shadow.outputs or failed(shadow)
-    found = [] if champion is None else [_pair("errors", place, slices, key, broken, failed(champion))]
+    found = [] if champion is None else [_pair("errors", place, slices, broken, failed(champion))]
     if about.late_ms is not None and champion is not None and not broken:
-        found.append(_pair("late", place, slices, key, late(shadow, about.late_ms), late(champion, about.late_ms)))
+        found.append(_pair("late", place, slices, late(shadow, about.late_ms), late(champion, about.late_ms)))
     agrees = held.get("agrees")
     if "disagreement" in about.policy.limits and not broken and isinstance(agrees, list) and row < len(cast("list[Any]", agrees)):
-        found.append(_pair("disagreement", place, slices, key, not agrees[row], False))
-    return found
+        found.append(_pair("disagreement", place, slices, not agrees[row], False))
+    return [Unit(_once(key, place, one.cells[0].measure, about), (one,)) for one in found]
 
 
 def judged(record: Record, shadows: Sequence[Record], label: Label, about: About) -> list[Unit]:
@@ -108,28 +110,30 @@ def judged(record: Record, shadows: Sequence[Record], label: Label, about: About
     right = _right(record, label.row, truth, about)
     if truth is None or right is None:
         return []
-    key = unit_of(record, about) or record.id
+    key = record.entity or record.id
     found = list[Unit]()
     for shadow in shadows:
         theirs = _right(shadow, label.row, truth, about)
         if theirs is not None and told(shadow, about.rollout) is not None and shadow.package in about.policy.challengers:
             place = _Place("shadow", 0, shadow.package, None)
-            found.append(_pair("accuracy", place, _slices(shadow, label.row, about), key, not theirs, not right))
+            both = _pair("accuracy", place, _slices(shadow, label.row, about), not theirs, not right)
+            found.append(Unit(_once(key, place, "accuracy", about), (both,)))
     place = placed(record, about)
     if place is not None and _kept(record, label, about):
-        found.append(_unit("accuracy", place, _slices(record, label.row, about, place), key, not right))
+        own = _arm("accuracy", place, _slices(record, label.row, about, place), not right)
+        found.append(Unit(_once(key, place, "accuracy", about), (own,)))
     return found
 
 
 def before(record: Record, about: About, label: Label | None = None) -> list[Unit]:
     """The champion alone, before the rollout: what a challenger is held against that everyone is given at once."""
-    place, key = _Place("before", 0, "", "champion"), unit_of(record, about)
+    place, key = _Place("before", 0, "", "champion"), record.entity or ""
     if label is not None:
         right = _right(record, label.row, _truth(label, about), about)
-        kept = right is not None and _kept(record, label, about)
-        return [_unit("accuracy", place, [EVERYONE], key or record.id, not right)] if kept else []
-    found = [_unit("errors", place, [EVERYONE], key, failed(record))]
-    return found if about.late_ms is None else [*found, _unit("late", place, [EVERYONE], key, late(record, about.late_ms))]
+        if right is None or not _kept(record, label, about):
+            return []
+        return [Unit(_once(key or record.id, place, "accuracy", about), (_arm("accuracy", place, [EVERYONE], not right),))]
+    return [Unit(_once(key, place, "answer", about), _given(record, place, [EVERYONE], about))]
 
 
 class _Place(NamedTuple):
@@ -156,11 +160,12 @@ def placed(record: Record, about: About) -> _Place | None:
     return None
 
 
-def unit_of(record: Record, about: About) -> str:
-    """Whom a request is about, as a digest that says nothing without the rollout's id; "" for nobody."""
-    if record.entity is None:
+def _once(unit: str, place: _Place, what: str, about: About) -> str:
+    """The key under which a unit counts once at this place: a digest, keyed by the rollout, for whoever reads the database."""
+    if not unit:
         return ""
-    return hashlib.blake2b(record.entity.encode(errors="surrogatepass"), digest_size=12, key=about.rollout.encode()[:64]).hexdigest()
+    text = f"{place.stage} {place.step} {place.challenger} {what} {unit}".encode(errors="surrogatepass")
+    return hashlib.blake2b(text, digest_size=12, key=about.rollout.encode()[:64]).hexdigest()
 
 
 def failed(record: Record) -> bool:
@@ -194,14 +199,23 @@ def _kept(record: Record, label: Label, about: About) -> bool:
     return chance > 0 and _draw(f"{about.rollout} {record.id} {label.row}") < about.floor / chance
 
 
-def _unit(measure: Measure, place: _Place, slices: Sequence[str], key: str, bad: bool) -> Unit:
+def _given(record: Record, place: _Place, slices: Sequence[str], about: About) -> tuple[Outcome, ...]:
+    """Errors and lateness of an arm's answer."""
+    errors = _arm("errors", place, slices, failed(record))
+    return (errors,) if about.late_ms is None else (errors, _arm("late", place, slices, late(record, about.late_ms)))
+
+
+def _arm(measure: Measure, place: _Place, slices: Sequence[str], bad: bool) -> Outcome:
     tally = Tally(1, int(bad)) if place.arm == "challenger" else Tally(champion_rows=1, champion_bad=int(bad))
-    return Unit(tuple(Cell(place.stage, place.step, place.challenger, measure, name) for name in slices), key, tally)
+    return Outcome(_cells(measure, place, slices), tally)
 
 
-def _pair(measure: Measure, place: _Place, slices: Sequence[str], key: str, bad: bool, champion_bad: bool) -> Unit:
-    tally = Tally(1, int(bad), 1, int(champion_bad), int(bad and champion_bad))
-    return Unit(tuple(Cell(place.stage, place.step, place.challenger, measure, name) for name in slices), key, tally)
+def _pair(measure: Measure, place: _Place, slices: Sequence[str], bad: bool, champion_bad: bool) -> Outcome:
+    return Outcome(_cells(measure, place, slices), Tally(1, int(bad), 1, int(champion_bad), int(bad and champion_bad)))
+
+
+def _cells(measure: Measure, place: _Place, slices: Sequence[str]) -> tuple[Cell, ...]:
+    return tuple(Cell(place.stage, place.step, place.challenger, measure, name) for name in slices)
 
 
 def _slices(record: Record, row: int, about: About, place: _Place | None = None) -> list[str]:

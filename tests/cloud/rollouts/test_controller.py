@@ -243,7 +243,7 @@ def test_records_of_other_deployments_and_of_nobody_s_rollout_say_nothing(quick,
     write(quick, [record(1, entity="a", name="other", features=noted, propensity=0.2), record(2, entity="b"),
                   record(3, entity="c", features={"rollout": {"id": "r0", "assigned": "challenger"}}, propensity=0.2),
                   record(4, entity="d", features=noted, propensity=0.2, package=CHAMPION)])  # fmt: skip
-    assert rig.look(START + 1).units == 2
+    assert rig.look(START + 1).units == 1
     with quick.read() as connection:
         assert newest(connection, NAME).serial == 2
 

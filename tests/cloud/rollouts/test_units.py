@@ -11,7 +11,7 @@ from rolled import CHALLENGER, CHAMPION, OTHER, receipt, record
 
 from portside.cloud.rollout_evidence import Cell, Tally
 from portside.cloud.rollout_policy import Policy
-from portside.cloud.rollouts.units import About, answered, before, judged, paired, placed, unit_of
+from portside.cloud.rollouts.units import About, answered, before, judged, paired, placed
 from portside.sdk.core.labels import Label
 
 POLICY = Policy((CHALLENGER,), limits={"errors": 0.01, "late": 0.01, "disagreement": 0.05, "accuracy": 0.02}, slices=("line",))
@@ -34,7 +34,11 @@ def said(record_id, value, row=0, source="api"):
 
 
 def told(units):
-    return {cell[3]: (cell[:3], unit.tally) for unit in units for cell in unit.cells if cell.slice == ""}
+    return {cell[3]: (cell[:3], one.tally) for unit in units for one in unit.outcomes for cell in one.cells if cell.slice == ""}
+
+
+def slices(units):
+    return {cell.slice for unit in units for one in unit.outcomes for cell in one.cells}
 
 
 def test_an_answer_counts_for_the_arm_that_was_given_whoever_answered():
@@ -91,22 +95,26 @@ def test_a_label_judges_both_of_a_pair_and_the_arm_that_was_given():
 
 
 def test_an_entity_has_one_key_that_says_nothing_of_it_and_nobody_has_none():
-    assert unit_of(record(1, entity="ana"), ABOUT) == unit_of(record(2, entity="ana"), ABOUT) != unit_of(record(1, entity="ben"), ABOUT)
-    assert unit_of(record(1, entity="ana"), replace(ABOUT, rollout="r2")) != unit_of(record(1, entity="ana"), ABOUT)
-    assert unit_of(record(1), ABOUT) == "" and "ana" not in unit_of(record(1, entity="ana"), ABOUT)
-    assert answered(given_arm("challenger", entity=None), ABOUT)[0].key == ""
-    given = given_arm("challenger", entity=None)
-    assert judged(given, [], said(given.id, 0), ABOUT)[0].key == given.id, "two labels of one request are one outcome"
+    def key(about=ABOUT, **more):
+        return answered(given_arm("challenger", **more), about)[0].key
+
+    assert key() == key(place=2) != key(entity="ben") and key(share=0.2) != key() and "ana" not in key()
+    other = replace(given_arm("challenger"), features={"rollout": {"id": "r2", "assigned": "challenger"}})
+    assert answered(other, replace(ABOUT, rollout="r2"))[0].key not in ("", key())
+    assert key(entity=None) == ""
+    given = given_arm("challenger", entity=None, outputs={"label": [0, 0]})
+    first, second = (judged(given, [], said(given.id, 0, row), ABOUT)[0].key for row in (0, 1))
+    assert first == second != "", "two labels of one request are one outcome"
 
 
 def test_slices_are_those_that_were_asked_for():
     found = answered(given_arm("challenger", slices={"line": ["test"], "other": ["x"]}), ABOUT)
-    assert {cell.slice for unit in found for cell in unit.cells} == {"", "line=test"}
+    assert slices(found) == {"", "line=test"}
     first = replace(ABOUT, policy=replace(POLICY, first="line=test"))
     alone = answered(given_arm("challenger", 0.01, slices={"line": ["test"]}), first)
-    assert {cell.slice for unit in alone for cell in unit.cells} == {"line=test"}, "a first step for a slice alone says nothing of everyone"
+    assert slices(alone) == {"line=test"}, "a first step for a slice alone says nothing of everyone"
     later = answered(given_arm("challenger", 0.05, slices={"line": ["test"]}), first)
-    assert {cell.slice for unit in later for cell in unit.cells} == {"", "line=test"}
+    assert slices(later) == {"", "line=test"}
 
 
 def test_one_row_stands_for_a_request_of_several():
@@ -114,8 +122,8 @@ def test_one_row_stands_for_a_request_of_several():
     champions = [record(place, outputs={"label": [0] * rows}) for place in range(200)]
     half = [place < 4 for place in range(rows)]
     pairs = [paired(shadow(one, half, place=500 + number), one, ABOUT) for number, one in enumerate(champions)]
-    bad = sum(unit.tally.bad for units in pairs for unit in units if unit.cells[0].measure == "disagreement")
-    assert all(sum(unit.cells[0].measure == "disagreement" for unit in units) == 1 for units in pairs)
+    bad = sum(told(units)["disagreement"][1].bad for units in pairs)
+    assert all(len(units) == 3 for units in pairs)
     assert 70 < bad < 130, "half of the rows differ, and any row may stand for them"
 
 
@@ -133,13 +141,12 @@ def test_reviews_that_an_answer_brought_about_are_thinned_beside_a_challenger():
 
 def test_before_a_rollout_the_champion_counts_alone():
     found = before(record(1, entity="ana", receipt=receipt("crashed")), ABOUT)
-    assert [unit.cells for unit in found] == [(Cell("before", 0, "", "errors"),), (Cell("before", 0, "", "late"),)]
-    assert [unit.tally for unit in found] == [Tally(champion_rows=1, champion_bad=1), Tally(champion_rows=1)]
-    assert before(record(1), ABOUT, said("x", 1))[0].tally == Tally(champion_rows=1, champion_bad=1)
+    assert [one.cells for one in found[0].outcomes] == [(Cell("before", 0, "", "errors"),), (Cell("before", 0, "", "late"),)]
+    assert [one.tally for one in found[0].outcomes] == [Tally(champion_rows=1, champion_bad=1), Tally(champion_rows=1)]
+    assert told(before(record(1), ABOUT, said("x", 1)))["accuracy"][1] == Tally(champion_rows=1, champion_bad=1)
 
 
 @given(st.sampled_from(["champion", "challenger"]), st.floats(0, 200), st.sampled_from(["primary", "failed", "deadline"]))
 def test_what_is_bad_is_a_row(arm, time_ms, reason):
-    for unit in answered(given_arm(arm, receipt=receipt(reason, time_ms)), ABOUT):
-        tally = unit.tally
+    for _, tally in told(answered(given_arm(arm, receipt=receipt(reason, time_ms)), ABOUT)).values():
         assert tally.rows + tally.champion_rows == 1 and tally.bad <= tally.rows and tally.champion_bad <= tally.champion_rows
