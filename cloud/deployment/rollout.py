@@ -27,7 +27,7 @@ class Limits(Section):
     Attributes:
         errors: share of requests that it fails (crashed, too late, non-finite), above the champion's.
         latency_ms: answers that take longer are late; None: the deployment's deadline, without which nobody is late.
-        late: share of its answers that may be late.
+        late: share of its answers that may be late: in shadow of all, in traffic above the champion's.
         disagreement: share of rows in which its decisions may differ from the champion's; None: not judged. In shadow only.
         accuracy_drop: share of labelled rows that it may get wrong above the champion's.
         slice_factor: in a slice every limit is so many times wider.
@@ -53,7 +53,8 @@ class Rollout(Section):
         first: the first step of a canary goes to the rows of this slice alone ("line=test").
         slices: input fields by whose values everything is also judged apart.
         alpha: chance of a promotion although a limit does not hold, and that of a rollback although all do, however often one looks.
-        accuracy: "when there": labels count where they come; "required": no promotion without; "off": never.
+        accuracy: "when there": labels count where they come, and min_rows of them are asked for a proof; "required": no promotion
+            without; "off": never.
         gain: accuracy that it must be shown to have above the champion's; 0: that it is no worse is enough.
         min_rows, min_minutes: of a step, before anything but a rollback is decided.
         watch_minutes: how long after a promotion a fault still rolls it back.
