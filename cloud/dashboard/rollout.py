@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..rollouts.log import Entry
 from ..rollouts.showing import Counted, Look, Seen, line
 from ..rollouts.storing import Held
 from ..rollouts.track import Stop, marks, track
+from ..rollouts.words import spelled
 
 ENTRIES, LATELY_MS = 200, 3_600_000
 DRAWN = 12
@@ -52,7 +53,7 @@ def shown(seen: Seen, looks: Sequence[Look], counts: Sequence[Counted], now_ms: 
         "track": [{**stop.to_dict(), "since_ms": held.phase_ms if stop.state == "now" else stop.since_ms} for stop in stood],
         "marks": [{"t": at, "name": name} for at, name in marks(stood)], "commands": commands(seen), "broken": seen.broken,
         "measures": measures(seen.told(now_ms), looks), "arms": arms(policy, counts, stood),
-        "log": [entry_line(entry) for entry in reversed(seen.log[-ENTRIES:])],
+        "log": [entry_line(entry, names) for entry in reversed(seen.log[-ENTRIES:])],
     }  # fmt: skip
 
 
@@ -90,10 +91,10 @@ def commands(seen: Seen) -> list[str]:
     return [*said, 'portside rollout rollback DEPLOYMENT.toml --why "..."']
 
 
-def entry_line(entry: Entry) -> dict[str, Any]:
+def entry_line(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
     """One line of the log."""
     moved = entry.kind != "paged" and entry.after != entry.before
-    return {"number": entry.number, "at_ms": entry.at_ms, "what": entry.kind, "by": entry.author, "why": entry.why,
+    return {"number": entry.number, "at_ms": entry.at_ms, "what": entry.kind, "by": entry.author, "why": spelled(entry.why, names),
             "to": entry.after if moved else "", "digest": entry.digest}  # fmt: skip
 
 

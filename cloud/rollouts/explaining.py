@@ -10,7 +10,7 @@ from ..rollout_evidence import EVERYONE, Verdict
 from ..rollout_policy import Policy
 from ..rollout_words import subject
 from .log import SYSTEM, Entry
-from .words import figure, listed, percent, spoken
+from .words import figure, listed, percent, spelled, spoken
 
 MINUTE = 60_000
 LATE = 2 * MINUTE
@@ -52,7 +52,8 @@ class Told:
 def explain(told: Told, figures: bool = True) -> str:
     """The paragraph. figures: say what is known of each limit; where a table stands beside it nobody needs that twice."""
     known = _figures(told) if figures else []
-    return " ".join(part for part in (_where(told), _came(told), _holds(told), *known, _asked(told), _unseen(told)) if part)
+    said = (_where(told), _came(told), _holds(told), *known, _asked(told), _unseen(told))
+    return spelled(" ".join(part for part in said if part), {digest: told.name(digest) for digest in told.policy.challengers})
 
 
 def pages(state: State, log: Sequence[Entry]) -> dict[str, str]:

@@ -74,7 +74,7 @@ def _stood(stop: Stop, number: int, at: int, back: bool, state: State, came: int
     if back:
         return Stop(stop.phase, stop.step, stop.name, "done" if number <= at else "skipped", came if number <= at else None)
     if number == at:
-        return Stop(stop.phase, stop.step, stop.name, "now", state.since_ms)
+        return Stop(stop.phase, stop.step, "a yes is asked" if state.phase == "waiting" else stop.name, "now", state.since_ms)
     return Stop(stop.phase, stop.step, stop.name, "done" if number < at else "next", came if number < at else None)
 
 

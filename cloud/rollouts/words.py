@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 
 from ..rollout_evidence import Verdict
 from ..rollout_words import units
+
+SHORT = len("sha256:") + 12
+"""Characters of a digest in a sentence."""
 
 
 def percent(value: float) -> str:
@@ -49,6 +53,17 @@ def figure(verdict: Verdict) -> str:
     held = f"{percent(abs(verdict.estimate))} {'fewer' if verdict.estimate < 0 else 'more'}"
     known = f"{held} [{percent(verdict.low)}, {percent(verdict.high)}] over {units(verdict.rows)}"
     return f"{known}, limit {percent(verdict.limit)}{aim}: {verdict.told}"
+
+
+def spelled(text: str, names: Mapping[str, str]) -> str:
+    """A sentence with names in the place of shortened digests.
+
+    >>> spelled("sha256:abababababab is worse", {"sha256:" + "ab" * 32: "net:4"})
+    'net:4 is worse'
+    """
+    for digest, name in names.items():
+        text = text.replace(digest[:SHORT], name) if name else text
+    return text
 
 
 def listed(parts: list[str], last: str = "and") -> str:

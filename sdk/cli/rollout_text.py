@@ -12,7 +12,7 @@ from ...cloud.rollout_words import NAMES
 from ...cloud.rollouts.explaining import Told
 from ...cloud.rollouts.showing import Seen, line
 from ...cloud.rollouts.track import Stop, track
-from ...cloud.rollouts.words import percent
+from ...cloud.rollouts.words import percent, spelled
 from .console import fields, short, table, terminal_width, wrapped
 from .moments import shown_ms
 
@@ -53,7 +53,8 @@ def shown_measures(told: Told) -> str:
 
 def shown_log(seen: Seen) -> str:
     """All entries, the oldest first, and the digest that a copy elsewhere may be held against."""
-    rows = [[entry.number, shown_ms(entry.at_ms), entry.kind, entry.after if entry.after != entry.before else "", entry.author, entry.why]
+    rows = [[entry.number, shown_ms(entry.at_ms), entry.kind, entry.after if entry.after != entry.before else "", entry.author,
+             spelled(entry.why, seen.names)]
             for entry in seen.log]  # fmt: skip
     end = f"NOT AS IT WAS WRITTEN: {seen.broken}" if seen.broken else f"as it was written; its last digest is {seen.held.head}"
     return f"{wrapped(rows, ['', 'time', 'what', 'to', 'by', 'why'], terminal_width())}\n\n{end}"

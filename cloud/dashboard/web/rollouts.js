@@ -42,12 +42,12 @@ const now = rollout => section("now", "Where it stands",
   rollout.needs ? element("p", { class: "told bad" }, element("strong", {}, "A person is needed. "), rollout.needs) : null,
   rollout.asks && !rollout.over ? element("p", { class: "told wait" }, element("strong", {}, "A person is asked"), ` for a yes: ${rollout.asks}.`) : null,
   element("p", { class: "why-so" }, badge(PHASES[rollout.phase] ?? rollout.phase, KINDS[rollout.phase] ?? ""), " ", rollout.why),
-  rollout.commands.length ? [note(rollout.commands.length > 1 ? "Whoever decides does so at a terminal of the server:" : "At a terminal of the server:"), element("pre", { tabindex: "0" }, rollout.commands.join("\n"))] : null)
+  rollout.commands.length ? [note(rollout.commands.length > 1 ? "Whoever decides does so at a terminal of the server:" : "To go back, at a terminal of the server:"), element("pre", { tabindex: "0" }, rollout.commands.join("\n"))] : null)
 
 const stopped = ({ over, phase }, { state }) => state === "now" && over ? `now end ${KINDS[phase]}` : state
 
 const verdict = line => line.suspect && line.verdict !== "beyond" ? badge("looks worse", "wait") : badge(...VERDICTS[line.verdict])
-const whose = (rollout, line) => rollout.challengers.length > 1 ? `${rollout.challengers.find(one => one.digest === line.challenger)?.name ?? line.challenger.slice(7, 19)}: ` : ""
+const whose = (rollout, line) => rollout.challengers.length > 1 ? `${rollout.challengers.find(one => one.digest === line.challenger)?.name || line.challenger.slice(7, 19)}: ` : ""
 
 const measures = rollout => {
   const whole = rollout.measures.filter(line => !line.slice), parts = rollout.measures.filter(line => line.slice), drawn = whole.filter(line => line.points.length)
@@ -55,7 +55,7 @@ const measures = rollout => {
   return section("measures", "What it has shown", judged(rollout, whole, "Measures over everyone"),
     note("A measure is within its limit once the whole band is below the line, and beyond it once the band is above. In between the data cannot tell yet. Where no comparison is possible any more, as from shadow to canary, a sequence begins anew."),
     drawn.length ? element("div", { class: "pair" }, drawn.map(line => plot(rollout, line))) : null,
-    parts.length ? [element("h3", {}, "Slices, the worst first"), judged(rollout, parts, "Measures in slices"), sliced(rollout, parts)] : null)
+    parts.length ? sliced(rollout, parts) : null)
 }
 
 const judged = (rollout, lines, caption) => table(caption, ["measure", "verdict", "measured", "", "limit", "units"], lines.map(line => [
@@ -70,14 +70,18 @@ const scaled = line => {
 const plot = (rollout, line) => sequence({ title: `${line.slice ? `${line.slice}: ` : ""}${whose(rollout, line)}${line.words}`, summary: `${text.percent(line.estimate)} ${text.interval(line.low, line.high, text.percent)}, limit ${text.percent(line.limit)}: ${line.verdict}`,
   points: line.points, limit: line.limit, marks: rollout.marks, kind: line.verdict === "beyond" ? "bad" : "", keep: `sequence ${line.challenger} ${line.measure} ${line.slice ?? ""}` })
 
+/** Slices: those that are not settled and their sequences first; the others fold away. */
 const sliced = (rollout, lines) => {
-  const drawn = lines.filter(line => line.points.length), beyond = drawn.filter(line => line.verdict === "beyond"), others = drawn.filter(line => line.verdict !== "beyond")
-  return [beyond.length ? element("div", { class: "pair" }, beyond.map(line => plot(rollout, line))) : null,
+  const settled = lines.filter(line => line.verdict === "within"), open = lines.filter(line => line.verdict !== "within"), drawn = lines.filter(line => line.points.length)
+  const beyond = drawn.filter(line => line.verdict === "beyond"), others = drawn.filter(line => line.verdict !== "beyond")
+  return [element("h3", {}, open.length ? "Slices, the worst first" : "Slices"), open.length ? judged(rollout, open, "Slices that are not settled") : null,
+    beyond.length ? element("div", { class: "pair" }, beyond.map(line => plot(rollout, line))) : null,
+    settled.length ? element("details", { "data-keep": "settled" }, element("summary", {}, `${text.count(settled.length)}${open.length ? " more" : ""}, all within their limits`), judged(rollout, settled, "Slices within their limits")) : null,
     others.length ? element("details", { "data-keep": "slices" }, element("summary", {}, beyond.length ? "Sequences of the other slices" : "Sequences of the slices"), element("div", { class: "pair" }, others.map(line => plot(rollout, line)))) : null]
 }
 
 const arms = ({ arms: held, challengers, mode }) => held.length ? section("arms", "Who was given what", table("Units by step and arm", ["step", "arm", "units", "failed", "late", "labelled", "wrong"], held.flatMap(stop => ["champion", "challenger"].map(arm => [
-  stop.place, arm === "challenger" && challengers.length > 1 ? stop.challenger.slice(7, 19) : arm, ...["units", "failed", "late", "labelled", "wrong"].map(what => text.count(stop[what][arm]))])), { numbers: [2, 3, 4, 5, 6], kind: "fields" }),
+  `${stop.place}${challengers.length > 1 ? `, ${challengers.find(one => one.digest === stop.challenger)?.name || stop.challenger.slice(7, 19)}` : ""}`, arm, ...["units", "failed", "late", "labelled", "wrong"].map(what => text.count(stop[what][arm]))])), { numbers: [2, 3, 4, 5, 6], kind: "fields" }),
 note(mode === "shadow" ? "In shadow both answer the same rows, and everyone is given the champion's answer." : "A unit is an entity, counted once in a step, or a request about nobody. It counts for the arm that it was given, also where a backup had to answer: a challenger that fails cannot hide behind it.")) : null
 
 const log = rollout => section("log", "What was decided", rollout.broken ? element("p", { class: "told bad" }, element("strong", {}, "Do not trust this log. "), `${rollout.broken}.`) : null,
