@@ -39,7 +39,7 @@ from .handing_over import CANDIDATE, challenger_of, hand_over, in_the_way
 from .lineage import candidate
 from .run import Run, Runs
 from .seeing import see, settings_of, upstream_of
-from .triggers import DAY_MS, Due, due
+from .triggers import DAY_MS, Due, Seen, due
 
 GATES, LOG = "gates.json", "log.txt"
 Clock = Callable[[], int]
@@ -95,8 +95,10 @@ class Retraining:
 
     def due(self, asked: str | None = None) -> Due:
         """What asks, and the answer. `asked`: who asks besides. Raises FormatError, SQLAlchemyError."""
+        place, past = self.deployment.records.place(self.deployment.folder), self.runs.past()
+        if isinstance(place, Path) and not place.is_file():
+            return due(settings_of(self.section), past, Seen(self.clock()), asked)  # nothing was served yet
         with self._records() as database:
-            past = self.runs.past()
             seen = see(database, self.deployment.name, self.section, past, self.clock(), in_the_way(self.deployment, database))
         self.runs.note_upstream(seen.upstream)
         return due(settings_of(self.section), past, seen, asked)

@@ -80,8 +80,11 @@ def test_a_command_that_cannot_be_started_or_takes_too_long_is_an_error(tmp_path
 def test_one_that_does_not_pass_its_gates_is_kept_and_never_handed_over(tmp_path):
     served(tmp_path, 600)
     (tmp_path / "fault").write_text("worse")
-    done = retraining(tmp_path, now_ms=LATER).retrain()
+    held = retraining(tmp_path, 'on_labels = 200\nweights = "champion"', LATER)
+    done = held.retrain()
     assert done.run.stage == "done" and done.run.verdict == "failed" and "did not pass its gates" in done.run.why
+    assert "weights: champion" in (held.runs.place(done.run) / "log.txt").read_text()
+    assert open_package("main:2", trust=True).content.recipe[-1]["weights"] == "champion"
     assert Store().resolve("main:2") == done.run.candidate
     with pytest.raises(StoreError):
         Store().resolve("main:candidate")
@@ -122,6 +125,12 @@ def test_a_killed_run_is_taken_up_and_its_command_ended(tmp_path):
     assert done.resumed and done.run.id == run.id and done.run.attempts == 2 and done.run.verdict == "passed" and not ticks_of(left)
     assert "checkpoints: 1" in (held.runs.place(run) / "log.txt").read_text()
     assert [version.ref for version in Store().ls("main")] == ["main:1", "main:2"]
+
+
+def test_before_anything_was_served_nothing_is_due(tmp_path):
+    held = retraining(tmp_path, now_ms=LATER)
+    assert held.due().verdict == "not due" and held.retrain().run is None
+    assert held.due("ana").verdict == "not enough data"
 
 
 def test_given_up_is_failed_and_the_next_begins_anew(tmp_path):
