@@ -3,7 +3,7 @@
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                          [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
                          [records] [monitor] [automation] [monitoring] [updates] [outbox] [dashboard] [footprint] [freshness]
-                         [shadow]
+                         [shadow] [tensorrt]
                          [--short] [--json FILE]
 """
 
@@ -31,7 +31,7 @@ BENCHMARKS = {
     "records": "bench_records", "monitor": "bench_monitor", "automation": "bench_automation", "monitoring": "bench_monitoring",
     "updates": "bench_updates", "outbox": "bench_outbox", "dashboard": "bench_dashboard", "footprint": "bench_footprint",
     "rollout": "bench_rollout",
-    "shadow": "bench_shadow", "freshness": "bench_freshness",
+    "shadow": "bench_shadow", "freshness": "bench_freshness", "tensorrt": "bench_tensorrt",
 }  # fmt: skip
 
 
