@@ -8,7 +8,7 @@
 - On, to a larger share: min_rows and min_minutes of the step, and no limit that looks broken on min_rows of its own.
 - From shadow to traffic, and to everyone: every limit is also proven to hold. To everyone, in the stage that stands last before it.
 - Arms that are not drawn as promised stop everything but a rollback, for then no comparison means anything.
-- After max_days nothing goes on any more.
+- After max_days nothing goes on any more. Neither does a watch that ends with something that looks broken; people are told of both.
 - Where a person is to be asked, what would have happened waits, and is looked at anew once there is a yes.
 """
 
@@ -200,7 +200,10 @@ def _tried(policy: Policy, state: State, observed: Observed, verdicts: tuple[Ver
     if state.phase == "canary" and (odd := _misdrawn(policy, observed)):
         return _paging(Decision(state, "hold", odd, verdicts), "drawn", odd)
     if waits := _waits(policy, state, observed, verdicts, leaves=move.phase != state.phase):
-        return _held(policy, state, now_ms, waits, verdicts)
+        held = _held(policy, state, now_ms, waits, verdicts)
+        watched = state.phase == "switched" and now_ms - state.since_ms >= policy.watch_minutes * 60_000
+        doubtful = watched and any(one.suspect for one in verdicts)
+        return _paging(held, "watch", f"the watch is over, and it is not promoted: {held.reason}") if doubtful else held
     if _overdue(policy, state, now_ms):
         return _held(policy, state, now_ms, ["everything was shown, but too late"], verdicts)
     if (ask := _ask(policy, move)) is not None and ask not in state.approved:

@@ -108,6 +108,17 @@ def test_after_its_days_nothing_goes_on_but_back():
     assert decide(POLICY, at(POLICY, "switched"), late).action == "promote"
 
 
+def test_a_watch_that_ends_in_doubt_is_told_once_and_not_promoted():
+    doubt = {Cell("switched", 0, NEW, "errors"): Tally(1000, 14), Cell("canary", 1, NEW, "errors"): Tally(9000, 0, 9000, 0, 0, 0.5)}
+    early = decide(POLICY, at(POLICY, "switched"), Observed(59 * MINUTE, doubt))
+    assert (early.action, early.page) == ("hold", None) and "errors look like 1.40% more" in early.reason
+    late = decide(POLICY, at(POLICY, "switched"), Observed(60 * MINUTE, doubt))
+    assert late.action == "hold" and (late.page or "").startswith("the watch is over, and it is not promoted: errors look like")
+    assert decide(POLICY, late.state, Observed(61 * MINUTE, doubt)).page is None
+    calm = {**doubt, Cell("switched", 0, NEW, "errors"): Tally(4000, 14)}
+    assert decide(POLICY, late.state, Observed(90 * MINUTE, calm)).action == "promote"
+
+
 @pytest.mark.parametrize(("approve", "asked"), [
     (("canary",), ["canary"]), (("step",), ["step 1", "step 2"]), (("promote",), ["promote"]),
     (("canary", "step", "promote"), ["canary", "step 2", "promote"]),
