@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -195,7 +196,7 @@ def test_a_process_of_its_own_tells_workers_and_gives_back_its_turn(tmp_path, pa
     control.start(deployment, "ana")
     file = folder_of(deployment.name, deployment.path) / "traffic.json"
     file.unlink()
-    process = subprocess.Popen(command(deployment.path), env=os.environ.copy(), stderr=subprocess.PIPE)
+    process = subprocess.Popen(command(deployment.path), env=os.environ.copy(), stderr=subprocess.DEVNULL)
     try:
         _until(file.is_file)
         assert traffic_of(deployment).phase == "shadow"
@@ -203,7 +204,8 @@ def test_a_process_of_its_own_tells_workers_and_gives_back_its_turn(tmp_path, pa
         assert process.wait(30) == 0
     finally:
         process.kill()
-    with sqlite3.connect(deployment.folder / "records.sqlite") as connection:
+        process.wait()
+    with closing(sqlite3.connect(deployment.folder / "records.sqlite")) as connection:
         assert connection.execute("SELECT until_ms FROM monitor_leases WHERE deployment = 'rollout:cells'").fetchone() == (0,)
 
 
