@@ -89,7 +89,8 @@ def _where(told: Told) -> str:
 
 
 def _challengers(told: Told) -> str:
-    return listed([told.name(one) for one in (told.state.challengers or told.policy.challengers)])
+    tried = told.policy.challengers if told.state.phase in OVER else told.state.challengers
+    return listed([told.name(one) for one in tried])
 
 
 def _because(told: Told) -> str:
