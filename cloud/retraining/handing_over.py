@@ -32,10 +32,13 @@ def challenger_of(deployment: Deployment, run: Run) -> Model:
     return settings.model_copy(update={"package": run.ref, "digest": run.candidate, "artifact": None})
 
 
-def in_the_way(deployment: Deployment, database: Database) -> str | None:
-    """What a new candidate has to wait for: a rollout that goes on, or one whose winner is not the champion of the file yet."""
+def in_the_way(deployment: Deployment, database: Database, own: str = "") -> str | None:
+    """What a new candidate has to wait for: a rollout that goes on, or one whose winner is not the champion of the file yet.
+
+    `own`: id of the candidate's run, whose rollout is not in its own way.
+    """
     held = next(iter(every(database, deployment.name)), None)
-    if held is None:
+    if held is None or held.id == own:
         return None
     tried = held.about["challengers"][0]
     if not held.closed:

@@ -55,7 +55,8 @@ class Outcome:
     """What became of a call.
 
     Attributes:
-        due: what asked, and the answer; None where an unfinished run was taken up.
+        due: what asked, and the answer; None where an unfinished run was taken up. "waits" beside a run: a rollout that began meanwhile is
+            in the way of its candidate, and the next call goes on from there.
         run: as it is now; None: nothing was due.
         gates: what was asked of the candidate; None: it did not come so far.
         resumed: the run was left unfinished by a process before.
@@ -184,6 +185,8 @@ class Retraining:
                   "hand over": self._hand_over}  # fmt: skip
         while not run.over:
             stage = run.stage
+            if stage == "hand over" and (blocked := self._blocked(run)) is not None:
+                return Outcome(Due("waits", run.triggers, blocked), run, self.gates_of(run), resumed)
             self.progress(f"{stage} ...")
             try:
                 run = stages[stage](run)
@@ -193,6 +196,11 @@ class Retraining:
                 raise
         self.runs.forget(self.section.keep)
         return Outcome(answer, run, self.gates_of(run), resumed)
+
+    def _blocked(self, run: Run) -> str | None:
+        """Why the tag of candidates has to stay where it is for now."""
+        with self._records() as database:
+            return in_the_way(self.deployment, database, run.id)
 
     def _dataset(self, run: Run) -> Run:
         front, rows = self.front(), self.section.rows

@@ -96,7 +96,8 @@ def _trained(found: Outcome) -> Result:
                    "candidate": f"{made.ref} {short(made.candidate)}", "follows": short(made.champion)})  # fmt: skip
     told = table(gates.rows(), HEAD) if gates is not None else ""
     code = {"passed": Exit.DONE, "failed": Exit.NO}.get(made.verdict, Exit.NOT_ENOUGH_DATA)
-    return Result(data, f"{head}\n\n{told}\n\n{made.why}", code)
+    became = made.why or (f"it waits: {found.due.why}" if found.due is not None else "")
+    return Result(data, f"{head}\n\n{told}\n\n{became}", code)
 
 
 def _runs(found: list[Run]) -> Result:

@@ -13,7 +13,7 @@ from portside.cloud.retraining.handing_over import challenger_of, hand_over, in_
 from portside.cloud.rollouts.control import rollback
 from portside.cloud.rollouts.storing import every
 from portside.runtimes import costs
-from portside.sdk.core.errors import InputError
+from portside.sdk.core.errors import InputError, StoreError
 from portside.sdk.store import Store
 
 LATER = NOW + 700 * MINUTE
@@ -65,6 +65,22 @@ def test_a_candidate_that_passes_is_tried_with_what_its_gates_said(tmp_path, rel
     assert Store().resolve("main:candidate") == done.run.candidate
     rollback(held.deployment, "ana", "enough of it")
     assert held.due("ana").verdict == "due"
+
+
+@pytest.mark.slow
+def test_the_tag_stands_still_while_another_rollout_goes_on(tmp_path, reloads):
+    held = ready(tmp_path)
+    first = held.retrain()
+    run = held.runs.begin("tester", LATER, champion=champion().digest)
+    Store().push(champion(), "other")
+    held.runs.save(run, stage="hand over", ref="other:1", candidate=champion().digest, verdict="passed")
+    waits = held.retrain()
+    assert waits.due.verdict == "waits" and "is being tried" in waits.due.why and waits.run.stage == "hand over"
+    assert Store().resolve("main:candidate") == first.run.candidate
+    with pytest.raises(StoreError):
+        Store().resolve("other:candidate")
+    rollback(held.deployment, "ana", "enough of it")
+    assert held.retrain().run.stage == "done" and Store().resolve("other:candidate") == champion().digest
 
 
 @pytest.mark.slow
