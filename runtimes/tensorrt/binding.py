@@ -64,8 +64,10 @@ def gpus() -> int | str:
 
 
 def _found(module: str) -> bool:
+    """A module with a file: a folder of that name that lies about is none."""
     try:
-        return find_spec(module) is not None
+        spec = find_spec(module)
+        return spec is not None and spec.origin is not None
     except (ModuleNotFoundError, ValueError):  # a parent that is not there; a stand-in without a spec
         return False
 

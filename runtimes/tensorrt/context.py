@@ -6,8 +6,10 @@ decides (NonZero, a suppression of boxes) go through an output allocator, and ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,23 @@ from .memory import Pair
 from .rim import Rim
 
 Shapes = tuple[tuple[int, ...], ...]
+MOST_CALLS = 256
+"""Combinations of shapes that are remembered."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a call of certain shapes touches, worked out once: views of pinned memory, and copies as (to, from, bytes).
+
+    Attributes:
+        inputs, outputs: views in the rim's order; None for an output whose size the data decides.
+        up, down: copies to the device and back.
+    """
+
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array | None, ...]
+    up: tuple[tuple[int, int, int], ...]
+    down: tuple[tuple[int, int, int], ...]
 
 
 class Context:
@@ -33,7 +52,7 @@ class Context:
     """
 
     def __init__(self, held: Bindings, engine: Any, rim: Rim) -> None:
-        self._held, self._rim = held, rim
+        self._held, self._rim, self._stream = held, rim, 0
         self._context: Any = engine.create_execution_context()
         if self._context is None:
             raise EngineError("TensorRT cannot make an execution context", fix="Other processes may hold the GPU's memory: see nvidia-smi.")
@@ -41,40 +60,54 @@ class Context:
         self._pairs = {slot.name: Pair(held) for slot in (*rim.inputs, *rim.outputs)}
         self._dtypes = {slot.name: np.dtype(slot.dtype) for slot in (*rim.inputs, *rim.outputs)}
         self._on_host = {slot.name for slot in rim.inputs if engine.get_tensor_location(slot.name) == held.trt.TensorLocation.HOST}
+        self._calls: dict[Shapes, _Call] = {}
         self._shapes: Shapes | None = None
-        self._outputs: dict[str, tuple[int, ...] | None] = {}
         self._allocators: dict[str, Any] = {}
 
     def run(self, feeds: Sequence[Array]) -> list[Array]:
-        """The outputs of the rim, in order; the arrays are the caller's. `feeds`: of the rim's inputs, in order, contiguous or not.
+        """The outputs of the rim, in order; the arrays are the caller's. `feeds`: of the rim's inputs, in order and in its dtypes.
 
         Raises EngineError.
         """
-        arrays = [np.ascontiguousarray(feed) for feed in feeds]
-        shapes = tuple(feed.shape for feed in feeds)
-        sizes = [array.nbytes for array in arrays]
-        self._place_inputs(sizes)
-        for slot, array, shape in zip(self._rim.inputs, arrays, shapes, strict=True):
-            self._pairs[slot.name].view(shape, self._dtypes[slot.name])[...] = array.reshape(shape)
-        if shapes != self._shapes or self._on_host:  # a tensor on the host may hold a shape: its values decide the outputs' sizes
-            self._shapes = None
-            self._shape(shapes)
-            self._shapes = shapes
-        for slot, size in zip(self._rim.inputs, sizes, strict=True):
-            if slot.name not in self._on_host:
-                self._pairs[slot.name].upload(size, self._stream)
-        if not self._context.execute_async_v3(self._stream):
-            raise EngineError("TensorRT could not enqueue the call", got=f"shapes {shapes}")
-        return self._collect()
+        call = self._call(tuple([feed.shape for feed in feeds]), feeds)
+        cuda, stream = self._held.cuda, self._stream
+        for view, feed in zip(call.inputs, feeds, strict=True):
+            view[...] = feed
+        kind = cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        for there, here, size in call.up:
+            self._held.ask("cudaMemcpyAsync", there, here, size, kind, stream)
+        if not self._context.execute_async_v3(stream):
+            raise EngineError("TensorRT could not enqueue the call", got=f"shapes {self._shapes}")
+        kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        for there, here, size in call.down:
+            self._held.ask("cudaMemcpyAsync", there, here, size, kind, stream)
+        self._held.ask("cudaStreamSynchronize", stream)
+        return [self._late(place) if view is None else view.copy() for place, view in enumerate(call.outputs)]
 
-    def _place_inputs(self, sizes: Sequence[int]) -> None:
-        for slot, size in zip(self._rim.inputs, sizes, strict=True):
-            pair = self._pairs[slot.name]
-            if pair.grow(size):
-                self._address(slot.name, pair.host if slot.name in self._on_host else pair.device)
+    def _call(self, shapes: Shapes, feeds: Sequence[Array]) -> _Call:
+        """The call of these shapes, with the context told of them."""
+        known = self._calls.get(shapes)
+        if known is not None and shapes == self._shapes and not self._on_host:
+            return known
+        self._shapes = None
+        self._place_inputs(shapes)
+        if self._on_host:  # a tensor on the host may hold a shape: its values decide the outputs' sizes
+            for slot, feed in zip(self._rim.inputs, feeds, strict=True):
+                self._view(slot.name, feed.shape)[...] = feed
+        outputs = self._shape(shapes)
+        if known is None or self._on_host:
+            known = self._calls[shapes] = self._prepared(shapes, outputs)
+            if len(self._calls) > MOST_CALLS:
+                self._calls = {shapes: known}
+        self._shapes = shapes
+        return known
 
-    def _shape(self, shapes: Shapes) -> None:
-        """Tell the context the shapes of a call, and make room for the outputs that follow from them."""
+    def _place_inputs(self, shapes: Shapes) -> None:
+        for slot, shape in zip(self._rim.inputs, shapes, strict=True):
+            self._grow(slot.name, shape, slot.name in self._on_host)
+
+    def _shape(self, shapes: Shapes) -> list[tuple[int, ...] | None]:
+        """Tell the context the shapes of a call, and make room for the outputs that follow from them; their shapes, where known."""
         for slot, shape in zip(self._rim.inputs, shapes, strict=True):
             if not self._context.set_input_shape(slot.name, shape):
                 raise EngineError("TensorRT does not take the shape of an input", got=f"{slot.name} {shape}", expected=str(slot.shape))
@@ -84,37 +117,49 @@ class Context:
             raise EngineError(f"TensorRT cannot tell the shapes of the outputs: {error}") from error
         if unset:
             raise EngineError("TensorRT was not told enough about an input", got=str(unset[0]))
-        for slot in self._rim.outputs:
-            shape = tuple(int(size) for size in self._context.get_tensor_shape(slot.name))
-            self._outputs[slot.name] = None if min(shape, default=0) < 0 else shape
-            self._place_output(slot.name, self._outputs[slot.name])
+        return [self._place_output(slot.name) for slot in self._rim.outputs]
 
-    def _place_output(self, name: str, shape: tuple[int, ...] | None) -> None:
+    def _place_output(self, name: str) -> tuple[int, ...] | None:
+        shape = tuple(int(size) for size in self._context.get_tensor_shape(name))
+        if min(shape, default=0) >= 0:
+            self._grow(name, shape)
+            return shape
+        if name not in self._allocators:
+            self._allocators[name] = allocator_of(self._held, self._pairs[name])
+            self._context.set_output_allocator(name, self._allocators[name])
+        return None
+
+    def _grow(self, name: str, shape: tuple[int, ...], on_host: bool = False) -> None:
+        """Room for a tensor. Where its addresses are new ones, nothing that was worked out holds any more."""
         pair = self._pairs[name]
-        if shape is None:
-            if name not in self._allocators:
-                self._allocators[name] = allocator_of(self._held, pair)
-                self._context.set_output_allocator(name, self._allocators[name])
-        elif pair.grow(_bytes(shape, self._dtypes[name])):
-            self._address(name, pair.device)
-
-    def _address(self, name: str, address: int) -> None:
-        if not self._context.set_tensor_address(name, address):
+        if not pair.grow(_bytes(shape, self._dtypes[name])):
+            return
+        self._calls = {}
+        if not self._context.set_tensor_address(name, pair.host if on_host else pair.device):
             raise EngineError("TensorRT does not take the place of a tensor", got=name)
 
-    def _collect(self) -> list[Array]:
-        """Wait for the stream, and the outputs as arrays of their own."""
-        known = {name: shape for name, shape in self._outputs.items() if shape is not None}
-        self._download(known)
-        if late := {name: self._allocators[name].shape for name, shape in self._outputs.items() if shape is None}:
-            self._download(late)
-        shapes = {**known, **late} if late else known
-        return [self._pairs[slot.name].view(shapes[slot.name], self._dtypes[slot.name]).copy() for slot in self._rim.outputs]
+    def _prepared(self, shapes: Shapes, outputs: Sequence[tuple[int, ...] | None]) -> _Call:
+        named = [(slot.name, shape) for slot, shape in zip(self._rim.inputs, shapes, strict=True)]
+        made = [(slot.name, shape) for slot, shape in zip(self._rim.outputs, outputs, strict=True)]
+        up = [(pair.device, pair.host, size) for name, shape in named if name not in self._on_host
+              for pair, size in [(self._pairs[name], _bytes(shape, self._dtypes[name]))] if size]  # fmt: skip
+        down = [(pair.host, pair.device, size) for name, shape in made if shape is not None
+                for pair, size in [(self._pairs[name], _bytes(shape, self._dtypes[name]))] if size]  # fmt: skip
+        views = [None if shape is None else self._view(name, shape) for name, shape in made]
+        return _Call(tuple(self._view(name, shape) for name, shape in named), tuple(views), tuple(up), tuple(down))
 
-    def _download(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        for name, shape in shapes.items():
-            self._pairs[name].download(_bytes(shape, self._dtypes[name]), self._stream)
-        self._held.ask("cudaStreamSynchronize", self._stream)
+    def _view(self, name: str, shape: tuple[int, ...]) -> Array:
+        return self._pairs[name].view(shape, self._dtypes[name])
+
+    def _late(self, place: int) -> Array:
+        """An output whose shape is known now that the engine has run."""
+        name = self._rim.outputs[place].name
+        shape, pair = self._allocators[name].shape, self._pairs[name]
+        if size := _bytes(shape, self._dtypes[name]):
+            kind = self._held.cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+            self._held.ask("cudaMemcpyAsync", pair.host, pair.device, size, kind, self._stream)
+            self._held.ask("cudaStreamSynchronize", self._stream)
+        return self._view(name, shape).copy()
 
     def __del__(self) -> None:
         with suppress(Exception):  # a session that nobody closed; at exit CUDA may be gone before
@@ -133,7 +178,7 @@ class Context:
 
 
 def _bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return prod(shape) * dtype.itemsize
 
 
 def allocator_of(held: Bindings, pair: Pair) -> Any:

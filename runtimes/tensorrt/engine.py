@@ -19,7 +19,7 @@ from ...sdk.core.errors import EngineError, FormatError
 from ...sdk.core.signature import Array
 from ..base import Cancel
 from .binding import Bindings
-from .context import Context
+from .context import MOST_CALLS, Context, Shapes
 from .rim import Piece, Rim
 
 CONTEXTS = 2
@@ -44,6 +44,8 @@ class TensorRTEngine:
         self.inputs = tuple(slot.name for slot in rim.inputs)
         self.outputs = tuple(slot.name for slot in rim.outputs)
         self._rim, self._index = rim, {name: place for place, name in enumerate(self.outputs)}
+        self._dtypes = [np.dtype(slot.dtype) for slot in rim.inputs]
+        self._routes: dict[Shapes, list[Piece]] = {}
         self._pool = _Pool(held, engine, rim)
 
     def run(self, names: list[str], feeds: dict[str, Array], cancel: Cancel | None = None) -> list[Array]:
@@ -54,11 +56,15 @@ class TensorRTEngine:
             InputError: a size that was not compiled.
         """
         _obey(cancel)
-        arrays = [self._typed(place, feeds[name]) for place, name in enumerate(self.inputs)]
-        sizes = self._rim.sizes({slot.name: array.shape for slot, array in zip(self._rim.inputs, arrays, strict=True)})
-        pieces = self._rim.pieces(sizes)
+        arrays = [feeds[name] for name in self.inputs]
+        for place, array in enumerate(arrays):
+            if array.dtype != self._dtypes[place]:  # bytes are copied as they are
+                raise EngineError("An input has another dtype than the engine's", got=f"{self.inputs[place]} {array.dtype}",
+                                  expected=str(self._dtypes[place]))  # fmt: skip
+        shapes = tuple([array.shape for array in arrays])
+        pieces = self._routes.get(shapes) or self._route(shapes)
         if not pieces:
-            return [_empty(self._rim, sizes, name) for name in names]
+            return [_empty(self._rim, self._sizes(shapes), name) for name in names]
         seat, context = self._pool.take()
         try:
             made = context.run(arrays) if len(pieces) == 1 and self._whole(pieces[0]) else self._pieced(context, pieces, arrays, cancel)
@@ -71,12 +77,15 @@ class TensorRTEngine:
         self._pool.give(seat)
         return [made[self._index[name]] for name in names]
 
-    def _typed(self, place: int, array: Array) -> Array:
-        """The array, whose dtype must be the engine's: bytes are copied as they are."""
-        slot = self._rim.inputs[place]
-        if array.dtype != np.dtype(slot.dtype):
-            raise EngineError("An input has another dtype than the engine's", got=f"{slot.name} {array.dtype}", expected=slot.dtype)
-        return array
+    def _sizes(self, shapes: Shapes) -> dict[str, int]:
+        return self._rim.sizes(dict(zip(self.inputs, shapes, strict=True)))
+
+    def _route(self, shapes: Shapes) -> list[Piece]:
+        """The pieces of a call of these shapes; worked out once per combination. Raises InputError."""
+        pieces = self._rim.pieces(self._sizes(shapes))
+        if len(self._routes) < MOST_CALLS:
+            self._routes[shapes] = pieces
+        return pieces
 
     def _whole(self, piece: Piece) -> bool:
         """The call goes to the engine as it is."""

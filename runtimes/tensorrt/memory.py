@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -39,19 +40,9 @@ class Pair:
 
     def view(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         """The pinned memory as an array; valid until the buffer grows."""
-        count = int(np.prod(shape, dtype=np.int64))
+        count = prod(shape)
         raw = memoryview((ctypes.c_ubyte * max(self.size, 1)).from_address(self.host))
         return np.frombuffer(raw, dtype, count).reshape(shape)
-
-    def upload(self, size: int, stream: int) -> None:
-        """Queue the copy of the first `size` bytes to the device."""
-        if size:
-            self.held.ask("cudaMemcpyAsync", self.device, self.host, size, self.held.cuda.cudaMemcpyKind.cudaMemcpyHostToDevice, stream)
-
-    def download(self, size: int, stream: int) -> None:
-        """Queue the copy of the first `size` bytes to the host."""
-        if size:
-            self.held.ask("cudaMemcpyAsync", self.host, self.device, size, self.held.cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream)
 
     def free(self) -> None:
         """Give both back; harmless when there is nothing."""

@@ -41,6 +41,12 @@ def test_without_the_packages_the_extra_is_named():
     assert base.compile_lack(TensorRTGpu()) is None
 
 
+def test_a_folder_of_that_name_is_not_the_package(tmp_path, monkeypatch):
+    (tmp_path / "tensorrt").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert TensorRTGpu().missing() == "tensorrt"
+
+
 def test_without_a_gpu_that_is_said_and_pip_is_not_the_way_out(no_gpu):
     missing = TensorRTGpu().missing()
     assert missing == "NVIDIA GPU (no CUDA-capable device is detected)"
