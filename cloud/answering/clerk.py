@@ -21,7 +21,7 @@ from .answers import NotReadyError, Pending
 from .consistency import Author
 from .walk import Walk
 
-OWN = ("cache", "precomputed")
+OWN: tuple[str, ...] = ("cache", "precomputed")
 """Targets of entries that keep the champion's own answers."""
 
 
@@ -51,7 +51,7 @@ class Clerk:
         self.plan, self.writer, self._maker = plan, writer, maker
         self._draw = draw or random.Random().random  # noqa: S311  a lottery, not a secret
         self.counts: Counter[tuple[str, str]] = Counter()
-        self._champions: Callable[[Author], bool] = _own
+        self._place, self._own = 0, OWN
 
     @property
     def asleep(self) -> bool:
@@ -60,7 +60,7 @@ class Clerk:
 
     def routes(self, walk: Walk, author: Author, outputs: Mapping[str, Array]) -> Routes:
         """Who decides the rows of an answer."""
-        champion = self._champions(author)
+        champion = author.place == self._place or author.target in self._own
         found = routes(self.plan, walk.checked.arrays, outputs, walk.rows, champion, self._draw)
         counts = self.counts
         for route in found.rows:
@@ -70,7 +70,7 @@ class Clerk:
     def beside(self) -> Clerk:
         """The clerk of a rollout's challenger: the same plan, writer and counts. The thresholds are the champion's alone."""
         other = copy(self)
-        other._champions = _itself
+        other._place, other._own = 1, ()  # behind the challenger, whose answers the caches of that chain keep
         return other
 
     def filed(self, found: Routes, walk: Walk, author: Author, outputs: Mapping[str, Array], receipt: Receipt) -> Pending | None:
@@ -109,16 +109,6 @@ class Clerk:
     def close(self) -> None:
         """Write what waits."""
         self.writer.close()
-
-
-def _own(author: Author) -> bool:
-    """The champion, first in its chain, or what keeps its answers."""
-    return author.place == 0 or author.target in OWN
-
-
-def _itself(author: Author) -> bool:
-    """The champion, wherever it stands."""
-    return author.arm == "champion"
 
 
 def _thresholds(dial: Dial) -> Iterator[str]:

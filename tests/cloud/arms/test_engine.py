@@ -161,7 +161,7 @@ def test_the_first_step_may_go_to_one_slice_alone_and_records_say_the_slices_of_
                     (1.0, "champion", {"line": ["test", "live"]})]  # fmt: skip
 
 
-def test_the_dial_knows_that_the_threshold_is_the_champion_s(tried):
+def test_the_dial_knows_that_the_threshold_is_the_champion_s(tried, new_fault):
     one = tried(more='\n[automation]\nscore = "either(score)"\nlevel = "partial"\nthreshold = 0.9\ncheck_share = 0.0001\n')
     champion = one.ask(SURE)
     one.take("switched")
@@ -172,6 +172,8 @@ def test_the_dial_knows_that_the_threshold_is_the_champion_s(tried):
     assert (second.selection_reason, second.arm, second.decided_by) == ("not-champion", "challenger", "both")
     assert second.features["rollout"]["assigned"] == "challenger" and second.outputs["label"] == [1]
     assert 'portside_decisions_total{by="both",reason="not-champion"} 1' in one.engine.metrics.text()
+    new_fault("throw")  # and where the champion answers in the challenger's place, its threshold holds
+    assert one.ask(SURE).pending is None and one.kept[-1].selection_reason == "confident"
 
 
 def test_a_reload_goes_on_with_counters_and_records_and_the_phase(tried):
