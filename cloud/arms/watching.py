@@ -50,8 +50,8 @@ class Watch:
             log.error("The rollout is not followed: %s", error)
 
     def moved(self) -> bool:
-        """Something else is wanted than what `take` was told: loading may have taken minutes."""
-        return traffic_stamp(self._folder) != self._taken
+        """Something else is wanted than what `take` was told, or nothing any more: loading may have taken minutes."""
+        return self._ended.is_set() or traffic_stamp(self._folder) != self._taken
 
     def close(self, seconds: float = 10.0) -> None:
         """Look no more."""

@@ -84,6 +84,27 @@ def test_a_challenger_that_hangs_while_it_is_loaded_does_not_keep_a_server_from_
         again.engine.close()
 
 
+def test_an_engine_that_is_closed_while_it_loads_leaves_nothing_open(tried, monkeypatch):
+    one, gate, entries = tried(), threading.Event(), []
+
+    def slowly(entry, seconds):
+        entries.append(entry)
+        gate.wait(20)
+        return ""
+
+    monkeypatch.setattr("portside.cloud.arms.standing.warmed", slowly)
+    monkeypatch.setattr(one.engine._watch, "close", lambda close=one.engine._watch.close: close(0.05))
+    write_traffic(folder_of("tester", one.file.resolve()), Traffic(8, "r1", "canary", (one.digest,), 0.5))
+    ends = time.monotonic() + 10
+    while not entries and time.monotonic() < ends:
+        time.sleep(0.01)
+    one.engine.close()
+    gate.set()
+    while not entries[0].lane._closed and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert entries[0].lane._closed and one.engine.stand.arm is None
+
+
 def test_a_take_that_fails_is_no_end_of_following(tmp_path):
     taken = []
 
