@@ -6,7 +6,9 @@ only from its split "test".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +62,11 @@ def recent_gate(deployment: Deployment, champion: ResolvedModel, challenger: Res
     if isinstance(place, Path) and not place.is_file():
         return ReleaseGate("recent", NOT_ENOUGH, "nothing was served yet, so nothing is labelled")
     front = Front.of(deployment.name, champion, deployment.review.output)
+    trained, seen = _trained_on(deployment, package), Counter[bool]()
     with Database.open(place) as database:
         rows = Rows(database, front, now_ms - int(settings.recent_days * DAY_MS), now_ms + 1)
-        held = list(rows)
-    trained = _trained_on(deployment, package)
-    kept = sorted((row for row in held if (row.record, row.row) not in trained), key=lambda row: (row.created_ms, row.key))
-    kept = kept[-settings.recent_rows :]
-    figures = {"labelled": len(held), "trained_on": len(held) - sum((row.record, row.row) not in trained for row in held),
-               "left_out": dict(rows.left_out), "rows": len(kept)}  # fmt: skip
+        kept = nlargest(settings.recent_rows, _new(rows, trained, seen), key=lambda row: (row.created_ms, row.key))
+    figures = {"labelled": seen.total(), "trained_on": seen[False], "left_out": dict(rows.left_out), "rows": len(kept)}
     if not kept:
         return ReleaseGate("recent", NOT_ENOUGH, _nothing(figures, settings.recent_days), figures=figures)
     data = data_of(kept, front, deployment.rollout.slices if deployment.rollout is not None else ())
@@ -75,6 +74,15 @@ def recent_gate(deployment: Deployment, champion: ResolvedModel, challenger: Res
                   trust=champion.settings.trust or challenger.settings.trust, output=front.output)  # fmt: skip
     source = f"{len(kept)} rows labelled within {settings.recent_days:g} days" + _without(figures)
     return _gate("recent", found, source, {**figures, "reviewed": _reviewed(kept)})
+
+
+def _new(rows: Iterable[Labelled], trained: Set[tuple[str, int]], seen: Counter[bool]) -> Iterator[Labelled]:
+    """The rows that it was not trained on, one at a time, for their pictures are large; `seen` counts both kinds."""
+    for row in rows:
+        new = (row.record, row.row) not in trained
+        seen[new] += 1
+        if new:
+            yield row
 
 
 def datasets_of(deployment: Deployment) -> Path:

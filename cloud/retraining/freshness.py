@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from ..review.dataset import Options, write
 from ..review.gathering import Labelled
 from .triggers import DAY_MS
 
+Load = Callable[[Sequence[Labelled]], Iterable[Labelled]]
+"""The same rows with what is in them, one at a time."""
 Train = Callable[[Dataset, Path], None]
 """Runs the command on a dataset and leaves a package at a folder."""
 
@@ -111,7 +113,7 @@ class Windows:
 
 
 def experiment(windows: Windows, front: Front, options: Options, champion: Package, train: Train, key: Mapping[str, Any], folder: Path,
-               progress: Callable[[str], None] = lambda text: None) -> Freshness:  # fmt: skip
+               load: Load = lambda rows: rows, progress: Callable[[str], None] = lambda text: None) -> Freshness:  # fmt: skip
     """Train on every window and ask today's rows.
 
     Args:
@@ -122,16 +124,17 @@ def experiment(windows: Windows, front: Front, options: Options, champion: Packa
         train: runs the command.
         key: what else a model depends on (the command, its weights), for taking the experiment up again.
         folder: for datasets and models; those that are there are not made again.
+        load: where the windows hold rows without what is in them, for pictures are large.
         progress: told of each window.
 
     Raises what the command and the evaluation raise.
     """
-    today = data_of(windows.today, front)
+    today = data_of(list(load(windows.today)), front)
     names = front.signature.output(front.output).categories
     made: list[Package] = []
     for place, part in enumerate(windows.parts, 1):
         progress(f"window {place} of {len(windows.parts)}: {len(part)} rows")
-        dataset, _ = write(part, folder / "datasets", f"{front.name}-window", options, names)
+        dataset, _ = write(load(part), folder / "datasets", f"{front.name}-window", options, names)
         made.append(_trained(dataset, train, folder / "models" / digest_of({**key, "dataset": dataset.digest})[7:39], champion.trusted))
     progress(f"{len(today)} rows of today are asked")
     old = evaluate(champion, today, trust=champion.trusted)

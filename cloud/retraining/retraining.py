@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...sdk.core.errors import FormatError, InputError, PortsideError
@@ -32,6 +32,7 @@ from ..releasing.evidence import datasets_of, find_dataset
 from ..releasing.gates import ReleaseGates
 from ..releasing.labelled import Front, Rows
 from ..review.dataset import Options, write
+from ..review.gathering import Labelled
 from . import training
 from .alone import alone
 from .freshness import Freshness, Windows, experiment
@@ -164,12 +165,16 @@ class Retraining:
         """
         front, rows, place = self.front(), self.section.rows, self.runs.folder / "freshness"
         options = Options(rows.split, rows.fractions, rows.seed, rows.near)
-        with alone(self.runs.folder):
-            with self._records() as database:
-                held = list(Rows(database, front, 0, self.clock()))
-            key = {"command": self.section.words, "weights": self.section.weights, "champion": self.champion().digest}
-            return experiment(Windows.of(held, windows, today), front, options, self.champion(),
-                              lambda dataset, out: self.command(place, "freshness", dataset, out), key, place, self.progress)  # fmt: skip
+        key, until = {"command": self.section.words, "weights": self.section.weights, "champion": self.champion().digest}, self.clock()
+        with alone(self.runs.folder), self._records() as database:
+
+            def load(part: Sequence[Labelled]) -> Iterator[Labelled]:
+                wanted = {row.key for row in part}
+                return (row for row in Rows(database, front, 0, until) if row.key in wanted)
+
+            cut = Windows.of([replace(row, parts=()) for row in Rows(database, front, 0, until)], windows, today)
+            return experiment(cut, front, options, self.champion(), lambda dataset, out: self.command(place, "freshness", dataset, out),
+                              key, place, load, self.progress)  # fmt: skip
 
     def command(self, place: Path, name: str, dataset: Dataset, out: Path,
                 started: Callable[[int, int], None] = lambda pid, ticks: None) -> None:  # fmt: skip
