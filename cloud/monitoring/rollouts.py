@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import inspect
 
@@ -39,10 +41,20 @@ def judged(held: Held, log: Sequence[Entry], now_ms: int) -> list[Finding]:
     asks, needs = held.state.asks if not held.closed else None, "; ".join(pages(held.state, log).values())
     evidence = {"rollout": held.id, "place": held.place}
     return [
-        _finding("rollout-back", f"{name} was rolled back: {entry.why}" if back and entry else "", "critical", evidence),
+        _measured(_finding("rollout-back", f"{name} was rolled back: {entry.why}" if back and entry else "", "critical", evidence), entry),
         _finding("rollout-paged", f"The rollout of {name} needs somebody: {needs}" if needs else "", "warning", evidence),
         _finding("rollout-asks", f"The rollout of {name} asks a person for a yes: {asks}" if asks else "", "info", evidence),
     ]
+
+
+def _measured(finding: Finding, entry: Entry | None) -> Finding:
+    """With the figures of the limit that was broken, where one was."""
+    held = () if entry is None or finding.verdict == "ok" else entry.evidence.get("verdicts", ())
+    broken: Mapping[str, Any] | None = next((one for one in held if one["told"] == "beyond"), None)
+    if broken is None:
+        return finding
+    evidence = {**finding.evidence, "measure": broken["measure"], "slice": broken["slice"] or "everyone", "units": broken["rows"]}
+    return replace(finding, value=broken["estimate"], low=broken["low"], high=broken["high"], limit=broken["limit"], evidence=evidence)
 
 
 def _finding(name: str, what: str, severity: Severity, evidence: dict[str, str] | None = None) -> Finding:

@@ -26,6 +26,7 @@ export const one = {
       ["it first held", text.time(data.began_ms)], [`${STATES[data.state]} since`, text.time(data.since_ms)], ["last judged", text.time(data.seen_ms)]])),
     section("runbook", "What to do first", element("p", {}, data.runbook || "This alert names no first step; give it one under runbook in [[monitor.alert]].")),
     section("evidence", "Evidence", data.field && element("p", {}, link(places.write(place, "feature", [data.field], { slice: data.slice }), `Distribution of ${data.field}${data.slice ? ` in ${data.slice}` : ""}`)),
+      data.evidence.rollout && element("p", {}, link(places.write(place, "rollout", [data.evidence.rollout]), "The rollout, its figures and its log")),
       data.slice && element("p", {}, link(places.write(place, "slice", [data.slice]), `The slice ${data.slice}`)), evidence(data.evidence)),
     section("examples", "Records behind it", data.records.length ? recordTable(place, data.records, "Records behind the alert") : note("This alert names no records."),
       data.gone.length ? note(`${text.plural(data.gone.length, "record")} of the evidence ${data.gone.length === 1 ? "is" : "are"} deleted by now.`) : null),

@@ -37,7 +37,7 @@ const firing = (place, data) => {
 
 const waiting = ({ people }) => people.waiting ? element("p", { class: "waiting" }, `${text.plural(people.waiting, "answer waits", "answers wait")} for a person`, people.oldest_ms ? [", the oldest since ", text.time(people.oldest_ms)] : "", ". ", link("review", "Review them")) : null
 
-const tried = (place, { rollout }) => rollout ? element("p", { class: "waiting" }, element("strong", {}, rollout.challengers.map(one => one.name || one.digest.slice(7, 19)).join(", ")), ` is rolled out: ${rollout.place} since `, text.time(rollout.since_ms),
+const tried = (place, { rollout }) => rollout ? element("p", { class: "waiting" }, "Rollout of ", element("strong", {}, rollout.challengers.map(one => one.name || one.digest.slice(7, 19)).join(", ")), `: ${rollout.place} since `, text.time(rollout.since_ms),
   rollout.asks ? `; a person is asked for a yes: ${rollout.asks}` : "", ". ", link(places.write(place, "rollout"), "Look at it")) : null
 
 const cards = (place, data) => element("div", { class: "cards" },

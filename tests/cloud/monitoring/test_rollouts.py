@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import text
@@ -46,6 +47,15 @@ def test_each_of_the_three_is_told_with_what_it_is_about():
     assert breached(held("canary", asks="promote", paged=("approve promote",)), asks) == {
         "rollout-asks": "The rollout of net:2 asks a person for a yes: promote"}  # fmt: skip
     assert breached(held("canary"), []) == breached(held("promoted"), []) == {}
+
+
+def test_the_figures_of_the_broken_limit_stand_in_the_alert():
+    held_beyond = {"told": "beyond", "measure": "errors", "slice": "line=test", "rows": 103, "estimate": 0.16, "low": 0.04, "high": 0.37,
+                   "limit": 0.02}  # fmt: skip
+    log = [replace(entry("roll back", "canary 5%", "rolled back", "errors"), evidence={"verdicts": [{"told": "within"}, held_beyond]})]
+    back = judged(held("rolled back"), log, NOW)[0]
+    assert (back.value, back.low, back.high, back.limit) == (0.16, 0.04, 0.37, 0.02)
+    assert back.evidence == {"rollout": "r1", "place": "rolled back", "measure": "errors", "slice": "line=test", "units": 103}
 
 
 def test_one_that_its_gates_stopped_wakes_nobody():
