@@ -69,7 +69,7 @@ def _question(stage: Stage, name: str, challenger: str, measure: Measure, observ
     tallies = observed.of(stage, challenger, measure, name)
     rows, bad, other, both = (sum(getattr(one, what) for one in tallies) for what in ("rows", "bad", "champion_bad", "both"))
     if stage == "canary":
-        return _Question(measure, name, rows, _difference(tallies), [_arms(one) for one in tallies])
+        return _Question(measure, name, rows, difference(tallies), [_arms(one) for one in tallies])
     own = bad / rows if rows else nan
     if stage == "shadow":
         alone = measure in ALONE
@@ -85,7 +85,7 @@ def _arms(tally: Tally) -> Counts:
     return arms(tally.share, tally.bad, tally.rows, tally.champion_bad, tally.champion_rows)
 
 
-def _difference(tallies: Sequence[Tally]) -> float:
+def difference(tallies: Sequence[Tally]) -> float:
     """Difference of the arms' rates, weighted over shares by how well each can tell (Mantel and Haenszel 1959)."""
     held = [one for one in tallies if one.rows and one.champion_rows]
     weights = [one.rows * one.champion_rows / (one.rows + one.champion_rows) for one in held]

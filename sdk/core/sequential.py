@@ -37,7 +37,7 @@ class Counts(NamedTuple):
     """How often each value was seen, of units that were drawn alike.
 
     Attributes:
-        values: (values,) all that a unit may have, the least and the largest among them.
+        values: (values,) all that a unit may have, growing: the least first, the largest last.
         counts: (..., values) how often; leading axes are tallies that are judged beside each other.
     """
 
@@ -47,12 +47,12 @@ class Counts(NamedTuple):
 
 def rate(hits: Any, rows: Any) -> Counts:
     """Of `rows` units so many were hits: the mean is their rate. Numbers, or arrays of one shape."""
-    return _counted((0.0, 1.0), (np.subtract(rows, hits), hits))
+    return _counted((0.0, 1.0), (rows - hits, hits))
 
 
 def paired(only_first: Any, only_second: Any, rows: Any) -> Counts:
     """Of `rows` units so many were hits of the first alone, and of the second alone: the mean is the first's rate less the second's."""
-    return _counted((-1.0, 0.0, 1.0), (only_second, np.subtract(np.subtract(rows, only_first), only_second), only_first))
+    return _counted((-1.0, 0.0, 1.0), (only_second, rows - only_first - only_second, only_first))
 
 
 def arms(share: float, hits: Any, rows: Any, other_hits: Any, other_rows: Any) -> Counts:
@@ -63,7 +63,7 @@ def arms(share: float, hits: Any, rows: Any, other_hits: Any, other_rows: Any) -
         hits, rows: of the arm.
         other_hits, other_rows: of the other arm.
     """
-    nothing = np.subtract(np.add(rows, other_rows), np.add(hits, other_hits))
+    nothing = (rows + other_rows) - (hits + other_hits)
     return _counted((-1 / (1 - share), 0.0, 1 / share), (other_hits, nothing, hits))
 
 
@@ -78,6 +78,17 @@ def evidence_below(tallies: Sequence[Counts], mean: float) -> Any:
 def evidence_above(tallies: Sequence[Counts], mean: float) -> Any:
     """As `evidence_below`, against "the mean is at most `mean`"."""
     return evidence_below(_mirrored(tallies), -mean)
+
+
+def evidences_below(cases: Sequence[Sequence[Counts]], means: Sequence[float]) -> Array:
+    """(cases,) `evidence_below` of many cases, each against a mean of its own, for little more than one costs."""
+    found = _held(*_stacked(cases), np.asarray(means, np.float64)) if cases else np.zeros(0)
+    return np.where(np.asarray(means) > [_range(tallies)[1] for tallies in cases], _MOST, found)
+
+
+def evidences_above(cases: Sequence[Sequence[Counts]], means: Sequence[float]) -> Array:
+    """As `evidences_below`, against "the mean is at most that"."""
+    return evidences_below([_mirrored(tallies) for tallies in cases], [-mean for mean in means])
 
 
 def uppers(cases: Sequence[Sequence[Counts]], alphas: Sequence[float]) -> list[float]:
@@ -118,7 +129,7 @@ def _capital(tallies: Sequence[Counts], mean: float) -> Any:
     """Logarithm of what the pots hold together, per leading axis."""
     grown: Any = np.log(POTS)
     for held in tallies:
-        top = float(held.values.max())
+        top = float(held.values[-1])
         pays = (top - held.values) / max(top - mean, _LEAST)  # no unit has a mean above the top: whatever was seen refutes it
         grown = grown + held.counts @ np.log1p(np.outer(pays - 1, STAKES)) + (_MOST if mean > top else 0.0)
     return _together(np.minimum(grown, _MOST))
@@ -137,8 +148,8 @@ def _stacked(cases: Sequence[Sequence[Counts]]) -> tuple[Array, Array, Array]:
     below, counts, tops = np.zeros((len(cases), most, 3)), np.zeros((len(cases), most, 3)), np.ones((len(cases), most))
     for case, tallies in enumerate(cases):
         for place, held in enumerate(tallies):
-            tops[case, place] = held.values.max()
-            below[case, place, : len(held.values)] = tops[case, place] - held.values
+            tops[case, place] = top = held.values[-1]
+            below[case, place, : len(held.values)] = top - held.values
             counts[case, place, : len(held.values)] = held.counts
     return below, counts, tops
 
@@ -151,13 +162,13 @@ def _together(grown: Array) -> Array:
 
 def _range(tallies: Sequence[Counts]) -> tuple[float, float]:
     """Between which a rate, or a difference of two, can be at all."""
-    bottoms, tops = ([float(ends(held.values)) for held in tallies] for ends in (np.min, np.max))
-    return max([-1.0, *bottoms]), min([1.0, *tops])
+    return max([-1.0, *(float(held.values[0]) for held in tallies)]), min([1.0, *(float(held.values[-1]) for held in tallies)])
 
 
 def _mirrored(tallies: Sequence[Counts]) -> list[Counts]:
-    return [Counts(-held.values, held.counts) for held in tallies]
+    return [Counts(-held.values[::-1], held.counts[..., ::-1]) for held in tallies]
 
 
 def _counted(values: Sequence[float], counts: Sequence[Any]) -> Counts:
-    return Counts(np.array(values), np.stack([np.asarray(count, np.float64) for count in counts], axis=-1))
+    held = np.array(counts, np.float64)
+    return Counts(np.array(values), held if held.ndim == 1 else np.moveaxis(held, 0, -1))

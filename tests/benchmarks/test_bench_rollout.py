@@ -74,3 +74,14 @@ def test_the_plot_shows_each_way_in_both_panels():
             for way in drawing.COLOURS for name in ("wrong, at the limit", "wrong, the same")]  # fmt: skip
     drawn = drawing.plot(rows)
     assert drawn.count("<polyline") == 2 * len(drawing.COLOURS) and drawn.count("class='limit'") == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_quick_way_tells_what_the_engine_tells(seed):
+    world, dice = runs.WORLDS[seed % len(runs.WORLDS)], np.random.default_rng(seed)
+    state, counts = runs.rollout.State("r", "canary", 0, 0, (runs.NEW,), step=2, slices=tuple(runs.SLICES)), {}
+    for _ in range(20):
+        runs._look(world, runs.POLICY, state, dice, counts, {})
+        seen = runs.Observed(0, counts)
+        quick, whole = (judge(runs.POLICY, "canary", state.slices, runs.NEW, seen) for judge in (runs.quick, runs.judge))
+        assert [(one.told, one.asked, one.suspect) for one in quick] == [(one.told, one.asked, one.suspect) for one in whole]

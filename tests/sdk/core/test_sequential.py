@@ -146,6 +146,14 @@ def test_without_units_everything_is_possible_and_what_cannot_be_is_refuted():
     assert evidence_below([rate(10, 10)], 1.0) < 0 < evidence_below([rate(9, 10)], 1.0)
 
 
+@given(st.lists(st.tuples(tallies(), st.floats(0.001, 0.9)), max_size=5))
+def test_many_cases_at_once_are_as_each_alone(cases):
+    held, means = [one for one, _ in cases], [mean for _, mean in cases]
+    for together, alone in ((sequential.evidences_below, evidence_below), (sequential.evidences_above, evidence_above)):
+        assert together(held, means).tolist() == pytest.approx([float(alone(*one)) for one in cases], rel=1e-9, abs=1e-9)
+    assert sequential.uppers(held, [0.05] * len(held)) == pytest.approx([upper(one, 0.05) for one in held])
+
+
 def test_tallies_are_judged_beside_each_other():
     together = evidence_below([arms(0.2, np.array([1, 5]), np.array([200, 300]), np.array([2, 9]), np.array([800, 1200]))], 0.02)
     apart = [float(evidence_below([arms(0.2, 1, 200, 2, 800)], 0.02)), float(evidence_below([arms(0.2, 5, 300, 9, 1200)], 0.02))]
