@@ -33,20 +33,21 @@ class TensorRTEngine:
         held: the packages.
         engine: of `Runtime.deserialize_cuda_engine`.
         rim: how it is called.
+        keep: what must live as long as the engine: the runtime and the logger that it came from.
 
     Raises:
         FormatError: the engine is not what the rim says.
         EngineError: the device has no room for a context.
     """
 
-    def __init__(self, held: Bindings, engine: Any, rim: Rim) -> None:
+    def __init__(self, held: Bindings, engine: Any, rim: Rim, keep: object = None) -> None:
         check_rim(held.trt, engine, rim)
         self.inputs = tuple(slot.name for slot in rim.inputs)
         self.outputs = tuple(slot.name for slot in rim.outputs)
         self._rim, self._index = rim, {name: place for place, name in enumerate(self.outputs)}
         self._dtypes = [np.dtype(slot.dtype) for slot in rim.inputs]
         self._routes: dict[Shapes, list[Piece]] = {}
-        self._pool = _Pool(held, engine, rim)
+        self._pool, self._keep = _Pool(held, engine, rim), keep
 
     def run(self, names: list[str], feeds: dict[str, Array], cancel: Cancel | None = None) -> list[Array]:
         """The outputs `names` for the inputs `feeds`, whose names are exactly the engine's.

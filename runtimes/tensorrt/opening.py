@@ -93,7 +93,8 @@ class _Opener:
         self._settings = Settings.from_dict(artifact.engine.get(SETTINGS) or Settings().to_dict())
         self._engines = Engines(artifact, place, self._settings)
         self._said: list[str] = []
-        self._runtime: Any = held.trt.Runtime(logger_of(held.trt, self._said.append))
+        self._logger = logger_of(held.trt, self._said.append)
+        self._runtime: Any = held.trt.Runtime(self._logger)
 
     def open(self, spec: SegmentSpec) -> Segment:
         """One engine. Raises FormatError, EngineError."""
@@ -102,7 +103,7 @@ class _Opener:
                               expected="an ONNX file and its rim")  # fmt: skip
         shipped: Mapping[str, str] = self.artifact.engine.get(PLANS, {})
         engine = self._shipped(shipped[spec.file]) if spec.file in shipped else self._local(spec.file)
-        return TensorRTEngine(self.held, engine, self._rims[spec.file])
+        return TensorRTEngine(self.held, engine, self._rims[spec.file], (self._runtime, self._logger))
 
     def _shipped(self, file: str) -> Any:
         check_place(Place.from_dict(self.artifact.engine.get(PLACE)), self.place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,10 @@ from portside.runtimes.base import CompileOptions, LoadOptions
 from portside.runtimes.compiling import compile as compile_package
 from portside.runtimes.home import home
 from portside.runtimes.loading import load
+from portside.runtimes.tensorrt.binding import bindings
+from portside.runtimes.tensorrt.building import Built, Settings
+from portside.runtimes.tensorrt.engines import Engines
+from portside.runtimes.tensorrt.place import here
 from portside.runtimes.tensorrt_gpu import TensorRTGpu
 from portside.runtimes.verify import verify
 from portside.sdk.core.errors import ContractError, EngineError, FormatError, IntegrityError
@@ -52,6 +58,20 @@ def test_an_engine_is_built_once_for_a_place_and_anew_elsewhere(compiled, simula
         opened(artifact)
         opened(artifact)
     assert builds(simulated_tensorrt) == 5
+
+
+def test_of_many_that_want_an_engine_one_builds_it(compiled, simulated_tensorrt):
+    artifact, place = compiled(), here(bindings())
+    engines, built = [Engines(artifact, place, Settings()) for _ in range(4)], []
+
+    def build(timing):
+        built.append(timing)
+        time.sleep(0.05)
+        return Built(b"plan")
+
+    with ThreadPoolExecutor(4) as pool:
+        plans = list(pool.map(lambda held: held.obtain("engine/00-main.onnx", build), engines))
+    assert plans == [b"plan"] * 4 and built == [b""]
 
 
 def test_settings_of_the_builder_are_part_of_the_key(compiled, simulated_tensorrt):
