@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from serving.environments import python_of
 
-from portside.sdk.core.sequential import arms, evidence_below
+from portside.sdk.core.sequential import arms, evidence_below, paired
 from portside.sdk.core.statistics import clopper_pearson, z_score
 
 ALPHA, POWER, LOOK = 0.05, 0.8, 100
@@ -57,7 +57,8 @@ def limits(runs: int, bets: int, work: Path) -> Iterator[dict[str, Any]]:
     for number, world in enumerate(WORLDS):
         treated, bad = drawn(world, runs, np.random.default_rng(number))
         ways = {"portside": portside(world, treated, bad), "z-test, looking every 100": peeking(world, treated, bad),
-                "z-test, once": once(world, treated, bad), **ville(world, (treated, bad), bets, work)}  # fmt: skip
+                "z-test, once": once(world, treated, bad), **ville(world, (treated, bad), bets, work),
+                "portside, in shadow": shadow(world, runs, np.random.default_rng(100 + number))}  # fmt: skip
         for way, first in ways.items():
             yield {"part": "limits", "world": world.name, "horizon": world.horizon, "way": way, **summed(world, first)}
 
@@ -73,6 +74,13 @@ def portside(world: World, treated: NDArray[np.bool_], bad: NDArray[np.bool_]) -
     """(runs,) units at the first look that proved the limit to hold; infinite: none did."""
     hits, rows, other, others = _counts(treated, bad)
     return _first(evidence_below([arms(0.5, hits, rows, other, others)], world.limit) >= log(1 / ALPHA))
+
+
+def shadow(world: World, runs: int, dice: np.random.Generator) -> NDArray[np.float64]:
+    """As `portside`, where both answer every unit, and each is wrong alone on a fifth of the units on which the champion is wrong."""
+    alone = world.base / 5
+    looks = dice.multinomial(LOOK, [alone + world.worse, alone, 1 - 2 * alone - world.worse], (runs, world.units // LOOK)).cumsum(axis=1)
+    return _first(evidence_below([paired(looks[..., 0], looks[..., 1], looks.sum(axis=2))], world.limit) >= log(1 / ALPHA))
 
 
 def peeking(world: World, treated: NDArray[np.bool_], bad: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import accumulate
 from typing import Any
 
 from .limits import ALPHA
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 880, 380, 56, 64, 52, 64
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP, LETTER = 880, 380, 56, 64, 52, 64, 6.6
 COLOURS = {"portside": "#0072b2", "z-test, looking every 100": "#d55e00", "ville betting": "#009e73", "ville asymptotic": "#cc79a7",
-           "z-test, once": "#777"}  # fmt: skip
+           "z-test, once": "#777", "portside, in shadow": "#56b4e9"}  # fmt: skip
 STYLE = (
     "svg{color-scheme:light dark;font:13px system-ui,sans-serif}text{fill:light-dark(#444,#ccc)}.grid{stroke:light-dark(#ddd,#444)}"
     ".curve{stroke-width:2;fill:none}.limit{stroke:light-dark(#b3261e,#ff8a80);stroke-dasharray:6 4}"
@@ -21,12 +22,13 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> str:
     """The worlds of wrong answers: at the limit on the left, the same as the champion on the right."""
     left = [row for row in rows if row["world"].startswith("wrong") and row["world"].endswith("at the limit")]
     right = [row for row in rows if row["world"].startswith("wrong") and row["world"].endswith("the same")]
-    wide = (WIDTH - LEFT - GAP - 20) / 2
+    wide = (WIDTH - LEFT - GAP - 32) / 2
     most = max([0.1, *(max(row["curve"]) for row in left)])
     parts = _panel(left, LEFT, wide, most * 1.1, "called proven, though the limit is reached", ALPHA)
     parts += _panel(right, LEFT + wide + GAP, wide, 1.0, "proven, where both are the same", None)
-    legend = [f"<text x='{LEFT + place * 165}' y='20' style='fill:{colour}'>{escape(way)}</text>"
-              for place, (way, colour) in enumerate(COLOURS.items())]  # fmt: skip
+    places = accumulate((len(way) * LETTER + 18 for way in COLOURS), initial=LEFT)
+    legend = [f"<text x='{place:.0f}' y='20' style='fill:{colour}'>{escape(way)}</text>"
+              for place, (way, colour) in zip(places, COLOURS.items(), strict=False)]  # fmt: skip
     about = "how often a limit is called proven, by units seen: Portside, z-tests and ville"
     return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{about}'>"
             f"<style>{STYLE}</style>{''.join(legend + parts)}</svg>\n")  # fmt: skip

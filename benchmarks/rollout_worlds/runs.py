@@ -126,6 +126,7 @@ def quick(policy: Policy, stage: Stage, slices: Sequence[str], challenger: str, 
     """As `judge`, without looking for the bounds: in a canary what is told follows from the evidence at the limit alone."""
     if stage != "canary":
         return judge(policy, stage, slices, challenger, observed)
+    asked: list[tuple[str, Measure, list[Tally]]]
     asked = [(name, measure, observed.of(stage, challenger, measure, name))
              for name in (EVERYONE, *slices) for measure in policy.measures(stage)]  # fmt: skip
     held = [[arms(one.share, one.bad, one.rows, one.champion_bad, one.champion_rows) for one in tallies] for _, _, tallies in asked]
