@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -95,9 +94,7 @@ def _measured(folder: Path, every: int) -> list[dict[str, Any]]:
     found = held.freshness(WINDOWS, TODAY)
     if figure := os.environ.get("PORTSIDE_FIGURE"):
         Path(figure).write_text(plot(found))
-    started = time.monotonic()
-    done = held.retrain()
-    return [*_aged(found), *_retrained(done, time.monotonic() - started)]
+    return [*_aged(found), *_retrained(held.retrain())]
 
 
 def _champion(x: NDArray[np.float64], y: NDArray[np.int64]) -> None:
@@ -125,7 +122,7 @@ def _aged(found: Freshness) -> list[dict[str, Any]]:
     return [*rows, _row("the champion", found.today, found.champion, found.verdict)]
 
 
-def _retrained(done: Outcome, seconds: float) -> list[dict[str, Any]]:
+def _retrained(done: Outcome) -> list[dict[str, Any]]:
     if done.run is None or done.gates is None:
         raise RuntimeError(f"nothing was trained: {done}")
     rows = list[dict[str, Any]]()
@@ -135,7 +132,7 @@ def _retrained(done: Outcome, seconds: float) -> list[dict[str, Any]]:
             held = gate.figures["changes"]["accuracy"][side]
             rows.append({"what": f"{name} set, {'champion' if side == 'before' else 'candidate'}", "rows": gate.figures["rows"],
                          "value": held["value"], "low": held["low"], "high": held["high"], "note": gate.outcome})  # fmt: skip
-    rows[-1]["note"] += f"; {seconds:.1f} s from trigger to gates, verdict: {done.run.verdict}"
+    rows[-1]["note"] += f"; verdict of all gates: {done.run.verdict}"
     return rows
 
 
