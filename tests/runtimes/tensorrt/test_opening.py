@@ -26,6 +26,10 @@ from portside.runtimes.verify import verify
 from portside.sdk.core.errors import ContractError, EngineError, FormatError, IntegrityError
 
 
+def _plans():
+    return list(home().glob("cache/tensorrt/*/*.plan"))
+
+
 @pytest.fixture
 def compiled(simulated_tensorrt, tmp_path):
     """(options) -> the artifact of the sample "mixed"."""
@@ -193,5 +197,13 @@ def test_a_process_of_its_own_opens_it_too(compiled, simulated_tensorrt, monkeyp
         session.close()
 
 
-def _plans():
-    return list(home().glob("cache/tensorrt/*/*.plan"))
+@pytest.mark.slow
+@pytest.mark.long
+def test_every_program_of_the_zoo_answers_as_its_package_once_it_is_ready(simulated_tensorrt):
+    """As docs/tensorrt.md says; packages of the zoo that this machine has built. Numbers are ONNX Runtime's."""
+    folder = Path(__file__).resolve().parents[3] / "examples" / "zoo" / "packages"
+    found = sorted(path for path in folder.iterdir() if path.name not in ("silero", "wake_word")) if folder.is_dir() else []
+    if not found:
+        pytest.skip("the zoo's packages are not built here: portside verify examples/zoo builds them")
+    outcomes = {path.name: verify(path, targets=("tensorrt",)).verdict for path in found}
+    assert set(outcomes.values()) == {"passed"}, outcomes
