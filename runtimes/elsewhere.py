@@ -1,4 +1,4 @@
-"""Targets whose artifacts can be made where they cannot run (a GPU's, on a machine without one): nothing is proven there, and it says so."""
+"""Targets whose artifacts can be made where they cannot run, as a GPU's without a GPU: nothing is proven there, and it says so."""
 
 from __future__ import annotations
 

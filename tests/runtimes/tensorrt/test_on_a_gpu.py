@@ -1,4 +1,4 @@
-"""The real TensorRT on a real GPU: conformance, engines that are kept, refusals, every precision. Skipped without one, and so unverified."""
+"""The real TensorRT on a real GPU: conformance, kept engines, refusals, every precision. Skipped without one, and so unverified."""
 
 from __future__ import annotations
 
