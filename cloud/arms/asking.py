@@ -31,6 +31,7 @@ class Shown(NamedTuple):
         front: of the champion: who has the same takes the same typed inputs.
         outputs: the champion's, typed.
         record: of its answer.
+        answer_ms: how long the champion needed.
         at: monotonic seconds.
     """
 
@@ -43,6 +44,7 @@ class Shown(NamedTuple):
     entity: str | None
     event_ms: int | None
     about: About
+    answer_ms: float
     at: float
 
 

@@ -1,8 +1,9 @@
 """Shadows: challengers that are asked what the champion has answered, and whose answers nobody is given.
 
 A shadow is never in the way. What it is asked waits in a short queue of its own, which the event loop only appends to; a thread asks its
-process while no request is under way, at the lowest priority the system has. When there is no room (the queue is full, requests leave
-no gap, records wait) questions to shadows are dropped first, and counted; the answers that were given stay what they were.
+process while no request is under way, at the lowest priority the system has, and then rests, so that all shadows together take a small
+part of the server process's time: that makes ten to a hundred answers a second, and no more are needed to judge. What is not asked (the
+queue is full, requests leave no gap, records wait) is dropped and counted; the answers that were given stay what they were.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from .asking import Said, ShadowModel, Shown
 from .note import ShadowNote
 from .slices import Fields
 
-MOST, MOST_BYTES = 64, 32 << 20
+MOST, MOST_BYTES = 32, 32 << 20
 """Of one queue."""
+DUTY, MOST_DUTY, MOST_REST_S = 0.005, 0.03, 0.5
+"""The part of the time that all threads of shadows may work, for answers that take no time; for each millisecond that the champion needs as
+much again, up to the most. While such a thread has the interpreter a request may have to wait for it, at most half a millisecond: of
+answers that take longer anyway more may have to. And the longest rest."""
 OLD_S = 5.0
 """What waited so long for a gap between requests is dropped."""
 IDLE_S, GAP_S = 0.005, 0.002
@@ -46,6 +51,7 @@ class Shadow:
         fields: by whose values records are judged apart.
         deadline_ms: of the deployment; for receipts.
         crowded: requests are under way.
+        part: of the time that all shadows may work.
 
     Attributes:
         asked: questions by what became of them: "primary", why it failed, or why it was not asked ("full", "crowded", "records", "down").
@@ -53,7 +59,8 @@ class Shadow:
     """
 
     def __init__(self, model: ShadowModel, rollout: str, records: RecordStore, specs: Sequence[TensorSpec], fields: Fields,
-                 deadline_ms: float | None, crowded: Callable[[], bool]) -> None:  # fmt: skip
+                 deadline_ms: float | None, crowded: Callable[[], bool], part: float = 1.0) -> None:  # fmt: skip
+        self._part = part
         self.model, self._rollout, self._records, self._specs, self._fields = model, rollout, records, specs, fields
         self._deadline_ms, self._crowded = deadline_ms, crowded
         self.asked: Counter[str] = Counter()
@@ -93,7 +100,9 @@ class Shadow:
                 if why := self._obstacle(shown):
                     self.asked[why] += 1
                 else:
+                    began = time.thread_time()
                     self._ask(shown)
+                    self._closed.wait(rest_s(time.thread_time() - began, shown.answer_ms, self._part))
 
     def _obstacle(self, shown: Shown) -> str:
         """Waits for a gap between requests; why the question is dropped, or ""."""
@@ -137,7 +146,7 @@ class Shadows:
             return
         question, arrays = walk.question, walk.checked.arrays
         shown = Shown(question.wire, arrays, self._front, walk.rows, outputs, receipt.record, question.entity, question.event_ms, about,
-                      time.monotonic())  # fmt: skip
+                      receipt.model_ms, time.monotonic())  # fmt: skip
         size = sum(getattr(array, "nbytes", 1 << 16) for array in arrays.values())
         for shadow in self.held:
             shadow.offer(shown, size)
@@ -159,6 +168,11 @@ class Shadows:
         """End all."""
         for shadow in self.held:
             shadow.close()
+
+
+def rest_s(worked_s: float, answer_ms: float, part: float) -> float:
+    """How long a thread rests after so much work. answer_ms: what the champion needed; part: of what all shadows may do."""
+    return min(worked_s / (part * min(DUTY * (1.0 + answer_ms), MOST_DUTY)), MOST_REST_S)
 
 
 def _label(shadow: Shadow) -> str:

@@ -145,8 +145,9 @@ class Grounds:
             return before.shadows
         deployment, signature = self.resolved.deployment, self.resolved.signature
         limit = deployment_limit(self.resolved)
-        made = [Shadow(ShadowModel(model, signature, None if limit is None else limit / 1e3), traffic.rollout, self.records,
-                       discrete(signature), self.fields, deployment.failover.deadline_ms, self.crowded) for model in models]  # fmt: skip
+        limit_s, deadline_ms, specs = None if limit is None else limit / 1e3, deployment.failover.deadline_ms, discrete(signature)
+        made = [Shadow(ShadowModel(model, signature, limit_s), traffic.rollout, self.records, specs, self.fields, deadline_ms,
+                       self.crowded, 1.0 / len(models)) for model in models]  # fmt: skip
         return Shadows(made, self.resolved.champion.front)
 
 

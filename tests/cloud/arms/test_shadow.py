@@ -192,6 +192,19 @@ def test_a_real_shadow_runs_in_a_process_of_the_lowest_priority_and_outlives_its
     assert one.ask().receipt.entry == -1
 
 
+def test_a_thread_rests_so_that_it_works_for_its_part_of_the_time(shadowed, monkeypatch):
+    rest_s = shadow_file.rest_s
+    assert rest_s(0.0005, 0.0, 1.0) == pytest.approx(0.1) and rest_s(0.0005, 4.0, 1.0) == pytest.approx(0.02)
+    assert rest_s(0.0003, 500.0, 0.5) == pytest.approx(0.02) and rest_s(3.0, 0.0, 1.0) == shadow_file.MOST_REST_S
+    rests = []
+    monkeypatch.setattr(shadow_file, "rest_s", lambda *given: rests.append(given) or 0.0)
+    one, _, held = shadowed()
+    one.asks([(OTHER,)] * 3)
+    until(lambda: held.asked["primary"] == 3)
+    until(lambda: len(rests) == 3)
+    assert all(0 < worked < 1 and answer_ms > 0 and part == 1.0 for worked, answer_ms, part in rests)
+
+
 def test_time_is_up_by_itself():
     cancel = Until(time.monotonic() + 0.02)
     assert isinstance(cancel, Cancel) and not cancel.cancelled
