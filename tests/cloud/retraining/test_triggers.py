@@ -1,11 +1,14 @@
 """Triggers: each asks for its own reason, once; what asks waits for labels, for the last run, and for a candidate that is being tried."""
 
+import doctest
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portside.cloud.releasing import gates
+from portside.cloud.retraining import triggers as module
 from portside.cloud.retraining.triggers import DAY_MS, HOUR_MS, Fired, Past, Seen, Settings, due, triggers
 
 ALL = Settings(("drift",), 500, 30 * DAY_MS, ("backbone:prod",), 100, DAY_MS)
@@ -71,3 +74,9 @@ def test_more_of_what_asks_never_turns_a_yes_into_a_no(labels, rows, days, fires
     less, more = due(ALL, PAST, seen(0)), due(ALL, PAST, seen(500))
     assert not (less and not more)
     assert bool(less) == bool(triggers(ALL, PAST, seen(0)) and rows >= 100)
+
+
+@pytest.mark.parametrize("shown", [module, gates])
+def test_what_the_docstrings_show_is_so(shown):
+    found = doctest.testmod(shown)
+    assert found.attempted and not found.failed
