@@ -111,16 +111,16 @@ def test_the_capital_against_a_difference_of_arms_is_worth_one_on_average(share,
     assert (below, above) == (pytest.approx(1), pytest.approx(1))
 
 
-@pytest.mark.parametrize(("limit", "alpha"), [(0.02, 0.05), (0.2, 0.05), (0.01, 0.2)])
+@pytest.mark.parametrize(("limit", "alpha"), [(0.02, 0.05), (0.2, 0.2)])
 def test_looking_after_every_row_refutes_a_true_claim_as_seldom_as_promised(limit, alpha):
-    """Exactly, for 1,500 rows: the chance that the capital ever reached 1 / alpha, by the distribution over counts of hits."""
-    most = int(1500 * limit + 12 * (1500 * limit) ** 0.5)
+    """Exactly, for 1,000 rows: the chance that the capital ever reached 1 / alpha, by the distribution over counts of hits."""
+    most = int(1000 * limit + 12 * (1000 * limit) ** 0.5)
     hits = np.arange(most)
     alive, refuted = np.zeros(most), {"below": 0.0, "above": 0.0}
     for side, judged in (("below", evidence_below), ("above", evidence_above)):
         alive[:] = 0
         alive[0] = 1
-        for seen in range(1, 1501):
+        for seen in range(1, 1001):
             alive[1:] = alive[1:] * (1 - limit) + alive[:-1] * limit
             alive[0] *= 1 - limit
             over = (judged([rate(np.minimum(hits, seen), np.full(most, seen))], limit) >= log(1 / alpha)) & (hits <= seen)
