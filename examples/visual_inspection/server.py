@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,15 +85,15 @@ class Server:
 
 
 @contextmanager
-def serving(deployment: Path, log: Path) -> Iterator[Server]:
-    """Start `portside serve`, wait until it is ready, and end it whatever happens."""
+def serving(deployment: Path, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Start `portside serve` (in this environment; None: ours), wait until it is ready, and end it whatever happens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "portside", "serve", str(deployment), "--port", str(port)]
-    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True"}
+    own = {**(environment or os.environ), "BENTOML_DO_NOT_TRACK": "True"}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=own)
     try:
         _wait_until_ready(port, process, log)
         yield Server(port, process)

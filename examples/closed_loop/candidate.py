@@ -1,0 +1,47 @@
+"""A candidate out of what people have labelled: `portside retrain`, which trains it, asks its gates, and begins its rollout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import portside as ps
+
+if TYPE_CHECKING:
+    from acts import World
+
+HERE = Path(__file__).resolve().parent
+
+
+def command(small: bool, base: Path) -> str:
+    """The training command, for the deployment file."""
+    return " ".join([sys.executable, str(HERE / "teach.py"), "--base", str(base), *(["--small"] if small else [])])
+
+
+def made(world: World) -> str:
+    """The candidate's name in the store. Raises RuntimeError where none comes to traffic."""
+    done = world.plant.run("retrain", world.plant.deployment)
+    run: dict[str, Any] | None = done.data["run"]
+    if run is None:
+        raise RuntimeError(f"portside retrain trains nothing: {done.data['due']}")
+    for gate in done.data["gates"]["gates"]:
+        world.story.say(f"   gate {gate['name']}: {gate['outcome']}; {gate['why']}")
+    if not done:
+        raise RuntimeError(f"The gates stopped {run['ref']}: {run['why']}")
+    world.versions[run["candidate"]] = run["ref"]
+    rows = " and ".join(f"{count} to {name}" for name, count in run["rows"].items())
+    why = "; ".join(one["why"] for one in run["triggers"])
+    world.story.mark("versions", f"{run['ref']} is trained on mono cells and what people labelled ({rows}), for: {why}")
+    world.story.mark("versions", f"its gates: {done.data['gates']['verdict']}; {run['why']}")
+    world.story.figures["gates"] = done.data["gates"]
+    return run["ref"]
+
+
+def first(world: World, package: ps.Package) -> str:
+    """The first version, in the store; until there is a candidate it is its own."""
+    store = ps.Store(world.story.out / "home")
+    ref = store.push(package)
+    store.tag(ref, "candidate")
+    world.versions[package.digest] = ref
+    return ref

@@ -1,0 +1,73 @@
+"""The loop closes: the cells' story from drift to a device that has the new version, and that of the weather."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOP = ROOT / "examples" / "closed_loop"
+
+
+def run(*command, timeout):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, env=environment, text=True, capture_output=True, timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def belts():
+    sys.path[:0] = [str(LOOP), str(ROOT / "examples" / "visual_inspection")]
+    try:
+        import belt
+        import cells
+
+        yield belt, cells
+    finally:
+        del sys.path[:2]
+
+
+def test_no_module_has_two_roles(belts):
+    belt, cells = belts
+    types = np.array(["mono"] * 1074 + ["poly"] * 1550)
+    every = cells.Cells(np.zeros((2624, 1), np.uint8), np.zeros(2624, np.int64), types)
+    made = belt.belt(every, 3)
+    roles = [made.teach, *made.held.values(), *made.coming.values()]
+    assert sorted(np.concatenate(roles).tolist()) == list(range(2624))  # each cell once, and in one role
+    blocks = [{(types[place], place // cells.BLOCK) for place in role} for role in roles]
+    assert all(not (a & b) for i, a in enumerate(blocks) for b in blocks[:i])
+    before = len(made.coming["poly"])
+    taken = made.draw(3, 5, np.random.default_rng(0))
+    assert sorted(types[taken].tolist()) == ["mono"] * 3 + ["poly"] * 5 and len(made.coming["poly"]) == before - 5
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_loop_closes(effort, tmp_path):
+    """Nothing fails, nothing is lost, the version that was retrained answers at the server and on the device."""
+    done = run(LOOP / "run.py", *(["--short"] if effort == 1 else []), "--out", tmp_path / "loop", timeout=1700)
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
+    assert "promoted; its log is whole" in done.stderr and "checks prove that the model is wrong" in done.stderr
+    assert "records lost: 0 of the server's" in done.stdout and "0 of the device's" in done.stdout and "power cut 1 times" in done.stdout
+    assert "runs the new release; all" in done.stderr and "done by hand" not in done.stdout
+    page = (tmp_path / "loop" / "timeline.html").read_text(encoding="utf-8")
+    assert "cell-inspector:2" in page and "stand in for them" in page and "<polyline" in page
+    lines = (tmp_path / "loop" / "cam-7" / "answers.jsonl").read_text().splitlines()
+    versions = {json.loads(line)["receipt"]["version"] for line in lines if '"receipt"' in line}
+    assert len(versions) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_weather_is_learned_anew(tmp_path):
+    done = run(LOOP / "rainfall.py", "--out", tmp_path / "weather", timeout=850)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (late,) = [line.split() for line in done.stdout.splitlines() if line.startswith("after the promotion")]
+    assert float(late[-2]) > 0.7 > 0.6 > float(late[-1])
+    assert "told before the break: 0" in done.stdout
+    assert "accuracy with the loop" in (tmp_path / "weather" / "timeline.html").read_text(encoding="utf-8").lower()
