@@ -1,19 +1,27 @@
 """From gates to a rollout: begun once, with the run's id and what its gates said; the tag stands still while another one goes on."""
 
+import time
+
 import pytest
-from released import MINUTE, NOW, served
+from released import MINUTE, NOW, rows, served
+from started import SERVE, serving
 from trained import champion, retraining
 
 from portside.cloud.deployment.file import read
 from portside.cloud.records.database import Database
+from portside.cloud.records.labelling import label
+from portside.cloud.records.reading import between
 from portside.cloud.releasing import benching
 from portside.cloud.reloading import Reload
 from portside.cloud.retraining import handing_over
 from portside.cloud.retraining.handing_over import challenger_of, hand_over, in_the_way
+from portside.cloud.retraining.retraining import Retraining
 from portside.cloud.rollouts.control import rollback
 from portside.cloud.rollouts.storing import every
 from portside.runtimes import costs
 from portside.sdk.core.errors import InputError, StoreError
+from portside.sdk.core.labels import Label
+from portside.sdk.core.records import new_id
 from portside.sdk.store import Store
 
 LATER = NOW + 700 * MINUTE
@@ -108,3 +116,39 @@ def test_a_file_that_names_something_else_is_told_the_line(tmp_path):
     assert 'say [rollout] challenger = "elsewhere:candidate" in deployment.toml, then: portside rollout start' in said
     with pytest.raises(InputError):
         rollback(held.deployment, "ana")
+
+
+@pytest.mark.slow
+def test_a_running_server_takes_the_candidate_up_and_shadows_it(tmp_path):
+    """The whole way with a real server: what it served is labelled, trained on, gated, and asked beside the champion."""
+    retraining(tmp_path, "on_labels = 100\nmin_labels = 50")
+    Store().tag("main:1", "candidate")
+    text = (tmp_path / "deployment.toml").read_text().replace("rollout = false\n", "").replace("max_drop = 0.02", "max_drop = 0.15")
+    (tmp_path / "deployment.toml").write_text(text)
+    x, right = rows(160, 9)
+    with serving(SERVE, tmp_path) as server:
+        answers = [server.ask({"row": {"x": one.tolist()}}) for one in x]
+        assert {status for status, _, _ in answers} == {200}
+        records = [body["receipt"]["record"] for _, body, _ in answers]
+        with Database.open(tmp_path / "records.sqlite") as database:
+            _until(lambda: len(list(between(database, 0, 1 << 60))) == len(records))
+            label(database, [Label(new_id(), record, 0, {"label": int(value)}, "ana", 1_900_000_000_000)
+                             for record, value in zip(records, right, strict=True)])  # fmt: skip
+        done = Retraining(read(tmp_path / "deployment.toml")).retrain("ana")
+        assert done.run.verdict == "passed" and "its rollout has begun (number 1, shadow" in done.run.why, done.run.why
+        with Database.open(tmp_path / "records.sqlite") as database:
+
+            def shadowed():
+                assert server.ask({"row": {"x": x[0].tolist()}})[0] == 200
+                return any(record.arm == "shadow" for record in between(database, 0, 1 << 60, shadows=True))
+
+            _until(shadowed)
+            shadow = next(record for record in between(database, 0, 1 << 60, shadows=True) if record.arm == "shadow")
+    assert shadow.package == done.run.candidate and not shadow.exposed
+
+
+def _until(true):
+    ends = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
