@@ -165,9 +165,10 @@ def break_it(mode: str, points: Points) -> None:
 
         def advanced(self: Any, *rest: Any) -> Any:
             done = advance(self, *rest)
-            points.note("apart")
-            with self.turn.write() as connection:
-                move(connection, *held.pop())
+            if held:
+                points.note("apart")
+                with self.turn.write() as connection:
+                    move(connection, *held.pop())
             return done
 
         controller.Controller._advance = advanced  # type: ignore[method-assign]
