@@ -9,19 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
-from ...runtimes.base import Cancel, SessionInfo
-from ...runtimes.isolation import Lane
-from ...sdk.core.errors import EngineError, PortsideError
+from ...sdk.core.errors import PortsideError
 from ...sdk.core.failover import Entry, Policy
-from ...sdk.core.signature import Array
+from ..answering.absent import absent
 from ..answering.books import ChainEntry
 from ..answering.cache import CacheEntry
-from ..answering.chain import ModelEntry, open_model, room_of
+from ..answering.chain import ModelEntry, open_model
 from ..answering.clerk import Clerk
 from ..answering.consistency import window_of
 from ..answering.metrics import Metrics
@@ -61,20 +59,6 @@ class Stand:
     segment: Segment | None = None
     shadows: Shadows | None = None
     fault: str = ""
-
-
-class Absent:
-    """The session of a challenger that could not be opened: it is down for good, so the champion answers for it, and it is counted."""
-
-    def __init__(self, info: SessionInfo) -> None:
-        self.info, self.ready = info, False
-
-    def run(self, inputs: Mapping[str, Array], cancel: Cancel | None = None) -> dict[str, Array]:
-        """Raises EngineError."""
-        raise EngineError("The challenger could not be opened", reason="crashed")
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +103,7 @@ class Grounds:
         try:
             entry = open_model(model)
         except PortsideError as error:
-            fault, entry = str(error), absent(model)
+            fault, entry = str(error), absent(model, str(error))
         else:
             fault = warmed(entry, self.resolved.deployment.server.warm_up_s)
         if fault:
@@ -171,14 +155,6 @@ def warmed(entry: ModelEntry, seconds: float) -> str:
     except PortsideError as error:
         return str(error)
     return ""
-
-
-def absent(model: ResolvedModel) -> ModelEntry:
-    """In the place of a challenger that cannot be opened."""
-    artifact = model.artifact
-    info = SessionInfo(artifact.signature, artifact.target, artifact.package_digest, artifact.batch_invariant, False, True)
-    return ModelEntry(model.name, model.digest, artifact.target, artifact.digest, model.front, model.signature, model.codec,
-                      Lane(Absent(info)), room_of(model.settings))  # fmt: skip
 
 
 def retire(old: Stand, new: Stand, seconds: float) -> None:
