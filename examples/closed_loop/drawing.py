@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-FILLS = ("var(--old)", "var(--loop)", "var(--alone)")
+FILLS = tuple(f"var(--{name})" for name in ("old", "loop", "alone"))
 """Of versions, in the order in which they came."""
 
 
@@ -71,18 +71,13 @@ def area(frame: Frame, held: Panel, xs: Sequence[float], ys: Sequence[float], co
     return f'<path d="{closed}" style="fill:{colour};fill-opacity:.25" stroke="{colour}"/>'
 
 
-def strips(frame: Frame, y: float, name: Sequence[str], answers: Sequence[tuple[float, str]], title: str) -> list[str]:
-    """A tick for each answer, in the colour of the version that gave it; the upper half is the first version's."""
-    versions = list(dict.fromkeys(version for _, version in answers))
-    parts = [f'<text class="name" x="0" y="{y + 12}">{html.escape(" ".join(name))}</text>']
+def strips(frame: Frame, y: float, name: str, answers: Sequence[tuple[float, str]], versions: Sequence[str]) -> str:
+    """A tick for each answer, in the colour and at the height of the version that gave it."""
+    parts = [f'<text class="name" x="0" y="{y + 12}">{html.escape(name)}</text>']
     for at, version in answers:
         place = versions.index(version)
         parts.append(f'<rect x="{frame.x(at):.1f}" y="{y + 9 * place}" width="1.6" height="8" style="fill:{FILLS[place % len(FILLS)]}"/>')
-    for place, version in enumerate(versions):
-        last = max(at for at, one in answers if one == version)
-        side = f'x="{frame.x(last) + 5:.1f}"' if frame.x(last) < frame.right - 130 else f'x="{frame.right:.1f}" class="end" dy="-9"'
-        parts.append(f'<text {side} y="{y + 8 + 9 * place}" style="font-size:11px">{html.escape(version)}</text>')
-    return [*parts, f"<title>{html.escape(title)}</title>"] if title else parts
+    return "".join(parts)
 
 
 def band(frame: Frame, y: float, name: str, spans: Sequence[tuple[float, float]], colour: str) -> str:
@@ -97,6 +92,11 @@ def dots(frame: Frame, y: float, name: str, times: Sequence[float], colour: str)
     shown = "".join(f'<circle cx="{frame.x(at):.1f}" cy="{y}" r="5" style="fill:{colour}"/>' for at in times if at >= frame.begin)
     line = f'<line class="grid" x1="{frame.left}" x2="{frame.right}" y1="{y}" y2="{y}"/>'
     return f'<text class="name" x="0" y="{y + 4}" style="fill:{colour}">{html.escape(name)}</text>{line}{shown}'
+
+
+def versions_key(versions: Sequence[str]) -> str:
+    """Which colour is which version."""
+    return key(*((FILLS[place % len(FILLS)][6:-1], version, "") for place, version in enumerate(versions)))
 
 
 def key(*curves: tuple[str, str, str]) -> str:

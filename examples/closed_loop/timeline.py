@@ -5,11 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from drawing import STYLE, Frame, Panel, area, band, curve, dots, gates_table, key, panel, strips
-from figures import WINDOW, by_act, closing, rolling, spans
+from drawing import STYLE, Frame, Panel, area, band, curve, dots, gates_table, key, panel, strips, versions_key
+from figures import WINDOW, Row, by_act, closing, rolling, spans
 from story import Story
 
 COLOURS = {"alerts": "var(--alert)", "dial": "var(--alone)", "versions": "var(--loop)", "rollout": "var(--queue)", "device": "var(--none)"}
@@ -38,6 +37,7 @@ and went on to a camera in the field.</p>
 <h2>What happened</h2>
 <div class="key">{key(*CURVES)}</div>
 <div class="scroll">{_timeline(story)}</div>
+<div class="key">Version that answers: {versions_key(versions_of(found["rows"]))}</div>
 <p><small>Balanced accuracy of {WINDOW} cells at the server, around each moment: 0.5 is a coin. The true labels are known here because the
 cells were judged before. Without the loop: the first version, its dial as it was fitted and never touched, people where it is not
 sure.</small></p>
@@ -80,8 +80,9 @@ def _timeline(story: Story) -> str:
     parts += [curve(frame, accuracy, *rolling(at, lines[name], truth), f"var(--{name})", dash) for name, _, dash in reversed(CURVES)]
     parts.append(area(frame, share, *_smooth(at, alone), "var(--alone)"))
     parts.append(area(frame, queue, [one["at_s"] for one in story.samples], [one["waiting"] for one in story.samples], "var(--queue)"))
-    parts += strips(frame, 424, ["server"], _versions(served), "version that answers")
-    parts += strips(frame, 448, ["device"], _versions(field), "")
+    versions = versions_of(rows)
+    parts += [strips(frame, y, name, [(row.at_s, row.version) for row in held], versions)
+              for y, name, held in ((424, "server", served), (448, "device", field))]  # fmt: skip
     parts.append(band(frame, 472, "no network", [(a, b) for a, b in _offline(story)], "var(--old)"))
     parts += [dots(frame, 506 + 22 * place, lane, [mark.at_s for mark in story.marks if mark.lane == lane], colour)
               for place, (lane, colour) in enumerate(COLOURS.items())]  # fmt: skip
@@ -101,7 +102,8 @@ def _bands(acts: Sequence[tuple[str, float, float]], frame: Frame) -> list[str]:
     for place, (name, a, b) in enumerate(shown):
         x, width = frame.x(a), frame.x(b) - frame.x(a)
         parts.append(f'<rect class="act" x="{x:.1f}" y="40" width="{width:.1f}" height="566" opacity="{place % 2}"/>')
-        parts.append(f'<text class="mid" x="{x + width / 2:.1f}" y="{16 + 16 * (place % 2)}">{html.escape(_short(name))}</text>')
+        middle = min(x + width / 2, frame.right - 3.4 * len(_short(name)))
+        parts.append(f'<text class="mid" x="{middle:.1f}" y="{16 + 16 * (place % 2)}">{html.escape(_short(name))}</text>')
     return parts
 
 
@@ -114,9 +116,9 @@ def _smooth(at: Sequence[float], values: np.ndarray, window: int = 24) -> tuple[
     return [float(np.mean(at[part])) for part in parts], [float(values[part].mean()) for part in parts]
 
 
-def _versions(rows: Sequence[Any]) -> list[tuple[float, str]]:
-    """(when, version) of each answer."""
-    return [(row.at_s, row.version) for row in rows]
+def versions_of(rows: Sequence[Row]) -> list[str]:
+    """Those that answered, in the order in which they came."""
+    return list(dict.fromkeys(row.version for row in rows))
 
 
 def _offline(story: Story) -> list[tuple[float, float]]:
