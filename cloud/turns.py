@@ -1,7 +1,7 @@
 """How threads of a serving process take turns.
 
 Beside the event loop there are threads that make rows of records and pages of a dashboard. The loop gives up the interpreter at every
-look for news and every send; a thread that is busy then keeps it for 5 ms, as the interpreter is set, which is longer than most answers take.
+look for news and every send; a thread that is busy then keeps it for 5 ms, as the interpreter is set: longer than most answers take.
 """
 
 from __future__ import annotations
