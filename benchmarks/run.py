@@ -3,7 +3,7 @@
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                          [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
                          [records] [monitor] [automation] [monitoring] [updates] [outbox] [dashboard] [footprint] [freshness]
-                         [shadow] [tensorrt]
+                         [shadow] [tensorrt] [rollout]
                          [--short] [--json FILE]
 """
 
