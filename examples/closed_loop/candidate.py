@@ -21,7 +21,8 @@ def command(small: bool, base: Path) -> str:
 
 def made(world: World) -> str:
     """The candidate's name in the store. Raises RuntimeError where none comes to traffic."""
-    done = world.plant.run("retrain", world.plant.deployment)
+    asked = ["--now"] if world.story.by_hand() else []  # else the alert asks
+    done = world.plant.run("retrain", world.plant.deployment, *asked)
     run: dict[str, Any] | None = done.data["run"]
     if run is None:
         raise RuntimeError(f"portside retrain trains nothing: {done.data['due']}")

@@ -22,8 +22,8 @@ def roll_out(world: World) -> None:
     def over() -> bool:
         nonlocal place
         now = looked(world)
-        if now and now["place"] != place:
-            place = now["place"]
+        if now and now["phase"] != place:
+            place = now["phase"]
             world.story.mark("rollout", f"{place}: {now['why'].strip().splitlines()[0]}")
         return bool(now) and now["phase"] in ("promoted", "rolled back")
 
