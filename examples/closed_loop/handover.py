@@ -30,7 +30,7 @@ def roll_out(world: World) -> None:
     while came < most and not over():
         got = acts.arrive(world, AT_ONCE - 2 if came % 60 == 0 else 0, AT_ONCE)
         came += got
-        if not got or place == "switched":
+        if not got:
             break
     acts.trickle(world, over, WATCHED_S)
     now = looked(world)
