@@ -298,6 +298,7 @@ def release(world: World, version: str) -> None:
     world.story.begin("rollout", f"{version}: shadow, half of the cells, all")
     handover.roll_out(world)
     world.plant.set("package", version)
+    (world.story.out / "automation.json").unlink(missing_ok=True)  # it is of the version before, and would be refused
     world.plant.reload()
     world.story.mark("versions", f"{version} is the champion, in the deployment file too")
 
