@@ -39,7 +39,7 @@ help:  ## List the targets.
 demo: $(STAMPS)/installed  ## Pack, verify and serve a real model, break it, watch the backup answer (under 4 minutes).
 	$(BIN)/python examples/visual_inspection/run.py --short
 
-loop: $(STAMPS)/installed  ## The loop closes on real solar cells, then on weather: drift, people, retraining, rollout, a device (under 10 minutes).
+loop: $(STAMPS)/installed  ## The loop closes on real solar cells, then on weather: drift, people, retraining, rollout, a device.
 	$(BIN)/python examples/closed_loop/run.py
 	$(BIN)/python examples/closed_loop/rainfall.py
 
