@@ -79,7 +79,7 @@ def end(folder):
             "datasets": [one["version"] for one in versions(folder / "datasets" / "tester")]}  # fmt: skip
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 def test_killed_again_and_again_there_is_one_candidate(place):
     folder, stages, turns = place(), [], 0
     while killed(folder, lambda number, name, most=turns: number > most):
@@ -92,7 +92,7 @@ def test_killed_again_and_again_there_is_one_candidate(place):
     assert [order.index(stage) for stage in stages] == sorted(order.index(stage) for stage in stages)  # it never goes back
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 @pytest.mark.long
 def test_wherever_it_is_killed_there_is_one_candidate(place, effort):
     point, stages = 1, set()
@@ -107,7 +107,7 @@ def test_wherever_it_is_killed_there_is_one_candidate(place, effort):
     assert point > 10 and len(stages) >= 3
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 def test_a_candidate_that_is_made_anew_at_every_attempt_is_noticed(place, monkeypatch):
     """The control: without names by content the same kill leaves two versions."""
 

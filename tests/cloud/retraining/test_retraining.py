@@ -90,7 +90,7 @@ def test_one_that_does_not_pass_its_gates_is_kept_and_never_handed_over(tmp_path
         Store().resolve("main:candidate")
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 def test_two_at_once_are_one(tmp_path):
     served(tmp_path, 300)
     (tmp_path / "fault").write_text("wait")
@@ -106,7 +106,7 @@ def test_two_at_once_are_one(tmp_path):
     assert retraining(tmp_path).runs.unfinished().stage == "training"
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up_and_its_command_ended(tmp_path):
     served(tmp_path, 600)
     (tmp_path / "fault").write_text("wait")

@@ -31,7 +31,7 @@ def check(found, least):
     assert found["faults"] == []
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 def test_at_every_transition_the_end_is_the_same_and_nothing_is_done_twice(tmp_path, effort):
     found = cut(tmp_path, "moved:10" if effort == 1 else 100_000, "durable", seconds=3600)
     check(found, 10 if effort == 1 else found["points"])
@@ -43,12 +43,12 @@ def test_at_a_few_points(tmp_path):
     check(cut(tmp_path, "moved committed:3", "durable"), 3)
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 def test_at_some_points_on_postgresql(tmp_path, postgresql):
     check(cut(tmp_path, "moved:4", "durable", postgresql.database()), 4)
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "points", "wrong"), [("cursor apart", "looked apart:2", "rollout_counts"),
                                                        ("log apart", "log apart:2", "rollout_log"),
                                                        ("told once", "moved replacing:2", "traffic")])  # fmt: skip
