@@ -46,9 +46,13 @@ def unproven(verdict: Verdict) -> str:
 
 def looks(verdicts: Sequence[Verdict]) -> str:
     """Limits that do not look broken, over everyone."""
-    held = [f"{subject(one)} {percent(one.estimate)} more (limit {percent(one.limit)})" for one in verdicts
+    held = [f"{subject(one)} {percent(one.estimate)} more (limit {percent(one.limit)}{_few(one)})" for one in verdicts
             if one.slice == EVERYONE and not isnan(one.estimate)]  # fmt: skip
     return "nothing looks broken: " + ("; ".join(held) or "nothing was counted over everyone yet")
+
+
+def _few(verdict: Verdict) -> str:
+    return "" if verdict.enough else f", too few to judge: {units(verdict.rows)}"
 
 
 def proven(verdicts: Sequence[Verdict]) -> str:

@@ -78,8 +78,9 @@ def _where(told: Told) -> str:
             return (f"For {since} {name} has been given to {percent(policy.steps[state.step])}{whom or ' of those who ask'}, "
                     f"step {state.step + 1} of {len(policy.steps)}; who was given it stays with it.")  # fmt: skip
         case "switched":
-            left = spoken(max(0, policy.watch_minutes * MINUTE - told.here_ms))
-            return f"For {since} {name} has answered everyone. It is watched for {left} more; the champion is kept warm for the way back."
+            left = policy.watch_minutes * MINUTE - told.here_ms
+            watched = f"It is watched for {spoken(left)} more" if left > 0 else "It has been watched for as long as was asked"
+            return f"For {since} {name} has answered everyone. {watched}; the champion is kept warm for the way back."
         case "promoted":
             return f"{name} was promoted {since} ago and answers everyone. Name it under [champion] in the deployment file."
         case "rolled back":

@@ -10,6 +10,7 @@ import pytest
 from portside.cloud.rollout import State
 from portside.cloud.rollout_evidence import Verdict
 from portside.cloud.rollout_policy import Policy
+from portside.cloud.rollout_words import looks
 from portside.cloud.rollouts.explaining import Told, explain, pages
 from portside.cloud.rollouts.log import SYSTEM, Entry
 
@@ -111,3 +112,14 @@ def test_questions_are_no_pages_and_what_is_over_needs_nobody():
     held = State("r1", "canary", 0, 0, (ONE,), paged=("approve promote", "overdue"))
     assert pages(held, log) == {"overdue": "nothing goes on after 14 days"}
     assert pages(State("r1", "rolled back", 0, 0, (ONE,), paged=("overdue",)), log) == {}
+
+
+def test_a_watch_that_is_over_is_not_said_to_go_on():
+    assert "watched for as long as was asked" in explain(told("switched", here_ms=POLICY.watch_minutes * MINUTE))
+
+
+def test_figures_of_few_units_are_said_to_be_of_few():
+    few, enough = verdict("accuracy", estimate=0.07, rows=12, enough=False), verdict(rows=900)
+    said = looks([few, enough])
+    assert "wrong answers 7.00% more" in said and "too few to judge: 12 units" in said
+    assert said.count("too few") == 1
