@@ -6,8 +6,8 @@ STAMPS := .make
 WORKERS ?= 2
 EFFORT ?= full
 WEB ?=
-ALONE := load or chaos
-SLOW := slow or fuzz or browser or $(ALONE)
+ALONE := load
+SLOW := slow or fuzz or browser or chaos or $(ALONE)
 # Only the files that name such a marker are collected, which costs a minute for all of them; tests/conftest.py holds them to it.
 MARKED = $(shell grep -rlE 'mark\.(slow|fuzz|browser|load|chaos)' tests --include='test_*.py')
 
@@ -46,7 +46,7 @@ loop: $(STAMPS)/installed  ## The loop closes on real solar cells, then on weath
 test: $(STAMPS)/installed $(STAMPS)/engine  ## Run the test suite (under 15 minutes on two cores).
 	$(PYTEST) -n $(WORKERS) tests
 
-slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does; what neither loads nor kills on both cores.
+slow: $(STAMPS)/installed $(STAMPS)/engine browser  ## Run the slow, load, fuzz, chaos and browser suites in short form, as CI does; what measures under load alone.
 	PORTSIDE_EFFORT=short $(PYTEST) -n $(WORKERS) --dist worksteal -m "($(SLOW)) and not ($(ALONE) or long)" $(MARKED)
 	PORTSIDE_EFFORT=short $(PYTEST) -m "($(ALONE)) and not long" $(MARKED)
 

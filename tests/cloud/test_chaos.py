@@ -48,12 +48,14 @@ def judge(name, reasons, answers):
 
 
 @pytest.mark.chaos
+@pytest.mark.load
 @pytest.mark.timeout(1800)
 def test_no_request_fails(tmp_path, fault, effort):
     storm(tmp_path / "d", fault, 1000 * effort)
 
 
 @pytest.mark.chaos
+@pytest.mark.load
 def test_a_killed_worker_loses_no_request(tmp_path, fault):
     import os
     import signal

@@ -147,6 +147,7 @@ def test_sigterm_says_so_first_and_every_request_that_was_taken_has_its_answer(t
 
 
 @pytest.mark.chaos
+@pytest.mark.load
 def test_a_killed_model_process_costs_at_most_what_it_was_answering(tmp_path):
     deploy(tmp_path, "process")
     clients = 4

@@ -73,6 +73,7 @@ def test_the_front_has_structures_and_the_package_as_it_was(searched) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_longer_trainings_come_nearer_to_the_source(searched) -> None:
     front, _ = searched
     held = {(str(trial.settings.structure.at(1)), trial.settings.structure.share): trial.loss for trial in front.trials
@@ -112,6 +113,7 @@ def test_structures_left_behind_are_trained_where_the_package_as_it_was_costs_to
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_front_with_structures_survives_a_file(searched, tmp_path) -> None:
     front, _ = searched
     data = json.loads(json.dumps(front.to_dict()))
@@ -239,6 +241,7 @@ def killed_in(word: str, package: Path, folder: Path, calls: int) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.chaos
 def test_killed_in_a_training_it_repeats_none_that_was_finished(trainable, tmp_path) -> None:
     folder = tmp_path / "kept"
