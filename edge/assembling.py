@@ -27,7 +27,8 @@ def updating(settings: AgentSettings, closing: Callable[[], bool]) -> Updating:
     if asked is None:
         judge = TrialJudge(threads=settings.limits.threads, trust=trust_host)
         return Updating(Installer(slots, NoSource(), judge), judge)
-    limits = Limits(asked.p95_ms, asked.max_disagreement, most_rows=asked.most_rows)
+    agree = None if asked.agree is None else tuple(asked.agree)
+    limits = Limits(asked.p95_ms, asked.max_disagreement, most_rows=asked.most_rows, agree=agree)
     judge = TrialJudge(limits, settings.limits.threads, trust=trust_host)
     held = import_module(".assembling_signed", __package__)  # what reads signatures is loaded where they are asked for
     trust, source = held.signed(settings, asked, slots, closing)

@@ -41,12 +41,18 @@ class Limits:
         max_disagreement: share of rows whose answers may differ from the old release's, per output, in (0, 1).
         same_outputs: a release without an output that the active one gives is refused: whoever reads answers would miss it.
         most_rows: live rows after which a trial that is still unsettled is refused.
+        agree: outputs to which `max_disagreement` applies; None: all that can be compared. Scores of two trainings differ nearly always.
     """
 
     p95_ms: float | None = None
     max_disagreement: float = 0.05
     same_outputs: bool = True
     most_rows: int = 10_000
+    agree: tuple[str, ...] | None = None
+
+    def asks(self, output: str) -> bool:
+        """Whether the two releases have to agree on this output."""
+        return self.agree is None or output in self.agree
 
 
 @dataclass(frozen=True)
@@ -145,8 +151,9 @@ def _latency(evidence: Evidence, limits: Limits) -> dict[str, Verdict]:
 def _agreement(evidence: Evidence, limits: Limits) -> dict[str, Verdict]:
     if not evidence.compared:
         return {}
-    if not evidence.outputs:
+    outputs = {name: count for name, count in evidence.outputs.items() if limits.asks(name)}
+    if not outputs:
         return {"no live row was seen": NOT_ENOUGH} if not evidence.live else {"no answer has the shape of the old release's": "failed"}
     allowed = limits.max_disagreement
     return {f"{name!r} differs on {count} rows, {100 * allowed:.3g}% may": judge_rate(count, allowed)
-            for name, count in evidence.outputs.items()}  # fmt: skip
+            for name, count in outputs.items()}  # fmt: skip

@@ -172,7 +172,7 @@ class Updates(Section):
         mirror: URL of a signed repository. root: its 1.root.json, shipped with the device.
         name: of the package; platform: of this device, e.g. "tflite".
         every_s: how often is looked. follow: "newest" that is signed, or what the upload's "server" says.
-        p95_ms, max_disagreement, most_rows: of a trial, see `health.Limits`.
+        p95_ms, max_disagreement, agree, most_rows: of a trial, see `health.Limits`.
         quota_mb: how large a release may be; reserve_mb: what stays free on the disk; in 2^20 bytes.
     """
 
@@ -184,6 +184,7 @@ class Updates(Section):
     follow: Literal["newest", "server"] = "newest"
     p95_ms: Positive | None = None
     max_disagreement: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    agree: list[str] | None = None
     most_rows: Count = 10_000
     quota_mb: Positive | None = None
     reserve_mb: Annotated[float, Field(ge=0)] = 16.0

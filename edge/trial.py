@@ -114,7 +114,7 @@ class TrialJudge:
         try:
             artifact = open_artifact(path)
             contract = artifact.contract()
-            seen = replace(self._proof(artifact), compared=_comparable(artifact, contract, active), missing=_missing(artifact, active))
+            seen = replace(self._proof(artifact), compared=self._comparable(artifact, contract, active), missing=_missing(artifact, active))
             if seen.contract != "failed":
                 session = load(artifact, threads=self.threads, isolation=self.isolation, trust=self.trust)
                 seen = self._timed(session, contract, seen)
@@ -144,6 +144,14 @@ class TrialJudge:
             seen = seen.with_call((self.clock() - begun) * 1e3, self.limits.p95_ms)
         return seen
 
+    def _comparable(self, artifact: Artifact, contract: Contract, active: Path | None) -> bool:
+        """There is a release to compare with, and an output by which to; a model with a memory answers on more than the row it is asked."""
+        if active is None or artifact.signature.state:
+            return False
+        before = {spec.name: spec.dtype for spec in read_artifact(active).signature.outputs}
+        shared = [spec for spec in artifact.signature.outputs if before.get(spec.name) == spec.dtype and spec.name in contract.rules]
+        return any(self.limits.asks(spec.name) and comparable(contract.rules[spec.name], NUMPY[spec.dtype]) for spec in shared)
+
     def _close(self) -> None:
         if self._trial is not None and self._trial.session is not None:
             self._trial.session.close()
@@ -155,15 +163,6 @@ def _missing(artifact: Artifact, active: Path | None) -> tuple[str, ...]:
         return ()
     given = {spec.name for spec in artifact.signature.outputs}
     return tuple(spec.name for spec in read_artifact(active).signature.outputs if spec.name not in given)
-
-
-def _comparable(artifact: Artifact, contract: Contract, active: Path | None) -> bool:
-    """There is a release to compare with, and an output by which to; a model with a memory answers on more than the row it is asked."""
-    if active is None or artifact.signature.state:
-        return False
-    before = {spec.name: spec.dtype for spec in read_artifact(active).signature.outputs}
-    shared = [spec for spec in artifact.signature.outputs if before.get(spec.name) == spec.dtype and spec.name in contract.rules]
-    return any(comparable(contract.rules[spec.name], NUMPY[spec.dtype]) for spec in shared)
 
 
 def _differences(session: Session, contract: Contract, old: Mapping[str, Array],

@@ -41,6 +41,14 @@ def test_every_reason_to_refuse(evidence, why):
     assert found.why.startswith(why)
 
 
+def test_only_outputs_that_have_to_agree_are_held_against_the_limit():
+    anew = replace(PASSED, outputs={"label": Count(2, 400), "score": Count(390, 400)})
+    assert verdict(anew, LIMITS).why == "'score' differs on 390 of 400 rows, 5% may"
+    assert verdict(anew, replace(LIMITS, agree=("label",))).verdict == "healthy"
+    assert verdict(anew, replace(LIMITS, agree=("score",))).verdict == "unhealthy"
+    assert verdict(anew, replace(LIMITS, agree=("box",))).why.startswith("no answer has the shape")  # a wrong name is no way round
+
+
 def test_not_enough_data_says_of_what():
     assert verdict(replace(PASSED, live=0, outputs={}), LIMITS).why == "no live row was seen"
     few = replace(PASSED, live=20, calls=Count(0, 20), outputs={"label": Count(0, 20)})

@@ -120,6 +120,17 @@ def test_a_release_that_answers_otherwise_is_refused(plugged):
     assert made.update.active.slot == "a"
 
 
+def test_where_no_output_has_to_agree_the_contract_and_the_budget_decide(plugged):
+    install, made, judge = plugged
+    install("first", 1)
+    judge.limits = Limits(p95_ms=1000.0, agree=("label",))
+    assert install("unlike", 2) is True  # rows are waited for
+    judge.end()
+    judge.limits = Limits(p95_ms=1000.0, agree=())
+    assert install("unlike", 3) is False
+    assert isinstance(made.update.phase, Active)
+
+
 @pytest.mark.parametrize(("name", "why"), [
     ("wrong", "the contract failed on this device: logits:"),
     ("renamed", "it does not give 'label', which the active release gives"),
