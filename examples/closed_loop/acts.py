@@ -9,25 +9,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import candidate
 import handover
 import numpy as np
 import teach
 from belt import Belt
-from device import DEVICE, Device, Publisher
+from device import Device, Publisher
 from people import People
 from plant import NAME, Plant, png
 from story import Seen, Story
 
-from portside.cloud.records.reading import records
-
 T = TypeVar("T")
 CLIENTS, MOST = 4, 40
 """Who sends cells at once; how many come at most while something is waited for."""
-DRIFT_S = 80.0
-"""The monitor judges whole minutes, so it may take one and a bit until it says something."""
+DRIFT_S = 140.0
+"""The monitor judges whole minutes a few seconds after they are over, so it may take one or two until it says something."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,13 @@ class Plan:
 
 @dataclass
 class World:
-    """What all acts share. `versions`: digest of a package -> its name in the store; `thresholds`: that were fitted."""
+    """What all acts share.
+
+    Attributes:
+        versions: digest of a package -> its name in the store.
+        thresholds: that were fitted.
+        wanted: release that is new for the device. homeward: it is called home, and keeps its network.
+    """
 
     plan: Plan
     story: Story
@@ -70,6 +75,8 @@ class World:
     thresholds: list[float] = field(default_factory=list[float])
     people: People | None = None
     device: Device | None = None
+    wanted: str = ""
+    homeward: bool = False
 
     def __post_init__(self) -> None:
         self.dice = np.random.default_rng([self.seed, 1])
@@ -105,9 +112,10 @@ def teach_first(world: World) -> None:
     story, every, small = world.story, world.belt.every, world.plan.small
     learn = every.take(world.belt.teach)
     story.begin("teach", f"{len(learn)} mono cells; no module of them arrives later or is held out")
-    np.savez(story.out / "base.npz", images=learn.images, labels=learn.labels)
+    found = teach.features(learn.images, small)
+    np.savez(story.out / "base.npz", features=found, labels=learn.labels)
     held = every.take(world.belt.held["mono"])
-    model = teach.fitted(learn.images, learn.labels, small)
+    model = teach.fitted(found, learn.labels, small)
     package = teach.packed(model, small, held.images, held.labels, story.out / "first")
     ref = candidate.first(world, package)
     world.plant.set("command", candidate.command(small, story.out / "base.npz"))
@@ -116,10 +124,10 @@ def teach_first(world: World) -> None:
     story.mark("versions", f"{ref} is trained on mono cells")
 
 
-def release_first(world: World, publisher: Publisher) -> tuple[str, int, Any]:
-    """Compile and sign the first version for devices."""
+def build_first(publisher: Publisher) -> tuple[str, Path]:
+    """Keys and an empty repository; the first version compiled for devices."""
     publisher.begin()
-    return publisher.publish(f"{NAME}:1")
+    return publisher.build(f"{NAME}:1")
 
 
 @contextmanager
@@ -170,13 +178,16 @@ def arrive(world: World, mono: int, poly: int) -> int:
     return len(rows)
 
 
-def trickle(world: World, over: Callable[[], bool], seconds: float = 600, mono: int = 0) -> None:
-    """A few cells come along, one a second, until it is over; the belt is not emptied by a machine that is busy."""
+def trickle(world: World, over: Callable[[], bool], seconds: float = 600, mono: int = 0, poly: int = 1) -> None:
+    """A few cells come along, one a second, until it is over; the belt is not emptied by a machine that is busy.
+
+    `poly` of each second, and every `mono`-th second a mono cell.
+    """
     ends, came = time.monotonic() + seconds, 0
     while not over() and time.monotonic() < ends:
         began = time.monotonic()
         if came < MOST:
-            came += arrive(world, 1 if mono and came % mono == 0 else 0, 1)
+            came += arrive(world, 1 if mono and came % mono == 0 else 0, poly)
         time.sleep(max(0.0, began + 1 - time.monotonic()))
 
 
@@ -203,18 +214,19 @@ def calm(world: World) -> None:
     world.story.begin("people decide", f"{world.plan.calm} mono cells; the dial is at assist")
     arrive(world, world.plan.calm, 0)
     caught_up(world)
-    turn(world, "partial", world.plan.calm)
+    turn(world, "partial")
 
 
-def turn(world: World, level: str, rows: int = 0) -> None:
-    """Fit the dial where it is to decide, write the level into the file, reload. Not enough labels: people go on."""
+def turn(world: World, level: str) -> None:
+    """Fit the dial where it is to decide, write the level into the file, reload. No threshold: people go on."""
     if level == "partial":
         fitted = world.plant.run("automation", "fit", world.plant.deployment)
         found = fitted.data["slices"][""]
         if not fitted:
-            world.story.mark("dial", f"{rows} labels show no threshold: {found.get('verdict')}; people go on deciding all")
+            why = f"{found['rows']} labels of this version show no threshold: {found['verdict']}"
+            world.story.mark("dial", f"{why}; people go on deciding all")
             return
-        world.story.mark("dial", f"fitted: {found['value']:.2f}; what is surer the model decides alone")
+        world.story.mark("dial", f"fitted on {found['rows']} labels: {found['value']:.2f}; what is surer the model decides alone")
         world.thresholds.append(float(found["value"]))
     world.plant.set("level", level)
     world.plant.reload()
@@ -222,45 +234,11 @@ def turn(world: World, level: str, rows: int = 0) -> None:
 
 
 def sure(world: World) -> None:
-    """The model decides what it is sure of."""
+    """The model decides what it is sure of, until a minute begins: the monitor judges whole ones, and the next is to hold what comes."""
     world.story.begin("the dial is on", f"{world.plan.sure} more mono cells")
     arrive(world, world.plan.sure, 0)
-
-
-def deliver(world: World, device: Device, publisher: Publisher, first: tuple[str, int, Any]) -> None:
-    """A camera leaves the factory with version 1, and is told to run it."""
-    release, number, artifact = first
-    key = world.plant.run("fleet", "enrol", world.plant.deployment, DEVICE).data["key"]
-    world.plant.run("fleet", "set", world.plant.deployment, release, "--all")
-    device.deliver(key, publisher.repository / "metadata" / "1.root.json", artifact, number)
-    device.start()
-    world.device = device
-    world.story.mark("device", f"{DEVICE} answers with {NAME}:1, signed release {number}")
-
-
-@contextmanager
-def photographing(world: World, device: Device) -> Iterator[None]:
-    """The camera sees a cell now and then, as many poly cells as come along the belt; its network comes and goes."""
-    stop, began = threading.Event(), time.monotonic()
-
-    def look() -> None:
-        while not stop.wait(20 / world.plan.per_s):
-            for cell in world.belt.draw(0, 1, world.dice):
-                device.photograph(cell, world.picture(cell))
-            online = int((time.monotonic() - began) / world.plan.field_s) % 2 == 0
-            if online != device.plugged:
-                device.online(online)
-            if not online and not device.killed and len(device.taken) > 15:
-                device.cut_power()
-                world.story.mark("device", "its power was cut, without a network (kill -9), and came back")
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(40)
+    minute = time.time() // 60
+    trickle(world, lambda: time.time() // 60 > minute, mono=1, poly=0)
 
 
 def shift(world: World) -> None:
@@ -293,57 +271,24 @@ def retrain(world: World) -> str:
     return training.wait()
 
 
-def release(world: World, version: str) -> None:
-    """Its gates have passed and its rollout has begun; when it is promoted somebody writes it into the file."""
-    world.story.begin("rollout", f"{version}: shadow, half of the cells, all")
+def release(world: World, publisher: Publisher, version: str) -> tuple[str, Path]:
+    """Its gates have passed and its rollout has begun; when it is promoted somebody writes it into the file. Also built for devices."""
+    world.story.begin("rollout", f"{version}: shadow, {'' if world.plan.small else 'half of the cells, '}all")
+    built = Later(lambda: publisher.build(version))
     handover.roll_out(world)
     world.plant.set("package", version)
     (world.story.out / "automation.json").unlink(missing_ok=True)  # it is of the version before, and would be refused
     world.plant.reload()
     world.story.mark("versions", f"{version} is the champion, in the deployment file too")
-
-
-def update(world: World, publisher: Publisher, device: Device, version: str) -> None:
-    """The same version for the device: compiled, signed, wanted. It takes it when it has a network."""
-    world.story.begin("the device's turn", version)
-    published = Later(lambda: publisher.publish(version))
-    trickle(world, lambda: published.done, mono=4)
-    release, number, _ = published.wait()
-    world.plant.run("fleet", "set", world.plant.deployment, release, "--all")
-    world.story.mark("device", f"release {number} of {version} is signed, and wanted on {DEVICE}")
+    trickle(world, lambda: built.done, mono=4)
+    return built.wait()
 
 
 def after(world: World) -> None:
-    """The dial is fitted anew for the new version; cells come as before."""
+    """The dial is fitted anew for the new version, if its labels allow it; cells come as before."""
     mono, poly = world.plan.after
-    world.story.begin("the dial is on again", f"{mono + poly} cells")
+    world.story.begin("afterwards", f"{mono + poly} cells, the new version")
     caught_up(world)
     turn(world, "partial")
     arrive(world, mono, poly)
-
-
-def come_home(world: World, device: Device, seconds: float = 90) -> None:
-    """The device has a network for good; what it kept comes home."""
-    world.story.begin("the device comes home", f"it was without a network for {device.offline_s:.0f} s")
-    device.online(True)
     caught_up(world)
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        _, said = world.plant.call(f"/dashboard/data/devices?deployment={NAME}")
-        lines = said.get("devices", []) if isinstance(said, dict) else []
-        home = figures_home(world)
-        if lines and lines[0].get("state") == "current" and home >= len(set(device.taken)):
-            world.story.mark("device", f"runs the new release; all {home} answers are home")
-            return
-        time.sleep(1)
-    world.story.mark("device", "has not come home whole within its time")
-
-
-def figures_home(world: World) -> int:
-    """How many of the device's cells are in the records."""
-    return len({record.entity for record in records_of_device(world)})
-
-
-def records_of_device(world: World) -> list[Any]:
-    """What it has told."""
-    return [record for record in records(str(world.story.out / "records.sqlite")) if record.device == DEVICE]

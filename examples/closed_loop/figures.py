@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import cells
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from acts import World
     from story import Story
 
-Bools = NDArray[np.bool_]
+Ask: TypeAlias = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float64]]]
 WINDOW = 80
 """Cells of one point of a curve."""
 
@@ -36,7 +36,7 @@ class Row:
         version: of the model that answered.
         arm: "champion" or "challenger"; the device has one arm.
         alone: the model decided, nobody else.
-        model: what it said. final: what the caller has in the end.
+        model: what it said. score: its probability of a defect. final: what the caller has in the end.
     """
 
     at_s: float
@@ -48,6 +48,7 @@ class Row:
     arm: str
     alone: bool
     model: int
+    score: float
     final: int
 
 
@@ -72,7 +73,7 @@ def _row(world: World, record: Record, label: Any) -> Row:
     final = said if alone or label is None else int(label.values["label"])
     at_s, version = (record.event_ms - world.story.began_ms) / 1000, world.versions.get(record.package, record.package[7:15])
     return Row(at_s, "device" if device else "server", cell, int(every.labels[cell]), str(every.types[cell]), version, record.arm, alone,
-               said, final)  # fmt: skip
+               said, float(record.outputs["defect"][0]), final)  # fmt: skip
 
 
 def balanced(said: NDArray[Any], truth: NDArray[Any]) -> float:
@@ -100,9 +101,8 @@ def measured(world: World) -> dict[str, Any]:
     """Everything for the table and the timeline."""
     rows, every = rows_of(world), world.belt.every
     asks = {name: _asked(world, name) for name in dict.fromkeys(world.versions.values())}
-    first = next(iter(asks.values()))
     served = [row for row in rows if row.where == "server"]
-    old_label, old_score = first(np.array([row.cell for row in served]))
+    old_label, old_score = _first_of(served, *next(iter(asks.items())))
     cut = world.thresholds[0] if world.thresholds else 2.0
     people = world.people
     alone = np.array([old >= cut for old in np.maximum(old_score, 1 - old_score)])
@@ -122,10 +122,19 @@ def measured(world: World) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _asked(world: World, name: str) -> Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float64]]]:
+def _first_of(served: Sequence[Row], name: str, ask: Ask) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What the first version says of all these cells: as it was recorded where it answered, else it is asked now."""
+    label, score = np.array([row.model for row in served]), np.array([row.score for row in served])
+    others = np.array([place for place, row in enumerate(served) if row.version != name], np.int64)
+    if len(others):
+        label[others], score[others] = ask(np.array([served[place].cell for place in others]))
+    return label, score
+
+
+def _asked(world: World, name: str) -> Ask:
     """(labels, probabilities of a defect) that a version gives to cells."""
     package = ps.Store(world.story.out / "home").pull(name)
-    session = ps.load(ps.compile(package, out=world.story.out / "asked" / name.replace(":", "-")))
+    session = ps.load(ps.compile(package, out=world.story.out / "asked" / name.replace(":", "-")), threads=2)
 
     def ask(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         got = [session.run({"image": world.belt.every.images[part]}) for part in np.array_split(places, max(1, len(places) // 32))]
@@ -134,7 +143,7 @@ def _asked(world: World, name: str) -> Callable[[NDArray[np.int64]], tuple[NDArr
     return ask
 
 
-def _held(world: World, ask: Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], Any]]) -> dict[str, tuple[float, float, float]]:
+def _held(world: World, ask: Ask) -> dict[str, tuple[float, float, float]]:
     """Kind -> (balanced accuracy on held-out cells, and its 95% interval)."""
     found = dict[str, tuple[float, float, float]]()
     for kind, places in world.belt.held.items():
@@ -194,7 +203,7 @@ def table(story: Story) -> str:
     lines += [f"{name:38}{_figure(held['mono']):>22}{_figure(held['poly']):>22}" for name, held in found["held"].items()]
     lines += ["", *(f"{name}: {value}" for name, value in closing(found).items())]
     if hands := story.by_hand():
-        lines += ["", "done by hand, for this version of the product has no command for it:", *(f"  {text}" for text in hands)]
+        lines += ["", "done by hand:", *(f"  {text}" for text in hands)]
     return "\n".join(lines)
 
 

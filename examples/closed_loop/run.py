@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "visual_inspection"))
 
 import acts  # noqa: E402
+import afield  # noqa: E402
 import cells  # noqa: E402
 import figures  # noqa: E402
 import timeline  # noqa: E402
@@ -46,21 +47,20 @@ def play(plan: acts.Plan, seed: int, out: Path) -> Story:
     world = acts.World(plan, story, plant, belt(every, seed), seed)
     acts.teach_first(world)
     publisher = Publisher(plant)
+    built = acts.Later(lambda: acts.build_first(publisher))
     with serving(plant.deployment, out / "server.log", plant.environment) as server:
         plant.port = server.port
-        ready = acts.Later(lambda: acts.release_first(world, publisher))
-        with acts.watched(world), acts.people(world):
+        with acts.watched(world), acts.people(world), field(plant, publisher.repository) as device:
             acts.calm(world)
+            afield.deliver(world, device, publisher, built.wait())
             acts.sure(world)
-            with field(plant, publisher.repository) as device:
-                acts.deliver(world, device, publisher, ready.wait())
-                with acts.photographing(world, device):
-                    acts.shift(world)
-                    candidate = acts.retrain(world)
-                    acts.release(world, candidate)
-                    acts.update(world, publisher, device, candidate)
-                    acts.after(world)
-                acts.come_home(world, device)
+            with afield.photographing(world, device):
+                acts.shift(world)
+                candidate = acts.retrain(world)
+                afield.update(world, publisher, acts.release(world, publisher, candidate), candidate)
+                acts.after(world)
+                afield.called_home(world, device)
+            afield.all_home(world, device)
     story.figures |= figures.measured(world)
     return story
 

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened. `lane`: where the timeline shows it; `by_hand`: a person's step that the product could not do here."""
+    """Something that happened. `lane`: where the timeline shows it; `by_hand`: a person did what the product had not done in time."""
 
     at_s: float
     lane: str
