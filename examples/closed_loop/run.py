@@ -1,6 +1,6 @@
 """The loop closes, on real photographs of solar cells, in one command.
 
-    python examples/closed_loop/run.py            # `make loop`: under 10 minutes on two cores
+    python examples/closed_loop/run.py            # the first half of `make loop`
     python examples/closed_loop/run.py --short    # a cheap model and fewer cells, for the tests
     python examples/closed_loop/rainfall.py       # the second story: 50 years of weather whose columns are mixed up at row 12,000
 
