@@ -25,8 +25,6 @@ from story import Seen, Story
 T = TypeVar("T")
 CLIENTS, MOST = 4, 40
 """Who sends cells at once; how many come at most while something is waited for."""
-DRIFT_S = 140.0
-"""The monitor judges whole minutes a few seconds after they are over, so it may take one or two until it says something."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,7 @@ class Plan:
         calm, sure: mono cells while people decide all, and while the dial is on.
         shift, label, rollout, after: (mono, poly) cells of the acts with both.
         field_s: how long the device is with a network, and how long without, in turns.
+        patience_s: so long at most people wait for the monitor to say something.
         small: the cheap model.
     """
 
@@ -51,6 +50,7 @@ class Plan:
     rollout: tuple[int, int]
     after: tuple[int, int]
     field_s: float = 20.0
+    patience_s: float = 140.0
     small: bool = False
 
 
@@ -246,7 +246,7 @@ def shift(world: World) -> None:
     mono, poly = world.plan.shift
     world.story.begin("poly cells arrive", "nobody told the model")
     arrive(world, mono, poly)
-    trickle(world, lambda: bool(told(world)), DRIFT_S)
+    trickle(world, lambda: bool(told(world)), world.plan.patience_s)
     if not told(world):
         world.story.mark("alerts", "the monitor has said nothing yet; somebody looks at the checks, and asks for training", by_hand=True)
     shown = world.plant.run("automation", "show", world.plant.deployment)
