@@ -21,6 +21,7 @@ def run(*command, timeout):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_factory_story_ends_with_every_request_answered(tmp_path):
     done = run("examples/visual_inspection/run.py", "--short", "--out", tmp_path / "story", timeout=850)

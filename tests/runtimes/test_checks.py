@@ -13,6 +13,7 @@ REMEMBERED = ("tflite",)
 """Targets whose compiles take seconds: one compile per sample serves all checks but "compile is repeatable"."""
 LONG = ("answers equal the reference", "cancel before a call", "cancel during a call", "compile is repeatable")
 """Checks that compile 3,000 operators, or compile afresh: minutes where the lowering is slow."""
+LONGEST = ("cancel before a call", "compile is repeatable")
 SIMULATED = {"tensorrt": "simulated_tensorrt"}
 """Targets whose engine is simulated, as long as no device is at hand: the fixture that does it."""
 
@@ -21,6 +22,7 @@ def pairs():
     for name in sorted(base.installed()):
         for check in checks.ALL:
             marks = [pytest.mark.slow, pytest.mark.timeout(600)] if name in (*REMEMBERED, *SIMULATED) and check.name in LONG else []
+            marks += [pytest.mark.long] if name in REMEMBERED and check.name in LONGEST else []
             marks += [pytest.mark.browser] if name == "wasm" else []
             yield pytest.param(name, check, marks=marks, id=f"{check}-{name}")
 

@@ -80,6 +80,7 @@ def test_switched_to_and_rolled_back(tmp_path, effort, new_fault):
 
 
 @pytest.mark.load
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_whole_way_of_a_challenger(tmp_path, effort, new_fault):
     """A server without a rollout gets one, switches, and is told that the challenger is its champion: three versions, no request fails."""
@@ -108,7 +109,7 @@ def test_the_whole_way_of_a_challenger(tmp_path, effort, new_fault):
 @pytest.mark.load
 @pytest.mark.chaos
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("fault", ["exit", "wedge", pytest.param("throw", marks=pytest.mark.long)])
+@pytest.mark.parametrize("fault", ["exit", *(pytest.param(fault, marks=pytest.mark.long) for fault in ("wedge", "throw"))])
 def test_a_challenger_that_breaks_is_rolled_back_and_nobody_is_without_an_answer(tmp_path, effort, new_fault, fault):
     seconds = 60.0 if effort > 1 else 12.0
     file = written(tmp_path / "d", "steps = [0.5]\nmin_rows = 100000")

@@ -56,6 +56,7 @@ def test_one_that_is_worse_is_stopped_by_both_gates_on_quality(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_gate_that_is_left_out_is_not_asked_and_says_so(tmp_path):
     served(tmp_path, 600)
     found = check(pair(tmp_path, WORSE, "\n[gates]\nleave_out = [\"static\", \"expectations\", \"bench\"]\n"), now_ms=NOW_MS)
@@ -74,6 +75,7 @@ def test_too_few_labels_are_not_enough_data_and_stop_only_where_they_must_be_pro
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_without_records_or_a_static_set_it_says_so(tmp_path):
     found = check(pair(tmp_path, champion={}), now_ms=NOW_MS)
     assert found["recent"].why == "nothing was served yet, so nothing is labelled"
@@ -82,6 +84,7 @@ def test_without_records_or_a_static_set_it_says_so(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_old_label_is_not_recent(tmp_path):
     served(tmp_path, 400)
     found = check(pair(tmp_path), now_ms=NOW + 40 * 24 * 60 * MINUTE)
@@ -105,6 +108,7 @@ def test_an_artifact_that_does_not_answer_as_its_package_fails_fidelity_and_noth
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_card_that_is_silent_where_something_must_be_said_stops(tmp_path):
     found = check(pair(tmp_path, more="\n[gates]\ncard = [\"contract\", \"licence\", \"owner\", \"lineage\"]\n"), now_ms=NOW_MS)
     assert found["card"].outcome == "failed" and found["card"].why == "the card lacks owner, lineage"

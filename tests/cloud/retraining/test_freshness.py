@@ -61,6 +61,7 @@ def test_where_the_world_turns_older_rows_teach_worse(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_where_it_stands_still_age_does_not_show(tmp_path):
     _, held = found(tmp_path, 0.0, count=3)
     assert held.verdict == "age does not show" and min(point.quality.value for point in held.points) > 0.95
@@ -68,6 +69,7 @@ def test_where_it_stands_still_age_does_not_show(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_was_trained_is_not_trained_again(tmp_path):
     first, held = found(tmp_path, 1.0, count=2)
     assert len(first) == 2

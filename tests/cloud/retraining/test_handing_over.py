@@ -76,6 +76,7 @@ def test_a_candidate_that_passes_is_tried_with_what_its_gates_said(tmp_path, rel
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_tag_stands_still_while_another_rollout_goes_on(tmp_path, reloads):
     held = ready(tmp_path)
     first = held.retrain()
@@ -92,6 +93,7 @@ def test_the_tag_stands_still_while_another_rollout_goes_on(tmp_path, reloads):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_server_that_is_not_there_leaves_a_candidate_that_waits(tmp_path):
     done = ready(tmp_path).retrain()
     assert done.run.stage == "done" and done.run.verdict == "passed"

@@ -49,6 +49,7 @@ def test_labels_make_a_better_candidate_whose_lineage_says_how(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_fails_changes_nothing_and_says_why_in_its_last_words(tmp_path):
     served(tmp_path, 300)
     held = retraining(tmp_path, now_ms=LATER)
@@ -66,6 +67,7 @@ def test_what_fails_changes_nothing_and_says_why_in_its_last_words(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_command_that_cannot_be_started_or_takes_too_long_is_an_error(tmp_path):
     served(tmp_path, 300)
     with pytest.raises(FormatError, match="cannot be started"):
@@ -91,6 +93,7 @@ def test_one_that_does_not_pass_its_gates_is_kept_and_never_handed_over(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_at_once_are_one(tmp_path):
     served(tmp_path, 300)
     (tmp_path / "fault").write_text("wait")
@@ -144,6 +147,7 @@ def test_given_up_is_failed_and_the_next_begins_anew(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_champion_that_changed_meanwhile_stops_the_run(tmp_path):
     served(tmp_path, 300)
     held = retraining(tmp_path, now_ms=LATER)

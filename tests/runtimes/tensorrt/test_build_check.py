@@ -39,7 +39,7 @@ from portside.sdk.core.signature import Signature, TensorSpec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from grown import random_trees
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.long]  # 233 MB are installed for it
 VERSION = "1.7.1.116"
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "tensorrt_signatures.json"
 ROWS = {"batch": (1, 4, 8)}

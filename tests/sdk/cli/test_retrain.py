@@ -53,6 +53,7 @@ def test_from_a_check_to_a_candidate(tmp_path, asked):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_exit_code_says_that_it_did_not_pass_or_that_too_little_is_labelled(tmp_path, asked):
     served(tmp_path, 300)
     (tmp_path / "fault").write_text("worse")
@@ -66,6 +67,7 @@ def test_the_exit_code_says_that_it_did_not_pass_or_that_too_little_is_labelled(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_command_that_fails_is_a_fault_with_its_last_words(tmp_path, asked):
     served(tmp_path, 300)
     (tmp_path / "fault").write_text("code")
@@ -86,6 +88,7 @@ def test_words_that_do_not_go_together_are_refused(tmp_path, asked):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_experiment_as_a_table_and_a_figure(tmp_path, asked):
     served(tmp_path, 400, at_ms=NOW + MINUTE)
     retraining(tmp_path)
