@@ -61,7 +61,15 @@ def test_commands_and_public_names_exist(page: Path) -> None:
 
 LENGTHY = {"audit.md", "concepts.md", "packing.md", "recipes.md", "search.md", "verification.md"}
 """Pages whose snippets train, compress or search: with the slow suite, and all of them with `make docs`."""
-WITH_SNIPPETS = [pytest.param(page, marks=pytest.mark.slow if page.name in LENGTHY else ()) for page in PAGES if blocks(page, "python")]
+LENGTHIEST = {"audit.md", "search.md"}
+"""The ones that CI leaves to `make docs` and `make soak`."""
+
+
+def marks(page: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] * (page.name in LENGTHY) + [pytest.mark.long] * (page.name in LENGTHIEST)
+
+
+WITH_SNIPPETS = [pytest.param(page, marks=marks(page)) for page in PAGES if blocks(page, "python")]
 
 
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name)

@@ -12,6 +12,7 @@ from portside.sdk.core.errors import EngineError, InputError
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_server_teaches_a_tree_by_its_address(tmp_path, fault) -> None:
     file = packages.deployment(tmp_path / "d", deadline=2000)
     rows = np.clip(np.random.default_rng(1).normal(size=(400, 3)), -10, 10).astype(np.float32)

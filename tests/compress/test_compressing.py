@@ -84,6 +84,7 @@ def test_data_that_cannot_calibrate_is_refused(network, inputs, message, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_too_little_data_is_no_proof(network, calibration, rows, tmp_path):
     few = rows.take(range(40))
     found = compressed(network, "int8-static", calibration, target="onnx-cpu", held_out=few, out=tmp_path / "s")

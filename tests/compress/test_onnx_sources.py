@@ -89,6 +89,7 @@ def test_a_file_that_was_quantized_before_has_nothing_to_lower(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_file_on_tflite_has_the_ranges_of_the_plan(tmp_path):
     package = packed(network(named=False), tmp_path)
     small = ps.compress(package, "int8-static", ps.Data({"picture": pictures(128, seed=3) * 3}), out=tmp_path / "small")

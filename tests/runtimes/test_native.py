@@ -72,6 +72,7 @@ def test_the_reference_runs_all_of_it(mixed: Package) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_graphs_are_lowered_around_a_native_stage(mixed: Package, tmp_path: Path) -> None:
     made = ps.compile(mixed, target="tflite", out=tmp_path / "device")
     assert made.engine["source"] == {

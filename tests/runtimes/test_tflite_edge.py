@@ -69,6 +69,7 @@ def host_package(make_package):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_trees_and_a_host_stage_between_two_files(make_package, tmp_path):
     forest, package = host_package(make_package)
     artifact = compile_package(package, "tflite", tmp_path / "artifact")
@@ -92,6 +93,7 @@ def test_gathered_trees_decide_exactly_in_the_interpreter(make_package, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_names_that_no_argument_can_have_and_an_input_that_comes_out_again(make_package, tmp_path):
     signature = Signature(
         (TensorSpec("cell type", "f32", ("batch", 2)), TensorSpec("class", "i64", ("batch",)), TensorSpec("idle", "u8", ("batch",))),

@@ -63,6 +63,7 @@ def test_a_package_passes_on_its_targets(mixed) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.long
 def test_all_targets_pass_side_by_side(mixed) -> None:
     report = verify(mixed[1], measured=True)
     assert report, str(report)

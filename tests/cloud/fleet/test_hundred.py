@@ -39,6 +39,7 @@ def until_quiet(database, devices, now_ms, rounds=60):
     raise AssertionError(states)
 
 
+@pytest.mark.long
 def test_what_breaks_on_one_platform_runs_on_the_other_alone(tmp_path, effort):
     for seed in range(effort):
         check(tmp_path / f"{seed}.sqlite", seed)

@@ -35,6 +35,7 @@ def check(found, receiver, points):
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 def test_nothing_is_counted_twice_or_left_out_and_no_alert_lost_or_doubled(tmp_path, receiver, effort):
     points = 40 if effort == 1 else 100_000
     found = kill(tmp_path, receiver, points, "durable", seconds=3600)

@@ -141,6 +141,7 @@ def test_slow_answers_burn_the_budget_and_stop_burning(quick):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_month_of_minutes_of_one_deployment_is_read_in_a_moment(quick):
     """Days stand for hours: what is read for 30 days is 30 rows and some."""
     watch = Watch(quick, about(drift={"enabled": False}))

@@ -108,6 +108,7 @@ def test_wherever_it_is_killed_there_is_one_candidate(place, effort):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_candidate_that_is_made_anew_at_every_attempt_is_noticed(place, monkeypatch):
     """The control: without names by content the same kill leaves two versions."""
 

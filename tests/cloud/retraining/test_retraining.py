@@ -79,6 +79,7 @@ def test_a_command_that_cannot_be_started_or_takes_too_long_is_an_error(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_one_that_does_not_pass_its_gates_is_kept_and_never_handed_over(tmp_path):
     served(tmp_path, 600)
     (tmp_path / "fault").write_text("worse")

@@ -140,6 +140,7 @@ def test_without_labels_it_stays_near_the_float_model(trainable, parts, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupted_pass_ends_at_the_same_digest(trainable, parts, tmp_path):
     step, rows = ps.QAT(epochs=3, towards="both"), parts[0].take(range(320))
     whole = step.run(trainable, rows, PassContext(tmp_path / "whole", 5))

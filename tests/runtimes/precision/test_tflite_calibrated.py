@@ -142,6 +142,7 @@ def test_later_segments_are_calibrated_on_what_earlier_ones_make(package_of):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_each_segment_has_the_ranges_of_its_own_stage(package_of, tmp_path):
     plan, _, artifact = planned(package_of(PARTS, (spec("y", ("batch", 5, 2, 2)),)), tmp_path)
     assert artifact.engine["precision"]["achieved"] == {"int8-static": 5}
