@@ -89,6 +89,7 @@ def test_twice_what_it_can(tmp_path, effort):
 
 
 @pytest.mark.load
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_version_is_swapped_in_the_middle(tmp_path, effort):
     seconds = 60.0 if effort > 1 else 10.0

@@ -80,6 +80,7 @@ def end(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_again_and_again_there_is_one_candidate(place):
     folder, stages, turns = place(), [], 0
     while killed(folder, lambda number, name, most=turns: number > most):
