@@ -10,12 +10,8 @@ when its last request has. Where the new one cannot be loaded the old one goes o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
 import threading
-import time
 from collections.abc import Callable
 
 from ..sdk.core.errors import PortsideError
@@ -151,16 +147,3 @@ class Host:
         if self.engine is not engine:
             self.drop(engine)
             raise NotReadyError("the service is shutting down, or too busy to exchange versions")
-
-
-def leave_with_parent(seconds: float = 1.0) -> None:
-    """End this process when its parent is gone: a killed supervisor must not leave workers that hold the port."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="portside-parent", daemon=True).start()

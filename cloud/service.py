@@ -25,6 +25,7 @@ from bentoml.exceptions import InvalidArgument, ServiceUnavailable
 
 from ..sdk.core.codec.step import WireField
 from ..sdk.core.errors import FormatError, InputError, PortsideError
+from .beside import leave_with_parent
 from .deployment.file import read
 from .deployment.version import check_distinct
 from .desk.opening import attended
@@ -35,7 +36,7 @@ from .draining import Drain
 from .following import Follower, newest, note_start
 from .front import Front, make_front
 from .graph.resolving import resolve
-from .host import Host, leave_with_parent
+from .host import Host
 from .memory import keep_freed_blocks
 from .monitoring.companions import Watched
 from .review.attending import Attendant

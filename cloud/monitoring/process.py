@@ -9,14 +9,11 @@ others wait for its lease to end.
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...sdk.core.errors import PortsideError
 from ..alerts.state import Alert
 from ..alerts.targets import Targets
+from ..beside import run_beside, stop_on_signals
 from ..deployment.file import Deployment, read
 from ..deployment.generation import folder_of as generations_of
 from ..deployment.generation import stamp
@@ -43,7 +41,6 @@ from .tables import prepare
 from .turn import LostTurnError, Turn
 
 OTLP_S = 15.0
-PRIORITY = 10
 log = logging.getLogger("portside.monitor")
 
 
@@ -200,33 +197,10 @@ def main(path: Path) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     deployment = read(path)
     keeper = Keeper(deployment)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        keeper.stop()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    stop_on_signals(keeper.stop)
     log.info("%s is monitored", keeper.about.name)
     keeper.run()
 
 
-def leave_with_parent(seconds: float = 1.0) -> None:
-    """End when the serving worker is gone, however it went."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(seconds)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="portside-parent", daemon=True).start()
-
-
 if __name__ == "__main__":
-    os.nice(PRIORITY)
-    if "--with-parent" in sys.argv:
-        leave_with_parent()
-    try:
-        main(Path(sys.argv[1]))
-    except PortsideError as error:
-        sys.exit(f"error: {error}")
+    run_beside(main)

@@ -8,21 +8,18 @@ Started by the first serving worker where a `[rollout]` is served. Of several on
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import PortsideError
+from ..beside import run_beside, stop_on_signals
 from ..deployment.file import Deployment, read
 from ..deployment.generation import folder_of, stamp
-from ..monitoring.process import PRIORITY, leave_with_parent
 from ..monitoring.turn import LostTurnError
 from ..records.database import Database, reason
 from .controller import GAP_MS, Controller, Look, turn_of
@@ -131,20 +128,9 @@ def main(path: Path) -> None:
     """Look until SIGTERM or SIGINT. Raises PortsideError for a deployment that cannot be read."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     steersman = Steersman(read(path))
-
-    def end(number: int, frame: FrameType | None) -> None:
-        steersman.stop()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    stop_on_signals(steersman.stop)
     steersman.run()
 
 
 if __name__ == "__main__":
-    os.nice(PRIORITY)
-    if "--with-parent" in sys.argv:
-        leave_with_parent()
-    try:
-        main(Path(sys.argv[1]))
-    except PortsideError as error:
-        sys.exit(f"error: {error}")
+    run_beside(main)
