@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..sdk.core.data import Data
 from ..sdk.core.package import Package
+from ..sdk.core.temporary import temporary_folder
 from .base import Pass, PassContext
 from .derive import finished
 from .foresight import check_places, look_ahead
@@ -78,7 +78,7 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
     check_places(target, held_out, None if out is None else Path(out))
     look_ahead(steps.passes, package, data)
     climb: Climb | None = None
-    with TemporaryDirectory(prefix="portside-compress-") as work:
+    with temporary_folder("portside-compress-") as work:
         made = package
         for number, step in enumerate(steps.passes):
             climbs = isinstance(step, Quantize) and judge is not None
@@ -86,7 +86,7 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
             if (before := kept.found(place, package.trusted)) is not None:
                 made = before
                 continue
-            context = PassContext(place or Path(work) / f"{number}", seed, progress=progress, checkpoints=kept.checkpoints, origin=package)
+            context = PassContext(place or work / f"{number}", seed, progress=progress, checkpoints=kept.checkpoints, origin=package)
             if isinstance(step, Quantize) and judge is not None:
                 made, climb = judge.climb(made, steps.passes[:number], step, context.out)
                 if not climb.chosen.trial.passed:
@@ -99,6 +99,6 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
             climb = judge.measure(made, steps.passes)
             if not climb.chosen.trial.passed:
                 return Compressed(package, climb)
-        made = gated(made, steps.gates, Path(work) / "gated")
+        made = gated(made, steps.gates, work / "gated")
         notes = {} if climb is None else {LADDER: json.dumps(climb.to_dict(), indent=1, allow_nan=False).encode()}
         return Compressed(finished(made, package, None if out is None else Path(out), notes), climb)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.package import Package
+from ..sdk.core.temporary import temporary_folder
 from .base import Ahead, PassContext
 from .derive import descended
 from .distil_estimators import decides, estimator_of, fitted, packed
@@ -108,8 +108,8 @@ class Distil:
         shown = shown_by(teachers, learner, data, self.features, self.output) if self.loss == "features" else None
         answers = taught(teachers, data, self.loss if shown is None else shown.loss, self.output, context, _kind(student, learner))
         weight = 1.0 if data.labels is None else self.weight
-        with TemporaryDirectory(prefix="portside-distil-") as work:
-            out = Path(work) / "student"
+        with temporary_folder("portside-distil-") as work:
+            out = work / "student"
             if learner is not None:
                 made = self._trained(learner, answers, teachers, shown, weight, replace(context, out=out))
             else:

@@ -8,7 +8,6 @@ from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, PROFILE, Content
 from ..sdk.core.package import Package, write
 from ..sdk.core.profile import Profile
 from ..sdk.core.signature import MISSING_CODE, Array
+from ..sdk.core.temporary import temporary_folder
 from .distil_teachers import Answers
 from .retold import sample_of
 
@@ -145,8 +145,8 @@ def packed(model: Any, package: Package, step: Mapping[str, Any], out: Path) -> 
                       boundaries=program.boundaries, recipe=(dict(step),))  # fmt: skip
     parts: dict[str, bytes] = {**program.files, **codec.files}
     limits = {name: dict(rule.limits) for name, rule in held.rules.items() if any(spec.name == name for spec in program.signature.outputs)}
-    with TemporaryDirectory(prefix="portside-distil-") as work:
-        draft = write(content, parts, Path(work) / "draft", trusted=True)
+    with temporary_folder("portside-distil-") as work:
+        draft = write(content, parts, work / "draft", trusted=True)
         contract = build(draft, program.source, Sample(typed, sample.slices), limits=limits, licence=held.licence,
                          shareable=held.shareable, inner=program.inner)  # fmt: skip
         profile = _profile(draft, typed)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..sdk.core.data import Data
 from ..sdk.core.package import Package
 from ..sdk.core.plan import Precision
+from ..sdk.core.temporary import temporary_folder
 from .derive import finished
 from .gated import gated
 from .settings import Settings
@@ -50,9 +50,9 @@ class Made:
 
         A structure that is no longer at hand is made again, with its training.
         """
-        with TemporaryDirectory(prefix="portside-search-") as work:
-            made = self._made(settings, Path(work) / "derived")
-            return finished(gated(made, self.bench.limits, Path(work) / "gated"), self.package, out)
+        with temporary_folder("portside-search-") as work:
+            made = self._made(settings, work / "derived")
+            return finished(gated(made, self.bench.limits, work / "gated"), self.package, out)
 
     def _made(self, settings: Settings, out: Path) -> Package:
         if not settings.structure or self.shelf is None:

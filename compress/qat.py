@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from ..sdk.core.data import Data
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
+from ..sdk.core.temporary import temporary_folder
 from .base import Ahead, Options, PassContext
 from .foresight import check_nodes
 from .histogram import METHODS, Method
@@ -89,8 +88,8 @@ class QAT(Options):
         lr = trainee.schedule.lr * LR_SHARE if self.lr is None else self.lr
         settled = Settled(epochs_of(trainee, self.epochs), lr, self.keep, self.calibration, self.ranges == "learned", self.freeze_ranges,
                           self.per_channel, towards)  # fmt: skip
-        with TemporaryDirectory(prefix="portside-qat-") as work:
-            return Course(package, trainee, batches, settled, self.to_dict(), context, Path(work)).run()
+        with temporary_folder("portside-qat-") as work:
+            return Course(package, trainee, batches, settled, self.to_dict(), context, work).run()
 
     def look_ahead(self, ahead: Ahead) -> Ahead:
         """A trained network with a plan. Raises as `run` does, for what is known."""

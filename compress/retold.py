@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from ..sdk.core.contract import Contract
 from ..sdk.core.manifest import CONTRACT, CONTRACT_TENSORS, Content, Stage
 from ..sdk.core.package import Package, write
 from ..sdk.core.signature import NUMPY, Signature
+from ..sdk.core.temporary import temporary_folder
 from .base import PassContext
 from .derive import child
 
@@ -61,8 +60,8 @@ def proven(package: Package, content: Content, program: Mapping[str, bytes], ste
     files = {name: package.read(name) for name in package.content.files if not name.startswith("program/")}
     known = {name: {**rule.limits, **(limits or {}).get(name, {})} for name, rule in held.rules.items()}
     without = {name: data for name, data in files.items() if not name.startswith("contract/")}
-    with TemporaryDirectory(prefix="portside-proven-") as work:
-        draft = write(replace(content, files={}), {**without, **program}, Path(work) / "draft", trusted=package.trusted)
+    with temporary_folder("portside-proven-") as work:
+        draft = write(replace(content, files={}), {**without, **program}, work / "draft", trusted=package.trusted)
         with source(draft) as answers:
             contract = build(draft, answers, sample_of(package.signature, held), limits=known, licence=held.licence,
                              shareable=held.shareable, inner=inner)  # fmt: skip

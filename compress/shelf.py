@@ -7,12 +7,13 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Any, cast
 
 from ..sdk.core.data import Data
 from ..sdk.core.errors import StoreError
 from ..sdk.core.package import Package
+from ..sdk.core.temporary import temporary_folder
 from .base import Pass, PassContext
 from .recipe import Recipe
 from .resuming import Kept
@@ -75,8 +76,8 @@ class Shelf:
         """Make a package beside its place, and move it there whole."""
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(prefix=HALF, dir=place.parent) as work:
-                context = PassContext(Path(work) / "made", self._seed, deadline, progress, self._kept.checkpoints, self.source)
+            with temporary_folder(HALF, place.parent) as work:
+                context = PassContext(work / "made", self._seed, deadline, progress, self._kept.checkpoints, self.source)
                 made = step.run(package, self.train, context)
                 if context.late:
                     raise Unfinished

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from ..runtimes.artifact import Artifact
@@ -28,6 +27,7 @@ from ..sdk.core.errors import FormatError, InputError, PortsideError
 from ..sdk.core.gates import Gate
 from ..sdk.core.package import Package
 from ..sdk.core.plan import PrecisionPlan
+from ..sdk.core.temporary import temporary_folder
 from .calibration import Calibration
 from .derive import derive
 from .expected import Expected
@@ -135,8 +135,8 @@ class Workbench:
         self.rules = _with_flips(contract_of(package).rules, self.limits)
         self._runtime, self._golden = runtime(target), golden(contract_of(package))
         with ExitStack() as held:
-            self._folder = held.enter_context(TemporaryDirectory(prefix="portside-trials-"))
-            self.floats = self._runtime.compile(package, CompileOptions(verify=False), Path(self._folder) / "float")
+            self._folder = held.enter_context(temporary_folder("portside-trials-"))
+            self.floats = self._runtime.compile(package, CompileOptions(verify=False), self._folder / "float")
             self.session = held.enter_context(closing(self._open(self.floats)))
             with closing(session_of(package)) as reference:
                 self._rows = batch_rows(reference.info.signature)
@@ -202,9 +202,9 @@ class Workbench:
         started = time.monotonic()
         with _naming("rows for calibration"):
             _ = self.calibration if settings.calibrated else None
-        with TemporaryDirectory(dir=self._folder) as work:
+        with temporary_folder("attempt-", self._folder) as work:
             try:
-                trial = self._attempt(settings, Path(work))
+                trial = self._attempt(settings, work)
             except PortsideError as error:
                 trial = Trial(settings, "failed", fault=str(error))
         return replace(trial, seconds=time.monotonic() - started)
