@@ -79,7 +79,7 @@ def interrupted(place: Path, words: list[str], line: str, after: float = 0.0, ti
 
 def leftovers(place: Path) -> list[str]:
     """What stands in the temporary folder, and half-written trials."""
-    return [str(path) for path in (*(place / "tmp").iterdir(), *place.glob("kept/*/.*"))]
+    return [str(path) for path in (*(place / "tmp").iterdir(), *place.glob("kept*/*/.*"))]
 
 
 SEARCH = ["search", "mixed", "--data", "rows.npz", "--calibration", "train.npz", "--minutes", "1", "--out", "kept"]
@@ -125,7 +125,7 @@ def test_a_compress_writes_nothing_and_says_what_keeps_more(place: Path) -> None
 def test_at_any_moment_and_pressed_more_than_once(place: Path, effort: int) -> None:
     made, codes = random.Random(0), list[int]()
     for point in range(6 * effort):
-        words, line = ([*COMPRESS[:-1], f"small{point}"], "answers") if point % 2 else (SEARCH, "trial")
+        words, line = ([*COMPRESS[:-1], f"small{point}"], "answers") if point % 2 else ([*SEARCH[:-1], f"kept{point}"], "trial")
         ended = interrupted(place, words, line, after=made.random() * 3, times=1 + point % 3 // 2)
         codes.append(ended.code)
         # Pressed while Python itself ends, the signal kills it, which a shell calls 130 too; 0 and 1: it was done before.
