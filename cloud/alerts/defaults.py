@@ -33,7 +33,7 @@ RULES = (
     Rule("calibration", when="calibration", clear_s=3600, severity="warning",
          runbook="Confidence does not mean what it says: thresholds of automation that were fitted on it are off. "
                  "Fit them again on new labels."),
-    Rule("rollout-back", when="rollout-back", clear_s=0, severity="critical",
+    Rule("rollout-back", when="rollout-back", clear_s=0,  # critical, or by hand for information: as the finding says
          runbook="`portside rollout explain DEPLOYMENT.toml` says which limit was broken, where, and on what evidence. Everyone is given "
                  "the champion again; nothing has to be done in a hurry."),
     Rule("rollout-paged", when="rollout-paged", clear_s=0, severity="warning",

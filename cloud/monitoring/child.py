@@ -21,6 +21,8 @@ FIRST_PAUSE_S, MOST_PAUSE_S = 1.0, 60.0
 CALM_S = 30.0
 """A monitor that ran for so long is started again at once; one that ends sooner after a pause, twice as long each time."""
 END_S, LATEST_S = 10.0, 300.0
+TOLD_S = 2.0
+"""One that ends well was told to, as a rule with the server, by a key that reaches all: it is no fault when that ends so soon after."""
 log = logging.getLogger("portside.monitor")
 
 
@@ -68,7 +70,7 @@ class Beside:
         while not self._ended.is_set():
             began = time.monotonic()
             code = self._run()
-            if self._ended.is_set():
+            if self._ended.wait(TOLD_S if code == 0 else 0.0):
                 return
             calm = time.monotonic() - began > CALM_S
             pause = FIRST_PAUSE_S if calm else min(pause * 2, MOST_PAUSE_S)

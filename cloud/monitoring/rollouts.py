@@ -12,7 +12,7 @@ from ...sdk.core.errors import FormatError
 from ..monitor import Finding, Severity
 from ..records.database import Database
 from ..rollouts.explaining import PAGED, pages
-from ..rollouts.log import Entry, read_log
+from ..rollouts.log import SYSTEM, Entry, read_log
 from ..rollouts.storing import Held, names_of, newest
 from ..rollouts.tables import ROLLOUTS
 from .levels import HOUR_MS
@@ -40,8 +40,10 @@ def judged(held: Held, log: Sequence[Entry], now_ms: int) -> list[Finding]:
     back = held.state.phase == "rolled back" and now_ms - held.phase_ms < TOLD_MS and entry is not None and entry.before != "gates"
     asks, needs = held.state.asks if not held.closed else None, "; ".join(pages(held.state, log).values())
     evidence = {"rollout": held.id, "place": held.place}
+    by, severity = ("", "critical") if entry is None or entry.author == SYSTEM else (f" by {entry.author}", "info")
+    told = f"{name} was rolled back{by}{': ' if entry.why else ''}{entry.why}" if back and entry else ""
     return [
-        _measured(_finding("rollout-back", f"{name} was rolled back: {entry.why}" if back and entry else "", "critical", evidence), entry),
+        _measured(_finding("rollout-back", told, severity, evidence), entry),
         _finding("rollout-paged", f"The rollout of {name} needs somebody: {needs}" if needs else "", "warning", evidence),
         _finding("rollout-asks", f"The rollout of {name} asks a person for a yes: {asks}" if asks else "", "info", evidence),
     ]

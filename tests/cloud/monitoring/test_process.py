@@ -159,6 +159,16 @@ def test_what_ends_is_started_again_after_a_pause_and_all_of_it_ends_with_the_se
     assert lasting.pid is None and time.monotonic() - began < 45
 
 
+@pytest.mark.parametrize(("code", "said"), [(0, 0), (3, 1)])
+def test_one_that_was_told_to_end_with_the_server_is_no_fault(tmp_path, caplog, code, said):
+    beside = Beside([sys.executable, "-c", f"raise SystemExit({code})"])
+    beside.start()
+    wait(lambda: beside.starts == 1 and beside.pid is None, 60)
+    time.sleep(0.5)
+    beside.close()
+    assert len([line for line in caplog.messages if "started again" in line]) == said
+
+
 def test_models_come_first(tmp_path):
     ready = []
     beside = Beside([sys.executable, "-c", "import time; time.sleep(60)"], lambda: bool(ready))

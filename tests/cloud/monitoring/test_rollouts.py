@@ -85,7 +85,9 @@ def test_the_newest_rollout_of_a_database_counts(tmp_path):
             made = move_on(connection, made, step(POLICY, made.state, "gates passed", now), now, now)
             move_on(connection, made, step(POLICY, made.state, "roll back", now, "complaints"), now, now, "rolled back by hand", "ana")
         (back,) = [finding for finding in findings(database, "cells", now) if finding.verdict == "breach"]
-        assert back.name == "rollout-back" and "complaints" in back.what and back.evidence["rollout"] == "r1"
+        assert back.name == "rollout-back" and "rolled back by ana: complaints" in back.what and back.evidence["rollout"] == "r1"
+        assert back.severity == "info", "nobody is woken by what a person did on purpose"
+        assert [rule.severity for rule in RULES if rule.name == back.name] == [None], "the finding says it"
         with database.write() as connection:
             begin(connection, "cells", POLICY, start(POLICY, "r2", now + 1), ABOUT, "ana", "", now + 1)
         assert all(finding.verdict == "ok" for finding in findings(database, "cells", now + 1))
