@@ -1,9 +1,11 @@
 """Days in the field: real processes, a network that is up a tenth of the time, clocks that jump, disks that fill, everything is killed.
 
 Every number that an outbox gave away is at the server once, or was counted as given up; what was summarised is summed up once.
+What it came to is written to the file that PORTSIDE_FIELD_JSON names.
 """
 
 import json
+import os
 import random
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,8 @@ from portside.cloud.fleet.tables import ENTRIES
 from portside.cloud.monitoring.tables import WINDOWS
 from portside.cloud.records.database import Database
 from portside.cloud.records.tables import RECORDS
+from portside.runtimes.hardware import built_on, cores
+from portside.sdk.provenance import git_state
 
 HERE = Path(__file__).parent
 HOURS = 72
@@ -132,7 +137,7 @@ def test_days_in_the_field(tmp_path, effort, capsys):
         server.kill()
         network.close()
     with capsys.disabled():
-        _judge(place, sites, network, counts)
+        _judge(place, sites, network, counts, {"hours": HOURS, "seconds": seconds, "network_up": UP, "cycles": cycles})
 
 
 def _cycle(seconds, network, server, sites, draw, counts):
@@ -168,14 +173,15 @@ def _numbers(database):
     return found
 
 
-def _judge(place, sites, network, counts):
-    """Print what happened, and hold every promise against it."""
+def _judge(place, sites, network, counts, figures):
+    """Print what happened, and hold every promise against it; `figures`: what is written down, begun."""
     with Database.open(place) as database, database.read() as connection:
         here = {row.id: row for row in connection.execute(select(ENTRIES))}
         kept = list(connection.execute(select(RECORDS.c.id, RECORDS.c.device, RECORDS.c.sequence)))
         summed = connection.execute(select(func.sum(WINDOWS.c.rows)).where(WINDOWS.c.level == "minute")).scalar() or 0
         numbers, known = _numbers(database), {one.id: one for one in devices(database)}
     print(f"\n{HOURS} simulated hours, network up {UP:.0%}: {dict(counts)}, connections {dict(network.fates)}")
+    figures |= {"kills": dict(counts), "connections": dict(network.fates), "devices": [], "records": len(kept)}
     for site in sites:
         facts, taken = site.facts, len(numbers[site.name])
         assert not facts["waiting"] and facts["aside"] == 0, facts
@@ -184,6 +190,9 @@ def _judge(place, sites, network, counts):
         print(f"  {site.name}: {given} numbers given, {taken} at the server, {evicted} given up and counted "
               f"({taken + evicted - given} of them had arrived), {site.lives - 1} kills, "
               f"largest {site.most} of {QUOTAS[site.name]} bytes; dropped {facts['dropped']}")  # fmt: skip
+        figures["devices"].append({"device": site.name, "numbers_given": given, "at_the_server": taken, "given_up": evicted,
+                                   "neither": given - len(numbers[site.name] | set(facts["gone"])), "kills": site.lives - 1,
+                                   "largest_bytes": site.most, "quota_bytes": QUOTAS[site.name], "dropped": facts["dropped"]})  # fmt: skip
         assert set(range(1, given + 1)) == numbers[site.name] | set(facts["gone"]), "every number is at the server, or was given up"
         assert len(facts["gone"]) == evicted, "and everything that was given up is counted"
         assert len({number for number, *_ in site.said}) == len(site.said), "no number is given twice"
@@ -201,3 +210,11 @@ def _judge(place, sites, network, counts):
     assert summed >= sum(rows.get(name, 0) for name in arrived) and (unsaid or summed == sum(rows[name] for name in arrived))
     print(f"  records {len(kept)}, summaries {len(arrived)} of {summed} rows, bytes sent {len(network.sent)}")
     assert counts["server killed"] and counts["device killed"] and {"cut", "deaf", "refused"} <= set(network.fates)
+    _write(figures | {"summaries": len(arrived), "summed_rows": summed, "records_twice": len(kept) - len({row.id for row in kept})})
+
+
+def _write(figures):
+    """When, at which commit and on what, as benchmarks write theirs."""
+    if place := os.environ.get("PORTSIDE_FIELD_JSON"):
+        head = {"taken": datetime.now(UTC).isoformat(timespec="seconds"), "commit": git_state(HERE), "on": {**built_on(), "cores": cores()}}
+        Path(place).write_text(json.dumps({**head, "results": {"field": [figures]}}, indent=2) + "\n", encoding="utf-8")
