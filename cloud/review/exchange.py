@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping, func, select
 
 from ...sdk.core.errors import InputError, StoreError
 from ...sdk.core.labels import Label
+from ..deployment.review import Review
 from ..records.database import Database
 from ..records.labelling import label
 from .dataset import EXTENSIONS
@@ -26,7 +27,7 @@ from .payload import Kind, Part
 from .queue import found
 from .refusals import TakenError, UnknownReviewError
 from .rows import payload_of
-from .showing import fields
+from .showing import fields, hidden, unled
 from .tables import REVIEWS
 from .turn import reading
 
@@ -51,11 +52,12 @@ class Imported:
 
 
 def send(database: Database, out: Path, now_ms: int, *, deployments: Sequence[str] | None = None, state: str = "pending",
-         limit: int = 10_000, prefix: str | None = None) -> int:  # fmt: skip
+         limit: int = 10_000, prefix: str | None = None, settings: Mapping[str, Review] | None = None) -> int:  # fmt: skip
     """Write tasks and the labeling interface for items in a state; how many. Those that people hold here are not among the pending.
 
     Args:
         out: a folder; made.
+        settings: what deployments say of their reviews, by name: the question, and of which rows the model's answer stays hidden.
         prefix: where Label Studio will find what is put into `out/files`; None: pictures and sounds travel inside the tasks.
 
     Raises InputError: there are none, or they differ in what is asked. StoreError: they cannot be written.
@@ -66,10 +68,11 @@ def send(database: Database, out: Path, now_ms: int, *, deployments: Sequence[st
         kinds = {part["field"]: part["kind"] for number in ids for part in fields(connection, number)}
     if not rows:
         raise InputError("There is nothing to export", got=f"no item is {state}")
-    shape = _shape(database, rows, kinds)
+    said = {row["deployment"]: (settings or {}).get(row["deployment"], Review()) for row in rows}
+    shape = _shape(database, rows, kinds, {one.question for one in said.values()})
     try:
         out.mkdir(parents=True, exist_ok=True)
-        tasks = [_task(database, row, shape, out, prefix) for row in rows]
+        tasks = [_task(database, row, shape, said[row["deployment"]], out, prefix) for row in rows]
         (out / TASKS).write_text(json.dumps(tasks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (out / CONFIG).write_text(config(shape), encoding="utf-8")
     except OSError as error:
@@ -132,7 +135,7 @@ def _take(database: Database, said: Annotated) -> str:
     return "labelled" if new else "known"
 
 
-def _shape(database: Database, rows: Sequence[RowMapping], kinds: Mapping[str, Kind]) -> Shape:
+def _shape(database: Database, rows: Sequence[RowMapping], kinds: Mapping[str, Kind], questions: Collection[str]) -> Shape:
     """What the items have in common. Raises InputError for items that ask about different outputs."""
     outputs = {row["output"] for row in rows}
     if len(outputs) > 1:
@@ -142,13 +145,15 @@ def _shape(database: Database, rows: Sequence[RowMapping], kinds: Mapping[str, K
     names = dict.fromkeys(one["shown"] for one in candidates if isinstance(one["value"], int))
     classes = classes_of(database, rows[0]["record"], output) or tuple(names)
     number = not classes and all(isinstance(one["value"], int | float) for one in candidates)
-    return Shape(output, f"What is {output.replace('_', ' ')}?", classes, kinds, number)
+    asked = next(iter(questions)) if len(questions) == 1 else ""
+    return Shape(output, asked or f"What is {output.replace('_', ' ')}?", classes, kinds, number)
 
 
-def _task(database: Database, row: RowMapping, shape: Shape, out: Path, prefix: str | None) -> dict[str, Any]:
+def _task(database: Database, row: RowMapping, shape: Shape, settings: Review, out: Path, prefix: str | None) -> dict[str, Any]:
     with reading(database) as connection:
         parts = payload_of(connection, row["id"])
-    candidates = [Candidate(**candidate) for candidate in json.loads(row["candidates"])]
+    known = json.loads(row["candidates"])
+    candidates = [Candidate(**one) for one in (unled(known) if hidden(row["reason"], settings) else known)]
     files = None if prefix is None else {part.field: prefix + _put(part, out / FILES) for part in parts if part.data is not None}
     return task(row["id"], parts, shape, candidates, row["package"], files)
 

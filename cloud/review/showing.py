@@ -65,7 +65,7 @@ def fields(connection: Connection, review: str) -> list[RowMapping]:
 def shown(given: Given, settings: Review, signature: Signature | None) -> dict[str, Any]:
     """The item as the page takes it."""
     row, parts = given.row, given.fields
-    blind = settings.blind == "always" or (settings.blind == "checks" and row["reason"] == "check")
+    blind = hidden(row["reason"], settings)
     candidates = json.loads(row["candidates"])[: settings.candidates]
     return {
         "id": row["id"], "record": row["record"], "row": row["row"], "deployment": row["deployment"], "output": row["output"],
@@ -76,8 +76,15 @@ def shown(given: Given, settings: Review, signature: Signature | None) -> dict[s
     }  # fmt: skip
 
 
+def hidden(reason: str, settings: Review) -> bool:
+    """Whether the model's answer is hidden from whoever decides an item that is asked about for this reason, wherever they do."""
+    return settings.blind == "always" or (settings.blind == "checks" and reason == "check")
+
+
 def unled(candidates: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Candidates that do not tell what the model thinks: in the order of their values, without probabilities."""
+    """Candidates that do not tell what the model thinks: in the order of their values, without probabilities; one alone would tell it."""
+    if len(candidates) < 2:
+        return []
     ordered = sorted(candidates, key=lambda one: (not isinstance(one["value"], int | float), str(one["value"]).zfill(12), one["shown"]))
     return [{**candidate, "probability": None} for candidate in ordered]
 

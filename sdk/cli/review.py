@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+from ...cloud.deployment.review import Review
 from ...cloud.records.database import Database
 from ...cloud.records.finding import open_records
 from ...cloud.review import deciding, exchange, overview, queue
 from ...cloud.review.item import ReviewStatus
+from ...cloud.review.showing import hidden, unled
 from .console import Exit, Result, table
 from .moments import shown_ms
 from .review_files import RUNS as RUNS_OF_FILES
-from .review_files import now, of_files
+from .review_files import now, of_files, settings
 
 EXAMPLE = """
   portside review ls deployment.toml                          what waits, and how much was decided
@@ -80,10 +82,19 @@ def _next(database: Database, args: argparse.Namespace) -> Result:
     item = queue.lease(database, args.reviewer, now(), deployment=args.deployment, ms=args.seconds * 1000)
     if item is None:
         return Result(None, "nothing waits", Exit.NO)
+    blind = hidden(item.reason, settings(args.source).get(item.deployment, Review()))
+    known = [one.to_dict() for one in item.candidates]
+    candidates = unled(known) if blind else known
     told = {name: f"{len(value)} bytes" if isinstance(value, bytes) else str(value)[:200] for name, value in item.payload.items()}
-    answers = ", ".join(one.shown + (f" ({one.probability:.0%})" if one.probability is not None else "") for one in item.candidates)
-    text = "\n".join([f"{item.id}: what is {item.output}?", table([[*pair] for pair in told.items()]), f"answers: {answers or 'yours'}"])
-    return Result({**vars(item), "payload": told, "candidates": [one.to_dict() for one in item.candidates]}, text)
+    text = "\n".join([f"{item.id}: what is {item.output}?", table([[*pair] for pair in told.items()]),
+                      f"answers: {', '.join(map(_answer, candidates)) or 'yours'}"])  # fmt: skip
+    unsaid: dict[str, Any] = {"reason": "", "model": None} if blind else {}
+    return Result({**vars(item), "payload": told, "candidates": candidates, **unsaid}, text)
+
+
+def _answer(candidate: Mapping[str, Any]) -> str:
+    probability = candidate["probability"]
+    return candidate["shown"] + (f" ({probability:.0%})" if probability is not None else "")
 
 
 def _decide(database: Database, args: argparse.Namespace) -> Result:

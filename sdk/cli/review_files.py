@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...cloud.deployment.file import read
+from ...cloud.deployment.review import Review
 from ...cloud.records.database import Database
 from ...cloud.review import exchange
 from ...cloud.review.dataset import Options, write
@@ -42,7 +44,8 @@ def of_files(made: Mapping[str, argparse.ArgumentParser]) -> None:
 
 def export(database: Database, args: argparse.Namespace) -> Result:
     """Tasks and the labeling interface."""
-    count = exchange.send(database, args.out, now(), deployments=args.deployment, state=args.state, limit=args.limit, prefix=args.prefix)
+    count = exchange.send(database, args.out, now(), deployments=args.deployment, state=args.state, limit=args.limit, prefix=args.prefix,
+                          settings=settings(args.source))  # fmt: skip
     text = f"{count} tasks in {args.out / exchange.TASKS}; the labeling interface is {args.out / exchange.CONFIG}"
     return Result({"tasks": count, "out": str(args.out)}, text)
 
@@ -71,6 +74,14 @@ def dataset(database: Database, args: argparse.Namespace) -> Result:
     left = f", {split['left_out']} left out" if split["left_out"] else ""
     text = f"version {version}, {made.digest[7:19]}: {parts}{left}; {split['groups']} groups share no entity and no content\n{made.folder}"
     return Result({"version": version, "digest": made.digest, "folder": str(made.folder), "splits": split}, text)
+
+
+def settings(source: str) -> dict[str, Review]:
+    """What a deployment file says of its reviews, by the deployment's name; of a database nothing is said. Raises FormatError."""
+    if not source.endswith(".toml"):
+        return {}
+    deployment = read(source)
+    return {deployment.name: deployment.review}
 
 
 def now() -> int:

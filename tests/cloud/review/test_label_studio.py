@@ -11,6 +11,7 @@ import pytest
 from made_desk import drafts, fill
 from made_reviews import NOW, TWO, item, number, of_every_kind
 
+from portside.cloud.deployment.review import Review
 from portside.cloud.records.reading import labels_of
 from portside.cloud.review import queue
 from portside.cloud.review.exchange import classes_in, send, take
@@ -46,6 +47,19 @@ def test_tasks_hold_what_there_is_to_see_and_what_the_model_thinks(queue_file, t
     for one in found:  # every value that the interface asks for is a field of some task, and every control has an object
         assert set(one["data"]) <= {"photo", "mail", "speech", "fields", "portside_review"}
     assert next(one for one in config.iter("Choices")).attrib["toName"] in names
+
+
+def test_rows_drawn_at_random_do_not_tell_what_the_model_thinks(queue_file, tmp_path):
+    """A check keeps the error rate honest: who decides it in Label Studio is led as little as on the page."""
+    queue.enqueue(queue_file, [item(1, reason="check", selection=0.05), item(2)])
+    found, config = tasks(queue_file, tmp_path)
+    assert [one["data"]["portside_review"] for one in found if "predictions" in one] == [number(2)]
+    assert config.find("Header").attrib["value"] == "What is label?"
+    says = {"cells": Review(blind="always", question="Is this cell damaged?")}
+    found, config = tasks(queue_file, tmp_path, settings=says)
+    assert not any("predictions" in one for one in found) and config.find("Header").attrib["value"] == "Is this cell damaged?"
+    found, _ = tasks(queue_file, tmp_path, settings={"cells": Review(blind="never")})
+    assert all("predictions" in one for one in found)
 
 
 def test_files_may_lie_beside(queue_file, tmp_path):

@@ -14,6 +14,7 @@ from made_reviews import NOW, PIXELS, TONE, item, number, of_every_kind
 
 from portside.cloud.records.reading import labels_of
 from portside.cloud.review import context, queue
+from portside.cloud.review.item import Candidate
 from portside.cloud.security import keys as of
 
 SEAT = {"seat": "s"}
@@ -88,6 +89,9 @@ def test_rows_drawn_at_random_do_not_tell_what_the_model_thinks(doors, queue_fil
     blind = told[number(1)]
     assert blind["blind"] and blind["reason"] == "" and [one["probability"] for one in blind["candidates"]] == [None, None]
     assert [one["value"] for one in blind["candidates"]] == [0, 1] and "model" not in blind and not told[number(2)]["blind"]
+    queue.enqueue(queue_file, [item(3, reason="check", output="price", candidates=(Candidate(12.0, "12"),))])
+    (typed,) = lease(doors(), want=3, have=list(told))["items"]
+    assert typed["candidates"] == [] and typed["answer"]["kind"] == "number", "one candidate alone is what the model thinks"
 
 
 @pytest.mark.parametrize("blind, hidden", [("never", [False, False]), ("always", [True, True])])

@@ -46,6 +46,21 @@ def test_a_queue_is_worked_off_in_a_terminal(file, capsys):
     assert ask(capsys, "next", file, "--as", "ana", "--deployment", "others") == (1, "nothing waits\n")
 
 
+def test_what_was_drawn_at_random_is_asked_without_the_models_answer(tmp_path, capsys):
+    path, said = tmp_path / "records.sqlite", tmp_path / "deployment.toml"
+    said.write_text('name = "cells"\n[champion]\npackage = "x"\n[records]\npath = "records.sqlite"\n[review]\nblind = "never"\n')
+    two = (Candidate(1, "bad", 0.6), Candidate(0, "good", 0.4))
+    with Database.open(path) as database:
+        prepare(database)
+        enqueue(database, [Item(f"i{place}", f"r{place}", 0, "cells", 1.0, "check", 0.05, candidates=two, model=1) for place in range(3)])
+    assert "answers: good, bad\n" in ask(capsys, "next", path, "--as", "ana")[1]
+    told = json.loads(ask(capsys, "next", path, "--as", "ana", "--json")[1])
+    assert told["model"] is None and told["reason"] == "" and not any(one["probability"] for one in told["candidates"])
+    assert "answers: bad (60%), good (40%)" in ask(capsys, "next", said, "--as", "ana")[1], "the deployment file says otherwise"
+    ask(capsys, "export", path, "--out", tmp_path / "tasks", "--state", "leased")
+    assert not any("predictions" in task for task in json.loads((tmp_path / "tasks" / "tasks.json").read_text()))
+
+
 def test_labels_leave_as_a_dataset(file, tmp_path, capsys):
     for place in range(3):
         ask(capsys, "decide", file, f"i{place}", place % 2, "--as", "ana")
