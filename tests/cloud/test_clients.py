@@ -134,6 +134,7 @@ def test_curl_sends_json_files_and_raw_tensors(server, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_bentomls_client_calls_each_by_its_name(server):
     """In a process of its own: the client leaves a folder behind."""
     code = (

@@ -346,6 +346,7 @@ def test_a_rung_reads_well():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_small_network_that_int8_ruins(fragile, calibration, rows, monkeypatch):
     monkeypatch.setattr(module, "SLOWER", 1000.0)
     with Workbench(fragile, "onnx-cpu", rows, calibration, limits=Budget(max_flips=0.05)) as bench:

@@ -42,6 +42,7 @@ def test_the_demo_pages_explain_their_options():
 
 @pytest.mark.browser
 @pytest.mark.timeout(5400)
+@pytest.mark.long
 def test_the_zoo_is_proven_on_every_target(effort):
     """Server, device and page. `silero` and `direction` have sizes that nothing pads, so TFLite refuses them unless it is told which."""
     names = QUICK if effort == 1 else (*QUICK, *LONG)

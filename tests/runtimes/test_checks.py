@@ -13,7 +13,7 @@ REMEMBERED = ("tflite",)
 """Targets whose compiles take seconds: one compile per sample serves all checks but "compile is repeatable"."""
 LONG = ("answers equal the reference", "cancel before a call", "cancel during a call", "compile is repeatable")
 """Checks that compile 3,000 operators, or compile afresh: minutes where the lowering is slow."""
-LONGEST = ("cancel before a call", "compile is repeatable")
+LONGEST = ("cancel before a call", "cancel during a call", "compile is repeatable")
 SIMULATED = {"tensorrt": "simulated_tensorrt"}
 """Targets whose engine is simulated, as long as no device is at hand: the fixture that does it."""
 

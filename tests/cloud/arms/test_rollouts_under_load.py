@@ -62,6 +62,7 @@ def answered_by(server, challenger, seconds=20):
 
 @pytest.mark.load
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_switched_to_and_rolled_back(tmp_path, effort, new_fault):
     seconds = 60.0 if effort > 1 else 12.0
     file = written(tmp_path / "d", 'mode = "blue-green"')

@@ -46,6 +46,7 @@ def figures(server):
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
+@pytest.mark.long
 def test_it_runs_beside_a_server_and_ends_with_it(tmp_path, workers):
     (tmp_path / "own_hooks.py").write_text(HOOK)
     path = packages.deployment(tmp_path, "thread", 5000, packages.DEPLOYMENT + MORE)

@@ -133,6 +133,7 @@ def test_the_deadline_is_the_budget_where_no_other_is_stated(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_successor_does_not_shed_its_champions_expectations(tmp_path):
     pair(tmp_path)
     _rewritten(tmp_path, "main", {FILE: to_bytes((Perturbation(3.0, at_most=0.01),))}, evidence=evidence())

@@ -121,6 +121,7 @@ def test_a_file_that_names_something_else_is_told_the_line(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_running_server_takes_the_candidate_up_and_shadows_it(tmp_path):
     """The whole way with a real server: what it served is labelled, trained on, gated, and asked beside the champion."""
     retraining(tmp_path, "on_labels = 100\nmin_labels = 50")

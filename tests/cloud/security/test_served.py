@@ -74,6 +74,7 @@ def public_address():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_tls_with_client_certificates_and_keys(file, fault):
     folder = file.parent
     certificates.make(folder)

@@ -69,6 +69,7 @@ def words_of(bento, instruction):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_commands_of_the_container_work_where_nothing_can_be_written(shipped, tmp_path):
     bento, site = shipped
     temporary, data = tmp_path / "tmp", bento / "src" / "data"
@@ -88,6 +89,7 @@ def test_the_commands_of_the_container_work_where_nothing_can_be_written(shipped
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_bento_is_built_without_its_keys_and_does_not_start_without_them(tmp_path, monkeypatch):
     monkeypatch.setenv("PORTSIDE_HOME", str(tmp_path / "home"))
     file = packages.deployment(tmp_path / "d")

@@ -122,6 +122,7 @@ def test_a_function_is_asked_once_until_its_file_or_the_rows_change(package, row
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_finished_pass_is_made_again_where_the_function_changed(package, rows, here) -> None:
     def run(out):
         plan = ps.Distil(DecisionTreeClassifier(max_depth=2, random_state=0), teacher="oracle.py:ask")

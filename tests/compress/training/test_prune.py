@@ -67,7 +67,7 @@ def test_the_artifact_shrinks_and_answers_as_the_module(trainable, narrow, parts
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["Depthwise", "Joined", "Heads"])
+@pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.long) for name in ("Depthwise", "Joined")), "Heads"])
 def test_networks_of_other_kinds_shrink_too(name, parts, tmp_path):
     torch.manual_seed(0)
     model, x = widths.make(name).eval(), parts[0].inputs["image"]

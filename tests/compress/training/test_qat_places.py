@@ -45,6 +45,7 @@ def test_beside_a_float_layer_the_rest_is_found(trainable, parts):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_module_of_functions_is_trained_too(parts, tmp_path):
     torch.manual_seed(0)
     few = parts[0].take(range(200))

@@ -37,6 +37,7 @@ def test_a_ladder_behind_a_pass_that_ruined_the_network_ends_with_nothing(traina
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_ladder_behind_a_pass_measures_against_the_package_as_it_was(trainable, parts, tmp_path):
     train, held = parts
     recipe = ps.Recipe([TRIM, INT8], ps.Budget(max_drop=0.1))

@@ -58,6 +58,7 @@ def searched(trainable, parts, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_front_has_structures_and_the_package_as_it_was(searched) -> None:
     front, _ = searched
     changed = [trial for trial in front.trials if trial.settings.structure]
@@ -83,6 +84,7 @@ def test_longer_trainings_come_nearer_to_the_source(searched) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_packages_come_of_their_recipe_and_compile(searched, trainable, parts, tmp_path) -> None:
     front, _ = searched
     lower = next(trial for trial in front.trials if trial.settings.precision == "int8-static" and trial.settings.structure)
@@ -124,6 +126,7 @@ def test_a_front_with_structures_survives_a_file(searched, tmp_path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_same_folder_trains_nothing_again(searched, trainable, parts, monkeypatch) -> None:
     front, folder = searched
     train, held = parts

@@ -301,6 +301,7 @@ def test_trees_lowered_from_either_program_answer_alike(kind: Any, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["table", *(pytest.param(name, marks=pytest.mark.long) for name in ("mlp", "cnn", "attention"))])
+@pytest.mark.long
 def test_lowered_from_either_program_tflite_answers_alike(name: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="compiling for tflite is an extra")
     package, rows = proven(name, tmp_path / "package"), MODELS[name][1]

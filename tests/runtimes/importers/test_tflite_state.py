@@ -266,6 +266,7 @@ numpy.save(sys.argv[2], model(torch.arange(4.0)[None]).detach().numpy())
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_float_file_of_a_converter_answers_as_its_source_and_keeps_its_fixed_batch(tmp_path: Path) -> None:
     file, answer = tmp_path / "float.tflite", tmp_path / "answer.npy"
     subprocess.run([sys.executable, "-c", FLOAT, str(file), str(answer)], check=True, capture_output=True, timeout=300)

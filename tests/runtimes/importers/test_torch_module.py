@@ -318,6 +318,7 @@ for path, data in sorted(program.files.items()):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_same_bytes_from_two_folders_and_processes(tmp_path: Path):
     outputs: list[str] = []
     for name, seed in (("first", "1"), ("second-folder", "2")):

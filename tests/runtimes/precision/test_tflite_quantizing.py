@@ -123,6 +123,7 @@ def test_every_class_is_achieved_in_all_signatures_on_the_same_weights(quantized
 
 
 @pytest.mark.parametrize("precision", ["int8-dynamic", "int8-static"])
+@pytest.mark.long
 def test_weights_have_a_scale_per_channel_where_the_plan_says_so(quantized, precision):
     def scales(file):
         held = Interpreter(model_path=str(file)).get_tensor_details()
@@ -132,12 +133,14 @@ def test_weights_have_a_scale_per_channel_where_the_plan_says_so(quantized, prec
     assert scales(quantized(all_of(precision, per_channel=False))[1]) == {1}
 
 
+@pytest.mark.long
 def test_what_stands_between_static_layers_is_static(quantized):
     _, file, _, _ = quantized(all_of("int8-static"))
     counts = operators(file)
     assert counts["QUANTIZE"] == counts["DEQUANTIZE"] == 1
 
 
+@pytest.mark.long
 def test_int4_is_taken_where_there_is_one_and_other_layers_are_named(quantized):
     became, file, made, truth = quantized(all_of("int4-weights"))
     assert became.achieved == {"int4-weights": 2, "float32": 1}
@@ -161,6 +164,7 @@ def test_unknown_nodes_are_named_and_nothing_else_changes(quantized):
     np.testing.assert_array_equal(made, truth)
 
 
+@pytest.mark.long
 def test_the_plans_own_ranges_are_used(quantized):
     _, _, loose, truth = quantized(all_of("int8-static"))
     _, _, tight, _ = quantized(all_of("int8-static", ranges={"main/lit": (0.0, 0.05)}))
@@ -184,6 +188,7 @@ def test_a_row_is_answered_alike_by_every_signature(quantized, compiled):
     np.testing.assert_allclose(together, alone, atol=0.2)
 
 
+@pytest.mark.long
 def test_a_plan_of_float32_gives_the_same_file_as_none(compiled, tmp_path):
     package = package_of(tmp_path / "package", all_of("float32"))
     artifact = TfliteEdge().compile(package, CompileOptions(), tmp_path / "artifact")
@@ -193,6 +198,7 @@ def test_a_plan_of_float32_gives_the_same_file_as_none(compiled, tmp_path):
     assert "precision" not in artifact.engine
 
 
+@pytest.mark.long
 def test_compile_describes_what_it_did(tmp_path):
     plan = PrecisionPlan({**dict.fromkeys(LAYERS, "int8-static"), "main/gone": "int8-static", "trees/x": "int8-static"})
     TfliteEdge().compile(package_of(tmp_path / "package", plan), CompileOptions(), tmp_path / "artifact")

@@ -110,6 +110,7 @@ def test_the_page_of_a_ladder_stands_alone_and_says_how_to_make_it_again(portsid
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_page_of_other_rows_or_of_a_damaged_ladder_is_refused(portside, network, rows):
     words = ("compress", network.path, "int8-static", rows / "train.npz", "--target", "onnx-cpu", "--held-out", rows / "test.npz")
     portside(*words, "--max-flips", 0.9, "--out", rows / "small")
@@ -136,6 +137,7 @@ def test_a_page_needs_a_ladder(portside, network, rows):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_rows_for_calibration_need_no_slices(portside, network, rows):
     held = dict(np.load(rows / "test.npz"))
     np.savez(rows / "test.npz", site=np.arange(1200) % 2, **held)
