@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import TypeAlias
 
 from ..sdk.core.errors import StoreError
@@ -78,7 +77,7 @@ class OutboxWriter:
 
     def _take(self) -> bool:
         """Write what comes next; False where the disk takes nothing."""
-        some = list(islice(self._waiting, AT_ONCE))
+        some = [self._waiting[place] for place in range(min(len(self._waiting), AT_ONCE))]  # iterating would fail where somebody puts
         entries = self._made(some)
         try:
             done = len(self.outbox.append(entries)) if entries else 0

@@ -57,7 +57,7 @@ def run(folder: Path, device: str, url: str, key: str, quota: int, scale: float,
                 break
             time.sleep(0.01)
         _append(outbox, [Entry("summary", body)] if (body := sums.due(0, closing=True)) else [])
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 600
         while outbox.status().waiting and time.monotonic() < ends:
             time.sleep(0.05)
         sender.close()
