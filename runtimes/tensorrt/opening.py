@@ -39,7 +39,7 @@ def open_session(artifact: Artifact, options: LoadOptions, *, prove: bool = True
 
     Raises:
         TrustError, FormatError: as any artifact.
-        EngineError: TensorRT refuses it, or it ships an engine for another GPU or version.
+        EngineError: TensorRT refuses it, it ships an engine for another GPU or version, or it computes in float8, which the GPU does not.
         ContractError: the engine does not answer like its package on this GPU.
     """
     specs = [SegmentSpec.from_dict(data) for data in artifact.engine.get("segments", ())]
@@ -48,7 +48,9 @@ def open_session(artifact: Artifact, options: LoadOptions, *, prove: bool = True
         raise TrustError("Python of the package would have to run", got=", ".join(host),
                          fix="Read those files, then say trust=True (CLI: --trust).")  # fmt: skip
     held = bindings()
-    opener = _Opener(artifact, held, here(held))
+    place = here(held)
+    _check_float8(artifact, place)
+    opener = _Opener(artifact, held, place)
     segments: list[Segment] = []
     try:
         segments += [HostStage(artifact.path / spec.file, spec, True) if spec.kind == "host" else opener.open(spec) for spec in specs]
@@ -82,6 +84,13 @@ def _prove(artifact: Artifact, session: ProgramSession, place: str) -> None:
         fix = "Run: portside verify ARTIFACT; it says which output and how far."
         raise ContractError("The engine does not answer like its package on this GPU", report=found, got=found.fault or place,
                             expected="the contract's outputs", fix=fix)  # fmt: skip
+
+
+def _check_float8(artifact: Artifact, place: Place) -> None:
+    precision: Mapping[str, Any] = artifact.engine.get("precision", {})
+    if precision.get("eight bits") == "float8" and "int8-static" in precision["achieved"] and not place.float8:
+        raise EngineError("The artifact computes in float8, which this GPU does not", got=str(place),
+                          expected="compute capability 8.9 or later", fix="Compile the package with --option eight_bits=int8.")  # fmt: skip
 
 
 class _Opener:

@@ -72,6 +72,7 @@ def _artifact(artifact: Artifact) -> Result:
         "precision": _precision(said.get("achieved", {}), kept) if artifact.lossy else "float",
         "weights": _plain({name: size(held) for name, held in artifact.engine.get("weights_bytes", {}).items()}),
         "batch invariant": "yes" if artifact.batch_invariant else "no", "verified": artifact.verified.get("verdict"),
+        **{name: artifact.verified[name] for name in ("unproven", "check") if artifact.verified.get(name)},
         **({} if (costs := costs_said(artifact)) is None else {"costs": costs}),
         **{f"built {name}": _plain(value) for name, value in artifact.built.items()},
     }  # fmt: skip

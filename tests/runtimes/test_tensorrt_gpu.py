@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -126,6 +127,8 @@ def test_the_command_line_says_unverified_on_a_gpu(mixed, tmp_path, capsys, no_c
     assert main(["compile", where, "--target", "tensorrt", "--out", str(tmp_path / "a"), "--allow-unproven"]) == 0
     out = capsys.readouterr().out
     assert "unverified on a GPU" in out and "portside verify" in out and "portside bench" not in out
+    assert main(["inspect", str(tmp_path / "a")]) == 0
+    assert re.search(r"unproven +unverified on a GPU: no tensorrt here\ncheck +not built either", capsys.readouterr().out)
     assert main(["compile", where, "--target", "tensorrt", "--out", str(tmp_path / "b"), "--allow-unproven", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verified"]["unproven"].startswith("unverified on a GPU")
 

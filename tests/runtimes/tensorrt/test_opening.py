@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 
 from portside.runtimes import samples
-from portside.runtimes.artifact import finish, open_artifact
+from portside.runtimes.artifact import amend, finish, open_artifact
 from portside.runtimes.base import CompileOptions, LoadOptions
 from portside.runtimes.compiling import compile as compile_package
 from portside.runtimes.home import home
 from portside.runtimes.loading import load
+from portside.runtimes.tensorrt import opening
+from portside.runtimes.tensorrt import place as places
 from portside.runtimes.tensorrt.binding import bindings
-from portside.runtimes.tensorrt.building import Built, Settings
+from portside.runtimes.tensorrt.building import Built, Fault, Refused, Settings
 from portside.runtimes.tensorrt.engines import Engines
-from portside.runtimes.tensorrt.place import here
+from portside.runtimes.tensorrt.place import Place, here
 from portside.runtimes.tensorrt_gpu import TensorRTGpu
 from portside.runtimes.verify import verify
 from portside.sdk.core.errors import ContractError, EngineError, FormatError, IntegrityError
@@ -57,11 +59,43 @@ def test_an_engine_is_built_once_for_a_place_and_anew_elsewhere(compiled, simula
     opened(artifact)
     opened(artifact)
     assert builds(simulated_tensorrt) == 1
-    for name, value in (("name", "Other 1"), ("driver", 13010), ("tensorrt", "11.5.0"), ("capability", (8, 9))):
+    for name, value in (("name", "Other 1"), ("cuda", 13010), ("tensorrt", "11.5.0"), ("capability", (8, 9))):
         setattr(machine, name, value)
         opened(artifact)
         opened(artifact)
     assert builds(simulated_tensorrt) == 5
+
+
+@pytest.mark.parametrize(("said", "version"), [
+    ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19 18:56:32 UTC 2023\nGCC version:  12.2.0\n", "535.129.03"),
+    ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (root@host)  Tue Sep 23\n", "580.95.05"),
+    ("something else 1.2.3\n", ""),
+])  # fmt: skip
+def test_the_driver_is_the_one_that_is_loaded(said, version, tmp_path, monkeypatch):
+    (tmp_path / "version").write_text(said)
+    monkeypatch.setattr(places, "DRIVER", tmp_path / "version")
+    assert places.driver_version() == version
+
+
+def test_a_system_that_names_no_driver_is_known_by_its_cuda_alone(tmp_path, monkeypatch, simulated_tensorrt):
+    monkeypatch.setattr(places, "DRIVER", tmp_path / "not there")
+    place = here(bindings())
+    assert place.driver == "" and str(place) == "Simulated 9000 (compute capability 9.0), driver for CUDA 13000, TensorRT 11.4.0.106"
+    assert Place.from_dict(json.loads(json.dumps(place.to_dict()))) == place
+    with pytest.raises(FormatError, match="malformed"):
+        Place.from_dict({**place.to_dict(), "more": 1})
+
+
+def test_another_driver_builds_anew_and_still_takes_a_shipped_engine(compiled, simulated_tensorrt, tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "DRIVER", tmp_path / "version")
+    portable, shipped = compiled(), compiled(engine="shipped")
+    before = builds(simulated_tensorrt)
+    for version in ("580.65.06", "580.95.05"):
+        (tmp_path / "version").write_text(f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}  Tue\n")
+        opened(portable)
+        opened(portable)
+        opened(shipped)
+    assert builds(simulated_tensorrt) == before + 2
 
 
 def test_of_many_that_want_an_engine_one_builds_it(compiled, simulated_tensorrt):
@@ -174,6 +208,33 @@ def test_taps_come_out_beside_the_outputs(simulated_tensorrt, make_package):
     outputs, taps = session.run_tapped(sample.inputs(3), ("model",))
     assert list(outputs) == [spec.name for spec in sample.signature.outputs] and taps["logits"].shape == (3, 3)
     session.close()
+
+
+def test_what_the_builder_refuses_and_an_engine_that_is_never_taken_are_errors(compiled, simulated_tensorrt, monkeypatch):
+    artifact = compiled()
+    runtime = simulated_tensorrt.trt.Runtime
+    with monkeypatch.context() as patched, pytest.raises(EngineError, match=r"does not take the engine.*no reason given"):
+        patched.setattr(runtime, "deserialize_cuda_engine", lambda self, serialized_engine: None)
+        opened(artifact)
+    assert builds(simulated_tensorrt) == 2 and opened(artifact) is None
+
+    def refuse(*_):
+        raise Refused("parse", (Fault("no such plugin", "NonZero", "where"),))
+
+    monkeypatch.setattr(opening, "build", refuse)
+    with pytest.raises(EngineError, match=r"TensorRT 11\.4\.0\.106 cannot build the engine.*NonZero 'where': no such plugin"):
+        opened(compiled(level=1))
+
+
+def test_an_artifact_in_float8_names_the_gpu_that_has_none(compiled, simulated_tensorrt):
+    artifact = compiled()
+    amend(artifact, engine={**artifact.engine, "precision": {"achieved": {"int8-static": 3}, "eight bits": "float8"}})
+    opened(artifact)
+    simulated_tensorrt.machine.capability = (8, 6)
+    with pytest.raises(EngineError, match=r"float8, which this GPU does not.*8\.6.*8\.9 or later.*eight_bits=int8"):
+        opened(artifact)
+    amend(artifact, engine={**artifact.engine, "precision": {"achieved": {"float16": 3}, "eight bits": "float8"}})
+    opened(artifact)
 
 
 def test_an_artifact_whose_description_was_cut_is_refused(compiled):

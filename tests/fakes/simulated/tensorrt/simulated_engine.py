@@ -34,6 +34,7 @@ class ICudaEngine:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # further ones make float8 products that it lacks
         self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         graph = self._model.graph
         self._tensors = {value.name: value for value in (*graph.input, *graph.output)}

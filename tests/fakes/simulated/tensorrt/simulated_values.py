@@ -59,7 +59,7 @@ class ITensor:
 
 def place():
     held = cuda.machine
-    return {"gpu": held.name, "capability": list(held.capability), "driver": held.driver, "version": held.tensorrt}
+    return {"gpu": held.name, "capability": list(held.capability), "cuda": held.cuda, "version": held.tensorrt}
 
 
 def dtype_of(value):

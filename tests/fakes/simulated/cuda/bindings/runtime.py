@@ -46,7 +46,7 @@ class Machine:
         self.gpus = int(os.environ.get("SIMULATED_GPUS", "1"))
         self.name = os.environ.get("SIMULATED_GPU", "Simulated 9000")
         self.capability = (9, 0)
-        self.driver = int(os.environ.get("SIMULATED_DRIVER", "13000"))
+        self.cuda = int(os.environ.get("SIMULATED_CUDA", "13000"))
         self.tensorrt = os.environ.get("SIMULATED_TENSORRT", "11.4.0.106")
         self.memory, self.host, self.streams = {}, {}, {}
         self.next, self.fails, self.calls, self.lost = 0x7000_0000_0000, {}, [], False
@@ -93,7 +93,7 @@ def cudaGetDeviceProperties(device):
 
 
 def cudaDriverGetVersion():
-    return _answer("cudaDriverGetVersion", machine.driver)
+    return _answer("cudaDriverGetVersion", machine.cuda)
 
 
 def cudaGetErrorString(error):
