@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -53,16 +53,23 @@ class Forgotten:
     wiped: bool
 
 
-def forget_entity(database: Database, entity: str) -> Forgotten:
+def forget_entity(database: Database, entity: str, *others: Callable[[Connection, str], Mapping[str, int]]) -> Forgotten:
     """Delete every record about an entity, in one transaction. Records that still wait in a server's queue come later: ask again.
 
-    On SQLite the bytes are overwritten and the log is emptied; on PostgreSQL they are gone after the next vacuum. Raises StoreError.
+    On SQLite the bytes are overwritten and the log is emptied; on PostgreSQL they are gone after the next vacuum.
+
+    Args:
+        others: what else knows of entities: deletes that within the transaction, and says table -> rows.
+
+    Raises StoreError.
     """
     try:
         with database.write() as connection:
             if database.kind == "sqlite":
                 connection.execute(text("PRAGMA secure_delete = ON"))
             rows = forget(connection, ids_of(connection, entity))
+            for other in others:
+                rows |= other(connection, entity)
         return Forgotten(rows, _wiped(database))
     except SQLAlchemyError as error:
         raise StoreError(f"The records cannot be deleted: {reason(error)}", got=database.place,

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, inspect, select
 
 from ...sdk.core.labels import Label
 from ..monitoring.cursors import Cursor
@@ -18,7 +19,7 @@ from ..records.database import Database
 from ..rollout_evidence import Assigned, Cell, Observed, Tally
 from ..rollout_policy import EVERYONE, MOST_SLICES, Policy
 from . import fetching, units
-from .tables import COUNTS, SEEN
+from .tables import COUNTS, ROLLOUTS, SEEN
 from .units import About, Unit
 
 BATCH = 2000
@@ -106,6 +107,20 @@ def observed(connection: Connection, rollout: str, policy: Policy, clock_ms: int
 def forget_seen(connection: Connection, rollout: str) -> None:
     """Nothing more is counted: whose outcomes were is not kept. Raises SQLAlchemyError."""
     connection.execute(delete(SEEN).where(SEEN.c.rollout == rollout))
+
+
+def forget_counted(connection: Connection, entity: str) -> dict[str, int]:
+    """Delete what rollouts that go on keep of an entity: that it was counted. What it does later counts anew. Raises SQLAlchemyError.
+
+    The counts stay: they are sums. Returns table -> rows deleted, without what is not there.
+    """
+    if not inspect(connection).has_table(SEEN.name):
+        return {}
+    count = 0
+    for rollout, policy in connection.execute(select(ROLLOUTS.c.id, ROLLOUTS.c.policy).where(ROLLOUTS.c.ended_ms == 0)).all():
+        keys = units.keys_of(entity, rollout, Policy.from_dict(json.loads(policy)))
+        count += connection.execute(delete(SEEN).where(SEEN.c.unit.in_(keys))).rowcount
+    return {SEEN.name: count} if count else {}
 
 
 def total(seen: Observed) -> int:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from ...sdk.core.labels import Label
 from ...sdk.core.records import Record
 from ...sdk.core.selection import selection_of
 from ..rollout_evidence import Cell, Tally
-from ..rollout_policy import EVERYONE, Measure, Policy, Stage
+from ..rollout_policy import EVERYONE, MEASURES, Measure, Policy, Stage
 
 ROLLOUT = "rollout"
 """Key of a record's features."""
@@ -160,12 +160,23 @@ def placed(record: Record, about: About) -> _Place | None:
     return None
 
 
-def _once(unit: str, place: _Place, what: str, about: About) -> str:
-    """The key under which a unit counts once at this place: a digest, keyed by the rollout, for whoever reads the database."""
-    if not unit:
-        return ""
+def keys_of(entity: str, rollout: str, policy: Policy) -> list[str]:
+    """Every key under which an entity may have been counted by a rollout."""
+    places = [_Place("before", 0, "", None), *(_Place("shadow", 0, one, None) for one in policy.challengers)]
+    places += [_Place("canary", step, policy.challengers[0], None) for step in range(len(policy.steps))]
+    places.append(_Place("switched", 0, policy.challengers[0], None))
+    return [_key(entity, place, what, rollout) for place in places for what in ("answer", *MEASURES)]
+
+
+def _once(unit: str, place: _Place, what: Literal["answer"] | Measure, about: About) -> str:
+    """The key under which a unit counts once at this place; "": it is about nobody."""
+    return _key(unit, place, what, about.rollout) if unit else ""
+
+
+def _key(unit: str, place: _Place, what: str, rollout: str) -> str:
+    """A digest, keyed by the rollout, for whoever reads the database."""
     text = f"{place.stage} {place.step} {place.challenger} {what} {unit}".encode(errors="surrogatepass")
-    return hashlib.blake2b(text, digest_size=12, key=about.rollout.encode()[:64]).hexdigest()
+    return hashlib.blake2b(text, digest_size=12, key=rollout.encode()[:64]).hexdigest()
 
 
 def failed(record: Record) -> bool:

@@ -15,6 +15,7 @@ from ...cloud.records.finding import open_records
 from ...cloud.records.forgetting import MANY, Keep, expire, forget_entity
 from ...cloud.records.parquet import write_records, write_rows
 from ...cloud.records.reading import between, every_label, find, labels_of
+from ...cloud.rollouts.counting import forget_counted
 from ..core.errors import InputError
 from ..core.labels import Label
 from ..core.records import Record
@@ -104,7 +105,7 @@ def _delete(args: argparse.Namespace, database: Database) -> Result:
         count = sum(1 for _ in between(database, 0, EVER_MS, entity=args.entity, shadows=True))
         text = f"{count} records about {args.entity} would be deleted, with their labels and reviews. Say --yes to do it."
         return Result({"records": count, "deleted": False}, text, Exit.NO)
-    gone = forget_entity(database, args.entity)
+    gone = forget_entity(database, args.entity, forget_counted)
     text = ", ".join(f"{count} of {name}" for name, count in gone.rows.items()) + " deleted"
     if database.kind == "sqlite" and not gone.wiped:
         text += "; the log still holds them, because somebody reads it: run this again"
