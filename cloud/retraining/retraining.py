@@ -225,6 +225,7 @@ class Retraining:
     def _train(self, run: Run) -> Run:
         dataset = self._found(run)
         run = self.runs.save(run, attempts=run.attempts + 1, pid=0, ticks=0)
+        self._out(run).parent.mkdir(exist_ok=True)
         self.command(self.runs.place(run), run.id, dataset, self._out(run), lambda pid, ticks: self._started(run, pid, ticks))
         return self.runs.save(run, stage="lineage", pid=0, ticks=0)
 
@@ -268,8 +269,8 @@ class Retraining:
         return open_package(self.runs.place(run) / "candidate", run.candidate, settings is not None and settings.trust)
 
     def _out(self, run: Run) -> Path:
-        """Of each attempt its own: what a command that was killed left half-done is in nobody's way."""
-        return self.runs.place(run) / f"out-{run.attempts}"
+        """Of each attempt its own, with the folder around it: what a command that was killed left half-done is in nobody's way."""
+        return self.runs.place(run) / f"attempt-{run.attempts}" / "out"
 
     def _found(self, run: Run) -> Dataset:
         made = find_dataset(self.deployment, run.dataset)

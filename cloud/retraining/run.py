@@ -4,7 +4,7 @@
                                                  runs/RUN/run.json      how far it came
                                                           log.txt       what the command printed
                                                           checkpoints/  the command's own, kept while the run is not over
-                                                          out-N/        what the N-th attempt of the command left
+                                                          attempt-N/    what the N-th attempt of the command left, in out/
                                                           candidate/    that, with its lineage
                                                           gates.json    what was asked of it
 
