@@ -67,8 +67,11 @@ class OutboxWriter:
             self._hurry.wait(AGAIN_S[min(failures, len(AGAIN_S)) - 1] if failures else PAUSE_S)
             self._hurry.clear()
             last = self._closed
-            while self._waiting and self._take():
-                failures = 0
+            try:
+                while self._waiting and self._take():
+                    failures = 0
+            except Exception as error:  # recorded: what waits is tried again, since a device whose thread has ended tells nothing any more
+                self.fault = f"{type(error).__name__}: {error}"
             failures += bool(self._waiting)
             with self._state:
                 self._state.notify_all()

@@ -60,10 +60,11 @@ class Telling:
         inputs, outputs = owned(walk.checked.arrays), owned(walk.outputs)
         sent = {name: walk.wire[name] for name in self._texts(walk.champion) if name in walk.wire}
         whole = "error" if walk.place < 0 else "review" if walk.uncertain else "record" if self._settings.outbox.records == "whole" else ""
+        fields = walk.champion.codec.wire_fields  # not the walk itself: what the caller sent would wait too
 
         def made() -> Entry | None:
             self._room(-size)
-            kinds = kept_kinds(signature, walk.champion.codec.wire_fields(signature))
+            kinds = kept_kinds(signature, fields(signature))
             features = {"traits": traits({**inputs, **sent}, kinds)} if kinds else {}
             full = leaving(record.changed(features=features), inputs, outputs, signature, self._limit)
             return Entry(whole, full.to_dict(), record.id) if whole else self._count(full, signature)

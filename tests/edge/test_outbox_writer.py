@@ -1,6 +1,9 @@
 """Entries off the way of an answer: never waits, loses nothing uncounted, goes on when the disk is well again."""
 
+import sqlite3
+import sys
 import threading
+import time
 
 import pytest
 
@@ -29,6 +32,64 @@ def test_entries_are_made_and_written_in_order(outbox):
     assert [entry.body for entry in outbox.batch(1 << 20)] == [b'{"number":%d}' % number for number in range(300)]
     assert (writer.written, writer.lost, outbox.dropped()) == (300, 2, {("record", "not-made"): 2})
     assert not writer.put("record", Entry("record", {})) and outbox.dropped()["record", "busy"] == 1
+
+
+class Watched(OutboxWriter):
+    """Remembers what its turns raised."""
+
+    def __init__(self, *words):
+        self.raised = []
+        super().__init__(*words)
+
+    def _take(self):
+        try:
+            return super()._take()
+        except Exception as error:
+            self.raised.append(repr(error))
+            raise
+
+
+def test_many_threads_put_while_it_looks_at_what_waits(outbox, monkeypatch):
+    monkeypatch.setattr(outbox_writer, "PAUSE_S", 0.0)
+    monkeypatch.setattr(outbox_writer, "AT_ONCE", 2)
+    monkeypatch.setattr(outbox, "append", lambda entries: [1] * len(entries))
+    entry, before = Entry("record", {}), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # doors take short turns: a thread is interrupted between any two steps
+    def put():
+        for _ in range(8000):
+            while len(writer._waiting) > 100:
+                time.sleep(0)
+            writer.put("record", entry)
+
+    try:
+        writer = Watched(outbox)
+        makers = [threading.Thread(target=put) for _ in range(4)]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join()
+        assert writer.flush(60)
+    finally:
+        sys.setswitchinterval(before)
+    writer.close()
+    assert (writer.written, writer.lost, writer.raised) == (32_000, 0, [])
+
+
+def test_whatever_goes_wrong_the_writer_goes_on(outbox, monkeypatch):
+    monkeypatch.setattr(outbox_writer, "AGAIN_S", (0.01,))
+    faults, real = [MemoryError(), sqlite3.ProgrammingError("closed")], outbox.append
+
+    def append(entries):
+        if faults:
+            raise faults.pop()
+        return real(entries)
+
+    monkeypatch.setattr(outbox, "append", append)
+    writer = OutboxWriter(outbox)
+    writer.put("record", Entry("record", {"number": 1}))
+    assert writer.flush()
+    writer.close()
+    assert [entry.body for entry in outbox.batch(1 << 20)] == [b'{"number":1}']
 
 
 def test_a_disk_that_takes_nothing_stops_no_answer(outbox, monkeypatch):
