@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import wave
 import xml.etree.ElementTree as ET
 from base64 import b64decode
 from dataclasses import replace
+from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from made_desk import drafts, fill
@@ -81,6 +85,30 @@ def test_annotations_become_decisions_of_their_authors_once(queue_file, tmp_path
     assert (label.values, label.author, label.source, label.at_ms) == ({"label": 0}, "label-studio:ana@x", "import", DONE_MS)
     assert take(queue_file, answers_of(export)).known == 1 and len(labels_of(queue_file, records)) == 1
     assert queue.status(queue_file, number(2)).answer == {"label": 0}
+
+
+@pytest.mark.parametrize(("kind", "author"), [("export", "label-studio:1"), ("snapshot", "label-studio:ana@example.org")])
+def test_what_label_studio_itself_wrote_is_read(queue_file, kind, author):
+    """exported.json is of Label Studio 1.23.2: items 3, 2 and 1 were answered on its page, answered and changed, and skipped."""
+    queue.enqueue(queue_file, [item(place) for place in (1, 2, 3)])
+    written = json.loads((Path(__file__).parent / "exported.json").read_text())
+    took = take(queue_file, answers_of(written[kind]))
+    assert (took.decided, took.strangers) == (2, 0)
+    assert [(queue.status(queue_file, number(place)).answer, queue.status(queue_file, number(place)).by) for place in (3, 2, 1)] == [
+        ({"label": 0}, author), ({"label": 0}, author), (None, None)]  # fmt: skip
+    for again in written.values():  # however it was exported it is the same annotation
+        assert take(queue_file, answers_of(again)).known == 2
+
+
+def test_a_sound_can_be_played_where_a_query_is_put_behind_its_address(queue_file, tmp_path):
+    """As Label Studio's player does: what is base64 would be no sound any more."""
+    queue.enqueue(queue_file, [one for one in of_every_kind() if "speech" in one.payload])
+    found, _ = tasks(queue_file, tmp_path)
+    with urlopen(found[0]["data"]["speech"] + "?lsref=1") as answer:
+        content = answer.read()
+    assert answer.headers.get_content_type() == "audio/wav"
+    with wave.open(io.BytesIO(content)) as sound:
+        assert sound.getframerate() == 8000 and sound.getnframes() == 8000
 
 
 def test_an_item_that_was_decided_meanwhile_gets_another_label(queue_file, tmp_path):
