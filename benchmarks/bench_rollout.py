@@ -1,12 +1,12 @@
 """Rollouts: false promotions and rollbacks while one looks all the time, and what a proof costs, beside z-tests and the package ville.
 
-    python benchmarks/bench_rollout.py [limits] [runs] [--short] [--units N] [--rollouts N] [--bets N]
+    python benchmarks/bench_rollout.py [limits] [runs] [counting] [--short] [--units N] [--rollouts N] [--bets N]
                                        [--work DIR] [--plot FILE] [--json FILE]
 
 "limits" asks one question of two arms: is the challenger's rate of bad answers less than the limit above the champion's? "runs" are whole
-rollouts, decided by the engine. Everything is made up, so that the truth is known; seeds are fixed. ville lives in an environment of
-its own under --work, made by this benchmark; where it cannot be made, its rows are left out and that is said. Exit code 1 when an aim
-is missed.
+rollouts, decided by the engine; "counting" is how many answers a second a controller can follow. Everything is made up, so that the truth
+is known; seeds are fixed. ville lives in an environment of its own under --work, made by this benchmark; where it cannot be made, its rows
+are left out and that is said. Exit code 1 when an aim is missed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_precision import kept
+from rollout_worlds.counting import counting
 from rollout_worlds.limits import ALPHA, limits
 from rollout_worlds.plot import plot
 from rollout_worlds.runs import POLICY, runs
@@ -27,7 +28,9 @@ from rollout_worlds.runs import POLICY, runs
 from portside.runtimes.timing import table
 
 WORK = Path(tempfile.gettempdir()) / "portside-rollout"
-PARTS = ("limits", "runs")
+PARTS = ("limits", "runs", "counting")
+ANSWERS = 20_000
+"""Of each world of "counting"."""
 
 
 def measure(short: bool = False, parts: Sequence[str] = (), file: Path | None = None, units: int = 2_000, rollouts: int = 600,
@@ -35,14 +38,15 @@ def measure(short: bool = False, parts: Sequence[str] = (), file: Path | None = 
     """One row per made-up world and way of judging."""
     units, rollouts, bets = (100, 10, 4) if short else (units, rollouts, bets)
     work.mkdir(parents=True, exist_ok=True)
-    makers = {"limits": lambda: limits(units, bets, work), "runs": lambda: runs(rollouts)}
+    makers = {"limits": lambda: limits(units, bets, work), "runs": lambda: runs(rollouts),
+              "counting": lambda: counting(ANSWERS // 10 if short else ANSWERS)}  # fmt: skip
     return kept((row for part in parts or PARTS for row in makers[part]()), file)
 
 
 def aims(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, bool]]:
     """(aim, asked, found, met). A rate that is to be at most so much is refuted only by its whole interval."""
     found: list[tuple[str, str, str, bool]] = []
-    for row in (one for one in rows if one["way"] == "portside"):
+    for row in (one for one in rows if one["way"] == "portside" and one["part"] != "counting"):
         world = row["world"]
         if row["part"] == "limits":
             found += [_at_most(f"{world}: called proven", row["proven"], ALPHA)] if world.endswith("at the limit") else []
@@ -75,8 +79,11 @@ def show(rows: Sequence[dict[str, Any]]) -> str:
     if held := [row for row in rows if row["part"] == "runs"]:
         head = ["world", "way", "runs", "promoted", "(95%)", "rolled back", "(95%)", "units", "challenger's", "named"]
         parts.append(table([head, *map(_run_line, held)]))
+    if held := [row for row in rows if row["part"] == "counting"]:
+        head = ["world", "answers", "units", "looks", "answers/s of processor time", "answers/s"]
+        parts.append(table([head, *map(_count_line, held)]))
     judged = [[aim, asked, got, "met" if met else "MISSED"] for aim, asked, got, met in aims(rows)]
-    parts.append(table([["aim", "asked", "found", ""], *judged]))
+    parts += [table([["aim", "asked", "found", ""], *judged])] if judged else []
     return "\n\n".join(parts)
 
 
@@ -96,6 +103,11 @@ def _run_line(row: dict[str, Any]) -> list[str]:
     return [row["world"], row["way"], str(row["runs"]), *rates, f"{row['units']:,.0f}", f"{row['given']:,.0f}", named[:60]]
 
 
+def _count_line(row: dict[str, Any]) -> list[str]:
+    rates = [f"{row['answers'] / row[name]:,.0f}" for name in ("cpu_s", "wall_s")]
+    return [row["world"], f"{row['answers']:,}", f"{row['units']:,}", str(row["looks"]), *rates]
+
+
 def main() -> int:
     """By itself."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,7 +124,7 @@ def main() -> int:
         parser.error(f"there is no part {sorted(unknown)[0]!r}; there are {', '.join(PARTS)}")
     rows = measure(asked.short, asked.parts, asked.json, asked.units, asked.rollouts, asked.bets, asked.work)
     print(show(rows))
-    if asked.plot:
+    if asked.plot and any(row["part"] == "limits" for row in rows):
         asked.plot.write_text(plot([row for row in rows if row["part"] == "limits"]))
     if asked.json:
         asked.json.write_text(json.dumps(rows, indent=1) + "\n")

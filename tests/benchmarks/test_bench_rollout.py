@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "benchmarks")]
 bench = import_module("bench_rollout")
+counting = import_module("rollout_worlds.counting")
 limits = import_module("rollout_worlds.limits")
 runs = import_module("rollout_worlds.runs")
 drawing = import_module("rollout_worlds.plot")
@@ -74,6 +75,14 @@ def test_the_plot_shows_each_way_in_both_panels():
             for way in drawing.COLOURS for name in ("wrong, at the limit", "wrong, the same")]  # fmt: skip
     drawn = drawing.plot(rows)
     assert drawn.count("<polyline") == 2 * len(drawing.COLOURS) and drawn.count("class='limit'") == 1
+
+
+def test_a_controller_counts_every_answer_and_every_label():
+    alone, nobody, shadow = counting.counting(40)
+    assert (alone["units"], nobody["units"]) == (44, 44), "an answer each, and a label of every tenth"
+    assert shadow["units"] == 3 * 40 + 4, "errors, lateness and agreement of each pair"
+    assert all(row["cpu_s"] > 0 for row in (alone, nobody, shadow)) and bench.aims([alone, nobody, shadow]) == []
+    assert "44" in bench.show([alone])
 
 
 @pytest.mark.parametrize("seed", range(6))
