@@ -13,6 +13,7 @@ from .outbox import Outbox
 from .settings import AgentSettings
 from .slots import Slots
 from .trial import TrialJudge
+from .trial_file import TrialFile
 from .updating import NoSource, Updating
 from .upload_http import Uploader, UploadSettings
 
@@ -23,13 +24,13 @@ def updating(settings: AgentSettings, closing: Callable[[], bool]) -> Updating:
     """The updates of an agent, not booted. closing: says that a download shall end. Raises FormatError."""
     slots, asked = Slots(OsFiles(), settings.root / "slots"), settings.updates
     link = next((link for link in settings.failover.chain if link.slot), None)
-    trust_host = link is not None and link.trust
+    trust_host, kept = link is not None and link.trust, TrialFile(slots.files, slots.root)
     if asked is None:
-        judge = TrialJudge(threads=settings.limits.threads, trust=trust_host)
+        judge = TrialJudge(threads=settings.limits.threads, trust=trust_host, file=kept)
         return Updating(Installer(slots, NoSource(), judge), judge)
     agree = None if asked.agree is None else tuple(asked.agree)
     limits = Limits(asked.p95_ms, asked.max_disagreement, most_rows=asked.most_rows, agree=agree)
-    judge = TrialJudge(limits, settings.limits.threads, trust=trust_host)
+    judge = TrialJudge(limits, settings.limits.threads, trust=trust_host, file=kept)
     held = import_module(".assembling_signed", __package__)  # what reads signatures is loaded where they are asked for
     trust, source = held.signed(settings, asked, slots, closing)
     return Updating(Installer(slots, source, judge), judge, trust, asked.name, asked.platform, every_s=asked.every_s,

@@ -26,6 +26,7 @@ from ..sdk.core.signature import NUMPY, Array
 from .health import SLOW_SHARE, Evidence, Limits, comparable, differ, verdict
 from .installer import Health
 from .sequential import judge_rate
+from .trial_file import TrialFile, Which
 from .update_state import Wanted
 
 MOST_CALLS = 300
@@ -41,6 +42,7 @@ class _Trial:
     session: Session | None
     contract: Contract | None
     evidence: Evidence
+    which: Which | None = None
 
 
 class TrialJudge:
@@ -51,12 +53,13 @@ class TrialJudge:
         threads: of the engine.
         isolation: where the trial's calls run; "process" keeps a crash of its engine out of this process.
         trust: host stages may run.
+        file: keeps what was counted over restarts; None: they begin anew.
         clock: seconds, for latency.
     """
 
     def __init__(self, limits: Limits | None = None, threads: int = 1, isolation: Isolation = "inline", *, trust: bool = False,
-                 clock: Clock = time.perf_counter) -> None:  # fmt: skip
-        self.limits, self.threads, self.trust, self.clock = limits or Limits(), threads, trust, clock
+                 file: TrialFile | None = None, clock: Clock = time.perf_counter) -> None:  # fmt: skip
+        self.limits, self.threads, self.trust, self.file, self.clock = limits or Limits(), threads, trust, file, clock
         self.isolation: Isolation = isolation
         self._trial: _Trial | None = None
         self._lock = threading.Lock()
@@ -73,6 +76,7 @@ class TrialJudge:
             if self._trial is None or self._trial.wanted != wanted:
                 self._close()
                 self._trial = self._begin(trial, wanted, active)
+            self._save()
             return verdict(self._trial.evidence, self.limits)
 
     def observe(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
@@ -115,7 +119,9 @@ class TrialJudge:
             artifact = open_artifact(path)
             contract = artifact.contract()
             seen = replace(self._proof(artifact), compared=self._comparable(artifact, contract, active), missing=_missing(artifact, active))
+            which = Which(wanted.release, wanted.sequence, read_artifact(active).digest if active else "", self.limits.p95_ms)
             if seen.contract != "failed":
+                seen = seen if self.file is None else self.file.restored(seen, which)
                 session = load(artifact, threads=self.threads, isolation=self.isolation, trust=self.trust)
                 seen = self._timed(session, contract, seen)
         except Exception as error:  # recorded: a release that cannot be loaded here is refused, with what it said
@@ -123,7 +129,7 @@ class TrialJudge:
                 session.close()
             said = str(error) if isinstance(error, PortsideError) else repr(error)
             return _Trial(wanted, None, None, Evidence("failed", why=said))
-        return _Trial(wanted, session, contract, seen)
+        return _Trial(wanted, session, contract, seen, which)
 
     def _proof(self, artifact: Artifact) -> Evidence:
         """The contract on this device's own runtime."""
@@ -152,7 +158,13 @@ class TrialJudge:
         shared = [spec for spec in artifact.signature.outputs if before.get(spec.name) == spec.dtype and spec.name in contract.rules]
         return any(self.limits.asks(spec.name) and comparable(contract.rules[spec.name], NUMPY[spec.dtype]) for spec in shared)
 
+    def _save(self, closing: bool = False) -> None:
+        held = self._trial
+        if self.file is not None and held is not None and held.which is not None and held.session is not None:
+            self.file.save(held.evidence, held.which, closing)
+
     def _close(self) -> None:
+        self._save(closing=True)
         if self._trial is not None and self._trial.session is not None:
             self._trial.session.close()
         self._trial = None

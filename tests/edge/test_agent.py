@@ -257,6 +257,25 @@ def test_an_update_is_tried_beside_and_then_answers(device, artifacts):
     assert said == [("release", second), ("rolled-back", second), ("release", first)]
 
 
+def test_a_trial_outlives_a_restart_of_the_agent(device, artifacts):
+    agent = device("slot = true")
+    source = FolderSource(artifacts["alike"], 2)
+    agent.updates.installer.source = source
+    agent.updates.installer.handle(DesiredSeen(source.wanted))
+    rows = iter(np.random.default_rng(1).normal(size=(100, 4)).astype(np.float32))
+    for counted in (0, 50):
+        agent.updates.turn()
+        assert agent.status()["release"]["trial"]["live"] == counted
+        for _ in range(50):
+            assert agent.predict({"x": next(rows)[None]}).receipt.model == "first"
+        agent.updates.turn()
+        agent._follow()
+        if not counted:
+            agent.close()
+            agent = device("slot = true")
+    assert agent.predict(ROW).receipt.model == "alike"
+
+
 def test_a_device_without_a_release_says_what_to_do(tmp_path):
     with pytest.raises(EngineError, match="no release is in a slot"):
         Agent(settings(tmp_path, "slot = true"))

@@ -55,6 +55,7 @@ def test_many_threads_put_while_it_looks_at_what_waits(outbox, monkeypatch):
     monkeypatch.setattr(outbox, "append", lambda entries: [1] * len(entries))
     entry, before = Entry("record", {}), sys.getswitchinterval()
     sys.setswitchinterval(1e-5)  # doors take short turns: a thread is interrupted between any two steps
+
     def put():
         for _ in range(8000):
             while len(writer._waiting) > 100:

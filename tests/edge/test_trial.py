@@ -14,6 +14,7 @@ from portside.edge.health import Limits
 from portside.edge.installer import Installer
 from portside.edge.slots import Slots
 from portside.edge.trial import MOST_CALLS, TrialJudge
+from portside.edge.trial_file import TrialFile
 from portside.edge.update_state import Active, DesiredSeen, RolledBack, Trial
 from portside.runtimes.artifact import open_artifact
 from portside.runtimes.compiling import compile as compile_package
@@ -176,6 +177,31 @@ def test_rows_that_come_while_the_trial_is_busy_are_left_out(plugged):
     assert judge.evidence.live == 0
     live(made, judge)
     assert judge.evidence.live == 200
+
+
+def test_a_trial_goes_on_after_restarts_with_what_it_had_seen(artifacts, tmp_path):
+    """No single life of this device sees the 71 rows that agreement takes; all of them together do."""
+    lives = 0
+
+    def device(name, sequence):
+        slots = Slots(OsFiles(), tmp_path / "device")
+        judge = TrialJudge(file=TrialFile(slots.files, slots.root))
+        made = Installer(slots, FolderSource(artifacts[name], sequence), judge)
+        made.boot(clean=True)
+        made.handle(DesiredSeen(made.source.wanted))
+        return made, judge
+
+    made, judge = device("first", 1)
+    made.work()
+    while made.update.active.wanted.sequence == 1:
+        lives += 1
+        made, judge = device("alike", 2)
+        made.work()
+        assert judge.evidence.live == 30 * (lives - 1)
+        live(made, judge, 30)
+        made.work()
+        judge.end()
+    assert lives == 3
 
 
 @pytest.mark.slow
