@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .sdk.dataset import dataset
     from .sdk.opening import open  # noqa: A004
     from .sdk.pack import Image, pack
+    from .sdk.signing.signing import Signing
     from .sdk.store import Store
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when it is loaded: its builds report to Microsoft otherwise
@@ -52,9 +53,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by ONNX Runtime when
 __version__ = "0.1.0"
 __all__ = [
     "QAT", "Budget", "Data", "Direction", "Distil", "Finding", "Forest", "Image", "Invariance", "LowRank", "Monitor", "Package",
-    "Perturbation", "Prune", "Quantize", "Recipe", "Release", "Schedule", "Signature", "Store", "Training", "audit", "bench", "codec",
-    "compile", "compress", "dataset", "edge", "errors", "evaluate", "image", "label", "ladder_report", "load", "open", "pack", "release",
-    "search", "service", "signature", "verify",
+    "Perturbation", "Prune", "Quantize", "Recipe", "Release", "Schedule", "Signature", "Signing", "Store", "Training", "audit", "bench",
+    "codec", "compile", "compress", "dataset", "edge", "errors", "evaluate", "image", "label", "ladder_report", "load", "open", "pack",
+    "release", "search", "service", "signature", "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -77,6 +78,7 @@ _WHERE = {
     "Release": ".sdk.core.release",
     "Schedule": ".compress.training.spec",
     "Signature": ".sdk.core.signature",
+    "Signing": ".sdk.signing.signing",
     "Store": ".sdk.store",
     "Training": ".compress.training.spec",
     "audit": ".runtimes.audit",
