@@ -10,8 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from portside.runtimes.base import Cancel
+from portside.runtimes.tensorrt import context as contexts
 from portside.runtimes.tensorrt.binding import bindings, logger_of
 from portside.runtimes.tensorrt.building import Refused, Settings, build
+from portside.runtimes.tensorrt.context import Context
 from portside.runtimes.tensorrt.engine import CONTEXTS, TensorRTEngine
 from portside.runtimes.tensorrt.rim import Rim, Slot
 from portside.sdk.core.errors import EngineError, FormatError, InputError
@@ -95,6 +97,56 @@ def test_a_call_that_fails_is_an_error_and_the_next_one_answers(product, simulat
     with pytest.raises(EngineError, match=rf"CUDA failed in {call}: out of memory.*cudaErrorMemoryAllocation.*nvidia-smi"):
         product.run(["y"], {"x": x})
     assert np.allclose(product.run(["y"], {"x": x})[0], x @ WEIGHT)
+
+
+def _raise(words):
+    raise RuntimeError(words)
+
+
+@pytest.mark.parametrize(("method", "does", "words"), [
+    ("set_input_shape", lambda self, name, shape: False, r"does not take the shape of an input.*x \(3, 4\)"),
+    ("infer_shapes", lambda self: _raise("host shape tensor"), r"cannot tell the shapes of the outputs: host shape tensor"),
+    ("infer_shapes", lambda self: ["x"], r"was not told enough about an input.*x"),
+    ("set_tensor_address", lambda self, name, memory: False, r"does not take the place of a tensor.*x"),
+])  # fmt: skip
+def test_what_a_context_refuses_is_an_error_and_the_next_call_answers(opened, simulated_tensorrt, monkeypatch, method, does, words):
+    engine, x = opened([helper.make_node("MatMul", ["x", "w"], ["y"])], RIM, {"w": WEIGHT}), np.ones((3, 4), np.float32)
+    with monkeypatch.context() as patched, pytest.raises(EngineError, match=words):
+        patched.setattr(simulated_tensorrt.trt.IExecutionContext, method, does)
+        engine.run(["y"], {"x": x})
+    assert np.allclose(engine.run(["y"], {"x": x})[0], x @ WEIGHT)
+
+
+def test_a_device_without_room_for_a_context_says_so(opened, simulated_tensorrt, monkeypatch):
+    monkeypatch.setattr(simulated_tensorrt.trt.ICudaEngine, "create_execution_context", lambda self, strategy=None: None)
+    with pytest.raises(EngineError, match=r"cannot make an execution context.*nvidia-smi"):
+        opened([helper.make_node("MatMul", ["x", "w"], ["y"])], RIM, {"w": WEIGHT})
+
+
+def test_a_call_that_is_interrupted_gives_its_context_up(product, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Context, "run", _interrupt)
+        product.run(["y"], {"x": np.ones((3, 4), np.float32)})
+    assert product.run(["y"], {"x": np.ones((3, 4), np.float32)})[0].shape == (3, 3)
+
+
+def _interrupt(self, feeds):
+    raise KeyboardInterrupt
+
+
+def test_an_input_without_rows_goes_with_every_piece(opened):
+    rim = Rim((Slot("x", "float32", ("batch", 2)), Slot("factor", "float32", (1,))), (Slot("y", "float32", ("batch", 2)),),
+              {"batch": (1, 2, 4)}, "batch")  # fmt: skip
+    engine = opened([helper.make_node("Mul", ["x", "factor"], ["y"])], rim)
+    x = np.arange(20, dtype=np.float32).reshape(10, 2)
+    assert np.array_equal(engine.run(["y"], {"x": x, "factor": np.array([3.0], np.float32)})[0], 3 * x)
+
+
+def test_of_many_shapes_the_last_are_remembered(product, monkeypatch):
+    monkeypatch.setattr(contexts, "MOST_CALLS", 2)
+    for rows in (2, 3, 4, 5, 3):
+        x = np.full((rows, 4), rows, np.float32)
+        assert np.allclose(product.run(["y"], {"x": x})[0], x @ WEIGHT)
 
 
 def test_an_enqueue_that_fails_is_an_error_and_the_next_one_answers(product, simulated_tensorrt):
@@ -203,6 +255,10 @@ def test_a_profile_that_does_not_fit_is_refused(simulated_tensorrt, tmp_path):
         build(trt, str(tmp_path / "model.onnx"), {"x": ((4, 4), (2, 4), (8, 4))}, Settings())
     with pytest.raises(Refused, match=r"build: no optimization profile for x|build: .*no optimization profile"):
         build(trt, str(tmp_path / "model.onnx"), {}, Settings())
+    (tmp_path / "refused.onnx").write_bytes(graph([helper.make_node("Neg", ["x"], ["y"], name="negated")],
+                                                  *((Slot(name, "uint8", (4,)),) for name in "xy")).SerializeToString())  # fmt: skip
+    with pytest.raises(Refused, match=r"parse: Neg 'negated': first input has type UInt8"):
+        build(trt, str(tmp_path / "refused.onnx"), {}, Settings())
     simulated_tensorrt.machine.gpus = 0
     with pytest.raises(Refused, match="start"):
         build(trt, str(tmp_path / "model.onnx"), RIM.profile, Settings())

@@ -151,6 +151,17 @@ def test_timings_are_kept_for_the_next_build_at_the_place(compiled, simulated_te
     assert timing.read_bytes() == b"timed;timed;"
 
 
+def test_an_engine_that_cannot_be_kept_whole_is_not_kept(compiled, simulated_tensorrt, monkeypatch):
+    artifact = compiled()
+    monkeypatch.setattr("portside.runtimes.tensorrt.engines.os.replace", _full)
+    opened(artifact)
+    assert not _plans() and not list(home().glob("cache/tensorrt/*/.new-*"))
+
+
+def _full(*_):
+    raise OSError(28, "No space left on device")
+
+
 def test_a_home_that_cannot_be_written_is_done_without(compiled, simulated_tensorrt, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PORTSIDE_HOME", str(tmp_path / "file" / "home"))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,15 @@ def test_without_a_device_nothing_is_built(simulated_tensorrt):
     simulated_tensorrt.machine.gpus = 0
     with pytest.raises(TypeError, match="nullptr"):
         simulated_tensorrt.trt.Builder(simulated_tensorrt.trt.ILogger())
+
+
+@pytest.mark.slow
+def test_what_a_gpu_will_be_asked_runs_on_the_simulated_one():
+    """So that time on a GPU is not spent on faults of its tests: conformance, kept engines, refusals, every precision."""
+    tests = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--confcutdir", str(tests),
+               "-m", "slow", str(Path(__file__).parent / "test_on_a_gpu.py")]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tests.parent,
+                           env={**os.environ, "PYTHONPATH": str(tests / "fakes" / "simulated")})  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-3000:]
+    assert "skipped" not in ended.stdout
