@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..onnx_extract import subgraphs
 from ..precision.onnx_nodes import attribute, fresh, node_of, rebuilt, tensor, value_names
@@ -34,20 +34,15 @@ def bytes_widened(model: ModelProto) -> ModelProto:
         if value.type.tensor_type.elem_type == TensorProto.UINT8:
             renamed[value.name] = fresh(taken, f"{value.name}.wide")
             before.append(node_of("Cast", (value.name,), (renamed[value.name],), f"{value.name}/wide", to=TensorProto.INT32))
-    constants = [_widened(held) if held.data_type == TensorProto.UINT8 and not _code(model, held.name) else held
-                 for held in model.graph.initializer]  # fmt: skip
+    constants = _constants(model.graph)
     changed = any(one is not other for one, other in zip(constants, model.graph.initializer, strict=True))
     narrow = {value.name for value in model.graph.output if value.type.tensor_type.elem_type == TensorProto.UINT8}
-    if not (renamed or narrow or changed or any(_narrows(node) for node in model.graph.node)):
+    if not (renamed or narrow or changed or any(_narrows(held) for node in model.graph.node for held in _every(node))):
         return model
     nodes, after = list[NodeProto](), list[NodeProto]()
     inner = {name: fresh(taken, f"{name}.wide") for name in sorted(narrow)}
     for node in model.graph.node:
-        made = _renamed(node, renamed | inner)
-        if _narrows(made):
-            del made.attribute[:]
-            made.attribute.append(helper.make_attribute("to", TensorProto.INT32))
-        nodes.append(made)
+        nodes.append(_wide(_renamed(node, renamed | inner)))
     after = [node_of("Cast", (wide,), (name,), f"{name}/narrow", to=TensorProto.UINT8) for name, wide in inner.items()]
     made_model = ModelProto()
     made_model.CopyFrom(model)
@@ -86,6 +81,22 @@ def _renamed(node: NodeProto, names: dict[str, str]) -> NodeProto:
     return made
 
 
+def _wide(node: NodeProto) -> NodeProto:
+    """The node with int32 where it makes uint8, in its branches too. Changed in place: it is a copy."""
+    for held in _every(node):
+        if _narrows(held):
+            del held.attribute[:]
+            held.attribute.append(helper.make_attribute("to", TensorProto.INT32))
+        for graph in subgraphs(held):
+            constants = _constants(graph)
+            del graph.initializer[:]
+            graph.initializer.extend(constants)
+            for value in (*graph.output, *graph.value_info):
+                if value.type.tensor_type.elem_type == TensorProto.UINT8:
+                    value.type.tensor_type.elem_type = TensorProto.INT32
+    return node
+
+
 def _every(node: NodeProto) -> Iterator[NodeProto]:
     yield node
     for graph in subgraphs(node):
@@ -97,9 +108,14 @@ def _narrows(node: NodeProto) -> bool:
     return node.op_type == "Cast" and attribute(node, "to", 0) == TensorProto.UINT8
 
 
-def _code(model: ModelProto, name: str) -> bool:
+def _constants(graph: GraphProto) -> list[TensorProto]:
+    """The constants of a graph, bytes as int32."""
+    return [_widened(held) if held.data_type == TensorProto.UINT8 and not _code(graph, held.name) else held for held in graph.initializer]
+
+
+def _code(graph: GraphProto, name: str) -> bool:
     """A zero point or a weight of 8 bits, which belongs to its pair."""
-    return any(name in node.input for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear"))
+    return any(name in node.input for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear"))
 
 
 def _widened(held: TensorProto) -> TensorProto:

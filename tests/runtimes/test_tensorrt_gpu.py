@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from portside.runtimes import base, samples
 from portside.runtimes.base import CompileOptions, LoadOptions, Missing
@@ -19,7 +20,8 @@ from portside.runtimes.tensorrt_gpu import TensorRTGpu
 from portside.runtimes.verify import verify
 from portside.sdk.cli.main import main
 from portside.sdk.core.budget import Budget
-from portside.sdk.core.errors import ContractError, EngineError, MissingExtraError, UnsupportedError
+from portside.sdk.core.contract import Case, Rule
+from portside.sdk.core.errors import ContractError, EngineError, FormatError, MissingExtraError, TrustError, UnsupportedError
 from portside.sdk.core.signature import Signature, TensorSpec
 
 
@@ -180,6 +182,43 @@ def test_a_dimension_of_which_nothing_is_known_asks_for_sizes(make_package, tmp_
     assert artifact.engine["rims"]["engine/00-main.onnx"]["ranges"]["width"] == [1, 8, 32]
 
 
+def test_other_sizes_are_those_of_the_contract(make_package, tmp_path):
+    signature = Signature((TensorSpec("x", "f32", ("batch", "width")),), (TensorSpec("y", "f32", ("batch", "width"), kind="value"),))
+    arrays = [np.zeros((1, width), np.float32) for width in (3, 5, 9)]
+    cases = [Case({"x": array}, {"y": array}) for array in arrays]
+    model = samples.graph_model(signature, [samples.node("Neg", ["x"], "y")], {})
+    package = make_package(signature, [("main", model)], cases=cases, rules={"y": Rule("value")})
+    artifact = TensorRTGpu().compile(package, CompileOptions(), tmp_path / "out")
+    assert artifact.engine["rims"]["engine/00-main.onnx"]["ranges"]["width"] == [3, 5, 9]
+
+
+def test_a_dimension_that_is_made_inside_the_program_is_named(make_package, tmp_path):
+    spec = lambda name, *shape: TensorSpec(name, "f32", shape)  # noqa: E731
+    signature = Signature((spec("x", "batch", 4),), (spec("y", "batch", 4),))
+    nodes = [samples.node("Neg", ["x"], "kept"), samples.node("NonZero", ["x"], "places"),
+             samples.node("Cast", ["places"], "some", to=TensorProto.FLOAT)]  # fmt: skip
+    first = samples.graph_model(Signature((spec("x", "batch", 4),), (spec("kept", "batch", 4), spec("some", 2, "found"))), nodes, {})
+    second = "def middle(kept, some):\n    return {'a': kept, 'b': some}\n"
+    last = samples.graph_model(Signature((spec("a", "batch", 4), spec("b", 2, "found")), (spec("y", "batch", 4),)),
+                               [samples.node("ReduceSum", ["b"], "all", keepdims=0), samples.node("Add", ["a", "all"], "y")],
+                               {})  # fmt: skip
+    package = make_package(signature, [("first", first), ("middle", second, ("kept", "some"), ("a", "b")), ("last", last)], trusted=True)
+    with pytest.raises(UnsupportedError, match=r"The dimension 'found' is made inside the program"):
+        TensorRTGpu().compile(package, CompileOptions(), tmp_path / "out")
+
+
+def test_an_artifact_of_another_target_is_not_opened(mixed, tmp_path):
+    artifact = compile_package(mixed[1], "onnx-cpu", tmp_path / "out")
+    with pytest.raises(FormatError, match=r"another target.*onnx-cpu.*tensorrt"):
+        TensorRTGpu().load(artifact.path, LoadOptions())
+
+
+def test_a_machine_without_onnx_cannot_compile_for_it(mixed, tmp_path, monkeypatch):
+    monkeypatch.setattr("portside.runtimes.tensorrt_gpu.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"no onnx.*portside\[onnx\]"):
+        TensorRTGpu().compile(mixed[1], CompileOptions(), tmp_path / "out")
+
+
 def test_a_host_stage_runs_between_two_engines(make_package, simulated_tensorrt, tmp_path):
     signature = Signature((TensorSpec("x", "f32", ("batch", 2)),), (TensorSpec("y", "f32", ("batch", 2), kind="value"),))
     spec = lambda name: TensorSpec(name, "f32", ("batch", 2))  # noqa: E731
@@ -189,6 +228,8 @@ def test_a_host_stage_runs_between_two_engines(make_package, simulated_tensorrt,
     parts = [("first", first), ("middle", source, ("a",), ("b",)), ("last", last)]
     package = make_package(signature, parts, trusted=True)
     artifact = TensorRTGpu().compile(package, CompileOptions(), tmp_path / "out")
+    with pytest.raises(TrustError, match=r"Python of the package would have to run.*middle\.py"):
+        TensorRTGpu().load(artifact.path, LoadOptions())
     session = TensorRTGpu().load(artifact.path, LoadOptions(trust=True))
     x = np.random.default_rng(0).normal(size=(70, 2)).astype(np.float32)
     assert np.allclose(session.run({"x": x})["y"], np.abs(2 * x))

@@ -60,6 +60,22 @@ def test_bytes_are_widened_behind_the_rim_and_come_back_as_bytes(simulated_tenso
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_bytes_in_a_branch_are_widened_there_too():
+    more = numpy_helper.from_array(np.array([9, 0, 9, 200], np.uint8), "more")
+    branches = {name: helper.make_graph([node("Cast", ["photo"], f"{name}.again", to=TensorProto.UINT8),
+                                         helper.make_node(kind, [f"{name}.again", "more"], [f"{name}.out"])], name, [],
+                                        [helper.make_tensor_value_info(f"{name}.out", TensorProto.UINT8, [4])], [more])
+                for name, kind in (("then_branch", "Max"), ("else_branch", "Min"))}  # fmt: skip
+    nodes = [helper.make_node("If", ["whether"], ["chosen"], name="choice", **branches),
+             node("Cast", ["chosen"], "y", to=TensorProto.FLOAT)]  # fmt: skip
+    model = model_of(nodes, [("whether", TensorProto.BOOL, []), ("photo", TensorProto.UINT8, [4])], [("y", TensorProto.FLOAT, [4])])
+    made = prepare(model)
+    assert made.graph.node[0].op_type == "Cast"
+    for whether in (True, False):
+        inputs = {"whether": np.array(whether), "photo": np.array([1, 2, 250, 100], np.uint8)}
+        assert np.array_equal(run_graph(open_graph(made), inputs)["y"], run_graph(open_graph(model), inputs)["y"])
+
+
 @pytest.mark.parametrize("attributes", [
     {"mode": "linear"}, {"mode": "cubic", "cubic_coeff_a": -0.5}, {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
 ])  # fmt: skip
