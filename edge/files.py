@@ -89,8 +89,9 @@ class OsFiles:
         _sync(path)
 
     def sync_folder(self, path: Path) -> None:
-        """As `Files.sync_folder`."""
-        _sync(path)
+        """As `Files.sync_folder`; Windows has no such call, and so no device there is promised a release after a power cut."""
+        if sys.platform != "win32":
+            _sync(path)
 
     def rename(self, old: Path, new: Path) -> None:
         """As `Files.rename`."""
@@ -182,7 +183,7 @@ def _opener(path: str, flags: int) -> int:
 
 
 def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)  # there only who may write may sync
     try:
         if sys.platform == "darwin":  # fsync there stops at the drive's cache
             fcntl.fcntl(handle, fcntl.F_FULLFSYNC)

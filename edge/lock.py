@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 from ..sdk.core.errors import StoreError
 
 LOCK = "lock"
+
+if sys.platform == "win32":
+    import msvcrt
+
+    BEHIND = 1 << 20
+    """Where the locked byte is: what is locked there cannot be read, and the process is to be read."""
+
+    def _lock(file: TextIO, alone: bool) -> None:
+        """Take the lock, alone or with others who look. Raises OSError where somebody has it."""
+        handle = file.fileno()
+        os.lseek(handle, BEHIND, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # there is none that is shared: who looks has it for a moment
+        finally:
+            os.lseek(handle, 0, os.SEEK_SET)
+else:
+    import fcntl
+
+    def _lock(file: TextIO, alone: bool) -> None:
+        """Take the lock, alone or with others who look. Raises OSError where somebody has it."""
+        fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
 
 
 class FolderLock:
@@ -37,10 +59,10 @@ class FolderLock:
     def _take(self) -> None:
         """Twice: somebody may just be looking. Raises OSError."""
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file, alone=True)
         except OSError:
             time.sleep(0.05)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file, alone=True)
 
     def close(self) -> None:
         """Let go."""
@@ -52,7 +74,7 @@ def holder(folder: Path) -> int | None:
     try:
         with (folder / LOCK).open(encoding="utf-8") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                _lock(file, alone=False)
             except OSError:
                 said = file.read(20).strip()
                 return int(said) if said.isdigit() else 0
