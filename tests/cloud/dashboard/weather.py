@@ -70,7 +70,7 @@ default = { rain = "dry", confidence = 0.5 }
 run = "apart"
 slices = ["sky"]
 confidence = "confidence"
-spans = { rows = 400, minutes = 240 }
+spans = { rows = 200, minutes = 240 }
 slo = { in_time = 0.99, p99_ms = 45.0 }
 quality = { rain = { min_accuracy = 0.72, min_labels = 100 } }
 """
