@@ -26,7 +26,9 @@ from portside.compress.training.batches import Batches
 from portside.compress.training.fit import Fit
 from portside.compress.training.stored import trainee_of
 from portside.runtimes.base import CompileOptions, runtime
+from portside.runtimes.elsewhere import compiler
 from portside.runtimes.loading import load
+from portside.runtimes.onnx_run import open_graph, run_graph
 from portside.sdk.core import errors
 from portside.sdk.core.plan import plan_of
 
@@ -103,6 +105,21 @@ def test_wasm_takes_the_same_file(lowered, tmp_path):
     artifact = artifact_of(lowered, tmp_path / "web", "wasm")
     kinds = {tensor.data_type for file in artifact.path.rglob("*.onnx") for tensor in onnx.load(file).graph.initializer}
     assert onnx.TensorProto.INT8 in kinds
+
+
+def test_tensorrt_takes_the_same_weights_and_ranges_about_zero(lowered, parts, tmp_path):
+    """Nothing is run: there is no GPU. The file, computed by ONNX Runtime, decides as the rounded module does."""
+    artifact = compiler("tensorrt").compile(lowered, CompileOptions(verify=False), tmp_path / "gpu")
+    (file,) = artifact.path.rglob("*.onnx")
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(file).graph.initializer}
+    for name in PRODUCTS.values():
+        codes, scale = (next(value for key, value in held.items() if f"{name}.weight.{part}" in key) for part in ("int8", "scale"))
+        expected = rounded_weight(trainee_of(lowered).model.get_submodule(name).weight.detach(), 0).numpy()
+        assert np.array_equal(codes * scale.reshape(-1, *(1,) * (codes.ndim - 1)), expected)
+    assert set(artifact.engine["precision"]["achieved"]) == {"int8-static"}
+    x = parts[1].inputs["image"]
+    got = run_graph(open_graph(onnx.load(file)), {"image": x})["probabilities"]
+    assert (got.argmax(1) == trained_answers(lowered, x).argmax(1)).mean() > 0.98
 
 
 def test_it_loses_less_than_rounding_alone(trainable, parts, tmp_path):
