@@ -62,16 +62,19 @@ def _whole(seen: Seen) -> Iterable[Finding]:
 
 
 def _suspected(before: Mapping[str, list[str]], seen: Seen, drifting: Mapping[str, int]) -> tuple[list[Finding], dict[str, list[str]]]:
-    """Explanations, and those of before that nothing speaks for any more."""
+    """Explanations, and those of before that nothing speaks for any more, or whose fields have another one now."""
     found = {", ".join(one.fields): one for look in seen.looks for one in look.suspicions
              if one.broken and (one.kind == "missing" or any(name in drifting for name in one.fields))}  # fmt: skip
     findings = [Finding("suspicion", subject, 1.0, "breach", one.what, "critical", evidence=one.to_dict())
                 for subject, one in found.items()]  # fmt: skip
     kept = {subject: list(one.fields) for subject, one in found.items()}
+    explained = {name: one.what for one in found.values() for name in one.fields}
     for subject, fields in before.items():
         if subject in found:
             continue
-        if any(name in drifting for name in fields):
+        if all(name in explained for name in fields):
+            findings.append(Finding("suspicion", subject, 0.0, "ok", f"{subject}: more rows show something else: {explained[fields[0]]}"))
+        elif any(name in drifting for name in fields):
             kept[subject] = fields
             findings.append(Finding("suspicion", subject, verdict="not enough data", what=f"{subject}: still drifts"))
         else:
