@@ -97,11 +97,13 @@ def measured(columns: int, count_of: int) -> dict[str, Any]:
 
 def measure(short: bool = False) -> list[dict[str, Any]]:
     """Both sizes."""
-    count_of = 4000 if short else 24_000
-    rows = [measured(columns, count_of) for columns in (8, 50)]
-    print(table([list(rows[0]), *([f"{value:.1f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows)]))
-    return rows
+    return [measured(columns, 4000 if short else 24_000) for columns in (8, 50)]
+
+
+def show(rows: list[dict[str, Any]]) -> str:
+    """One line per size."""
+    return table([list(rows[0]), *([f"{value:.1f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows)])
 
 
 if __name__ == "__main__":
-    measure("--short" in sys.argv)
+    print(show(measure("--short" in sys.argv)))

@@ -61,6 +61,7 @@ def streams(short: bool, work: Path) -> Iterator[dict[str, Any]]:
 
 
 def _judged(stream: Stream, on: str, name: str, detector: Detector) -> dict[str, Any]:
+    print(f"{stream.name}, {on}: {name}", file=sys.stderr, flush=True)
     began = time.process_time()
     alarms = detector(stream)
     return {"part": "streams", "stream": stream.name, "on": on, "detector": name, "seconds": time.process_time() - began,

@@ -1,0 +1,25 @@
+"""`make bench` runs every benchmark there is, and each gives it what it asks for: otherwise one ends all that come after it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path[:0] = [str(BENCHMARKS)]
+run = import_module("run")
+
+
+def test_what_it_says_is_what_it_runs() -> None:
+    assert [name for name in run.BENCHMARKS if f"[{name}]" not in (run.__doc__ or "")] == []
+
+
+@pytest.mark.parametrize("module", run.BENCHMARKS.values())
+def test_it_measures_and_shows(module: str) -> None:
+    """Read, not imported: some need what is not installed everywhere."""
+    names = {one.name for one in ast.parse((BENCHMARKS / f"{module}.py").read_text()).body if isinstance(one, ast.FunctionDef)}
+    assert {"measure", "show"} <= names
