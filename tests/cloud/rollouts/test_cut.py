@@ -44,8 +44,9 @@ def test_at_a_few_points(tmp_path):
 
 
 @pytest.mark.slow
-def test_at_some_points_on_postgresql(tmp_path, postgresql):
-    check(cut(tmp_path, "moved:4", "durable", postgresql.database()), 4)
+def test_at_some_points_on_postgresql(tmp_path, postgresql, effort):
+    points, least = ("moved:4", 4) if effort == 1 else ("64", 64)
+    check(cut(tmp_path, points, "durable", postgresql.database(), seconds=3600), least)
 
 
 @pytest.mark.slow
