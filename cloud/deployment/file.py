@@ -114,7 +114,7 @@ def read(path: str | Path) -> Deployment:
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"The deployment file cannot be read: {error}", got=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # more digits or brackets than any reader takes are no TOML either
         raise FormatError(f"{path.name} is not TOML: {error}", got=str(path)) from error
     try:
         deployment = Deployment.model_validate(data)

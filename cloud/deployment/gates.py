@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from .base import Count, Positive, Section
+from .base import Count, Days, Positive, Section
 
 Below = Annotated[float, Field(ge=0, lt=1)]
 GateName: TypeAlias = Literal["signature", "card", "fidelity", "static", "recent", "expectations", "bench"]
@@ -33,7 +33,7 @@ class Gates(Section):
     max_slice_drop: Below | None = None
     max_flips: Below | None = None
     evidence: str | None = None
-    recent_days: Positive = 30.0
+    recent_days: Days = 30.0
     recent_rows: Count = 5000
     p95_ms: Positive | None = None
     p99_ms: Positive | None = None

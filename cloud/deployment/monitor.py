@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ...sdk.core.errors import FormatError
-from .base import Count, Positive, Section, Share
+from .base import Count, Days, Positive, Section, Share
 
 Below = Annotated[float, Field(gt=0, lt=1)]
 PERCENTILES = {"p50_ms": 0.50, "p90_ms": 0.90, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}
@@ -31,7 +31,7 @@ class Slo(Section):
     p95_ms: Positive | None = None
     p99_ms: Positive | None = None
     p999_ms: Positive | None = None
-    period_days: Positive = 30.0
+    period_days: Days = 30.0
 
     @property
     def slow(self) -> dict[str, tuple[float, float]]:
@@ -80,7 +80,7 @@ class Quality(Section):
 
     min_accuracy: Share | None = None
     max_calibration_error: Below | None = None
-    window_days: Positive = 7.0
+    window_days: Days = 7.0
     min_labels: Count = 100
 
 

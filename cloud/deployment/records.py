@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from ...sdk.core.errors import FormatError
-from .base import Count, Positive, Section
+from .base import Count, Days, Positive, Section
 
 LOCAL = "records.sqlite"
 
@@ -36,7 +36,7 @@ class Records(Section):
     raw_limit_bytes: Annotated[int, Field(ge=0)] = 4096
     features: list[str] = Field(default_factory=list[str])
     traits: bool = True
-    keep_days: Positive | None = None
+    keep_days: Days | None = None
     keep_mb: Positive | None = None
 
     @model_validator(mode="after")

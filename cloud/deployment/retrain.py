@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .base import Count, Positive, Section, Share
+from ...sdk.core.errors import PortsideError
+from ...sdk.store_reference import Reference, check_name
+from .base import Count, Days, Positive, Section, Share
 
 Word = Annotated[str, Field(min_length=1)]
+
+
+def _checked(check: Callable[[str], object], text: str) -> str:
+    """Raise ValueError where `check` raises an error of ours."""
+    try:
+        check(text)
+    except PortsideError as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 class Rows(Section):
@@ -22,7 +34,7 @@ class Rows(Section):
         seed, near: see docs/review.md, datasets.
     """
 
-    days: Positive | None = None
+    days: Days | None = None
     split: Literal["hash", "time"] = "hash"
     fractions: dict[str, Share] = Field(default_factory=lambda: {"train": 0.7, "validation": 0.1, "test": 0.2})
     seed: int = 0
@@ -64,10 +76,10 @@ class Retrain(Section):
     timeout_minutes: Positive = 120.0
     on_alerts: list[str] = Field(default_factory=lambda: ["drift"])
     on_labels: Count | None = None
-    every_days: Positive | None = None
+    every_days: Days | None = None
     on_upstream: list[str] = Field(default_factory=list[str])
     min_labels: Count = 100
-    cooldown_hours: Annotated[float, Field(ge=0)] = 24.0
+    cooldown_hours: Annotated[float, Field(ge=0, le=876_000)] = 24.0
     rollout: bool = True
     keep: Count = 10
     rows: Rows = Rows()
@@ -76,7 +88,20 @@ class Retrain(Section):
     def _meant(self) -> Retrain:
         if not self.words:
             raise ValueError("the command is empty")
+        if "\0" in "".join(self.words):
+            raise ValueError("no program can be given a word with a NUL character in it")
         return self
+
+    @field_validator("name")
+    @classmethod
+    def _stored(cls, name: str | None) -> str | None:
+        """Said here, not by the store after hours of training."""
+        return name if name is None else _checked(check_name, name)
+
+    @field_validator("on_upstream")
+    @classmethod
+    def _references(cls, references: list[str]) -> list[str]:
+        return [_checked(Reference.parse, one) for one in references]
 
     @property
     def words(self) -> list[str]:

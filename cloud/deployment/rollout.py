@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ...runtimes.base import Isolation
 from .automation import SliceName
-from .base import Count, Positive, Section, Share
+from .base import Count, Days, Positive, Section, Share
 from .sections import Model
 
 Mode: TypeAlias = Literal["shadow", "canary", "blue-green"]
@@ -75,7 +75,7 @@ class Rollout(Section):
     min_rows: Count = 200
     min_minutes: Annotated[float, Field(ge=0)] = 5.0
     watch_minutes: Annotated[float, Field(ge=0)] = 60.0
-    max_days: Positive = 14.0
+    max_days: Days = 14.0
     approve: list[Asked] = Field(default_factory=list[Asked])
     limits: Limits = Limits()
 

@@ -21,6 +21,7 @@ from ...sdk.core.replacing import replace_file
 from ...sdk.dataset import Dataset
 from ...sdk.opening import open as open_package
 from ...sdk.store import Store
+from ...sdk.store_reference import check_name
 from ..deployment.file import Deployment
 from ..deployment.generation import folder_of
 from ..deployment.resolving import reference_of, resolve_model
@@ -109,7 +110,7 @@ class Retraining:
         """Take up an unfinished run, or begin one where it is due, and go on to its end.
 
         Raises:
-            StoreError: another process retrains this deployment.
+            StoreError: another process retrains this deployment, or no store takes the candidate's name.
             EngineError: the command failed; the run has failed and nothing was changed.
             PortsideError: whatever else stopped it; from "push" on the run is taken up by the next call.
         """
@@ -123,6 +124,7 @@ class Retraining:
             if not answer:
                 return Outcome(answer)
             champion = self.champion()
+            check_name(self._name(champion))  # before hours of training, not after
             run = self.runs.begin(self.deployment.name, self.clock(), triggers=answer.triggers, champion=champion.digest,
                                   upstream=self._upstream())  # fmt: skip
             return self._through(run, answer)

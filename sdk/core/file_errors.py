@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -15,8 +16,7 @@ from .errors import FormatError
 
 def explained(model: type[BaseModel], path: Path, text: str, error: ValidationError) -> FormatError:
     """The first complaint of pydantic, as ours: line, section, key, what was expected."""
-    first = error.errors(include_url=False)[0]
-    where = first["loc"]
+    first, where = _first(error, tomllib.loads(text))
     place, section = place_of(path, text, where), _section(where[:-1])
     if first["type"] == "extra_forbidden":
         known = known_settings(model, where[:-1])
@@ -29,6 +29,36 @@ def explained(model: type[BaseModel], path: Path, text: str, error: ValidationEr
     name = f"{where[-1]!r}{section}: " if where else ""
     got = first.get("input")
     return FormatError(f"{place}: {name}{message}", got=None if isinstance(got, dict) else repr(got))
+
+
+def _first(error: ValidationError, data: Mapping[str, Any]) -> tuple[Any, tuple[str | int, ...]]:
+    """The first complaint with its place. Where a setting may be one thing or another, pydantic complains of each: the one that comes
+    furthest into what was given is about what was meant.
+
+    data: of the file; empty: not known.
+    """
+    found = [(held, _in_file(held["loc"], data, held["type"] == "missing") if data else held["loc"])
+             for held in error.errors(include_url=False)]  # fmt: skip
+    about = found[0][1]
+    same = [one for one in found if one[1][: len(about)] == about]
+    return max(same, key=lambda one: (len(one[1]), not one[0]["type"].endswith("_type")))
+
+
+def _in_file(where: Sequence[str | int], data: Any, missing: bool) -> tuple[str | int, ...]:
+    """The place without pydantic's names of alternatives, which stand in no file: ("challenger", "Challenger", "trust").
+
+    missing: what the place ends with does not either.
+    """
+    kept: list[str | int] = []
+    for number, part in enumerate(where):
+        if isinstance(data, dict) and part in data:
+            data = cast("dict[Any, Any]", data)[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(cast("list[Any]", data)):
+            data = cast("list[Any]", data)[part]
+        elif not (missing and number == len(where) - 1):
+            continue
+        kept.append(part)
+    return tuple(kept)
 
 
 def _section(where: Sequence[Any]) -> str:

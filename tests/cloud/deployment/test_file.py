@@ -83,6 +83,18 @@ def test_the_digest_is_of_the_intent(reading, tmp_path):
         ("[failover]\n[[failover.chain]]\ndefault = { a = 1 }\n[[failover.chain]]\npackage = 'b'\n", 5, "must be the last"),
         ("[failover]\n[[failover.chain]]\nendpoint = { url = 'ftp://x', timeout_ms = 3 }\n", 7, "should match pattern"),
         ("[failover]\nbreaker = { failures = 2, opne_ms = 3 }\n", 6, "'open_ms'"),
+        ("[failover]\ndeadline_ms = inf\n", 6, "finite"),
+        ("[rollout]\nchallenger = 'b'\nlimits = { latency_ms = inf }\n", 7, "finite"),
+        ("[rollout]\nchallenger = 'b'\nmax_days = 1e300\n", 7, "36500"),
+        ("[rollout]\nchallenger = { package = 'b', trsut = true }\n", 6, "Did you mean 'trust'"),
+        ("[rollout]\nmode = 'shadow'\nchallenger = [{ package = 'b' }, { isolation = 'thread' }]\n", 5, "'package' is missing"),
+        ("[gates]\nrecent_days = 1e9\n", 6, "36500"),
+        ("[gates]\nslower = inf\n", 6, "finite"),
+        ("[retrain]\ncommand = 'true'\ncooldown_hours = 1e308\n", 7, "876000"),
+        ("[retrain]\ncommand = 'true'\nrows = { days = inf }\n", 7, "finite|36500"),
+        ("[retrain]\ncommand = ['true', \"\\u0000\"]\n", 5, "NUL"),
+        ("[retrain]\ncommand = 'true'\nname = '../../x'\n", 7, "not a name that a store takes"),
+        ("[retrain]\ncommand = 'true'\non_upstream = ['../x']\n", 7, "not a name that a store takes"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_names_the_line(reading, extra, line, says):
@@ -91,7 +103,8 @@ def test_what_cannot_be_meant_names_the_line(reading, extra, line, says):
     assert f"deployment.toml line {line}:" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "name = ", "name = 'a'\n", "name = 'a b'\n[champion]\npackage = 'x'\n", "\x00"])
+@pytest.mark.parametrize("text", ["", "name = ", "name = 'a'\n", "name = 'a b'\n[champion]\npackage = 'x'\n", "\x00",
+                                  "a = " + "9" * 5000, "a = " + "[" * 10_000])  # fmt: skip
 def test_files_that_are_no_deployment(reading, text):
     with pytest.raises(FormatError, match=r"deployment\.toml"):
         reading(text)
