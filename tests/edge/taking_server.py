@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,9 +27,9 @@ def faulty(what: str = "no") -> dict[str, str]:
 
 
 class TakingServer:
-    """answer: from a parsed batch to status, body and perhaps headers; None: hang up without a word."""
+    """answer: from a parsed batch to status, body and perhaps headers; None: hang up without a word. tls: it is asked by HTTPS."""
 
-    def __init__(self, answer: Callable[[dict[str, Any]], Said | None] = acknowledged) -> None:
+    def __init__(self, answer: Callable[[dict[str, Any]], Said | None] = acknowledged, tls: ssl.SSLContext | None = None) -> None:
         self.answer, self.batches = answer, list[dict[str, Any]]()
         self.raw = bytearray()
         outer = self
@@ -59,7 +60,9 @@ class TakingServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

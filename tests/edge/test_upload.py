@@ -1,6 +1,9 @@
 """The way home: only what the server holds is forgotten, what it cannot take holds nothing up, waits grow and are spread."""
 
 import json
+import ssl
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,9 @@ from portside.edge.outbox import Entry, Held, Outbox
 from portside.edge.upload import CAP_S, MOST_WAIT_S, Sender, understood, wait_s
 from portside.edge.upload_http import Uploader, UploadSettings
 from portside.sdk.core.errors import InputError
+
+sys.path.append(str(Path(__file__).parents[1] / "cloud"))
+from certificates import make
 
 SENDER = Sender("cam-7", "o1", {})
 HELD = [Held(number, f"id-{number}", "record", b"{}") for number in (3, 4, 5)]
@@ -162,6 +168,24 @@ def test_a_reply_that_drips_is_hung_up_on(outbox, server, monkeypatch):
     server.answer = lambda batch: (200, b" " * 300)
     assert not sender.turn() and sum(outbox.status().waiting.values()) == 9
     sender.close()
+
+
+def test_by_https_to_who_is_known_and_to_nobody_else(outbox, tmp_path):
+    make(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    server = TakingServer(tls=tls)
+    try:
+        stranger = uploader(outbox, server)
+        assert not stranger.turn()
+        assert "CERTIFICATE_VERIFY_FAILED" in stranger.fault and not server.raw
+        assert outbox.status().waiting == {"record": 8, "error": 1}
+        sender = uploader(outbox, server, ca=str(tmp_path / "ca.pem"))
+        assert sender.turn() and sender.sent == 9
+        assert b"pdk_secret" in server.raw and outbox.status().waiting == {}
+        sender.close()
+    finally:
+        server.close()
 
 
 def test_a_key_goes_over_no_open_line():

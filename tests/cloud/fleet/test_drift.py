@@ -1,4 +1,4 @@
-"""Summaries of twenty devices, over HTTP into minutes that a monitor and the dashboard read: the drift of all their answers together."""
+"""Summaries of a hundred devices, over HTTP into minutes that a monitor and the dashboard read: the drift of all their answers together."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_drift_of_merged_summaries_is_the_drift_of_all_answers(lite):
     monitor_tables.prepare(lite)
     prepare(lite)
     draws, pooled = np.random.default_rng(5), []
-    for number in range(20):
-        records = watched.stream(300, seconds=0.15, start=300 * number, shift=draws.normal(1.0, 0.5))
+    for number in range(100):
+        records = watched.stream(60, seconds=0.15, start=60 * number, shift=draws.normal(1.0, 0.5))
         moment = [record.__class__(**{**vars(record), "server_ms": watched.START + place * 150}) for place, record in enumerate(records)]
         name = f"cam-{number}"
         device = admitted(lite, name, enrol(lite, name, {}, watched.START))
