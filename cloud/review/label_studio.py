@@ -51,9 +51,20 @@ class Shape:
         return [name for name, kind in self.kinds.items() if kind in TAGS]
 
     @property
+    def tags(self) -> dict[str, str]:
+        """Large field -> its name in Label Studio, where no two objects, and no object and control, are called alike."""
+        found: dict[str, str] = {}
+        for name in self.large:
+            tag = _tag(name)
+            while tag == self.output or tag in found.values():
+                tag += "_"
+            found[name] = tag
+        return found
+
+    @property
     def target(self) -> str:
         """The object that the control belongs to."""
-        return _tag(self.large[0]) if self.large else TABLE
+        return next(iter(self.tags.values()), TABLE)
 
 
 @dataclass(frozen=True)
@@ -79,9 +90,9 @@ class Annotated:
 def config(shape: Shape) -> str:
     """The labeling interface, as Label Studio's settings take it."""
     lines = ["<View>", f"  <Header value={quoteattr(shape.question)}/>"]
-    for name in shape.large:
+    for name, tag in shape.tags.items():
         more = ' zoom="true" zoomControl="true"' if shape.kinds[name] == "image" else ""
-        lines.append(f"  <{TAGS[shape.kinds[name]]} name={quoteattr(_tag(name))} value={quoteattr('$' + _tag(name))}{more}/>")
+        lines.append(f"  <{TAGS[shape.kinds[name]]} name={quoteattr(tag)} value={quoteattr('$' + tag)}{more}/>")
     if len(shape.large) < len(shape.kinds) or not shape.large:
         lines.append(f'  <Table name="{TABLE}" value="${TABLE}"/>')
     name, to = quoteattr(shape.output), quoteattr(shape.target)
@@ -102,11 +113,12 @@ def task(review: str, parts: Sequence[Part], shape: Shape, candidates: Sequence[
         files: field -> address of its file; none: files travel inside.
     """
     data: dict[str, Any] = {REVIEW: review}
-    small = {part.field: part.value for part in parts if part.field not in shape.large}
+    tags = shape.tags
+    small = {part.field: part.value for part in parts if part.field not in tags}
     for part in parts:
-        if part.field in shape.large:
-            data[_tag(part.field)] = part.value if part.data is None else (files or {}).get(part.field) or _inside(part)
-    if small or not shape.large:
+        if part.field in tags:
+            data[tags[part.field]] = part.value if part.data is None else (files or {}).get(part.field) or _inside(part)
+    if small or not tags:
         data[TABLE] = {name: str(value) for name, value in small.items()}
     found: dict[str, Any] = {"data": data, "meta": {REVIEW: review}}
     best = next((one for one in candidates if one.probability is not None), None)

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from made_desk import drafts, fill
-from made_reviews import NOW, TWO, item, number, of_every_kind
+from made_reviews import NOW, PICTURE, PIXELS, TWO, item, number, of_every_kind, png
 
 from portside.cloud.deployment.review import Review
 from portside.cloud.records.reading import labels_of
@@ -160,3 +160,15 @@ def test_names_that_are_no_xml_stay_whole(queue_file, tmp_path):
     assert [one.attrib["value"] for one in config.iter("Choice")] == ['<&"é', "good"]
     text = config.find("Text")
     assert found[0]["data"][text.attrib["value"].removeprefix("$")] == "x" * 99
+
+
+def test_fields_and_outputs_of_one_name_are_told_apart(queue_file, tmp_path):
+    held = {"photo.1": PICTURE, "photo_1": png(PIXELS[::-1]), "label": "what the last inspector wrote, " * 4}
+    queue.enqueue(queue_file, [item(1, payload=held)])
+    found, config = tasks(queue_file, tmp_path)
+    names = [one.attrib["name"] for one in config.iter() if "name" in one.attrib]
+    assert sorted(names) == ["label", "label_", "photo_1", "photo_1_"]
+    assert config.find("Choices").attrib["name"] == "label" and config.find("Choices").attrib["toName"] in names
+    for name, tag in (("photo.1", "photo_1"), ("photo_1", "photo_1_")):
+        assert b64decode(found[0]["data"][tag].partition(",")[2]) == held[name]
+    assert found[0]["data"]["label_"] == held["label"]
