@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from portside.edge.files import walk
+from portside.edge.health import Evidence
 from portside.edge.installer import Health, Installer
 from portside.edge.slot_index import INDEX, SlotIndex
 from portside.edge.slots import Slots
+from portside.edge.trial_file import TrialFile, Which
 from portside.edge.update_state import DesiredSeen, Wanted
 from portside.sdk.core.manifest import FileEntry
 
@@ -59,24 +62,28 @@ class Shelf:
 
 
 class Told:
-    """A judge: release -> what it says, "healthy" where nothing was said."""
+    """A judge: release -> what it says, "healthy" where nothing was said. file: where it writes down how often it was asked."""
 
-    def __init__(self, said=None):
-        self.said = {} if said is None else said
+    def __init__(self, said=None, file=None):
+        self.said, self.file = {} if said is None else said, file
         self.saw = []
         self.ended = 0
 
     def judge(self, trial, wanted, active):
         self.saw.append((Path(trial).parent.name, wanted, active and Path(active).parent.name))
+        if self.file is not None:
+            which = Which(wanted.release, wanted.sequence, "", None)
+            seen = self.file.restored(Evidence("passed"), which)
+            self.file.save(replace(seen, live=seen.live + 1), which, closing=True)
         return Health(self.said.get(wanted.release, "healthy"), "so said the judge")
 
     def end(self):
         self.ended += 1
 
 
-def device(files, root, said=None):
-    """An installer that has not been started."""
-    return Installer(Slots(files, root), Shelf(), Told(said))
+def device(files, root, said=None, counts=False):
+    """An installer that has not been started. counts: its judge keeps what it has seen of a trial."""
+    return Installer(Slots(files, root), Shelf(), Told(said, TrialFile(files, root) if counts else None))
 
 
 def update_to(made, wanted):

@@ -78,7 +78,7 @@ class Lives:
 
     def live(self, seeds=1):
         self.seeds = seeds
-        for _, never in life(device(self.files, ROOT, BAD)):
+        for _, never in life(device(self.files, ROOT, BAD, counts=True)):
             self.done, self.never = self.done + 1, {wanted.release for wanted in never}
         assert self.done == len(STEPS) - 1
         return self
@@ -116,7 +116,7 @@ def state(disk):
 
 def started(disk):
     """What a device starts with: the release in the slot that answers, read byte by byte; and the device."""
-    made = device(disk, ROOT, BAD)
+    made = device(disk, ROOT, BAD, counts=True)
     found = made.boot()
     assert found.run is not None, "nothing runs"
     release = held_in(disk, ROOT / found.run)
@@ -154,7 +154,7 @@ def test_the_power_may_go_again_while_the_device_starts(installed, effort, capsy
         disk.watch = lambda moment, disk=disk, unlike=unlike: unlike.update(
             (state(again), again) for _, again in disks(disk, [disk.operations])
         )
-        device(disk, ROOT, BAD).boot()
+        device(disk, ROOT, BAD, counts=True).boot()
         points += len(unlike)
         for again in unlike.values():
             assert started(again)[0] in allowed, where
@@ -185,7 +185,7 @@ def test_a_cut_in_the_middle_of_each_step(installed):
         files, done = installed.power_cut(everything, written), -1
         files.cut = (number, "before")
         with pytest.raises(PowerCut):
-            for _ in life(device(files, ROOT, BAD)):
+            for _ in life(device(files, ROOT, BAD, counts=True)):
                 done += 1
         for kept, tear in ((first(0), lost), (everything, empty), (scattered(number), at_any_byte(number))):
             disk = files.power_cut(kept, tear)
