@@ -7,7 +7,7 @@ what is stored then. Going back is instant where the server is: workers are told
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...sdk.core.errors import InputError, StoreError
 from ...sdk.core.records import new_id
+from ...sdk.core.refusal import wording
 from ..deployment.file import Deployment
 from ..deployment.generation import folder_of
 from ..monitoring.cursors import Cursor, move
@@ -35,6 +36,11 @@ Clock = Callable[[], int]
 
 class Gates(Protocol):
     """What the gates of a release said of a challenger: `cloud/releasing`. Its text says which stopped it, with figures."""
+
+    @property
+    def challenger(self) -> str:
+        """Digest of the package that was asked."""
+        ...
 
     @property
     def verdict(self) -> str:
@@ -63,12 +69,13 @@ def start(deployment: Deployment, by: str, gates: Mapping[str, Gates] | None = N
         rollout: its id; "": a new one. One that was begun already is not begun again, so whoever was interrupted may ask again.
 
     Raises:
-        InputError: another one goes on, or what was promoted answers and is not the champion of the file.
+        InputError: another one goes on, what was promoted answers and is not the champion of the file, a challenger is not the package
+            that its gates were asked of, nobody says it, or `why` is no text.
         FormatError: the file names no challenger, or one that cannot be.
         StoreError: the database does not take it.
     """
+    author, why = _author(by), wording(why, "why")
     policy, about = known(deployment)
-    author = _author(by)
     with _open(deployment) as database:
         seen = top(database)
         with _writing(database) as connection:
@@ -76,6 +83,7 @@ def start(deployment: Deployment, by: str, gates: Mapping[str, Gates] | None = N
             if before is not None and before.id == rollout:
                 return before
             _check(before, about["champion"])
+            _check_asked(gates or {}, policy.challengers)
             state = started(policy, rollout or new_id(), now)
             held = begin(connection, deployment.name, policy, state, {**about, "author": author}, author, why or "Begun by hand.", now)
             move(connection, deployment.name, consumer(held.id), Cursor(*seen))
@@ -88,7 +96,7 @@ def approve(deployment: Deployment, by: str, note: str = "", *, clock: Clock = w
     """Say yes to what the rollout asks for now.
 
     Raises:
-        InputError: there is no rollout, or nobody says it.
+        InputError: there is no rollout, nobody says it, or what is said is no text.
         FormatError: it means nothing where the rollout is.
         StoreError: the database does not take it.
     """
@@ -101,7 +109,7 @@ def rollback(deployment: Deployment, by: str, why: str = "", *, clock: Clock = w
 
 
 def _say(deployment: Deployment, said: Said, kind: str, by: str, why: str, clock: Clock) -> Held:
-    author = _author(by)
+    author, why = _author(by), wording(why, "why")
     with _open(deployment) as database:
         with _writing(database) as connection:
             held = newest(connection, deployment.name)
@@ -139,10 +147,18 @@ def _check(before: Held | None, champion: Mapping[str, str]) -> None:
                          fix="Name it under [champion] and reload, or go back first: portside rollout rollback.")  # fmt: skip
 
 
+def _check_asked(gates: Mapping[str, Gates], challengers: Collection[str]) -> None:
+    """Raise InputError where a name means another package now than when its gates were asked."""
+    for name, one in gates.items():
+        if one.challenger not in challengers:
+            raise InputError(f"{name} is another package than its gates were asked of", field="challenger", got=", ".join(challengers),
+                             expected=one.challenger, fix="It changed meanwhile. Ask anew: portside rollout start.")  # fmt: skip
+
+
 def _author(by: str) -> str:
     if not by.strip():
         raise InputError("Whoever moves a rollout has a name", field="by", fix="Say who: --by NAME.")
-    return by.strip()
+    return wording(by.strip(), "by", 200)
 
 
 def _tell(database: Database, deployment: Deployment) -> None:

@@ -45,6 +45,8 @@ def known(deployment: Deployment) -> tuple[Policy, dict[str, Any]]:
     own, tried = _open(deployment, champion), [_open(deployment, model) for model in section.challengers]
     if same := [package.name for package in tried if package.digest == own.digest]:
         raise FormatError(f"{deployment.place('rollout')}: the challenger is the champion", got=same[0], expected="another package")
+    if twice := [package.name for place, package in enumerate(tried) if package.digest in {one.digest for one in tried[:place]}]:
+        raise FormatError(f"{deployment.place('rollout')}: a challenger stands twice", got=twice[0], expected="packages that differ")
     policy = Policy.of(section, tuple(package.digest for package in tried), deployment.failover.deadline_ms)
     spec = _output(deployment, own)
     return policy, {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ...cloud.records.finding import open_records
 from ...cloud.security.keys import EVERY
 from ..core.canonical import check_digest
 from ..core.errors import FormatError, InputError
+from .author import author
 from .console import Exit, Result, short
 from .fleet_text import shown_fleet, shown_log
 
@@ -97,7 +97,7 @@ def _set(database: Database, args: argparse.Namespace) -> Result:
     release = "" if args.release == NOTHING else _digest(args.release)
     selectors = _selectors(database, args)
     for selector in selectors:
-        want(database, Desired(selector, release, _now()), args.by or getpass.getuser())
+        want(database, Desired(selector, release, _now()), author(args.by))
     held = devices(database)
     meant = [one for one in held if any(matches(selector, one.id, one.labels) for selector in selectors)]
     others = [one.id for one in meant if release and one.desired != release]
@@ -115,7 +115,7 @@ def _logs(database: Database, args: argparse.Namespace) -> Result:
 
 
 def _rollback(database: Database, args: argparse.Namespace) -> Result:
-    by, found = args.by or getpass.getuser(), dict[str, str]()
+    by, found = author(args.by), dict[str, str]()
     for selector in _selectors(database, args):
         found[selector] = go_back(database, selector, by, _now())
     lines = [f"{short(release)} is wanted for {selector or 'all devices'}" for selector, release in found.items()]

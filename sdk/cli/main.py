@@ -141,9 +141,8 @@ def _execute(name: str, words: list[str]) -> int:
 
 
 def _print(result: Result, as_json: bool, stream: object) -> int:
-    text = json.dumps(result.data, indent=2, ensure_ascii=False, default=str) if as_json else result.text
     try:
-        print(text, file=cast("None", stream), flush=True)
+        print(_text(result, as_json, getattr(stream, "encoding", None) or "utf-8"), file=cast("None", stream), flush=True)
     except BrokenPipeError:  # the reader (head, less) has gone: not an error
         _silence()
     except OSError as error:  # a full disk behind the redirection
@@ -151,6 +150,16 @@ def _print(result: Result, as_json: bool, stream: object) -> int:
         print(f"error: The answer cannot be written: {error.strerror or error}", file=sys.stderr)
         return Exit.FAULT
     return int(result.code)
+
+
+def _text(result: Result, as_json: bool, encoding: str) -> str:
+    """The answer in characters that the stream has: those of a file name that is no UTF-8, or of another alphabet, as escapes."""
+    text = json.dumps(result.data, indent=2, ensure_ascii=False, default=str) if as_json else result.text
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(result.data, indent=2, default=str) if as_json else text.encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def _silence() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ...cloud.retraining.retraining import Outcome, Retraining
 from ...cloud.retraining.run import Run
 from ...cloud.retraining.triggers import Due
 from ..core.errors import InputError
+from .author import author
 from .console import Exit, Result, fields, progress, short, table
 from .moments import shown_ms
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> Result:
         return Result(ended.to_dict(), f"run {ended.id[:8]} is given up; the next begins anew")
     if args.freshness:
         return _freshness(held.freshness(args.windows, args.today), args.plot)
-    return _trained(held.retrain((args.by or getpass.getuser()) if args.now else None))
+    return _trained(held.retrain(author(args.by, "--as") if args.now else None))
 
 
 def _check(found: Due, left: Run | None) -> Result:

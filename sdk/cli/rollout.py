@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from ...cloud.rollouts.known import section_of
 from ...cloud.rollouts.showing import Seen, line, seen
 from ...cloud.rollouts.storing import Held, every
 from ..core.errors import InputError
+from .author import author
 from .console import Exit, Result, progress
 from .rollout_text import data_of, shown_gates, shown_log, shown_status
 
@@ -181,7 +181,7 @@ def _opened(deployment: Deployment) -> Generator[Database]:
 
 
 def _by(args: argparse.Namespace) -> str:
-    return args.by or getpass.getuser()
+    return author(args.by)
 
 
 def _ms() -> int:

@@ -25,6 +25,18 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return f"Did you mean {close[0]!r}?" if close else None
 
 
+def wording(text: str, field: str, most: int = 100_000) -> str:
+    """`text`, where files, databases and digests take it as it is. Raises InputError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("This is not a text: some of its bytes are no UTF-8", field=field, got=ascii(text)[:80]) from error
+    if "\0" in text or len(text) > most:
+        got = "a NUL character" if "\0" in text else f"{len(text):,} characters"
+        raise InputError("This text cannot be kept", field=field, got=got, expected=f"at most {most:,} characters, none of them NUL")
+    return text
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value for an error message: short, whatever it is."""
     if isinstance(value, bytes | bytearray | memoryview):

@@ -52,6 +52,12 @@ def deploy(folder, packages, challenger=1, more="", champion=0):
     return deployment
 
 
+@pytest.fixture
+def asked(packages):
+    """Digest of the challenger, whose gates are asked."""
+    return ps.open(packages[1]).digest
+
+
 def traffic_of(deployment):
     return read_traffic(folder_of(deployment.name, deployment.path))
 
@@ -63,6 +69,7 @@ def opened(deployment):
 @dataclass
 class Gates:
     verdict: str
+    challenger: str
 
     def to_dict(self):
         return {"verdict": self.verdict}
@@ -88,9 +95,9 @@ def test_the_least_chance_of_a_review_is_that_of_the_dial(tmp_path, packages):
     assert known(read(path))[1]["floor"] == 0.2
 
 
-def test_it_begins_and_workers_are_told_at_once(tmp_path, packages):
+def test_it_begins_and_workers_are_told_at_once(tmp_path, packages, asked):
     deployment = deploy(tmp_path, packages)
-    held = control.start(deployment, "ana", {"net": Gates("passed")}, "a better one")
+    held = control.start(deployment, "ana", {"net": Gates("passed", asked)}, "a better one")
     assert held.place == "shadow" and traffic_of(deployment).phase == "shadow"
     with opened(deployment) as database:
         entries = read_log(database, held.id)
@@ -105,20 +112,52 @@ def test_it_begins_and_workers_are_told_at_once(tmp_path, packages):
 
 
 @pytest.mark.parametrize("verdict", ["failed", "not enough data"])
-def test_a_gate_that_is_not_passed_ends_it_before_any_traffic(tmp_path, packages, verdict):
+def test_a_gate_that_is_not_passed_ends_it_before_any_traffic(tmp_path, packages, asked, verdict):
     deployment = deploy(tmp_path, packages)
-    held = control.start(deployment, "ana", {"net": Gates(verdict)})
+    held = control.start(deployment, "ana", {"net": Gates(verdict, asked)})
     assert held.closed and held.place == "rolled back" and traffic_of(deployment).challengers == ()
     with opened(deployment) as database:
         assert f"card: {verdict}" in read_log(database, held.id)[1].why
-    assert control.start(deployment, "ana", {"net": Gates("passed")}).number == 2, "and another one may begin"
+    assert control.start(deployment, "ana", {"net": Gates("passed", asked)}).number == 2, "and another one may begin"
 
 
-def test_somebody_says_yes_and_somebody_goes_back(tmp_path, packages):
+@pytest.mark.parametrize("said", ["\udcff", "a\0b", "x" * 200_000])
+def test_what_no_log_can_hold_is_refused_and_changes_nothing(tmp_path, packages, said):
+    deployment = deploy(tmp_path, packages)
+    for by, why, field in ((said, "", "by"), ("ana", said, "why")):
+        with pytest.raises(InputError) as caught:
+            control.start(deployment, by, why=why)
+        assert caught.value.field == field
+    held = control.start(deployment, "ana")
+    with pytest.raises(InputError):
+        control.rollback(deployment, "ana", said)
+    with opened(deployment) as database:
+        assert [one.place for one in every(database, "cells")] == ["shadow"] and verify_log(database, held.id) == held.head
+
+
+def test_a_package_that_was_put_in_the_place_of_the_one_whose_gates_passed_is_not_tried(tmp_path, packages, asked):
+    deployment = deploy(tmp_path, packages, challenger=2)
+    with pytest.raises(InputError, match="another package than its gates were asked of") as caught:
+        control.start(deployment, "ana", {"net": Gates("passed", asked)})
+    assert caught.value.expected == asked
+    with opened(deployment) as database:
+        assert every(database, "cells") == []
+
+
+def test_a_challenger_stands_once(tmp_path, packages):
+    deployment = deploy(tmp_path, packages)
+    named = f'{{ package = "{packages[1]}" }}'
+    text = deployment.path.read_text().replace('mode = "canary"', 'mode = "shadow"').replace(f'"{packages[1]}"', f"[{named}, {named}]")
+    deployment.path.write_text(text)
+    with pytest.raises(FormatError, match="stands twice"):
+        known(read(deployment.path))
+
+
+def test_somebody_says_yes_and_somebody_goes_back(tmp_path, packages, asked):
     deployment = deploy(tmp_path, packages, more='shadow_first = false\napprove = ["canary"]\n')
     with pytest.raises(InputError, match="has no rollout"):
         control.approve(deployment, "ben")
-    held = control.start(deployment, "ana", {"net": Gates("passed")})
+    held = control.start(deployment, "ana", {"net": Gates("passed", asked)})
     assert held.place == "waiting" and traffic_of(deployment).challengers == ()
     held = control.approve(deployment, "ben", "go")
     assert held.place == "canary 20%" and traffic_of(deployment).share == 0.2

@@ -120,3 +120,13 @@ def test_a_module_that_is_not_installed_is_named_with_its_extra() -> None:
     said = refuse(ModuleNotFoundError("No module named 'sqlalchemy.exc'", name="sqlalchemy.exc"))
     assert said.code == 3 and "no sqlalchemy.exc" in said.text and "pip install 'portside[cloud]'" in said.text
     assert "PORTSIDE_DEBUG" in refuse(ModuleNotFoundError("No module named 'nothing'", name="nothing")).text
+
+
+@pytest.mark.parametrize(("encoding", "words"), [("utf-8:strict", []), ("utf-8:strict", ["--json"]), ("ascii:strict", ["--json"])])
+def test_names_that_the_terminal_has_no_characters_for_are_escaped(encoding: str, words: list[str], tmp_path: Path) -> None:
+    odd = os.fsdecode(b"\xff-\xc3\xa9.toml")
+    ended = subprocess.run([sys.executable, "-m", "portside", "rollout", "status", odd, *words], cwd=tmp_path, check=False,
+                           capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
+    assert ended.returncode == 3 and b"Traceback" not in ended.stderr
+    if words:
+        assert json.loads(ended.stdout)["got"].endswith(odd)
