@@ -19,7 +19,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
 
 from ...sdk.core.errors import FormatError
 from .generation import replace_file, stamp
@@ -63,6 +65,7 @@ class Traffic:
         return int.from_bytes(drawn, "big") / (1 << 56)
 
 
+_SHAPE = TypeAdapter(Traffic)
 NOBODY = Traffic()
 """Everyone is given the champion."""
 
@@ -76,14 +79,30 @@ def read_traffic(folder: Path) -> Traffic:
     """What stands there; NOBODY where nothing does. Raises FormatError for a file that cannot be read."""
     path = folder / FILE
     try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
-        data["challengers"] = tuple(data["challengers"])
-        return Traffic(**data)
+        return _parsed(path.read_bytes())
     except FileNotFoundError:
         return NOBODY
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         fix = "The controller of the rollout makes it anew."
-        raise FormatError(f"The file of arms cannot be read: {error}", got=str(path), fix=fix) from error
+        raise FormatError(f"The file of arms cannot be read: {_why(error)}", got=str(path), fix=fix) from error
+
+
+def _parsed(text: bytes) -> Traffic:
+    """All of it, of the right types: requests are answered by it. Raises ValueError."""
+    held = _SHAPE.validate_json(text, strict=True)
+    if lacking := set(asdict(held)) - set(json.loads(text)):
+        raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+    if not 0 <= held.share <= 1:
+        raise ValueError(f"a share of {held.share}")
+    return held
+
+
+def _why(error: Exception) -> str:
+    """pydantic's first complaint in a line, without the value."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    return ": ".join([*map(str, first["loc"]), first["msg"]])
 
 
 def traffic_stamp(folder: Path) -> int:
