@@ -44,10 +44,11 @@ class ProgramSession:
         self.taps = {boundary: tuple(names) for boundary, names in (taps or {}).items()}
         self._segments = list(segments)
         self._door = Door(info.signature) if door else None
-        self._canvases = canvases(info.signature)
+        self._canvases, self._stateful = canvases(info.signature), bool(info.signature.state)
         self._names = [spec.name for spec in info.signature.outputs]
-        self._dtypes = [(spec.name, NUMPY[spec.dtype]) for spec in info.signature.outputs]
+        self._answer = [(place, spec.name, NUMPY[spec.dtype]) for place, spec in enumerate(info.signature.outputs)]
         self._plan = plan(self._segments, self._names, program_inputs(info.signature))
+        self._single = self._alone()
         self._predict = Predictor(info.signature, codec, read)
         self._closed = False
 
@@ -63,11 +64,16 @@ class ProgramSession:
             InputError: at the door.
             EngineError: the engine failed, the call was cancelled, or the session is closed.
         """
-        values = self._execute(self._plan, self._names, self._enter(inputs), cancel)
-        return {
-            name: value if value.dtype == dtype else value.astype(dtype)
-            for (name, dtype), value in zip(self._dtypes, values, strict=True)
-        }
+        values = self._enter(inputs)
+        if self._single is not None:
+            made = self._single.run(self._names, values, cancel)
+        else:
+            made = self._execute(self._plan, self._names, values, cancel)
+        outputs: dict[str, Array] = {}
+        for place, name, dtype in self._answer:
+            value = made[place]
+            outputs[name] = value if value.dtype is dtype else value.astype(dtype)
+        return outputs
 
     def run_tapped(self, inputs: Mapping[str, Any], taps: Sequence[str],
                    cancel: Cancel | None = None) -> tuple[dict[str, Array], dict[str, Array]]:  # fmt: skip
@@ -84,7 +90,7 @@ class ProgramSession:
         made = [name for name in names if name not in entered]
         wanted = plan(self._segments, made, program_inputs(self.info.signature))
         values = {**entered, **dict(zip(made, self._execute(wanted, made, entered, cancel), strict=True))}
-        outputs = {name: values[name].astype(dtype, copy=False) for name, dtype in self._dtypes}
+        outputs = {name: values[name].astype(dtype, copy=False) for _, name, dtype in self._answer}
         return outputs, {name: values[name] for name in inner}
 
     def __repr__(self) -> str:
@@ -101,11 +107,18 @@ class ProgramSession:
         for segment in self._segments:
             segment.close()
 
+    def _alone(self) -> Segment | None:
+        """The segment that makes all outputs of just what the door lets in, where there is one: it is called without more ado."""
+        if self._door is None or len(self._plan) != 1:
+            return None
+        segment, reads, _ = self._plan[0]
+        return segment if {*reads} == {*program_inputs(self.info.signature)} else None
+
     def _enter(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         if self._closed:
             raise EngineError("The session is closed", reason="closed", fix="Load the artifact again.")
-        values: dict[str, Array] = dict(inputs) if self._door is None else self._door.check(inputs).arrays
-        if self.info.signature.state:
+        values: dict[str, Array] = dict(inputs) if self._door is None else self._door.admit(inputs, [])
+        if self._stateful:
             values = with_initial(self.info.signature, values)
         return pad_all(self._canvases, values) if self._canvases else values
 

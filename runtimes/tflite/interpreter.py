@@ -52,7 +52,7 @@ class TfliteEngine:
     def __init__(self, file: Path, plan: Plan, threads: int = 1) -> None:
         self.inputs = tuple(slot.name for slot in plan.inputs)
         self.outputs = tuple(slot.name for slot in plan.outputs)
-        self._plan = plan
+        self._plan, self._all = plan, list(self.outputs)
         self._index = {name: place for place, name in enumerate(self.outputs)}
         self._pool = _Pool(lambda: open_calls(file, plan, threads), interpreters(file, plan))
         self._routes: dict[tuple[tuple[int, ...], ...], Route] = {}
@@ -66,7 +66,8 @@ class TfliteEngine:
         """
         _obey(cancel)
         arrays = [feeds[name] for name in self.inputs]
-        route = self._route(tuple([array.shape for array in arrays]))
+        shapes = tuple([array.shape for array in arrays])
+        route = self._routes.get(shapes) or self._route(shapes)
         calls = self._pool.take()
         try:
             made = calls[route.key](arrays) if route.key is not None else self._pieced(calls, route, arrays, cancel)
@@ -74,15 +75,13 @@ class TfliteEngine:
             raise EngineError(f"The TFLite interpreter failed: {_first_line(error)}") from error
         finally:
             self._pool.give(calls)
-        return [made[self._index[name]] for name in names]
+        return made if names == self._all else [made[self._index[name]] for name in names]
 
     def _route(self, shapes: tuple[tuple[int, ...], ...]) -> Route:
         """How a call of these shapes is answered; worked out once per combination of shapes."""
-        found = self._routes.get(shapes)
-        if found is None:
-            found = route(self._plan, shapes)
-            if len(self._routes) < MOST_ROUTES:
-                self._routes[shapes] = found
+        found = route(self._plan, shapes)
+        if len(self._routes) < MOST_ROUTES:
+            self._routes[shapes] = found
         return found
 
     def _pieced(self, calls: Mapping[str, Call], route: Route, feeds: Sequence[Array], cancel: Cancel | None) -> list[Array]:
@@ -179,12 +178,13 @@ def _call(interpreter: Any, key: str, plan: Plan) -> Call:
         raise FormatError("The TFLite file has an input that nobody gives", got=unset[0])
     outputs = [_place(writes, slot) for slot in plan.outputs]
     engine.AllocateTensors(subgraph)
+    set_tensor, invoke, get_tensor = engine.SetTensor, engine.Invoke, engine.GetTensor
 
     def call(feeds: Sequence[Array]) -> list[Array]:
-        for place, feed in zip(inputs, feeds, strict=True):
-            engine.SetTensor(place, feed, subgraph)
-        engine.Invoke(subgraph)
-        return [engine.GetTensor(place, subgraph) for place in outputs]
+        for place, feed in zip(inputs, feeds):  # noqa: B905 - both in the plan's order; `strict` would cost as much as a tensor
+            set_tensor(place, feed, subgraph)
+        invoke(subgraph)
+        return [get_tensor(place, subgraph) for place in outputs]
 
     return call
 

@@ -56,17 +56,22 @@ class Door:
         Raises:
             InputError: naming the field, and the row where there is one.
         """
+        flags: list[Flag] = []
+        arrays = self.admit(inputs, flags)
+        return Checked(arrays, tuple(flags))
+
+    def admit(self, inputs: Mapping[str, Any], flags: list[Flag]) -> dict[str, Any]:
+        """As `check`: the arrays, with the flags added to `flags`. Raises as `check` does."""
         arrays: dict[str, Any] = {}
         dims: Dims = {}
-        flags: list[Flag] = []
         for name, admit in self._admits:
             if name in inputs:
                 arrays[name] = admit(inputs[name], dims, flags)
         if len(arrays) != len(inputs):
             self._refuse_unknown(inputs)
-        if len(arrays) != len(self._gates):
+        if len(arrays) != len(self._admits):
             arrays = self._filled(arrays, dims, flags)
-        return Checked(arrays, tuple(flags))
+        return arrays
 
     def _filled(self, given: Mapping[str, Any], dims: Dims, flags: list[Flag]) -> dict[str, Any]:
         """With the defaults of absent inputs, in the signature's order."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 import numpy as np
 
 from .door_arrays import numbers_of, to_rim, within
+from .door_rows import WIDEST, RowPacker
 from .errors import FormatError, InputError
 from .refusal import refusal
 from .signature import MISSING_CODE, NUMPY, UNKNOWN_CODE, Array, TensorSpec
@@ -53,8 +54,9 @@ class Gate:
             raise FormatError(f"The range of {spec.name!r} is empty", got=spec.range)
         self.wide = None if spec.dtype == "f16" else _WIDE.get(self.rim)
         self.usual = self._usual()
-        self.dim = spec.shape[0] if self.rank == 1 and isinstance(spec.shape[0], str) else ""
-        self.column = (self.rim.itemsize,) if self.dim and spec.canvas is None and self.rim.kind in "iuf" else None
+        self.rows, self.packer = str(self.shape[0]) if self.shape else "", self._packer()
+        self.free = not (self.float or self.coded or self.ranged)
+        self.strides, self.tail = self._rows()
 
     def _usual(self) -> tuple[float, float]:
         """Values that need no second look, whichever dtype they come in."""
@@ -65,13 +67,36 @@ class Gate:
         held = np.iinfo(self.rim)
         return (max(self.low, held.min), min(self.high, held.max)) if self.ranged else (held.min, held.max)
 
+    def _packer(self) -> RowPacker | None:
+        """For rows of floats that are as long as the signature says, and short."""
+        plain = self.rank == 2 and isinstance(self.shape[0], str) and self.float and self.wide is not None and self.spec.canvas is None
+        width = self.shape[1] if plain else 0
+        return RowPacker(width, *self.usual) if isinstance(width, int) and 0 < width <= WIDEST else None
+
+    def _rows(self) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
+        """Strides and shape of rows that lie one after the other; no strides where rows have no fixed shape."""
+        first, tail = self.shape[:1], tuple(size for size in self.shape[1:] if isinstance(size, int))
+        fixed = isinstance(first[0], str) if first and len(tail) == self.rank - 1 else False
+        if not fixed or 0 in tail or self.spec.canvas is not None or self.rim.kind not in "iufb":
+            return None, tail
+        return np.empty((2, *tail), self.rim).strides, tail
+
     def admit(self, value: Any, dims: Dims, flags: list[Flag]) -> Any:
         """The value as the program takes it, or InputError."""
-        if type(value) is np.ndarray and value.strides == self.column and value.dtype is self.rim:
-            rows = len(value)  # one value a row, nothing unusual: what most requests are made of
-            if rows and dims.setdefault(self.dim, (rows, self.name))[0] == rows:
+        if self.packer is not None and type(value) is list:
+            packed = self.packer.pack(cast("list[Any]", value))
+            if packed is not None and dims.setdefault(self.rows, (len(packed), self.name))[0] == len(packed):
+                return packed
+        if type(value) is np.ndarray and value.strides == self.strides and value.dtype is self.rim:
+            rows = len(value)  # whole rows and nothing unusual: what most requests are made of
+            if rows and (not self.tail or value.shape[1:] == self.tail) and dims.setdefault(self.rows, (rows, self.name))[0] == rows:
+                if self.free:
+                    return value
                 low, high = self.usual  # `within`, whose call would cost a quarter of what is done here
-                if low <= value.item() <= high if rows == 1 else low <= value.item(value.argmin()) and value.item(value.argmax()) <= high:
+                if value.size == 1:
+                    if low <= value.item() <= high:
+                        return value
+                elif low <= value.item(value.argmin()) and value.item(value.argmax()) <= high:
                     return value
         if self.spec.canvas is not None:
             return self._admit_images(value, dims)
@@ -175,14 +200,17 @@ class Gate:
         if isinstance(value, list | tuple) and value:
             images = [to_rim(self.spec, image, row) for row, image in enumerate(cast("list[Any]", value))]
         else:
-            value = images = to_rim(self.spec, value)
+            images, _ = self._to_rim(value)
             if images.ndim != self.rank:
                 raise self._wrong_shape(images)
         if not self._binds(str(self.shape[0]), len(images), dims):
             raise refusal("the number of images differs from the rows of other inputs", self.name, got=len(images))
+        if isinstance(images, np.ndarray):
+            self._check_image(images[0], 0)  # the others are as large
+            return np.ascontiguousarray(images)
         for row, image in enumerate(images):
             self._check_image(image, row)
-        return np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images
+        return images
 
     def _check_image(self, image: Array, row: int) -> None:
         height, width = cast("tuple[int, int]", self.spec.canvas)

@@ -333,8 +333,59 @@ def test_a_column_that_is_looked_at_once_passes_as_one_that_is_looked_at_twice(a
     specs, inputs = asked
     quick, slow = door(*specs), door(*specs)
     for gate in slow._gates:
-        gate.column = None
+        gate.strides = None
     assert answered(quick, inputs) == answered(slow, inputs)
+
+
+ROWS = (
+    TensorSpec("a", "f64", ("batch", 3)),
+    TensorSpec("b", "f32", ("batch", 3), missing=True, range=(0, 2), on_range="clamp"),
+    TensorSpec("c", "i32", ("batch", 3), categories=("x", "y", "z")),
+    TensorSpec("d", "u8", ("batch", 3)),
+    TensorSpec("e", "bool", ("batch", 3)),
+    TensorSpec("f", "f32", ("batch", 1), range=(0, 2), on_range="reject"),
+    TensorSpec("g", "f32", ("batch", "length")),
+)
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "backwards": lambda rows: rows[::-1],
+    "every other": lambda rows: np.repeat(rows, 2, 0)[::2],
+}
+
+
+@st.composite
+def rows_of_several(draw: st.DrawFn) -> tuple[list[TensorSpec], dict[str, object]]:
+    """As `requests`, with inputs of two axes: usual rows most of the time, laid out as callers do."""
+    specs = draw(st.lists(st.sampled_from(ROWS), min_size=1, max_size=3, unique_by=lambda spec: spec.name))
+    found: dict[str, object] = {}
+    for spec in specs:
+        width = draw(st.sampled_from([spec.shape[1] if isinstance(spec.shape[1], int) else 2] * 7 + [2]))
+        length = draw(st.sampled_from([2] * 5 + [0, 1, 3]))
+        cells = draw(st.lists(draw(st.sampled_from([GOOD, GOOD | ODD])), min_size=length * width, max_size=length * width))
+        dtype = draw(st.sampled_from([NUMPY[spec.rim_dtype].str[1:]] * 6 + ["f8", "i4", ">f4"]))
+        with np.errstate(all="ignore"):
+            array = np.array(cells, np.float64).astype(dtype).reshape(length, width)
+        found[spec.name] = LAYOUTS[draw(st.sampled_from(["C"] * 4 + [*LAYOUTS]))](array)
+    return specs, found
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows_of_several())
+def test_rows_that_are_looked_at_once_pass_as_rows_that_are_looked_at_twice(asked: tuple[list[TensorSpec], dict[str, object]]):
+    specs, inputs = asked
+    quick, slow = door(*specs), door(*specs)
+    for gate in slow._gates:
+        gate.strides = None
+    assert answered(quick, inputs) == answered(slow, inputs)
+
+
+def test_usual_rows_are_looked_at_once(monkeypatch: pytest.MonkeyPatch):
+    gate = door(*ROWS[:6])
+    monkeypatch.setattr(Gate, "_to_rim", lambda self, value: pytest.fail(f"{self.name} is looked at twice"))
+    for rows in (1, 2, 3):
+        batch = {spec.name: np.ones((rows, spec.shape[1]), NUMPY[spec.rim_dtype]) for spec in ROWS[:6]}
+        assert all(held is batch[name] for name, held in gate.check(batch).arrays.items())
 
 
 def test_most_columns_are_looked_at_once(monkeypatch: pytest.MonkeyPatch):
