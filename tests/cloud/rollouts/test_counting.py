@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from portside.cloud.records.forgetting import forget_entity
 from portside.cloud.rollout_policy import Policy
 from portside.cloud.rollouts.counting import forget_counted, observed, total
 from portside.cloud.rollouts.tables import SEEN
+from portside.sdk.cli.main import main
 
 POLICY = Policy((CHALLENGER,), **{**QUICK, "min_rows": 10_000})
 CALLERS = 12
@@ -67,6 +69,13 @@ def test_who_comes_again_counts_once_and_after_a_deletion_anew(rig):
     rig.world.serve(rig.database, traffic, range(CALLERS), rig.now)
     rig.look()
     assert counted(rig.database, policy) == first + first // CALLERS
+
+
+@pytest.mark.parametrize("rig", ["shadow"], indirect=True)
+def test_the_command_reaches_it(rig, tmp_path, capsys):
+    before = seen(rig.database)
+    assert main(["records", str(tmp_path / "records.sqlite"), "delete", "--entity", "caller 2", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rollout_seen"] == before - seen(rig.database) > 0
 
 
 def test_a_database_without_rollouts_has_nothing_of_anybody(tmp_path):
