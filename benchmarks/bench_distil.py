@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from bench_precision import kept
 from distil_ways import CLASSES, RARE, RARE_JUDGED, Makers, division
-from scipy import stats
+from intervals import Row, figure, over_seeds
 
 import portside as ps
 from portside.runtimes.base import CompileOptions, runtime
@@ -100,15 +100,6 @@ def _stopped(package: Package, teacher: Package, held: ps.Data, out: Path) -> di
             "lost": found.changes["accuracy"].drop.to_dict(), "slices": slices}  # fmt: skip
 
 
-def over_seeds(values: Sequence[float]) -> tuple[float, float, float]:
-    """(mean, low, high): 95% by Student's t."""
-    held = np.asarray(values, np.float64)
-    if len(held) < 2:
-        return float(held.mean()), float("nan"), float("nan")
-    reach = float(stats.t.ppf(0.975, len(held) - 1) * held.std(ddof=1) / np.sqrt(len(held)))
-    return float(held.mean()), float(held.mean()) - reach, float(held.mean()) + reach
-
-
 def show(rows: list[dict[str, Any]]) -> str:
     """Accuracy, and what is gained and lost in points over seeds."""
     ways = [["way", "KB", "accuracy", "lost to the teacher", "worst class", "lost"]]
@@ -128,6 +119,13 @@ def show(rows: list[dict[str, Any]]) -> str:
                       f"{rare['high']:.1%}", str(over), *(gate["verdict"] for gate in row["gates"]),
                       "stopped" if row["stopped"] else "written"])  # fmt: skip
     return f"{table(ways)}\n\n{table(pairs)}\n\n{table(gates)}"
+
+
+def plot(rows: Sequence[dict[str, Any]]) -> str:
+    """What each way gains on the one that it is held against, over seeds."""
+    held = {way: [-100 * row["lost"]["value"] for row in rows if (row["what"], row["way"]) == ("pair", way)] for way in PAIRS}
+    return figure("points of accuracy gained, 95% over seeds",
+                  [Row(f"{way}, less {PAIRS[way]}", *over_seeds(values)) for way, values in held.items() if values])  # fmt: skip
 
 
 def _worst(rows: Sequence[Mapping[str, Any]]) -> list[str]:

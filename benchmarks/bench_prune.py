@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import subjects
 from bench_precision import kept
-from scipy import stats
+from intervals import Row, figure, over_seeds
 
 import portside as ps
 from portside.compress.base import PassContext
@@ -55,6 +55,8 @@ ROUND_TO = 16
 NORMS = 512
 """Rows that norms' statistics are taken anew on."""
 TURNS, SECONDS = 25, 0.06
+POINT = 1.0
+"""Of AUC, that may be lost."""
 
 Way = Callable[[Package, ps.Data, PassContext], Package]
 
@@ -187,14 +189,6 @@ def latency(before: Session, after: Session, rows: ps.Data) -> list[float]:
     return list(ratio(both["after"], both["before"]))
 
 
-def over_seeds(values: Sequence[float]) -> tuple[float, float, float]:
-    """(mean, low, high): 95% by Student's t over seeds."""
-    if len(values) < 2:
-        return values[0], float("nan"), float("nan")
-    reach = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean(values), mean(values) - reach, mean(values) + reach
-
-
 def show(rows: list[dict[str, Any]]) -> str:
     """Every seed, then means over seeds. Drops of AUC in points, positive is worse, with 95% intervals: over rows, then over seeds."""
     head = ["seed", "way", "latency", "(spread)", "MACs", "bytes", "AUC", "less than frozen", "(95%)", "less than longer", "(95%)",
@@ -205,6 +199,14 @@ def show(rows: list[dict[str, Any]]) -> str:
     means = [["way", "seeds", "latency", "AUC less than frozen", "(95%)", "less than longer", "(95%)"],
              *(_mean([row for row in made if row["way"] == way]) for way in ways)]  # fmt: skip
     return f"{lines}\n\n{table(means)}"
+
+
+def plot(rows: Sequence[dict[str, Any]]) -> str:
+    """What each way loses against the example as it is, over seeds, and the point that is aimed at."""
+    made = [row for row in rows if "drops" in row]
+    lost = {way: over_seeds(100 * row["drops"]["frozen"]["all"]["value"] for row in made if row["way"] == way)
+            for way in dict.fromkeys(row["way"] for row in made)}  # fmt: skip
+    return figure("points of AUC lost, 95% over seeds", [Row(way, *one) for way, one in lost.items()], POINT)
 
 
 def _line(row: dict[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ from typing import Any
 import digit_nets
 import numpy as np
 import torch
-from scipy import stats
+from intervals import Row, figure, over_seeds
 from sklearn.datasets import load_digits
 
 import portside as ps
@@ -152,15 +152,6 @@ def gain(rows: Sequence[dict[str, Any]], network: str, figure: str, against: str
     return over_seeds(np.subtract(held["QAT"], held[against]))
 
 
-def over_seeds(values: Any) -> tuple[float, float, float]:
-    """(mean, low, high): 95% by Student's t."""
-    apart = np.asarray(values, np.float64)
-    if len(apart) < 2:
-        return float(apart.mean()), float("nan"), float("nan")
-    reach = float(stats.t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / np.sqrt(len(apart)))
-    return float(apart.mean()), float(apart.mean()) - reach, float(apart.mean()) + reach
-
-
 def show(rows: list[dict[str, Any]]) -> str:
     """Means over seeds, and QAT's paired gain with its interval."""
     lines = [["network", "way", "accuracy", "log loss"]]
@@ -175,6 +166,14 @@ def show(rows: list[dict[str, Any]]) -> str:
             gains.append([network, against, f"{100 * one[0]:+.2f}", f"({100 * one[1]:+.2f} to {100 * one[2]:+.2f})", f"{other[0]:+.4f}",
                           f"({other[1]:+.4f} to {other[2]:+.4f})"])  # fmt: skip
     return f"{table(lines)}\n\n{table(gains)}\n\n{table(_worst(rows))}"
+
+
+def plot(rows: Sequence[dict[str, Any]]) -> str:
+    """What QAT gains on the ways that it is held against, over seeds."""
+    named = {(row["network"], row["way"]) for row in rows}
+    pairs = [(network, against) for network in CASES for against in AGAINST if (network, against) in named]
+    drawn = [Row(f"{network}, less {way}", *(100 * value for value in gain(rows, network, "accuracy", way))) for network, way in pairs]
+    return figure("points of accuracy that QAT gains, 95% over seeds", drawn)
 
 
 def _worst(rows: Sequence[dict[str, Any]]) -> list[list[str]]:

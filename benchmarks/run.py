@@ -1,9 +1,9 @@
-"""`make bench`: every measurement as a table, and as dated JSON under benchmarks/results/.
+"""`make bench`: every measurement as a table, as dated JSON under benchmarks/results/, and as a plot beside it where a benchmark draws one.
 
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                          [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
                          [records] [monitor] [automation] [monitoring] [updates] [outbox] [dashboard] [footprint] [freshness]
-                         [shadow] [tensorrt] [rollout]
+                         [shadow] [tensorrt] [rollout] [aarch64]
                          [--short] [--json FILE]
 """
 
@@ -32,6 +32,7 @@ BENCHMARKS = {
     "updates": "bench_updates", "outbox": "bench_outbox", "dashboard": "bench_dashboard", "footprint": "bench_footprint",
     "rollout": "bench_rollout",
     "shadow": "bench_shadow", "freshness": "bench_freshness", "tensorrt": "bench_tensorrt",
+    "aarch64": "bench_aarch64",
 }  # fmt: skip
 
 
@@ -51,6 +52,7 @@ def main() -> None:
         try:
             results[name] = run(name, chosen.short)
             save(results, path)
+            draw(name, results[name], path)
         except FileNotFoundError as error:  # data that is not installed: the others are worth having
             missing.append(f"{name} was left out: {error}")
     print(f"\nwritten to {path}" if results else "\nnothing was measured")
@@ -64,6 +66,17 @@ def run(name: str, short: bool = False) -> list[dict[str, Any]]:
     rows = module.measure(short=True) if short and "short" in signature(module.measure).parameters else module.measure()
     print(f"\n{name}\n{module.show(rows)}")
     return rows
+
+
+def draw(name: str, rows: list[dict[str, Any]], path: Path) -> Path | None:
+    """The plot of a benchmark that draws its rows itself, as SVG beside the JSON file; None for the others."""
+    module = importlib.import_module(BENCHMARKS[name])
+    made = getattr(module, "plot", None)
+    if made is None or made.__module__ != module.__name__:  # one that takes other things than rows
+        return None
+    file = path.with_name(f"{path.stem}-{name}.svg")
+    file.write_text(made(rows))
+    return file
 
 
 def save(results: dict[str, list[dict[str, Any]]], path: Path) -> Path:
