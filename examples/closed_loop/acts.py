@@ -35,7 +35,7 @@ class Plan:
         per_s: cells that arrive in a second.
         each_s: a person's time for a decision.
         calm, sure: mono cells while people decide all, and while the dial is on.
-        shift, label, rollout, after: (mono, poly) cells of the acts with both.
+        shift, label, rollout, after: (mono, poly) cells of the acts with both; `after`: of each of two.
         field_s: how long the device is with a network, and how long without, in turns.
         patience_s: so long at most people wait for the monitor to say something.
         small: the cheap model.
@@ -217,20 +217,21 @@ def calm(world: World) -> None:
     turn(world, "partial")
 
 
-def turn(world: World, level: str) -> None:
-    """Fit the dial where it is to decide, write the level into the file, reload. No threshold: people go on."""
+def turn(world: World, level: str) -> bool:
+    """Fit the dial where it is to decide, write the level into the file, reload. False: no threshold, people go on."""
     if level == "partial":
         fitted = world.plant.run("automation", "fit", world.plant.deployment)
         found = fitted.data["slices"][""]
         if not fitted:
             why = f"{found['rows']} labels of this version show no threshold: {found['verdict']}"
             world.story.mark("dial", f"{why}; people go on deciding all")
-            return
+            return False
         world.story.mark("dial", f"fitted on {found['rows']} labels: {found['value']:.2f}; what is surer the model decides alone")
         world.thresholds.append(float(found["value"]))
     world.plant.set("level", level)
     world.plant.reload()
     world.story.mark("dial", f"at {level}")
+    return True
 
 
 def sure(world: World) -> None:
@@ -285,10 +286,15 @@ def release(world: World, publisher: Publisher, version: str) -> tuple[str, Path
 
 
 def after(world: World) -> None:
-    """The dial is fitted anew for the new version, if its labels allow it; cells come as before."""
+    """The dial is fitted anew for the new version, if its labels allow it; else once more when people have labelled more."""
     mono, poly = world.plan.after
     world.story.begin("afterwards", f"{mono + poly} cells, the new version")
     caught_up(world)
-    turn(world, "partial")
+    turned = turn(world, "partial")
+    arrive(world, mono, poly)
+    caught_up(world)
+    world.story.begin("afterwards, the dial anew", f"{mono + poly} cells")
+    if not turned:
+        turn(world, "partial")
     arrive(world, mono, poly)
     caught_up(world)

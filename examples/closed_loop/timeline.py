@@ -62,10 +62,11 @@ def _learned(story: Story) -> str:
 
 def _tiles(story: Story) -> str:
     found, acts = story.figures, {name: held for name, _, held in by_act(story)}
-    during, late = acts.get("poly cells arrive"), acts.get("afterwards")
+    during, late = acts.get("poly cells arrive"), acts.get("afterwards, the dial anew")
     tiles = [("balanced accuracy of answers as poly cells arrive", f"{during['with']:.2f}" if during else ""),
              ("afterwards, with the new version", f"{late['with']:.2f}" if late else ""),
              ("afterwards, without the loop", f"{late['without']:.2f}" if late else ""),
+             ("of the last cells, decided by the model alone", f"{late['alone']:.0%}" if late else ""),
              ("decisions of people", f"{found['decisions']:,}"),
              ("records lost, of server and device", f"{found['lost'] + found['device_lost']}")]  # fmt: skip
     return '<div class="tiles">' + "".join(f'<div class="tile"><b>{value}</b><span>{name}</span></div>' for name, value in tiles) + "</div>"
@@ -105,19 +106,20 @@ def _most(story: Story) -> float:
 
 
 def _bands(acts: Sequence[tuple[str, float, float]], frame: Frame) -> list[str]:
-    """Every other act is shaded; their names stand in two rows."""
+    """Every other act is shaded; their names stand in three rows, for some acts are short."""
     parts = list[str]()
     shown = [(name, max(a, frame.begin), b) for name, a, b in acts if b > frame.begin]
     for place, (name, a, b) in enumerate(shown):
         x, width = frame.x(a), frame.x(b) - frame.x(a)
         parts.append(f'<rect class="act" x="{x:.1f}" y="40" width="{width:.1f}" height="566" opacity="{place % 2}"/>')
         middle = min(x + width / 2, frame.right - 3.4 * len(_short(name)))
-        parts.append(f'<text class="mid" x="{middle:.1f}" y="{16 + 16 * (place % 2)}">{html.escape(_short(name))}</text>')
+        parts.append(f'<text class="mid" x="{middle:.1f}" y="{10 + 13 * (place % 3)}">{html.escape(_short(name))}</text>')
     return parts
 
 
 def _short(name: str) -> str:
-    return {"people label, a candidate is trained": "people label, training", "the device comes home": "device home"}.get(name, name)
+    return {"people label, a candidate is trained": "people label, training", "afterwards, the dial anew": "dial anew",
+            "the device comes home": "device home"}.get(name, name)  # fmt: skip
 
 
 def _smooth(at: Sequence[float], values: np.ndarray, window: int = 24) -> tuple[list[float], list[float]]:
