@@ -18,9 +18,11 @@ LOCK = "lock"
 
 @contextmanager
 def alone(folder: Path) -> Generator[None]:
-    """Hold the lock of a folder, made where it is not there. Raises StoreError where another process does. On Windows nothing is held."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    """Hold the lock of a folder, made where it is not there. On Windows nothing is held.
+
+    Raises StoreError where another process does, or the folder cannot be written.
+    """
+    handle = _opened(folder)
     try:
         _take(handle)
         os.ftruncate(handle, 0)
@@ -28,6 +30,16 @@ def alone(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _opened(folder: Path) -> int:
+    """Not through a link: what it leads to would be emptied."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    except OSError as error:
+        raise StoreError(f"Runs of retraining cannot be kept: {error.strerror}", got=str(folder),
+                         fix="Let this account write there, or set PORTSIDE_HOME.") from error  # fmt: skip
 
 
 def _take(handle: int) -> None:

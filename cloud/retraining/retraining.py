@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...sdk.core.errors import FormatError, InputError, PortsideError
+from ...sdk.core.errors import FormatError, InputError, PortsideError, StoreError
 from ...sdk.core.package import Package
 from ...sdk.core.replacing import replace_file
 from ...sdk.dataset import Dataset
@@ -139,9 +139,13 @@ class Retraining:
             return self.runs.save(left, stage="failed", why="given up", ended_ms=self.clock(), pid=0, ticks=0)
 
     def gates_of(self, run: Run) -> ReleaseGates | None:
-        """What was asked of a run's candidate. Raises OSError, ValueError for a file that cannot be read."""
+        """What was asked of a run's candidate; None: nothing yet. Raises FormatError."""
         path = self.runs.place(run) / GATES
-        return ReleaseGates.from_dict(json.loads(path.read_bytes())) if path.is_file() else None
+        try:
+            return ReleaseGates.from_dict(json.loads(path.read_bytes())) if path.is_file() else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise FormatError(f"What the gates said of a run cannot be read: {error!r}", got=str(path),
+                              fix="portside retrain DEPLOYMENT.toml --give-up, then begin again.") from error  # fmt: skip
 
     def champion(self) -> Package:
         """The package that answers. Raises what opening it raises."""
@@ -201,6 +205,9 @@ class Retraining:
                 if stage in ("dataset", "training", "lineage"):
                     self.runs.save(self.runs.find(run), stage="failed", why=f"{stage}: {error.what}", ended_ms=self.clock(), pid=0, ticks=0)
                 raise
+            except OSError as error:
+                raise StoreError(f"The run cannot go on: {error.strerror or error}", got=error.filename or stage,
+                                 fix="Make room, or let this account write there; the next portside retrain goes on from there.") from error  # fmt: skip
         self.runs.forget(self.section.keep)
         return Outcome(answer, run, self.gates_of(run), resumed)
 

@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
+
+from pydantic import TypeAdapter
 
 from ...sdk.core.errors import FormatError, StoreError
 from ...sdk.core.records import new_id
@@ -78,14 +80,6 @@ class Run:
         triggers = [held.to_dict() for held in self.triggers]
         return {**vars(self), "triggers": triggers, "upstream": dict(self.upstream), "rows": dict(self.rows)}
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Run:
-        """Parse what `to_dict` made; unknown fields are left out."""
-        known = {held.name for held in fields(cls)}
-        values: dict[str, Any] = {name: held for name, held in data.items() if name in known}
-        values["triggers"] = tuple(Trigger.from_dict(held) for held in values.get("triggers", ()))
-        return cls(**values)
-
 
 @dataclass(frozen=True)
 class Runs:
@@ -132,7 +126,7 @@ class Runs:
         """reference -> digest, as they were when somebody first looked. Raises FormatError."""
         path = self.folder / UPSTREAM
         try:
-            return cast("dict[str, str]", json.loads(path.read_bytes()))
+            return _UPSTREAM.validate_json(path.read_bytes(), strict=True)
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -159,7 +153,14 @@ class Runs:
 
 
 def _read(path: Path) -> Run:
+    """Unknown fields are left out. A run is its folder's: an id that leads elsewhere would be removed there."""
     try:
-        return Run.from_dict(cast("dict[str, Any]", json.loads(path.read_bytes())))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        run = _RUN.validate_json(path.read_bytes(), strict=True)
+        if run.id != path.parent.name:
+            raise ValueError("it is about another run")
+    except (OSError, ValueError) as error:
         raise FormatError(f"A run of retraining cannot be read: {error}", got=str(path), fix="Remove its folder.") from error
+    return run
+
+
+_RUN, _UPSTREAM = TypeAdapter(Run), TypeAdapter(dict[str, str])

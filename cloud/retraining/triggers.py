@@ -99,11 +99,6 @@ class Trigger:
         """JSON-ready."""
         return dict(vars(self))
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Trigger:
-        """Parse what `to_dict` made."""
-        return cls(data["kind"], data["why"], data["id"])
-
 
 @dataclass(frozen=True)
 class Due:

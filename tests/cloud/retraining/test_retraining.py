@@ -1,5 +1,6 @@
 """Retraining: a trigger becomes a candidate with its lineage and its gates; whatever fails changes nothing; a killed run is taken up."""
 
+import errno
 import json
 import os
 import signal
@@ -178,3 +179,29 @@ def _until(true) -> None:
     while not true():
         assert time.monotonic() < ends
         time.sleep(0.02)
+
+
+def test_a_name_that_no_store_takes_is_said_before_anything_is_trained(tmp_path, monkeypatch):
+    served(tmp_path, 300)
+    held = retraining(tmp_path, now_ms=LATER)
+    monkeypatch.setattr(held, "_name", lambda package: "Main Model")
+    with pytest.raises(StoreError, match="not a name that a store takes"):
+        held.retrain()
+    assert held.runs.all() == []
+
+
+def test_a_full_disk_is_an_error_and_the_run_goes_on_afterwards(tmp_path, monkeypatch):
+    served(tmp_path, 300)
+    held = retraining(tmp_path, now_ms=LATER)
+
+    def full(run):
+        raise OSError(errno.ENOSPC, "No space left on device", "gates.json")
+
+    with monkeypatch.context() as patched, pytest.raises(StoreError, match="No space left on device"):
+        patched.setattr(held, "_gates", full)
+        held.retrain()
+    (held.runs.place(held.runs.unfinished()) / "gates.json").write_text("[]")
+    with pytest.raises(FormatError, match="--give-up"):
+        held.gates_of(held.runs.unfinished())
+    done = held.retrain()
+    assert done.resumed and done.run.verdict == "passed" and done.gates
