@@ -22,7 +22,7 @@ from .signature import Signature
 from .sketch import Sketch
 from .traits import TRAIT
 from .window_quality import judged
-from .window_rows import Rows
+from .window_rows import Rows, brief
 from .window_slices import masks
 
 MAX_SLICES = 50
@@ -162,10 +162,11 @@ _PLAIN = ("deployment", "start_ms", "end_ms", "requests", "rows", "late", *_COUN
 
 
 def packaged(profile: Profile, signature: Signature) -> Profile:
-    """A package's profile under the names that windows have: "in." before inputs, "out." before outputs; traits have theirs."""
+    """A package's profile as windows have theirs: "in." before inputs, "out." before outputs, traits with theirs; long texts are one."""
     sides = {spec.name: "out." for spec in signature.outputs} | {spec.name: "in." for spec in signature.inputs}
     named = {name: sides.get(name, sides.get(name.split("[")[0], "" if name.startswith(TRAIT) else "in.")) for name in profile.fields}
-    return Profile({f"{named[name]}{name}": held for name, held in profile.fields.items()})
+    specs = {spec.name: spec for spec in (*signature.inputs, *signature.outputs)}
+    return Profile({f"{named[name]}{name}": brief(held, specs.get(name)) for name, held in profile.fields.items()})
 
 
 def _window(held: Rows, labels: Mapping[tuple[str, int], Label]) -> Window:

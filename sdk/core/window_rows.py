@@ -13,13 +13,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from .profile import Profile, Summary, parts
+from .profile import OTHER, Profile, Summary, parts
 from .records import Record
 from .signature import NUMPY, Array, Signature, TensorSpec
 from .sketch import Sketch
 
 WIDE, DIRECTIONS = 64, 16
 """Vectors of features wider than WIDE are seen along DIRECTIONS fixed random ones (Achlioptas, 2003)."""
+LONG = 64
+"""Characters above which a text names no category."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Rows:
         for name, column in self.columns.items():
             held = column.only(self.mask)
             for key, values, rows in parts(name, held.values, WIDE):
-                found[key] = Summary.of(values, column.spec.categories if column.spec is not None else None, rows)
+                found[key] = brief(Summary.of(values, column.spec.categories if column.spec is not None else None, rows), column.spec)
         return Profile({name: held for name, held in found.items() if held.count})
 
     def milliseconds(self, name: str) -> Sketch:
@@ -138,6 +140,14 @@ class Rows:
             return output in self.decided
         values = self.columns[f"out.{output}"].values if f"out.{output}" in self.columns else []
         return isinstance(values, np.ndarray) and values.dtype.kind in "OUSbiu"
+
+
+def brief(held: Summary, spec: TensorSpec | None) -> Summary:
+    """The summary without texts that are too long to name something, which count among the others: nobody's words are kept."""
+    kept = {name: count for name, count in held.categories.items() if len(name) <= LONG and name != OTHER}
+    if len(kept) == len(held.categories) or (spec is not None and spec.categories is not None):
+        return held
+    return replace(held, categories=dict(sorted({**kept, OTHER: sum(held.categories.values()) - sum(kept.values())}.items())))
 
 
 def decides(spec: TensorSpec) -> bool:

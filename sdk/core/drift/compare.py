@@ -77,13 +77,14 @@ def _numbers(name: str, reference: Summary, current: Summary, options: DriftOpti
 def _categories(name: str, reference: Summary, current: Summary, options: DriftOptions) -> FieldDrift:
     rows, others = _present(reference), _present(current)
     tolerance, worth = options.tolerance(name), together(rows, others)
-    one, two = aligned(classes(reference), classes(current))
+    known, held = classes(reference), classes(current)
+    one, two = aligned(known, held)
     if not one.sum() or not two.sum():
         return FieldDrift(name, "category", round(rows), round(others), Estimate(0.0, 0.0, 1.0, round(others)), 0.0, _NONE, 0.0, 1.0,
                           tolerance, inf, "stable")  # fmt: skip
     shares, other_shares = one / one.sum(), two / two.sum()
     distance, noise = float(np.abs(shares - other_shares).sum() / 2), _noise((one + two) / (one.sum() + two.sum()), worth)
-    single = float(proportions(shares * rows, rows, other_shares * others, others, tolerance).min()) * len(one)
+    single = float(proportions(shares * rows, rows, other_shares * others, others, tolerance).min()) * len({*known, *held})
     whole = exp(-2 * worth * max(distance - noise - tolerance, 0.0) ** 2)
     statistic, freedom = chi2(one, two)
     half = reach(1 - options.confidence, worth)

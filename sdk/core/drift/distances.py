@@ -7,16 +7,18 @@ larger; Wasserstein's first distance as the area between the distribution functi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from ..profile import Summary
+from ..profile import OTHER, Summary
 from ..signature import Array
 from ..sketch import Sketch
 
 TENTHS = tuple(tenth / 10 for tenth in range(1, 10))
 NUMBERS = "(numbers)"
+RARE_SHARE, RARE_ROWS = 0.01, 5
+"""A category is rare that has a smaller share, or fewer rows. The rarest of a thousand that are named has a tenth of that at most."""
 
 
 def ks(reference: Sketch, current: Sketch) -> float:
@@ -64,7 +66,14 @@ def psi(reference: Array, current: Array) -> float:
 
 
 def aligned(reference: Mapping[str, int], current: Mapping[str, int]) -> tuple[Array, Array]:
-    """Counts of the same categories, in the same order."""
+    """Counts of the same categories, in the same order.
+
+    A side that has seen more categories than it counts apart does not say which ones its `OTHER` are: to compare it with those of the
+    other side by name would make a change of every new text. So what is rare on both sides is one then.
+    """
+    if OTHER in reference or OTHER in current:
+        often = _often(reference) | _often(current)
+        reference, current = _gathered(reference, often), _gathered(current, often)
     names = sorted({*reference, *current})
     return np.array([reference.get(name, 0) for name in names], np.float64), np.array([current.get(name, 0) for name in names], np.float64)
 
@@ -91,6 +100,17 @@ def chi2(reference: Array, current: Array) -> tuple[float, int]:
     expected_other = both[held] * others / (rows + others)
     statistic = ((reference[held] - expected) ** 2 / expected).sum() + ((current[held] - expected_other) ** 2 / expected_other).sum()
     return float(statistic), int(held.sum()) - 1
+
+
+def _often(side: Mapping[str, int]) -> set[str]:
+    least = max(RARE_ROWS, RARE_SHARE * sum(side.values()))
+    return {name for name, count in side.items() if count >= least and name != OTHER}
+
+
+def _gathered(side: Mapping[str, int], apart: Collection[str]) -> dict[str, int]:
+    """The counts of some categories; all others are one."""
+    named = {name: count for name, count in side.items() if name in apart}
+    return {**named, OTHER: sum(side.values()) - sum(named.values())}
 
 
 def _between(sketch: Sketch, edges: Array) -> Array:

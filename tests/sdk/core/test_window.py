@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portside.sdk.core.drift.compare import compare
 from portside.sdk.core.errors import FormatError, InputError
 from portside.sdk.core.labels import Label
 from portside.sdk.core.profile import Profile
@@ -59,7 +60,7 @@ def told(window: Window) -> Any:
     exact = ("deployment", "start_ms", "end_ms", "requests", "rows", "answers", "arms", "flags", "errors", "late", "classes")
     quality = {name: (one.rows, round(one.weight, 6), round(one.correct, 6), {key: dict(row) for key, row in one.confusion.items()})
                for name, one in window.quality.items()}  # fmt: skip
-    fields = {name: (one.count, one.missing, one.rows, dict(one.categories), one.low, one.high, round(one.mean, 6), round(one.m2, 4),
+    fields = {name: (one.count, one.missing, one.rows, dict(one.categories), one.low, one.high, round(one.mean, 6), round(one.m2, 9),
                      one.sketch.quantiles([0.1, 0.5, 0.9]).tolist()) for name, one in sorted(window.profile.fields.items())}  # fmt: skip
     sketches = {
         name: np.nan_to_num(getattr(window, name).quantiles([0.0, 0.5, 1.0])).tolist()
@@ -196,6 +197,17 @@ def test_numbers_are_those_that_the_model_saw() -> None:
 def test_a_package_profile_gets_the_names_of_windows() -> None:
     profile = Profile.of({"x": np.zeros((3, 2)), "age": np.zeros(3), "defect": np.zeros(3)}, SIGNATURE)
     assert list(packaged(profile, SIGNATURE).fields) == ["in.x[0]", "in.x[1]", "in.age", "out.defect"]
+
+
+def test_what_somebody_wrote_is_not_kept_and_does_not_drift() -> None:
+    """A text that is too long to name something counts among the others, in a window and in the profile that it is held against."""
+    signature = Signature((TensorSpec("mail", "string", ("batch",)),), (TensorSpec("spam", "i64", ("batch",), kind="decision"),))
+    mails = [f"Dear customer {place}, " + "your bill has not been paid. " * 3 for place in range(300)]
+    reference = packaged(Profile.of({"mail": np.array(mails, object)}, signature), signature)
+    written = [*(f"{mail}!" for mail in mails[:60]), "ok"]
+    window = Window.of([Record(f"r{place}", 0, 0, inputs={"mail": [mail]}) for place, mail in enumerate(written)])
+    assert window.profile.fields["in.mail"].categories == {"(other)": 60, "ok": 1} and "Dear" not in json.dumps(window.to_dict())
+    assert compare(reference, window.profile).verdict == "stable"
 
 
 def test_flat_profiles_hold_slices_beside_the_whole() -> None:

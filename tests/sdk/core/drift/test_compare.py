@@ -100,6 +100,30 @@ def test_fields_of_one_side_are_named() -> None:
     assert [one.field for one in report.fields] == ["x"]
 
 
+def many(kind: str, count: int, seed: int) -> Any:
+    """Values of which there are more than are counted apart: texts that never repeat, identifiers, names of which few are frequent."""
+    random = np.random.default_rng(seed)
+    if kind == "texts":
+        return np.array([f"{one:x}" for one in random.integers(0, 2**60, count)], object)
+    numbers = random.integers(0, 2000, count) if kind == "even" else np.minimum(random.zipf(1.3, count), 10**6)
+    return np.array([f"name {one}" for one in numbers.tolist()], object)
+
+
+@pytest.mark.parametrize("kind", ["texts", "even", "few are frequent"])
+@pytest.mark.parametrize("known", [500, 8000])
+def test_what_has_more_values_than_are_counted_apart_does_not_drift_by_itself(kind: str, known: int) -> None:
+    reference = Profile.of({"x": many(kind, known, 0)})
+    for count in (50, 400, 3000):
+        assert compare(reference, Profile.of({"x": many(kind, count, count)})).verdict == "stable"
+
+
+def test_among_many_a_new_frequent_one_is_seen() -> None:
+    reference, now = Profile.of({"x": many("few are frequent", 8000, 0)}), many("few are frequent", 400, 1)
+    now[:80] = "never seen before"
+    report = compare(reference, Profile.of({"x": now}))
+    assert report.verdict == "drift" and report.fields[0].effect.low < 0.2 < report.fields[0].effect.high
+
+
 def test_a_field_that_changed_its_kind_or_holds_nothing_drifts() -> None:
     texts = compare(REFERENCE, Profile.of({"x": np.array(["1"] * 200, object)}))
     assert texts.fields[0].effect.value == 1
