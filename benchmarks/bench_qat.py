@@ -10,7 +10,6 @@ layers are known for. Of every way the digit that lost most against the float mo
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 import digit_nets
 import numpy as np
 import torch
+from bench_precision import kept
 from intervals import Row, figure, over_seeds
 from sklearn.datasets import load_digits
 
@@ -65,9 +65,9 @@ _CASES = {
 }
 
 
-def measure(short: bool = False) -> list[dict[str, Any]]:
-    """One row per network, seed and way: accuracy and log loss on 597 digits; `short`: the first seed alone."""
-    return [row for name in CASES for seed in SEEDS[: 1 if short else None] for row in _rows(name, seed)]
+def measure(short: bool = False, file: Path | None = None) -> list[dict[str, Any]]:
+    """One row per network, seed and way: accuracy and log loss on 597 digits; `short`: the first seed alone; `file`: see `kept`."""
+    return kept((row for name in CASES for seed in SEEDS[: 1 if short else None] for row in _rows(name, seed)), file)
 
 
 def _rows(name: str, seed: int) -> Iterator[dict[str, Any]]:
@@ -194,10 +194,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one seed")
     parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    rows = measure(asked.short)
-    print(show(rows))
-    if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
+    print(show(measure(asked.short, asked.json)))
 
 
 if __name__ == "__main__":
