@@ -11,6 +11,8 @@ import numpy as np
 from ..sdk.core.errors import InputError, MissingExtraError
 from .sources import Item
 
+LOOK_S = 0.1
+
 try:
     import cv2
 except ImportError:  # said when a camera is opened
@@ -53,6 +55,12 @@ class Camera:
                     yield Item(name, InputError("The camera gives no frame", got=f"camera:{self._number}"))
                     self._device.release()  # it may have been plugged in anew
                     self._device = cv2.VideoCapture(self._number)
-                time.sleep(max(0.0, self._every_s - (time.monotonic() - began)))
+                _rest(began + self._every_s, stop)
         finally:
             self._device.release()
+
+
+def _rest(until: float, stop: Callable[[], bool]) -> None:
+    """Wait until that moment, or until stopped: a minute between two frames does not hold up the end."""
+    while not stop() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, LOOK_S))
