@@ -33,8 +33,9 @@ const line = (id, cells) => {
   for (const cell of cells) { const code = document.createElement("code"); code.textContent = cell; row.insertCell().append(code) }
 }
 const kind = s => s.type === "array" ? (s.minItems === s.maxItems && s.minItems ? s.minItems + " x " : "list of ") + kind(s.items) : [].concat(s.type).join(" | ")
-const sample = s => {
-  if (s.type === "array") return Array.from({ length: Math.min(s.minItems || 1, 8) }, () => sample(s.items))
+const size = s => s.type === "array" ? (s.minItems || 1) * size(s.items) : 1
+const sample = (s, whole = size(s) <= 50000) => {  // beyond that a shell takes no such argument, and a page shows no such text
+  if (s.type === "array") return Array.from({ length: whole ? s.minItems || 1 : Math.min(s.minItems || 1, 8) }, () => sample(s.items, whole))
   if (s.examples) return s.examples[0]
   const type = [].concat(s.type)[0]
   return type === "string" ? "" : type === "boolean" ? false : 0
@@ -69,7 +70,8 @@ const offer = () => {
     line("fields", [name, kind(schema) + (schema.description ? " (" + schema.description + ")" : "")]); example[name] = sample(schema)
   }
   const body = document.getElementById("body"), url = new URL(door.slice(1), location)
-  body.value = JSON.stringify({ row: example }, null, 1); body.rows = body.value.split("\\n").length + 1
+  body.value = JSON.stringify({ row: example }, null, 1).replace(/\\[\\n[^\\[\\]{}"]*\\]/g, list => list.replace(/\\s+/g, "").replaceAll(",", ", "))
+  body.rows = Math.min(body.value.split("\\n").length + 1, 24)
   const photos = Object.entries(row.properties).filter(([, schema]) => /image file/.test(schema.description)).map(([name]) => name)
   put("curl", photos.length ? "curl " + photos.map(name => "-F " + name + "=@" + name + ".png ").join("") + url
     : "curl -H 'content-type: application/json' -d '" + JSON.stringify({ row: example }) + "' " + url)

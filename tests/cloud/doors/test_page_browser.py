@@ -15,6 +15,7 @@ from portside.cloud.doors.http_app import HttpApp
 from portside.cloud.security import keys as of
 from portside.cloud.security.access import KeyGuard
 from portside.cloud.security.key_file import KeyFile, write
+from portside.runtimes.base import SessionInfo
 from portside.sdk.core.codec.codec import Codec
 from portside.sdk.core.signature import Signature, TensorSpec
 
@@ -96,3 +97,28 @@ def test_every_deployment_of_a_server_can_be_tried():
     for one in (first, second):
         one.engine.close()
     assert status == "200" and json.loads(body)["outputs"] == {"y": [2, 4]}
+
+
+class Mean:
+    """A model of one photo: its brightness."""
+
+    info = None
+
+    def run(self, inputs, cancel=None):
+        return {"y": inputs["photo"].mean((1, 2), dtype="f4")}
+
+    def close(self):
+        pass
+
+
+def test_the_request_that_the_page_begins_with_has_the_models_shape_and_is_answered():
+    signature = Signature((TensorSpec("photo", "u8", ("batch", 28, 28)),), (TensorSpec("y", "f32", ("batch",), kind="value"),))
+    Mean.info = SessionInfo(signature, "fake", "sha256:3", True, True, True)
+    serving = Serving(Mean(), signature, Codec(), name="mean")
+    with page_of(HttpApp(serving)) as page:
+        page.wait_for_selector("#fields tr")
+        lines = page.input_value("#body").splitlines()
+        shown = answered(page)
+    serving.engine.close()
+    assert shown.startswith("200"), shown
+    assert len(lines) == 28 + 6, "a line for each row of the photo"
