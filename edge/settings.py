@@ -279,6 +279,10 @@ def read(path: str | Path) -> AgentSettings:
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise FormatError(
+            "There is no such agent file", got=str(path), fix='Begin with name = "..." and device = "..."; see docs/edge.md.'
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"The agent's file cannot be read: {error}", got=str(path)) from error
     except tomllib.TOMLDecodeError as error:

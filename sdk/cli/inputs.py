@@ -54,7 +54,7 @@ def _pairs(word: str, fields: Mapping[str, WireField]) -> dict[str, Any]:
     name, equals, value = word.partition("=")
     if not equals:
         if path.suffix.lower() in (*IMAGES, ".json"):
-            raise InputError("There is no such file", got=word)
+            raise InputError("There is no such file", got=word, expected=f"an image, or a JSON object with {', '.join(fields)}")
         raise InputError("This is no input", got=word, expected="a .json file, -, an image file that exists, or field=value")
     return {name: _value(value, fields.get(name))}
 

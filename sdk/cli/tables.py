@@ -51,6 +51,9 @@ def read(word: str, label: str = LABEL, slices: Sequence[str] = (), *, judged: b
         return _split(columns, label, slices if judged else [name for name in slices if name in columns], word)
     if ":" in word:
         return load_object(word, Data)
+    if path.suffix in (".npz", ".csv"):
+        held = f"numpy.savez of an array per input, and {label!r} for the truth; in a .csv they are columns"
+        raise InputError("There is no such file", got=word, expected=held)
     raise InputError("This is not labelled data", got=word, expected="FILE.py:OBJECT, an .npz file or a .csv file")
 
 

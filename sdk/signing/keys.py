@@ -150,7 +150,8 @@ def _read(file: Path) -> bytes:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise FormatError(f"A key cannot be read: {error.strerror}", got=str(file)) from error
+        fix = "Name a key that is there, or make one: portside sign keys NAME --folder keys."
+        raise FormatError(f"A key cannot be read: {error.strerror}", got=str(file), fix=fix) from error
     if len(data) > _MOST:
         raise FormatError("This file is too large for a key", got=str(file))
     return data

@@ -306,6 +306,11 @@ def test_a_file_that_cannot_be_meant_is_refused(tmp_path, text, says):
         read(path)
 
 
+def test_a_file_that_is_not_there_says_how_one_begins(tmp_path):
+    with pytest.raises(FormatError, match=r"no such agent file.*agent.toml.*name = .*docs/edge.md"):
+        read(tmp_path / "agent.toml")
+
+
 def test_killed_and_started_again_no_number_is_used_twice(artifacts, tmp_path):
     install(tmp_path / "state", artifacts["first"])
     path = settings(tmp_path, "slot = true", top='[outbox]\nrecords = "whole"')

@@ -110,3 +110,11 @@ def test_objects_in_an_npz_are_not_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.array([Path("anything")], dtype=object))
     with pytest.raises(InputError, match="unpickling"):
         read(str(tmp_path / "rows.npz"))
+
+
+def test_rows_that_are_not_there_are_missing_and_not_of_a_wrong_kind(tmp_path: Path) -> None:
+    for name in ("test.npz", "test.csv"):
+        with pytest.raises(InputError, match=r"There is no such file.*'truth' for the truth"):
+            read(str(tmp_path / name), label="truth")
+    with pytest.raises(InputError, match="not labelled data"):
+        read(str(tmp_path / "test.parquet"))

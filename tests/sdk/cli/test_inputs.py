@@ -42,3 +42,8 @@ def test_null_is_a_missing_value_for_every_kind_of_field(word: str, value: Any) 
 def test_missing_where_nothing_may_be_is_said() -> None:
     with pytest.raises(InputError, match=r"'whole', row 0: .*missing"):
         typed("whole=null")
+
+
+def test_a_file_that_is_not_there_is_said_with_what_it_would_hold() -> None:
+    with pytest.raises(InputError, match=r"no such file; got rows.json; expected an image, or a JSON object with x"):
+        read_inputs(["rows.json"], Codec(), Signature((FIELDS["x"],), ()))

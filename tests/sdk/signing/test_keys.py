@@ -96,3 +96,9 @@ def test_a_public_key_under_another_id_is_refused(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(FormatError):
             read_public(file)
+
+
+def test_a_key_that_is_not_there_says_how_one_is_made(tmp_path: Path) -> None:
+    for read in (read_key, read_public):
+        with pytest.raises(FormatError, match=r"cannot be read.*portside sign keys NAME"):
+            read(tmp_path / "targets.pem")
