@@ -21,9 +21,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ...sdk.core.errors import FormatError
+from ...sdk.core.file_errors import complaint
 from .generation import replace_file, stamp
 
 FILE = "traffic.json"
@@ -84,7 +85,7 @@ def read_traffic(folder: Path) -> Traffic:
         return NOBODY
     except (OSError, ValueError) as error:
         fix = "The controller of the rollout makes it anew."
-        raise FormatError(f"The file of arms cannot be read: {_why(error)}", got=str(path), fix=fix) from error
+        raise FormatError(f"The file of arms cannot be read: {complaint(error)}", got=str(path), fix=fix) from error
 
 
 def _parsed(text: bytes) -> Traffic:
@@ -95,14 +96,6 @@ def _parsed(text: bytes) -> Traffic:
     if not 0 <= held.share <= 1:
         raise ValueError(f"a share of {held.share}")
     return held
-
-
-def _why(error: Exception) -> str:
-    """pydantic's first complaint in a line, without the value."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False)[0]
-    return ": ".join([*map(str, first["loc"]), first["msg"]])
 
 
 def traffic_stamp(folder: Path) -> int:

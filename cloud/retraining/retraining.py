@@ -207,7 +207,7 @@ class Retraining:
                 raise
             except OSError as error:
                 raise StoreError(f"The run cannot go on: {error.strerror or error}", got=error.filename or stage,
-                                 fix="Make room, or let this account write there; the next portside retrain goes on from there.") from error  # fmt: skip
+                                 fix="Make room, or let this account write: the next call goes on from there.") from error  # fmt: skip
         self.runs.forget(self.section.keep)
         return Outcome(answer, run, self.gates_of(run), resumed)
 

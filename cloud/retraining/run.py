@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import TypeAdapter
 
 from ...sdk.core.errors import FormatError, StoreError
+from ...sdk.core.file_errors import complaint
 from ...sdk.core.records import new_id
 from ...sdk.core.replacing import replace_file
 from .triggers import Past, Trigger
@@ -130,7 +131,7 @@ class Runs:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise FormatError(f"What models are built on cannot be read: {error}", got=str(path), fix="Remove that file.") from error
+            raise FormatError(f"What was built on cannot be read: {complaint(error)}", got=str(path), fix="Remove it.") from error
 
     def note_upstream(self, found: Mapping[str, str]) -> None:
         """Remember packages that nobody looked at before, so that a change of them is one. Raises StoreError."""
@@ -159,7 +160,7 @@ def _read(path: Path) -> Run:
         if run.id != path.parent.name:
             raise ValueError("it is about another run")
     except (OSError, ValueError) as error:
-        raise FormatError(f"A run of retraining cannot be read: {error}", got=str(path), fix="Remove its folder.") from error
+        raise FormatError(f"A run of retraining cannot be read: {complaint(error)}", got=str(path), fix="Remove its folder.") from error
     return run
 
 

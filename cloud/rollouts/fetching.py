@@ -23,6 +23,8 @@ except ModuleNotFoundError:  # rollouts are looked at without the serving librar
 
 SHADOW = "shadow"
 """The arm of records whose answers nobody was given."""
+HERE = RECORDS.c.device.is_(None)
+"""What a device sends is of no arm: it has releases of its own, its times are another machine's, and what it says is not trusted."""
 MANY = 400
 _PLAIN = ("id", "server_ms", "entity", "package", "arm", "propensity", "parent", "selection", "selection_reason", "decided_by")
 _JSON = ("features", "receipt", "outputs")
@@ -41,7 +43,7 @@ def noted(database: Database, name: str, seq: int, limit: int) -> tuple[list[Rec
     """
     table = RECORDS.c
     end = top(database)[0]
-    wanted = (table.seq > seq, table.seq <= end, table.name == name, table.features.contains('"rollout"'))
+    wanted = (table.seq > seq, table.seq <= end, table.name == name, table.features.contains('"rollout"'), HERE)
     outputs = case((table.arm == SHADOW, table.outputs), else_="{}").label("outputs")
     query = select(table.seq, *(table[one] for one in (*_PLAIN, "features", "receipt")), outputs).where(*wanted)
     with database.read() as connection:
@@ -66,7 +68,7 @@ def shadows_of(database: Database, ids: Collection[str]) -> dict[str, list[Recor
 def lately(database: Database, name: str, since_ms: int, most: int) -> list[Record]:
     """The newest records of a deployment that a caller was given, or nobody, since then. Raises SQLAlchemyError, ValueError."""
     table = RECORDS.c
-    query = select(*_columns()).where(table.name == name, table.server_ms >= since_ms, table.arm != SHADOW, table.parent.is_(None))
+    query = select(*_columns()).where(table.name == name, table.server_ms >= since_ms, table.arm != SHADOW, table.parent.is_(None), HERE)
     with database.read() as connection:
         return [_record(row) for row in connection.execute(query.order_by(table.seq.desc()).limit(most))]
 
@@ -98,7 +100,7 @@ def _found(database: Database, column: ColumnElement[Any], ids: Collection[str],
     held, found = sorted(set(ids)), list[Record]()
     with database.read() as connection:
         for start in range(0, len(held), MANY):
-            query = select(*_columns()).where(column.in_(held[start : start + MANY]), *more).order_by(RECORDS.c.seq)
+            query = select(*_columns()).where(column.in_(held[start : start + MANY]), HERE, *more).order_by(RECORDS.c.seq)
             found += [_record(row) for row in connection.execute(query)]
     return found
 

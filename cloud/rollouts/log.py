@@ -124,7 +124,13 @@ def _rows(connection: Connection, rollout: str) -> list[Mapping[str, Any]]:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(**{**row, "evidence": json.loads(row["evidence"])})
+    """Evidence that somebody spoilt is shown as it stands; `verify_log` says of which entry it is."""
+    try:
+        evidence: Any = json.loads(row["evidence"])
+    except (ValueError, TypeError, RecursionError):
+        evidence = None
+    values: dict[str, Any] = {**row, "evidence": evidence if isinstance(evidence, dict) else {"unreadable": str(row["evidence"])[:200]}}
+    return Entry(**values)
 
 
 def _text(evidence: Mapping[str, Any]) -> str:

@@ -75,6 +75,9 @@ class Steersman:
             self._failed(reason(error))
         except (LostTurnError, PortsideError, OSError, ValueError) as error:
             self._failed(str(error))
+        except Exception as error:  # what nobody thought of must not end who can still go back
+            log.debug("A look failed", exc_info=True)
+            self._failed(f"{type(error).__name__}: {error}")
         else:
             self.fault, self.looks = "", self.looks + 1
             return done

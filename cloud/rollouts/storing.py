@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, inspect, select, update
 
+from ...sdk.core.errors import FormatError, PortsideError
+from ...sdk.core.file_errors import complaint
 from ..records.database import Database
 from ..rollout import Decision, State, traffic
 from ..rollout_policy import Policy
@@ -68,14 +71,14 @@ class Held:
 
 
 def newest(connection: Connection, deployment: str) -> Held | None:
-    """The newest rollout of a deployment, ended or not. Raises SQLAlchemyError."""
+    """The newest rollout of a deployment, ended or not. Raises FormatError, SQLAlchemyError."""
     query = select(ROLLOUTS).where(ROLLOUTS.c.deployment == deployment).order_by(ROLLOUTS.c.number.desc()).limit(1)
     row = connection.execute(query).first()
     return None if row is None else _held(row._asdict())
 
 
 def every(database: Database, deployment: str) -> list[Held]:
-    """All rollouts of a deployment, the newest first; none where there are no tables. Raises SQLAlchemyError."""
+    """All rollouts of a deployment, the newest first; none where there are no tables. Raises FormatError, SQLAlchemyError."""
     with database.read() as connection:
         if not inspect(connection).has_table(ROLLOUTS.name):
             return []
@@ -171,10 +174,32 @@ def names_of(held: Held) -> dict[str, str]:
 
 
 def _held(row: Mapping[str, Any]) -> Held:
+    """Raises FormatError for a row that this version did not write: what is stored decides who is given what."""
+    try:
+        held = _parsed(row)
+        _ = held.place, names_of(held), [held.latest[name] for name in _LATEST if held.latest]
+    except (PortsideError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise FormatError(f"A rollout cannot be read: {complaint(error)}", got=f"{row['id']} of {row['deployment']}",
+                          expected="a row as this version of Portside writes it",
+                          fix="Was it begun by a newer version? Go on with that. Else take a copy of the records.") from error  # fmt: skip
+    return held
+
+
+def _parsed(row: Mapping[str, Any]) -> Held:
+    """Types are held strictly, and no field is passed over."""
     values: dict[str, Any] = {name: row[name] for name in Held.__dataclass_fields__}
+    if wrong := [name for name in _WHOLE if not isinstance(values[name], int)]:
+        raise ValueError(f"{wrong[0]} is no number")
+    _POLICY.validate_json(row["policy"], strict=True)
+    _STATE.validate_json(row["state"], strict=True)
     values |= {name: json.loads(row[name]) for name in ("policy", "state", "about", "latest")}
     values.update(policy=Policy.from_dict(values["policy"]), state=State.from_dict(values["state"]))
     return Held(**values)
+
+
+_LATEST = ("action", "reason", "state", "verdicts")
+_POLICY, _STATE = TypeAdapter(Policy), TypeAdapter(State)
+_WHOLE = ("number", "serial", "began_ms", "phase_ms", "ended_ms", "seen_ms", "clock_ms", "entries")
 
 
 def _text(data: Mapping[str, Any]) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ...cloud.deployment.file import Deployment, read
 from ...cloud.deployment.sections import Model
-from ...cloud.records.database import Database
+from ...cloud.records.database import Database, reason
 from ...cloud.records.finding import open_records
 from ...cloud.releasing.checking import check
 from ...cloud.releasing.gates import ReleaseGates
@@ -19,7 +21,7 @@ from ...cloud.rollouts import control
 from ...cloud.rollouts.known import section_of
 from ...cloud.rollouts.showing import Seen, line, seen
 from ...cloud.rollouts.storing import Held, every
-from ..core.errors import InputError
+from ..core.errors import InputError, PortsideError, StoreError
 from .author import author
 from .console import Exit, Result, progress
 from .rollout_text import data_of, shown_gates, shown_log, shown_status
@@ -161,9 +163,12 @@ def _log(deployment: Deployment, args: argparse.Namespace) -> Result:
 
 
 def _now(deployment: Deployment, held: Held) -> str:
-    """Where it is now, and why."""
-    with _opened(deployment) as database:
-        found = seen(database, deployment.name, held.id)
+    """Where it is now, and why. It is done already: what cannot be shown of it is no reason to say that it is not."""
+    try:
+        with _opened(deployment) as database:
+            found = seen(database, deployment.name, held.id)
+    except PortsideError as error:
+        return f"{held.place}\n{error}"
     return held.place if found is None else f"{held.place}\n{found.why(_ms())}"
 
 
@@ -177,7 +182,11 @@ def _none(deployment: Deployment, args: argparse.Namespace) -> Result:
 @contextmanager
 def _opened(deployment: Deployment) -> Generator[Database]:
     with open_records(deployment.path) as database:
-        yield database
+        try:
+            yield database
+        except SQLAlchemyError as error:
+            raise StoreError(f"The rollout cannot be read: {reason(error)}", got=database.place,
+                             fix="Ask again; if it stays so, take the records from a copy.") from error  # fmt: skip
 
 
 def _by(args: argparse.Namespace) -> str:

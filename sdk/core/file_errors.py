@@ -31,6 +31,14 @@ def explained(model: type[BaseModel], path: Path, text: str, error: ValidationEr
     return FormatError(f"{place}: {name}{message}", got=None if isinstance(got, dict) else repr(got))
 
 
+def complaint(error: Exception) -> str:
+    """An error in one line: of pydantic's the first complaint, without the value."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    return ": ".join([*map(str, first["loc"]), first["msg"]])
+
+
 def _first(error: ValidationError, data: Mapping[str, Any]) -> tuple[Any, tuple[str | int, ...]]:
     """The first complaint with its place. Where a setting may be one thing or another, pydantic complains of each: the one that comes
     furthest into what was given is about what was meant.

@@ -53,7 +53,7 @@ def test_an_id_that_leads_elsewhere_removes_nothing(runs, run, tmp_path):
 @pytest.mark.parametrize("text", [b"", b"[]", b"null", b"{}", b"[" * 100_000, b"\xff"])
 def test_files_that_are_no_such_files(runs, run, text):
     (runs.folder / "upstream.json").write_bytes(text.replace(b"{}", b'{"a": 1}'))
-    with pytest.raises(FormatError, match="Remove that file"):
+    with pytest.raises(FormatError, match="Remove it"):
         runs.known_upstream()
     (runs.place(run) / "run.json").write_bytes(text)
     with pytest.raises(FormatError, match="Remove its folder"):

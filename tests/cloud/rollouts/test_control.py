@@ -304,3 +304,14 @@ def _until(true, seconds=60.0):
     while not true():
         assert time.monotonic() < ends
         time.sleep(0.05)
+
+
+def test_a_fault_that_nobody_thought_of_is_said_and_the_next_look_is_made(tmp_path, packages, monkeypatch):
+    deployment = deploy(tmp_path, packages)
+    control.start(deployment, "ana")
+    steersman = Steersman(deployment)
+    with monkeypatch.context() as patched:
+        patched.setattr("portside.cloud.rollouts.controller.observed", lambda *_: {}["errors"])
+        assert not steersman.look().acted and "KeyError" in steersman.fault
+    assert steersman.look().acted and steersman.fault == ""
+    steersman.close()

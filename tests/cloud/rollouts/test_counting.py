@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from rolled import CHALLENGER, OTHER, QUICK, Rig, World, rolled
+from rolled import CHALLENGER, MINUTE, OTHER, QUICK, START, Rig, World, number, record, rolled, write
 from sqlalchemy import func, select
 
 from portside.cloud.records.database import Database
@@ -76,6 +76,19 @@ def test_the_command_reaches_it(rig, tmp_path, capsys):
     before = seen(rig.database)
     assert main(["records", str(tmp_path / "records.sqlite"), "delete", "--entity", "caller 2", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rollout_seen"] == before - seen(rig.database) > 0
+
+
+def test_what_a_device_sends_is_of_no_arm(quick, tmp_path):
+    """It may say anything, and a rollout is decided by what the server noted."""
+    rolled(quick, STAGES["switched"])
+    rig = Rig(quick, tmp_path / "workers", policy=STAGES["switched"])
+    noted = {"rollout": {"id": "r1", "assigned": "shadow", "agrees": [False] * 5, "slices": "none"}}
+    more = {"device": "press-7", "package": CHALLENGER, "features": noted, "receipt": {"time_ms": "soon", "reason": "crashed"}}
+    said = [record(place, START + MINUTE, sequence=place, arm=arm, parent=parent, **more)
+            for place in range(900, 1400) for arm, parent in [(("shadow", number(1)), ("champion", None))[place % 2]]]  # fmt: skip
+    write(quick, said)
+    done = rig.look(START + 2 * MINUTE)
+    assert done.acted and done.units == 0 and done.held.state.phase == "switched"
 
 
 def test_a_database_without_rollouts_has_nothing_of_anybody(tmp_path):

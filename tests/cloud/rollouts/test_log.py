@@ -50,6 +50,7 @@ def test_the_database_refuses_to_change_the_log(database, change):
 @pytest.mark.parametrize(("change", "entry"), [
     (update(LOG).where(LOG.c.number == 2).values(why="all was well"), 2),
     (update(LOG).where(LOG.c.number == 3).values(evidence="{}"), 3),
+    (update(LOG).where(LOG.c.number == 3).values(evidence="{spoilt"), 3),
     (update(LOG).where(LOG.c.number == 1).values(at_ms=START - 1), 1),
     (delete(LOG).where(LOG.c.number == 2), 2),
     (delete(LOG).where(LOG.c.number == 4), 4),
