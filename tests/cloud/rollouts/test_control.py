@@ -311,7 +311,7 @@ def test_a_fault_that_nobody_thought_of_is_said_and_the_next_look_is_made(tmp_pa
     control.start(deployment, "ana")
     steersman = Steersman(deployment)
     with monkeypatch.context() as patched:
-        patched.setattr("portside.cloud.rollouts.controller.observed", lambda *_: {}["errors"])
+        patched.setattr("portside.cloud.rollouts.controller.newest", lambda *_: {}["errors"])
         assert not steersman.look().acted and "KeyError" in steersman.fault
     assert steersman.look().acted and steersman.fault == ""
     steersman.close()
