@@ -90,6 +90,7 @@ class DialledEngine(Engine):
     def __init__(self, *given: Any, clerk: Clerk, **more: Any) -> None:
         self._clerk = clerk
         super().__init__(*given, **more)
+        self.prompt = False  # reviews are waited for
         last = self.entries[-1]
         self._default = last if isinstance(last, Mapping) else None
 

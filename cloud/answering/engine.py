@@ -12,7 +12,7 @@ from typing import cast
 from ...sdk.core import failover as policy_of
 from ...sdk.core.chain_answers import default_outputs, reason_of
 from ...sdk.core.errors import EngineError, InputError, PortsideError
-from ...sdk.core.failover import Action, Outcome, Policy
+from ...sdk.core.failover import Action, Outcome, Policy, made
 from ...sdk.core.signature import Array, Signature
 from ..records.store import RecordStore
 from .answers import Answer, Question, no_answer
@@ -50,6 +50,7 @@ class Engine:
 
     Attributes:
         inflight: questions that are being answered.
+        prompt: most answers need not wait for anything, and nothing on the way asks for the current task, as clients of endpoints do.
     """
 
     BOOKS = Books
@@ -66,6 +67,9 @@ class Engine:
             self.report()
         self._breakers = policy_of.start(policy)
         self._lanes = [(place, entry.lane) for place, entry in self._models]
+        self._at_once = {place: entry for place, entry in self._models
+                         if entry.queue is None and entry.front == self.champion.front and not entry.taps}  # fmt: skip
+        self.prompt = 0 in self._at_once and not any(isinstance(entry, EndpointEntry) for entry in entries)
         self._outputs = [spec.name for spec in self.signature.outputs]
         self._coded = any(spec.categories is not None for spec in self.signature.outputs)
         about = About.of(name, deployment, [self.champion, *(model for _, model in self._models if model is not self.champion)], traits)
@@ -111,7 +115,12 @@ class Engine:
         refused: InputError | None = None
         outputs: Mapping[str, Array] | None = None
         try:
-            outputs = self._told(action, walk) if action.do != "call" else self._judged(walk, await self._ask(action, walk))
+            if action.do != "call":
+                outputs = self._told(action, walk)
+            elif action.entry in self._at_once:
+                outputs = self._judged(walk, self._asked(self._at_once[action.entry], walk, action.until_ms))
+            else:
+                outputs = self._judged(walk, await self._ask(action, walk))
             outcome: Outcome = "answered" if outputs is not None else "miss" if action.do == "look" else "non-finite"
         except PortsideError as error:
             refused = error if isinstance(error, InputError) and self.entries[action.entry] is self.champion else None
@@ -124,6 +133,11 @@ class Engine:
         if refused is not None:
             raise refused
         return outputs
+
+    def _asked(self, entry: ModelEntry, walk: Walk, until_ms: float | None) -> Mapping[str, Array]:
+        """The answer of a model that runs inline and takes what was read. Raises EngineError, InputError."""
+        walk.queue_s = 0.0
+        return entry.lane.run_inline(walk.checked.arrays, None if until_ms is None else until_ms / 1e3)
 
     async def _ask(self, action: Action, walk: Walk) -> Mapping[str, Array]:
         """The answer of a model or an endpoint. Raises EngineError, InputError."""
@@ -176,7 +190,7 @@ class Engine:
 
     def _given(self, walk: Walk, author: Author, outputs: Mapping[str, Array], reason: str) -> Answer:
         named = walk.named if walk.named is not None else self.champion.codec.decode(outputs, self.signature)
-        return Answer(named, self._books.answered(walk, author, outputs, reason), walk.checked.flags)
+        return made(Answer, (named, self._books.answered(walk, author, outputs, reason), walk.checked.flags, None))
 
     def report(self) -> None:
         """Let the metrics page show this engine's lanes, queues, breakers, kept answers and records."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...sdk.core.door import Checked
-from ...sdk.core.failover import Request
+from ...sdk.core.failover import Request, made
 from ...sdk.core.signature import Array
 from .answers import Question
 from .cache import Found
@@ -33,7 +33,7 @@ class Walk:
     arm: Any
 
     def __init__(self, question: Question, checked: Checked, rows: int, encode_s: float) -> None:
-        self.question, self.request = question, Request((question.arrived - question.behind) * 1e3)
+        self.question, self.request = question, made(Request, ((question.arrived - question.behind) * 1e3, 0, 0, (), None, 0.0))
         self.checked, self.rows, self.encode_s = checked, rows, encode_s
         self.others: dict[str, Checked] = {}
         self.key: bytes | None = None

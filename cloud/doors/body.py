@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ...sdk.core.errors import InputError
+from ...sdk.core.failover import made
 from .asgi import HEADER_LENGTH, Incoming, Receive, RefusalError, Scope
 
 CLOSE = (b"connection", b"close")
@@ -26,14 +27,16 @@ class BodyReader:
     def __init__(self, max_bytes: int, seconds: float) -> None:
         self._max, self._patience = max_bytes, Patience(seconds)
 
-    async def read(self, scope: Scope, receive: Receive | bytes, headers: dict[bytes, bytes]) -> Incoming:
-        """The request with its whole body, which may be there already. Raises RefusalError; ConnectionResetError where the client left."""
+    def at_hand(self, scope: Scope, body: bytes, headers: dict[bytes, bytes]) -> Incoming:
+        """The request whose body is there already. Raises RefusalError."""
+        if len(body) > self._max:
+            raise self._too_large(str(len(body)))
+        return made(Incoming, (body, headers, time.monotonic(), scope))
+
+    async def read(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Incoming:
+        """The request with its whole body. Raises RefusalError; ConnectionResetError where the client left."""
         if scope["method"] in ("GET", "HEAD"):
             return Incoming(b"", headers, time.monotonic(), scope)
-        if isinstance(receive, bytes):
-            if len(receive) > self._max:
-                raise self._too_large(str(len(receive)))
-            return Incoming(receive, headers, time.monotonic(), scope)
         said = headers.get(b"content-length", b"0")
         if len(said) > 15 or (said.isdigit() and int(said) > self._max):
             raise self._too_large(said[:20].decode("latin-1"))

@@ -38,10 +38,11 @@ class Exchange:
 
     Attributes:
         more_body, disconnected, keep_alive, response_complete, message_event: as a cycle has them.
+        task: which runs it, one of the connection's as long as it does.
     """
 
     __slots__ = ("_connection", "_doors", "_scope", "_started", "body", "disconnected", "head", "keep_alive", "more_body",
-                 "response_complete")  # fmt: skip
+                 "response_complete", "task")  # fmt: skip
     message_event = _Unheard()
 
     def __init__(self, connection: Any, doors: HttpApp, scope: Scope, body: bytes = b"", head: Head | None = None) -> None:
@@ -49,6 +50,7 @@ class Exchange:
         self.more_body = head is not None
         self.disconnected = self.response_complete = self._started = False
         self.keep_alive = True
+        self.task: Any = None
 
     async def run(self) -> None:
         """Answer. Whatever goes wrong is recorded, and told as uvicorn tells it."""
@@ -62,6 +64,8 @@ class Exchange:
                 self._connection.transport.close()
             else:
                 await self.give(FAILED)
+        finally:
+            self._connection.tasks.discard(self.task)
 
     async def give(self, reply: Reply, *more: tuple[bytes, bytes]) -> None:
         """Write a reply; waits while the caller does not read what was written before."""
@@ -83,11 +87,12 @@ class Exchange:
 
     def _head(self, reply: Reply, more: tuple[tuple[bytes, bytes], ...]) -> bytes:
         """The answer up to its body. Raises RuntimeError where a header holds a line end, which would split it."""
-        told = [*map(b": ".join, reply.headers), *map(b": ".join, more)]
-        block = b"\r\n".join((b"content-type: " + reply.content_type, b"content-length: %d" % size_of(reply), SECURE, *told))
-        if block.count(b"\n") != LINES + len(told) or block.count(b"\r") != LINES + len(told):
+        kind, told = b"content-type: " + reply.content_type, [name + b": " + value for name, value in (*reply.headers, *more)]
+        flat = b"".join((kind, *told))
+        if flat.find(b"\n") >= 0 or flat.find(b"\r") >= 0:  # `in` would first try whether these bytes are a number
             raise RuntimeError("A header holds a line end")
-        self._started, closing = True, b"\nconnection: close" in block
+        block = b"\r\n".join((kind, b"content-length: %d" % size_of(reply), SECURE, *told))
+        self._started, closing = True, block.find(b"\nconnection: close") >= 0
         if closing:
             self.keep_alive = False
         opening = OPENING.lines(reply.status, self._connection.server_state.default_headers)
@@ -119,5 +124,3 @@ class Opening:
 
 OPENING = Opening()
 SECURE = b"\r\n".join(map(b": ".join, SECURITY))
-LINES = 1 + len(SECURITY)
-"""Line ends of the headers that every answer has, without the last one."""

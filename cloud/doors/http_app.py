@@ -18,6 +18,7 @@ import orjson
 
 from ...sdk.core.errors import InputError, PortsideError
 from ..answering.answers import NoAnswerError, NotReadyError, OverloadedError
+from ..answering.engine import Engine
 from . import oip, sending
 from .access_log import AccessLog
 from .asgi import ANSWER, HEAD, LEFT, MORE, Guard, Receive, RefusalError, Reply, Scope, Send
@@ -53,6 +54,12 @@ class HttpApp:
         self._guards, self._access, self._ids = guards, access, RequestIds()
         self.direct = True
         self.routes = table(hosts)
+
+    @property
+    def prompt(self) -> bool:
+        """Most answers are there without anything that has to be waited for: the only deployment's model runs inline."""
+        engine = self._hosts.first.engine
+        return not self._hosts.several and isinstance(engine, Engine) and engine.prompt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Only HTTP is served."""
@@ -108,6 +115,8 @@ class HttpApp:
         try:
             handler = self.routes.find(scope)
             reader = self._readers[id(self._hosts.at(scope["path"]))] if self._hosts.several else self._reader
+            if isinstance(body, bytes):
+                return await handler(reader.at_hand(scope, body, scope[HEAD]))
             return await handler(await reader.read(scope, body, scope[HEAD]))
         except RefusalError as refused:
             return self._refused(scope, refused)

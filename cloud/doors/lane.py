@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .begun import begin
 from .exchange import Exchange
 from .heads import Head, Heads, plain
 from .http_app import HttpApp
@@ -62,7 +63,10 @@ class Lane(HttpToolsProtocol):
             if self.timeout_keep_alive_task is not None:
                 self.rest.since = self.timeout_keep_alive_task = None
             self.cycle = exchange = Exchange(self, doors, self._scope(head), data[place:])
-            self._begin(exchange)
+            if doors.prompt:
+                self._keep(exchange, begin(exchange.run(), self.loop))
+            else:
+                self._begin(exchange)
             return True
         if place >= 4:
             self.behind = len(data) - place
@@ -122,9 +126,13 @@ class Lane(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.rest
 
     def _begin(self, exchange: Exchange) -> None:
-        task = self.loop.create_task(exchange.run())
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        self._keep(exchange, self.loop.create_task(exchange.run()))
+
+    def _keep(self, exchange: Exchange, task: Any) -> None:
+        """Uvicorn waits for the tasks of its connections when it ends."""
+        if task is not None:
+            exchange.task = task
+            self.tasks.add(task)
 
     def _plain(self, behind: int) -> Head | None:
         """What the parser has read, where it is the head of a plain request."""

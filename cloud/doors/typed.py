@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from ...sdk.core.errors import FormatError, InputError
+from ...sdk.core.failover import made
 from ..answering.answers import Answer, NotReadyError, Question
 from . import multipart, pending
 from .asgi import JSON, Incoming, RefusalError, Reply
@@ -21,23 +22,20 @@ class TypedDoor:
     def __init__(self, host: Serving) -> None:
         self._host = host
 
-    async def predict(self, incoming: Incoming) -> Reply:
-        """`POST /predict`."""
-        return await self._answer(incoming, bare=False)
-
     async def bare(self, incoming: Incoming) -> Reply:
         """The route of BentoML's client: the columns are the body."""
-        return await self._answer(incoming, bare=True)
+        return await self.predict(incoming, bare=True)
 
-    async def _answer(self, incoming: Incoming, bare: bool) -> Reply:
+    async def predict(self, incoming: Incoming, bare: bool = False) -> Reply:
+        """`POST /predict`."""
         engine, wire = self._host.engine, self._host.wire  # read together: a version may be swapped while this request is answered
         if engine is None:
             raise NotReadyError(self._host.fault)
         receipt = places(incoming.headers, self._host.receipt)
         asked = _asked(wire, incoming, bare)
-        answer = await engine.answer(Question(asked.wire, incoming.arrived, asked.entity, asked.event_ms))
+        answer = await engine.answer(made(Question, (asked.wire, incoming.arrived, asked.entity, asked.event_ms, None, 0.0)))
         body = orjson.dumps(_body(wire, answer, asked, receipt.body), option=orjson.OPT_SERIALIZE_NUMPY)
-        return Reply(200, body, headers=pending.headers(answer) if receipt.headers else (), answer=answer)
+        return made(Reply, (200, body, JSON, pending.headers(answer) if receipt.headers else (), "", (), answer))
 
 
 def _body(wire: Wire, answer: Answer, asked: Asked, receipt: bool) -> dict[str, Any]:
@@ -54,8 +52,10 @@ def _body(wire: Wire, answer: Answer, asked: Asked, receipt: bool) -> dict[str, 
 
 def _asked(wire: Wire, incoming: Incoming, bare: bool) -> Asked:
     kind = incoming.headers.get(b"content-type", JSON)
-    media = kind.split(b";", 1)[0].strip().lower()
     try:
+        if kind == JSON:  # as most say it
+            return wire.read_json(incoming.body, bare)
+        media = kind.split(b";", 1)[0].strip().lower()
         if media == b"multipart/form-data" and not bare:
             return wire.read_parts(multipart.parse(bytes(incoming.body), kind))
         if media == JSON or media.endswith(b"+json"):

@@ -37,6 +37,8 @@ EntryKind: TypeAlias = Literal["model", "endpoint", "cache", "default"]
 Outcome: TypeAlias = Literal["answered", "failed", "deadline", "crashed", "busy", "non-finite", "miss"]
 PRIMARY, OPEN, DOWN, LATE = "primary", "breaker-open", "down", "deadline"
 FEW = 24
+made = tuple.__new__
+"""Makes a NamedTuple of all its fields in their order: a third of the cost of calling it, for what is made several times per request."""
 GUARDED: tuple[EntryKind, ...] = ("model", "endpoint")
 
 
@@ -149,8 +151,8 @@ def decide(policy: Policy, breakers: Breakers, request: Request, now: float,
         elif (admitted := admit(breakers[index], policy.breaker, now)) is None:
             request = _passed(request, index, OPEN)
         else:
-            taken = Request(request.arrived_ms, index, admitted.epoch, request.attempts, None, now)
-            return Action("call", index, until), _swap(breakers, index, admitted), taken
+            taken = made(Request, (request.arrived_ms, index, admitted.epoch, request.attempts, None, now))
+            return made(Action, ("call", index, until)), _swap(breakers, index, admitted), taken
     return Action("give-up"), breakers, _at(request, len(chain))
 
 
@@ -164,7 +166,7 @@ def observe(policy: Policy, breakers: Breakers, request: Request, outcome: Outco
             settled = settle(breakers[index], policy.breaker, request.epoch, good, now, now - request.began_ms)
         breakers = _swap(breakers, index, settled)
     if good:
-        return breakers, Request(request.arrived_ms, index, request.epoch, request.attempts, index, request.began_ms)
+        return breakers, made(Request, (request.arrived_ms, index, request.epoch, request.attempts, index, request.began_ms))
     return breakers, _at(_passed(request, index, outcome), index + 1)
 
 
