@@ -95,11 +95,11 @@ def measure(short: bool = False, parts: Sequence[str] = (), file: Path | None = 
             work: Path = WORK) -> list[dict[str, Any]]:  # fmt: skip
     """One row per round, side and number of callers; `short`: one round of two seconds."""
     rounds, seconds = (1, 2.0) if short else (rounds, seconds)
-    return kept((row for name in parts or PARTS for row in _part(name, rounds, seconds, work, short)), file)
+    return kept((row for name in parts or PARTS for row in _part(name, rounds, seconds, work)), file)
 
 
-def _part(name: str, rounds: int, seconds: float, work: Path, short: bool) -> Iterator[dict[str, Any]]:
-    part, held = PARTS[name], subject(PARTS[name].subject, work / "models", short)
+def _part(name: str, rounds: int, seconds: float, work: Path) -> Iterator[dict[str, Any]]:
+    part, held = PARTS[name], subject(PARTS[name].subject, work / "models")
     here, count = sorted(os.sched_getaffinity(0)), cores()
     servers, client = ((here[0],), (here[-1],)) if part.apart and count > 1 else ((), ())
     shutil.rmtree(work / "served", ignore_errors=True)
