@@ -39,10 +39,8 @@ def bytes_widened(model: ModelProto) -> ModelProto:
     narrow = {value.name for value in model.graph.output if value.type.tensor_type.elem_type == TensorProto.UINT8}
     if not (renamed or narrow or changed or any(_narrows(held) for node in model.graph.node for held in _every(node))):
         return model
-    nodes, after = list[NodeProto](), list[NodeProto]()
     inner = {name: fresh(taken, f"{name}.wide") for name in sorted(narrow)}
-    for node in model.graph.node:
-        nodes.append(_wide(_renamed(node, renamed | inner)))
+    nodes = [_wide(_renamed(node, renamed | inner)) for node in model.graph.node]
     after = [node_of("Cast", (wide,), (name,), f"{name}/narrow", to=TensorProto.UINT8) for name, wide in inner.items()]
     made_model = ModelProto()
     made_model.CopyFrom(model)
