@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -57,6 +58,9 @@ class Categories:
 
     def encode(self, field: str, values: Any) -> tuple[Array]:
         """int32 codes in the shape of `values`. Raises InputError for a value that is no name."""
+        if type(values) is list:
+            with suppress(KeyError, TypeError):  # a list of known names, which is what most requests hold
+                return (np.array([self._codes[name] for name in cast("list[Any]", values)], np.int32),)
         cells = object_rows(field, values)
         width = max(cells.size // max(len(cells), 1), 1)
         codes = [self._code(field, value, place // width) for place, value in enumerate(cells.ravel().tolist())]

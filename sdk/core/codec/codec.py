@@ -53,11 +53,13 @@ class Codec:
 
     bound: tuple[_Bound, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
+    _read: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         made = [name for bound in self.bound for name in bound.produces]
         if len(set(made)) != len(made):
             raise FormatError("Two codec steps make the same typed input", got=sorted({n for n in made if made.count(n) > 1})[0])
+        object.__setattr__(self, "_read", frozenset(bound.field for bound in self.bound))
 
     @classmethod
     def of(cls, fields: Mapping[str, Step]) -> Codec:
@@ -140,11 +142,12 @@ class Codec:
             elif not any(name in wire for name in bound.produces):
                 raise refusal("this field is missing", bound.field, expected=", ".join(w.name for w in self.fields))
         _check_rows(rows)
-        read = {bound.field for bound in self.bound}
-        through = {name: value for name, value in wire.items() if name not in read}
-        if twice := sorted(set(through) & set(typed)):
-            raise refusal("this input is given twice: as a wire field and as a typed tensor", twice[0])
-        return {**typed, **through}
+        through = [name for name in wire if name not in self._read]
+        if twice := [name for name in through if name in typed]:
+            raise refusal("this input is given twice: as a wire field and as a typed tensor", min(twice))
+        for name in through:
+            typed[name] = wire[name]
+        return typed
 
     def sent(self, name: str, row: int | None, wire: Mapping[str, Any]) -> Any:
         """What a caller sent behind one row of the typed input `name`, for messages and flags; None where that is not to be found."""

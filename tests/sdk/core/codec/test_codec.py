@@ -178,6 +178,18 @@ def test_category_values():
     assert Categories([1, True]).values == ("1", "true")
 
 
+@given(st.lists(st.sampled_from(["red", "1", "true", "?", "blue", np.str_("red"), 1, True, 1.0, None, [], ["red"]]), max_size=3))
+def test_a_list_of_names_is_coded_as_any_batch(names: list[object]):
+    def coded(values: object) -> object:
+        try:
+            (made,) = Categories(["1", "true", "red"], missing=["?"]).encode("colour", values)
+        except InputError as error:
+            return str(error)
+        return made.dtype, made.shape, made.tolist()
+
+    assert coded(names) == coded(tuple(names))
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
