@@ -144,19 +144,21 @@ def _row(name: str, samples: dict[str, Samples]) -> dict[str, Any]:
     medians = {f"{side}_ms": held.percentile_ms(50) for side, held in samples.items()}
     pairs = {"page": ratio(samples["page"], samples["bare"]), "worker": ratio(samples["worker"], samples["proxy"])}
     ratios = {f"{side}_ratio": list(found) for side, found in pairs.items()}
-    return {"model": name, **medians, **ratios, "held": all(found[0] <= RATIO for found in pairs.values())}
+    lowest = samples["page"].percentile_ms(5) / samples["bare"].percentile_ms(5)  # of what other programs disturbed least
+    return {"model": name, **medians, **ratios, "page_ratio_lowest": lowest, "held": all(found[0] <= RATIO for found in pairs.values())}
 
 
 def show(rows: list[dict[str, Any]]) -> str:
     """The table that people read."""
-    head = ["model", "bare ms", "page ms", "ratio (spread)", "bare, proxy ms", "worker ms", "ratio (spread)", f"<= {RATIO}x"]
+    head = ["model", "bare ms", "page ms", "ratio (spread)", "lowest", "bare, proxy ms", "worker ms", "ratio (spread)", f"<= {RATIO}x"]
     return table([head, *map(_line, rows)])
 
 
 def _line(row: dict[str, Any]) -> list[str]:
     page, worker = (f"{middle:.2f} ({low:.2f}-{high:.2f})" for middle, low, high in (row["page_ratio"], row["worker_ratio"]))
     figures = [f"{row[f'{side}_ms']:.3f}" for side in ("bare", "page", "proxy", "worker")]
-    return [row["model"], figures[0], figures[1], page, figures[2], figures[3], worker, "yes" if row["held"] else "no"]
+    here = [*figures[:2], page, f"{row['page_ratio_lowest']:.2f}"]
+    return [row["model"], *here, *figures[2:], worker, "yes" if row["held"] else "no"]
 
 
 def main() -> None:
