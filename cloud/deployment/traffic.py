@@ -62,7 +62,7 @@ class Traffic:
 
     def position(self, entity: str) -> float:
         """Where an entity stands in [0, 1); below `share` it is given the challenger."""
-        drawn = hashlib.blake2b(entity.encode(), digest_size=7, key=self.salt.encode()[:64]).digest()
+        drawn = hashlib.blake2b(entity.encode(errors="surrogatepass"), digest_size=7, key=self.salt.encode()[:64]).digest()
         return int.from_bytes(drawn, "big") / (1 << 56)
 
 

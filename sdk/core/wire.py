@@ -180,9 +180,9 @@ def _row(array: Array, axis: int | None, row: int) -> Array:
 
 def check_entity(value: Any) -> str | None:
     """`entity` as sent. Raises InputError."""
-    if value is None or (isinstance(value, str) and 0 < len(value) <= 256):
+    if value is None or (isinstance(value, str) and 0 < len(value) <= 256 and "\0" not in value):
         return value
-    raise InputError("entity is text of 1 to 256 characters", field="entity", got=shown(value))
+    raise InputError("entity is text of 1 to 256 characters, none of them NUL", field="entity", got=shown(value))
 
 
 def check_event_ms(value: Any) -> int | None:

@@ -11,6 +11,11 @@ from portside.sdk.core.errors import FormatError
 CANARY = Traffic(7, "r1", "canary", ("sha256:ab",), 0.25, "line=tést", "r1")
 
 
+@pytest.mark.parametrize("entity", ["", "\ud800", "a\0b", "x" * 1_000_000, "\u202e"])
+def test_an_entity_of_any_characters_has_a_place(entity):
+    assert 0 <= CANARY.position(entity) < 1 and CANARY.position(entity) == CANARY.position(entity)
+
+
 def test_what_is_written_is_read(tmp_path):
     assert read_traffic(tmp_path) == NOBODY
     for traffic in (CANARY, NOBODY, Traffic(8, "r1", "shadow", ("sha256:ab", "sha256:cd"), salt="r1")):

@@ -34,6 +34,7 @@ def test_three_forms_are_one_batch_and_are_answered_in_kind(forms):
 
 
 @pytest.mark.parametrize("said", [[], {}, {"row": {}, "rows": []}, {"row": {"z": 1}}, {"row": {"x": [1, 2]}, "entity": 5},
+                                  {"row": {"x": [1, 2]}, "entity": "a\0"},
                                   {"rows": [{"x": [1, 2], "scale": 1}, {"x": [1, 2], "scale": 2}]}, {"rows": [{"x": 1}, {}]}])  # fmt: skip
 def test_what_is_no_form_names_the_field(forms, said):
     with pytest.raises(InputError) as caught:
