@@ -40,6 +40,8 @@ export class Chain {
    * @returns {Promise<{outputs: Record<string, any>, flags: any[], receipt: Receipt}>}
    */
   async predict(wire, signal) {
+    if (signal?.aborted) throw new PortsideError("EngineError", "The call was cancelled", { reason: "cancelled" });
+    if (!isObject(wire)) throw noFields(wire, this.artifact);
     let now = performance.now();
     let request = arrive(now);
     const asked = { wire, signal, key: this.cache ? await keyOf(wire) : null };
@@ -125,6 +127,17 @@ async function stoppable(until, outer, call) {
     clearTimeout(timer);
     outer?.removeEventListener("abort", stop);
   }
+}
+
+function isObject(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+/** What is no object of fields is nobody's fault but the caller's: no model is asked, and no breaker counts it. */
+function noFields(wire, { signature }) {
+  const got = wire === null ? "null" : Array.isArray(wire) ? "a list" : typeof wire;
+  const expected = signature.inputs.map((spec) => spec.name).join(", ");
+  return new PortsideError("InputError", "predict takes an object of fields", { got, expected, fix: "Write predict({ field: [value] })." });
 }
 
 function entryOf(link, artifact, fetch) {

@@ -19,6 +19,7 @@ export class Program {
     this.engine = engine;
     this.plan = plan;
     this.door = new Door(artifact.signature);
+    this.bare = !artifact.signature.state?.length && artifact.signature.inputs.every((spec) => !spec.canvas);
     this.closed = false;
     this.busy = false;
     /** @type {(() => void)[]} calls that wait for their turn, in order */
@@ -77,8 +78,9 @@ export class Program {
   /** What the program reads, and what the door noticed. */
   #entered(inputs) {
     if (this.closed) throw new PortsideError("EngineError", "The model is closed", { reason: "closed", fix: "Load it again." });
-    const { values, flags } = this.door.check(inputs);
-    return { values: padAll(this.signature, withInitial(this.signature, values)), flags };
+    const entered = this.door.check(inputs);
+    if (!this.bare) entered.values = padAll(this.signature, withInitial(this.signature, entered.values));
+    return entered;
   }
 
   /** The outputs among what was made, in the signature's dtypes and order. */
