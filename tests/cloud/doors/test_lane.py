@@ -163,6 +163,34 @@ def test_nothing_is_written_to_a_caller_who_left_and_the_guards_are_left():
     run(test)
 
 
+def test_an_answer_that_waits_for_nothing_has_no_task_and_one_that_does_is_waited_for_by_a_shutdown():
+    async def test():
+        wired = Wired()
+        for known in (False, True):
+            wired.feed(post())
+            assert len(wired.state.tasks) == (0 if known else 1)
+            assert (await wired.settled()).count(b"HTTP/1.1 200") == 1 + known and not wired.state.tasks
+        wired.connection.pause_writing()
+        wired.feed(post())
+        assert (await wired.settled()).count(b"HTTP/1.1 200") == 2 and len(wired.state.tasks) == 1 and wired.admission.inflight == 1
+        wired.connection.resume_writing()
+        assert (await wired.settled()).count(b"HTTP/1.1 200") == 3 and not wired.state.tasks and wired.admission.inflight == 0
+
+    run(test)
+
+
+def test_a_model_that_does_not_run_inline_is_asked_by_a_task_from_the_start():
+    async def test():
+        wired = Wired(isolation=1)
+        for _ in range(2):
+            wired.feed(post())
+            assert len(wired.state.tasks) == 1 and wired.admission.inflight == 0, "it has not begun"
+            while wired.state.tasks:
+                await asyncio.sleep(0.001)
+
+    run(test)
+
+
 def test_an_answer_waits_while_nothing_is_read():
     async def parts(_):
         return Reply(200, b"head ", more=(b"a" * 100_000, b"b" * 10))
