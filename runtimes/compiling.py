@@ -102,10 +102,20 @@ def _proven(chosen: Runtime, artifact: Artifact, package: Package, options: Comp
     report = verify(artifact, data, package=package, trust=package.trusted)
     unproven = report.verdict == "not enough data" and options.allow_unproven and artifact.lossy
     if report.verdict != "passed" and not unproven:
-        raise ContractError(f"The {artifact.target} artifact of {package.name!r} is not proven", report=report, got=report.verdict,
-                            expected="passed", fix="The report says which output, example and how far.")  # fmt: skip
+        raise _not_proven(artifact, package, report)
     verified = {"verdict": report.verdict, "rows": contract.rows, "cpu": cpu_class(), "allow_unproven": unproven}
     return amend(artifact, verified=verified)
+
+
+def _not_proven(artifact: Artifact, package: Package, report: Report) -> ContractError:
+    """Which output, example and how far; and what is to be done."""
+    fix = ("Give rows of yours to judge it on: --data FILE (data=), labels are not needed; in a deployment serve an artifact that "
+           "was compiled so. Or take it as it is: --allow-unproven (allow_unproven=True)."
+           if report.verdict == "not enough data" and artifact.lossy else
+           "The report (error.report.to_html) shows the worst rows; see ContractError in docs/troubleshooting.md.")  # fmt: skip
+    faults = "; ".join(line for target in report.targets for line in target.faults)
+    return ContractError(f"The {artifact.target} artifact of {package.name!r} is not proven", report=report,
+                         got=faults or report.verdict, expected="passed", fix=fix)  # fmt: skip
 
 
 def _unproven(chosen: Runtime, artifact: Artifact, package: Package, options: CompileOptions, why: str, limits: Budget | None) -> Artifact:

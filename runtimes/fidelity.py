@@ -71,6 +71,14 @@ class Fidelity:
         """ "passed", "failed" or "not enough data"."""
         return "failed" if self.fault else combine([check.judgement.verdict for check in self.checks])
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """A line for everything that is not simply passed; for what failed with its worst example."""
+        judged = [(check, check.judgement) for check in self.checks if check.judgement.verdict != "passed"]
+        lines = [f"{check.output} {found.verdict} ({found.note}){_at(check.worst) if found.verdict == 'failed' else ''}"
+                 for check, found in judged]  # fmt: skip
+        return (*([self.fault] if self.fault else []), *lines)
+
     def __bool__(self) -> bool:
         return self.verdict == "passed"
 
@@ -78,6 +86,10 @@ class Fidelity:
         """JSON-ready."""
         checks = [check.to_dict() for check in self.checks]
         return {"verdict": self.verdict, "rows": self.rows, "fault": self.fault, "outputs": checks}
+
+
+def _at(worst: Example | None) -> str:
+    return f"; case {worst.case} row {worst.row}: reference {worst.reference}, got {worst.got}, {worst.off}" if worst else ""
 
 
 @dataclass

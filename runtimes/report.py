@@ -65,6 +65,12 @@ class TargetReport:
         return "refused" if self.refused else "unverified" if self.unproven else self.verdict
 
     @property
+    def faults(self) -> tuple[str, ...]:
+        """A line for everything on golden and held-out rows that is not simply passed."""
+        parts = (("contract", self.golden), ("held out", self.held_out))
+        return tuple(f"{what}: {line}" for what, found in parts if found is not None for line in found.faults)
+
+    @property
     def parity(self) -> Parity:
         """Golden and held-out rows together, as one row of a table over targets."""
         return Parity.of(self.golden, self.held_out)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ...runtimes.fidelity import Example, Fidelity
 from ...runtimes.report import SIDE_BY_SIDE, Report, side_by_side, write_page
 from ...runtimes.verify import verify
 from ..core.data import Data
@@ -144,22 +143,7 @@ def _details(outcome: Outcome) -> Iterator[str]:
     for target in outcome.report.targets if outcome.report is not None else ():
         if target.refused:
             yield f"{target.target} refuses it: {target.refused}"
-        for what, found in (("contract", target.golden), ("held out", target.held_out)):
-            yield from (f"{target.target}, {what}: {line}" for line in _faults(found))
+        yield from (f"{target.target}, {line}" for line in target.faults)
         yield from (f"{target.target}: {note}" for note in target.notes)
     for target, why in (outcome.report.absent if outcome.report is not None else {}).items():
         yield f"{target} was not asked: {why}"
-
-
-def _faults(found: Fidelity | None) -> Iterator[str]:
-    if found is None:
-        return
-    if found.fault:
-        yield found.fault
-    for check in found.checks:
-        if check.judgement.verdict != "passed":
-            yield f"{check.output} {check.judgement.verdict} ({check.judgement.note}){_where(check.worst)}"
-
-
-def _where(worst: Example | None) -> str:
-    return f"; case {worst.case} row {worst.row}: reference {worst.reference}, got {worst.got}, {worst.off}" if worst else ""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from portside.runtimes import compiling
-from portside.runtimes.artifact import open_artifact
+from portside.runtimes.artifact import amend, open_artifact
 from portside.runtimes.base import CompileOptions
 from portside.runtimes.compiling import compile, default_out  # noqa: A004 - its public name
 from portside.runtimes.onnx_cpu import OnnxCpu
@@ -32,6 +32,18 @@ def case_of(factor):
 def wrong(make_package):
     """A package whose program does not do what its contract says."""
     return make_package(SIGNATURE, [("main", DOUBLE)], cases=[case_of(2.01)], rules={"y": Rule("value")})
+
+
+def made_lossy(monkeypatch):
+    """ONNX Runtime's artifacts say that they compute below float32; the list names those that did."""
+    made, real = [], OnnxCpu.compile
+
+    def lossy(self, package, options, out):
+        made.append(self.name)
+        return amend(real(self, package, options, out), lossy=True)
+
+    monkeypatch.setattr(OnnxCpu, "compile", lossy)
+    return made
 
 
 def names_in(folder):
@@ -60,6 +72,18 @@ def test_a_program_that_breaks_its_contract_is_not_written(wrong, tmp_path):
         compile(wrong, out=tmp_path / "out" / "artifact")
     assert caught.value.report.verdict == "failed"
     assert names_in(tmp_path / "out") == []
+
+
+def test_what_is_not_proven_is_said_with_its_worst_row(wrong, tmp_path):
+    with pytest.raises(ContractError, match=r"got contract: y failed \(.*\); case 0 row 3: reference .* see ContractError"):
+        compile(wrong, out=tmp_path / "artifact")
+
+
+def test_too_few_rows_say_how_many_are_needed_and_where_they_are_given(mixed, tmp_path, monkeypatch):
+    lossy = made_lossy(monkeypatch)
+    with pytest.raises(ContractError, match=r"scores not enough data \(19 rows, 32 are needed\); contract.*--data FILE.*--allow-unproven"):
+        compile(mixed[1], out=tmp_path / "artifact")
+    assert lossy == ["onnx-cpu"]
 
 
 def test_unproven_is_not_an_excuse_for_wrong(wrong, tmp_path):
