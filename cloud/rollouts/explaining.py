@@ -17,6 +17,8 @@ LATE = 2 * MINUTE
 """A controller looks every few seconds; after this it is missed."""
 PAGED, ASKED = "paged", "approve "
 OVER = ("promoted", "rolled back", "ended")
+UNSEEN = ("gates", "waiting", "shadow")
+"""Phases before anybody is given a challenger."""
 MOST = 3
 """Slices that a paragraph names; a list shows all."""
 
@@ -83,6 +85,8 @@ def _where(told: Told) -> str:
             return f"For {since} {name} has answered everyone. {watched}; the champion is kept warm for the way back."
         case "promoted":
             return f"{name} was promoted {since} ago and answers everyone. Name it under [champion] in the deployment file."
+        case "rolled back" if (entry := _arrival(told)) is not None and entry.before in UNSEEN:
+            return f"{name} was taken back {since} ago; nobody was given its answers. {_because(told)}"
         case "rolled back":
             return f"For {since} everyone has been given the champion again. {_because(told)}"
         case "ended":

@@ -66,6 +66,13 @@ def test_what_brought_it_here_and_what_holds_it():
     assert "So far" not in explain(told("canary", verdict(), log=log), figures=False)
 
 
+@pytest.mark.parametrize("before", ["gates", "waiting", "shadow"])
+def test_nobody_is_given_the_champion_again_who_was_given_no_other(before):
+    log = (entry("roll back", before, "rolled back", "net:4: failed: card: the card lacks licence"),)
+    said = explain(told("rolled back", log=log))
+    assert said == "net:4 was taken back 5 min ago; nobody was given its answers. Why: net:4: failed: card: the card lacks licence."
+
+
 def test_why_it_went_back_and_who_did_that():
     broken = (entry("roll back", "canary 5%", "rolled back", "errors in line=test: at least 2.9% more"),
               entry("paged", "canary 5%", "rolled back", "errors in line=test: at least 2.9% more"))  # fmt: skip

@@ -25,7 +25,7 @@ def test_a_story_is_read_as_it_went(quick, tmp_path):
     found = seen(quick, NAME)
     assert found is not None and found.held.id == held.id and places[-1] == "rolled back" == found.held.place
     assert any(one.told == "beyond" for one in found.verdicts) and found.broken == "" and found.names[NEW] == "net:2"
-    assert "For 3 min everyone has been given the champion again. Why: errors" in found.why(found.held.phase_ms + 180_000)
+    assert "net:2 was taken back 3 min ago; nobody was given its answers. Why: errors" in found.why(found.held.phase_ms + 180_000)
     shown = looks(quick, held.id)
     assert shown and {look.phase for look in shown} <= {"shadow", "canary"}
     assert [look.at_ms for look in shown] == sorted(look.at_ms for look in shown)
