@@ -34,17 +34,19 @@ const topics = {
   figures: (asked) => asked.map(([name, ...values]) => ({ bytes, cosine, figure, flat, milliseconds, nest, percent, shortest, layoutOf, ground })[name](...values)),
   latest: async () => {
     const done = [];
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 5)); // timers that were set for at once have gone before
+    let release = () => {};
+    const held = new Promise((resolve) => { release = resolve; });
     const ask = latest(async (job) => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await held;
       done.push(job);
     });
-    ask(1);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    for (const job of [2, 3, 4]) {
+    for (const job of [1, 2, 3, 4]) {
       ask(job);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await turn();
     }
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    release();
+    await turn();
     return done;
   },
 };
