@@ -149,8 +149,9 @@ def replace_file(files: Files, path: Path, data: bytes) -> None:
 
 
 def make_folders(files: Files, path: Path) -> None:
-    """Make a folder and those above it that are missing, and put their names on the disk."""
-    if files.is_folder(path):
+    """Make a folder and those above it that are missing, and put their names on the disk. A link is taken for what it leads to: what
+    systemd gives a service as its folder is one."""
+    if files.exists(path):
         return
     make_folders(files, path.parent)
     files.mkdir(path)

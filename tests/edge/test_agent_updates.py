@@ -48,7 +48,11 @@ def device(folder, publisher, *chain, more=""):
     return settings(folder, *(chain or ("slot = true",)), top=top)
 
 
-def test_a_new_device_installs_what_is_signed_and_answers(publisher, artifacts, tmp_path):
+@pytest.mark.parametrize("linked", [False, True], ids=["a folder", "a link to one"])
+def test_a_new_device_installs_what_is_signed_and_answers(publisher, artifacts, tmp_path, linked):
+    if linked:  # what systemd makes for a service with a user of its own
+        (tmp_path / "private").mkdir()
+        (tmp_path / "state").symlink_to("private")
     index = publish(publisher, artifacts["first"])
     with Agent(device(tmp_path, publisher)) as agent:
         ends = time.monotonic() + 20

@@ -177,3 +177,12 @@ def test_every_operation_is_counted_and_can_be_the_last():
                 files.names(Path("/"))
             kept = disk(files.power_cut(everything, written), Path("/here"))
             assert kept == ({}, {}, {}, {"file": b""}, {"file": b"12"}, {"file": b"1234"}, {"file": b"1234"}, {"moved": b"1234"})[done]
+
+
+def test_a_folder_that_is_a_link_is_one(tmp_path):
+    """systemd gives a service of a user of its own /var/lib/NAME, which leads to /var/lib/private/NAME."""
+    (tmp_path / "private" / "portside").mkdir(parents=True)
+    (tmp_path / "portside").symlink_to("private/portside")
+    make_folders(OsFiles(), tmp_path / "portside" / "slots")
+    assert (tmp_path / "private" / "portside" / "slots").is_dir()
+    make_folders(OsFiles(), tmp_path / "portside")
