@@ -122,7 +122,12 @@ def _few(value: Any) -> Any:
     """A list of few numbers as it is; of a longer one its beginning, with how much there is."""
     if isinstance(value, list) and len(value) > FEW:
         return {"first": value[:FEW], "of": len(value)}
-    return value if len(json.dumps(value)) <= TENSOR_LIMIT else {"first": [], "of": len(value)}
+    return value if _grid(value) or len(json.dumps(value)) <= TENSOR_LIMIT else {"first": [], "of": len(value)}
+
+
+def _grid(value: Any) -> bool:
+    """Rows of numbers: the page draws them as a picture, however long they are when written."""
+    return isinstance(value, list) and all(isinstance(row, list) and all(isinstance(one, int | float) for one in row) for row in value)
 
 
 def _given(connection: Connection, row: RowMapping, reviewer: str) -> Given:

@@ -49,6 +49,7 @@ const cell = field => {
   if (field.kind === "missing") return element("span", { class: "soft" }, "missing")
   if (field.kind !== "tensor") return element("span", { class: field.kind === "number" ? "number" : "break" }, plain(field))
   const values = Array.isArray(field.value) ? field.value : field.value?.first ?? []
+  if (gridded(values)) return [drawn(field.name, values), element("details", {}, element("summary", { class: "soft" }, plain(field)), element("code", { class: "break" }, written(values)))]
   return [values.length > 7 && values.every(value => typeof value === "number") ? spark(values) : null, element("code", { class: "break" }, plain(field))]
 }
 
@@ -60,8 +61,26 @@ const plain = field => {
   if (field.shape) return `${field.dtype} ${field.shape.join(" × ")}`
   if (typeof value === "number") return number(value)
   if (field.kind !== "tensor") return String(value)
+  if (gridded(value)) return `${value.length} × ${value[0].length} numbers`
   if (value?.of) return `${value.first.map(one => typeof one === "number" ? number(one) : JSON.stringify(one)).join(", ")}, … (${value.of} in all)`
-  return JSON.stringify(value, (_, one) => typeof one === "number" ? Number(number(one)) : one).replaceAll(",", ", ")
+  return written(value)
+}
+
+const written = value => JSON.stringify(value, (_, one) => typeof one === "number" ? Number(number(one)) : one).replaceAll(",", ", ")
+
+/** Rows of numbers as long as each other, enough of them that nobody reads them one by one. */
+const gridded = rows => Array.isArray(rows) && rows.length > 7 && Array.isArray(rows[0]) && rows[0].length > 7
+  && rows.every(row => row.length === rows[0].length && row.every(one => typeof one === "number"))
+
+/** Such rows as a picture: bytes as they are, other numbers from black for the least to white for the largest. */
+const drawn = (name, rows) => {
+  const values = rows.flat(), bytes = values.every(one => Number.isInteger(one) && one >= 0 && one <= 255)
+  const low = bytes ? 0 : Math.min(...values), high = bytes ? 255 : Math.max(...values)
+  const canvas = element("canvas", { class: "grid", width: rows[0].length, height: rows.length, role: "img", "aria-label": `${name} as a picture` })
+  const pixels = new ImageData(rows[0].length, rows.length)
+  values.forEach((one, place) => pixels.data.set([...Array(3).fill(255 * (one - low) / (high - low || 1)), 255], 4 * place))
+  canvas.getContext("2d").putImageData(pixels, 0, 0)
+  return canvas
 }
 
 /** A line through a list of numbers. */

@@ -157,6 +157,17 @@ def test_five_items_of_every_kind_by_keys_alone(browser, server, database):
     assert all(0 < made.took_ms < 60_000 for made in overview.history(database, "ana"))
 
 
+def test_rows_of_numbers_are_drawn(browser, server, database):
+    rows = [[(row + column) / 54 for column in range(28)] for row in range(28)]
+    queue.enqueue(database, [item(1, payload={"photo": rows})])
+    page = opened(browser, server)
+    page.wait_for_selector("#stage canvas[role=img][aria-label='photo as a picture']")
+    size, corners = page.evaluate("""() => { const one = document.querySelector("#stage canvas"), ask = one.getContext("2d")
+      return [[one.width, one.height], [[0, 0], [27, 27]].map(([x, y]) => [...ask.getImageData(x, y, 1, 1).data])] }""")
+    assert size == [28, 28] and corners == [[0, 0, 0, 255], [255, 255, 255, 255]]
+    assert page.inner_text("#stage summary") == "28 × 28 numbers" and page.complaints == []
+
+
 def test_undo_gives_the_item_back_also_after_a_reload(browser, server, database):
     queue.enqueue(database, [item(place, payload={"turn": f"item {place}"}) for place in range(3)])
     page = opened(browser, server)
