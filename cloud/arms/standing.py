@@ -93,6 +93,8 @@ class Grounds:
             return Stand(traffic, shadows=self._shadows(named, traffic, before))
         if traffic.phase not in GIVEN or len(named) != 1 or len(traffic.challengers) != 1:
             return Stand(traffic)
+        if traffic.phase == "promoted" and named[0].digest == self.resolved.champion.digest:
+            return Stand(traffic)  # the file says so too: it answers as the champion that it is, and the dial's thresholds are its own
         segment = None if traffic.segment is None else Segment(traffic.segment, self.resolved.signature)
         if before.arm is not None and before.entry is not None and before.entry.digest == named[0].digest and not before.fault:
             return replace(before, traffic=traffic, segment=segment)

@@ -176,6 +176,15 @@ def test_the_dial_knows_that_the_threshold_is_the_champion_s(tried, new_fault):
     assert one.ask(SURE).pending is None and one.kept[-1].selection_reason == "confident"
 
 
+def test_what_was_promoted_and_is_the_champion_now_answers_as_that_with_its_own_thresholds(tried):
+    """The file may go on naming a challenger, such as the tag of candidates, which is the same package until the next one is trained."""
+    one = tried(champion="new", more='\n[automation]\nscore = "either(score)"\nlevel = "partial"\nthreshold = 0.9\ncheck_share = 0.0001\n')
+    one.take("promoted")
+    assert one.ask(SURE).pending is None and one.engine.stand.arm is None and one.engine.traffic.phase == "promoted"
+    (record,) = one.kept
+    assert (record.arm, record.package, record.selection_reason, record.decided_by) == ("champion", one.digest, "confident", "model")
+
+
 def test_a_reload_goes_on_with_counters_and_records_and_the_phase(tried):
     one = tried()
     one.take("switched")
