@@ -16,7 +16,7 @@ import candidate
 import handover
 import numpy as np
 import teach
-from belt import Belt
+from belt import KEPT, Belt
 from device import Device, Publisher
 from people import People
 from plant import NAME, Plant, png
@@ -169,7 +169,7 @@ def watched(world: World) -> Iterator[None]:
 
 def arrive(world: World, mono: int, poly: int) -> int:
     """So many cells come along the belt, at their pace; how many came."""
-    rows, gap = world.belt.draw(mono, poly, world.dice), 1 / world.plan.per_s
+    rows, gap = world.belt.draw(mono, poly, world.dice, KEPT), 1 / world.plan.per_s
     with ThreadPoolExecutor(CLIENTS) as pool:
         began = time.monotonic()
         for place, cell in enumerate(rows):

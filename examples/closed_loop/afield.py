@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from belt import KEPT
 from device import DEVICE, Device, Publisher
 from plant import NAME
 
@@ -43,7 +44,7 @@ def photographing(world: World, device: Device) -> Iterator[None]:
 
     def look() -> None:
         while not stop.wait(ON_TRIAL_S if world.wanted else ALL_THE_TIME_S):
-            for cell in world.belt.draw(0, 1, world.dice):
+            for cell in world.belt.draw(0, 1, world.dice, 0 if world.wanted else KEPT):
                 device.photograph(cell, world.picture(cell))
             online = world.homeward or int((time.monotonic() - began) / world.plan.field_s) % 2 == 0
             if online != device.plugged:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 Kind: TypeAlias = Literal["mono", "poly"]
 TOGETHER = 4
 """Blocks that are on the belt at once."""
+KEPT = 60
+"""Poly cells that are kept for the trial of the device's new release, however slow a machine is."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,13 @@ class Belt:
     held: dict[Kind, NDArray[np.int64]]
     coming: dict[Kind, NDArray[np.int64]]
 
-    def draw(self, mono: int, poly: int, dice: np.random.Generator) -> list[int]:
-        """Take so many of each kind off the front of what comes, mixed. The belt is shorter then; it may hold fewer."""
+    def draw(self, mono: int, poly: int, dice: np.random.Generator, keep: int = 0) -> list[int]:
+        """Take so many of each kind off the front of what comes, mixed. The belt is shorter then; it may hold fewer.
+
+        keep: so many poly cells stay on it.
+        """
         taken = list[int]()
-        wanted: dict[Kind, int] = {"mono": mono, "poly": poly}
+        wanted: dict[Kind, int] = {"mono": mono, "poly": min(poly, max(0, len(self.coming["poly"]) - keep))}
         for kind, count in wanted.items():
             taken += [int(place) for place in self.coming[kind][:count]]
             self.coming[kind] = self.coming[kind][count:]

@@ -31,8 +31,8 @@ from server import serving  # noqa: E402
 from story import Story  # noqa: E402
 
 OUT = HERE.parents[1] / "out" / "closed_loop"
-FULL = acts.Plan(per_s=8.0, each_s=0.1, calm=200, sure=80, shift=(20, 140), label=(10, 130), rollout=(30, 480), after=(30, 160))
-SHORT = acts.Plan(per_s=16.0, each_s=0.02, calm=140, sure=40, shift=(20, 120), label=(10, 120), rollout=(20, 400), after=(20, 100),
+FULL = acts.Plan(per_s=8.0, each_s=0.1, calm=200, sure=80, shift=(20, 140), label=(10, 130), rollout=(30, 480), after=(15, 80))
+SHORT = acts.Plan(per_s=16.0, each_s=0.02, calm=140, sure=40, shift=(20, 120), label=(10, 120), rollout=(20, 400), after=(10, 50),
                   field_s=8.0, patience_s=75.0, small=True)  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def main() -> int:
     """Run the story; exit 1 when a request failed or a record was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="the cheap model, fewer cells")
-    parser.add_argument("--seed", type=int, default=5, help="which modules teach, arrive and are held out (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=20, help="which modules teach, arrive and are held out (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of everything (replaced)")
     asked = parser.parse_args()
     story = play(SHORT if asked.short else FULL, asked.seed, asked.out.resolve())

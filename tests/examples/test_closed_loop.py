@@ -42,6 +42,8 @@ def test_no_module_has_two_roles(belts):
     before = len(made.coming["poly"])
     taken = made.draw(3, 5, np.random.default_rng(0))
     assert sorted(types[taken].tolist()) == ["mono"] * 3 + ["poly"] * 5 and len(made.coming["poly"]) == before - 5
+    assert len(made.draw(0, 9999, np.random.default_rng(0), keep=7)) == before - 12 and len(made.coming["poly"]) == 7
+    assert made.draw(0, 1, np.random.default_rng(0), keep=7) == []
 
 
 @pytest.mark.slow
