@@ -12,9 +12,14 @@ from ...cloud.monitoring.reading import Status
 from ...cloud.monitoring.replay import Result as Replayed
 from .console import fields, table
 
+NEVER = """no monitor has been here: a section [monitor] in the deployment file starts one within its server, see docs/monitoring.md
+what was served all the same: portside records"""
+
 
 def shown_status(status: Status) -> str:
-    """One screen: is it watched, what was served, what is wrong."""
+    """One screen: is it watched, what was served, what is wrong. Without a monitor nothing was counted, which is not 0 requests."""
+    if not status.at_ms and not status.monitored:
+        return f"{fields({'deployment': status.deployment})}\n\n{NEVER}"
     hour, day = status.last_hour, status.last_day
     head = {
         "deployment": status.deployment, "monitor": "acts" if status.monitored else "nobody acts", "last written": moment(status.at_ms),

@@ -115,3 +115,8 @@ def test_a_budget_that_is_gone_is_overspent() -> None:
     rows = [line.split(maxsplit=1) for line in shown.splitlines() if line.split()[:1] in (["availability"], ["p99_ms"], ["in_time"])]
     told = [(name, text.strip()) for name, text in rows]
     assert told == [("availability", "overspent by 35.0%"), ("in_time", "0.0%"), ("p99_ms", "20.0%")]
+
+
+def test_where_no_monitor_was_nothing_is_said_to_be_zero():
+    shown = shown_status(Status("nets", 0, False, Window(), Window(), {}, []))
+    assert "nets" in shown and "[monitor]" in shown and "0 requests" not in shown
