@@ -26,6 +26,7 @@ try:
 except SystemExit as ended:
     installed = ended.code
 with Agent(toml) as agent, served(agent, DoorSettings(port=0)) as doors:
+    assert doors is not None
     connection = HTTPConnection("127.0.0.1", doors.port)
     connection.request("POST", "/predict", Path(body).read_bytes(), {"Content-Type": "application/json"})
     reply = connection.getresponse()

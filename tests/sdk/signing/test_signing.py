@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import portside as ps
-from portside.edge.trust import Trust
+from portside.edge.trust import Trust, Trusted
 from portside.runtimes import samples
 from portside.runtimes.compiling import compile as compile_package
 from portside.sdk.core.errors import FormatError, TrustError
@@ -30,7 +30,9 @@ def made(tmp_path):
 def test_one_call_makes_what_a_device_finds(made, tmp_path):
     store, artifact, repository, root, keys = made
     release = ps.release([artifact], store, sign=ps.Signing(repository.path, [keys / "one.pem"], lambda name: "open sesame"))
-    with Trust(tmp_path / "trust", root, repository.path.as_uri()).refresh() as found:
+    trusted = Trust(tmp_path / "trust", root, repository.path.as_uri()).refresh()
+    assert isinstance(trusted, Trusted)
+    with trusted as found:
         offer = found.find("mixed", "onnx-cpu")
     assert (offer.index.release, offer.index.sequence) == (release.digest, 1)
     assert "sesame" not in repr(ps.Signing(repository.path, [], lambda name: "open sesame"))
