@@ -48,7 +48,8 @@ def check_public(deployment: Deployment, insecure_public: bool) -> None:
     """Raise TrustError where the container would answer strangers, or nobody."""
     if not (insecure_public or public(deployment)):
         raise TrustError("A container is reached by others than itself, and this deployment has no keys",
-                         fix="Name keys in [server.keys], or say --insecure-public where something else keeps strangers out.")  # fmt: skip
+                         fix='Run portside keys new NAME and name the file: [server.keys] file = "keys.json"; or say --insecure-public '
+                             "where something else keeps strangers out.")  # fmt: skip
 
 
 def dockerfile(bento: Bento, deployment: Deployment) -> str:

@@ -91,7 +91,7 @@ def test_the_schema_refuses_what_is_unsafe(written):
 
 
 def test_without_keys_there_is_no_container(written):
-    with pytest.raises(TrustError, match="--insecure-public"):
+    with pytest.raises(TrustError, match=r"portside keys new NAME.*\[server\.keys\] file.*--insecure-public"):
         written("")
     written("", insecure_public=True)
 
