@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def table(story: Story) -> str:
     for name, report in story.verified.items():
         lines += ["", f"verification of {name}", str(report)]
     lines += ["", "receipts"]
-    return "\n".join([*lines, *(f"  {receipt}" for receipt in _receipts(story))])
+    return "\n".join([*lines, *(f"  {json.dumps(receipt)}" for receipt in _receipts(story))])
 
 
 def write(story: Story) -> Path:
@@ -87,7 +88,7 @@ While {len(story.acts)} acts were played, the main model was wedged and killed. 
 <details><summary>All metrics</summary>{"".join(_text(name, quality) for name, quality in story.quality.items())}</details>
 <h2>Does the compiled program behave like its source?</h2>{"".join(_text(name, report) for name, report in story.verified.items())}
 <h2>How fast they are alone</h2>{"".join(_text(name, timings) for name, timings in story.timings.items())}
-<h2>Receipts</h2><pre>{html.escape(chr(10).join(map(str, _receipts(story))))}</pre>
+<h2>Receipts</h2><pre>{html.escape(chr(10).join(map(json.dumps, _receipts(story))))}</pre>
 </main></html>"""
 
 

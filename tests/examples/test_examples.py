@@ -30,7 +30,7 @@ def test_the_factory_story_ends_with_every_request_answered(tmp_path):
     assert "0 failed requests" in page and "data:image/png;base64," in page
     acts = [line for line in done.stdout.splitlines() if line.startswith(("healthy", "main model"))]
     assert len(acts) == 5 and all("cell-inspector" in line for line in acts), acts  # a busy machine may send some to the default
-    assert "'reason': 'deadline'" in done.stdout and "'reason': 'primary'" in done.stdout
+    assert '"reason": "deadline"' in done.stdout and '"reason": "primary"' in done.stdout
 
 
 def test_the_demo_pages_explain_their_options():
