@@ -37,8 +37,11 @@ class Settings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Settings:
-        """Parse what `to_dict` made."""
-        return cls(int(data["level"]), bool(data["tf32"]), data["workspace_mb"], tuple(data["capabilities"]))
+        """Parse what `to_dict` made. Raises KeyError, TypeError or ValueError."""
+        room: object = data["workspace_mb"]
+        if not (room is None or (type(room) is int and room > 0)):
+            raise ValueError(f"{str(room)[:40]} is no number of megabytes")
+        return cls(int(data["level"]), bool(data["tf32"]), room, tuple(str(one) for one in data["capabilities"]))
 
 
 @dataclass(frozen=True)

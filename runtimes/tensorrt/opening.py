@@ -6,7 +6,8 @@ run whenever one is opened, and an engine that fails it never answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def open_session(artifact: Artifact, options: LoadOptions, *, prove: bool = True
         EngineError: TensorRT refuses it, it ships an engine for another GPU or version, or it computes in float8, which the GPU does not.
         ContractError: the engine does not answer like its package on this GPU.
     """
-    specs = [SegmentSpec.from_dict(data) for data in artifact.engine.get("segments", ())]
+    specs = _specs(artifact)
     host = [spec.file for spec in specs if spec.kind == "host"]
     if host and not options.trust:
         raise TrustError("Python of the package would have to run", got=", ".join(host),
@@ -66,7 +67,26 @@ def open_session(artifact: Artifact, options: LoadOptions, *, prove: bool = True
 
 def rims_of(artifact: Artifact) -> dict[str, Rim]:
     """ONNX file -> how its engine is called. Raises FormatError."""
-    return {file: Rim.from_dict(data) for file, data in artifact.engine.get(RIMS, {}).items()}
+    with _described(artifact):
+        return {file: Rim.from_dict(data) for file, data in artifact.engine.get(RIMS, {}).items()}
+
+
+def _specs(artifact: Artifact) -> list[SegmentSpec]:
+    with _described(artifact):
+        specs = [SegmentSpec.from_dict(data) for data in artifact.engine.get("segments", ())]
+        if odd := [spec.file for spec in specs if not isinstance(spec.file, str)]:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{odd[0]!r} is no file")
+        return specs
+
+
+@contextmanager
+def _described(artifact: Artifact) -> Generator[None]:
+    """What artifact.json says of the engine is data of others: whatever is wrong with it is a FormatError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"What the artifact says of its engine is malformed: {error!r}", got=str(artifact.path),
+                          fix="Compile the package again.") from error  # fmt: skip
 
 
 def _session(artifact: Artifact, segments: list[Segment], door: bool, host: bool) -> ProgramSession:
@@ -87,8 +107,10 @@ def _prove(artifact: Artifact, session: ProgramSession, place: str) -> None:
 
 
 def _check_float8(artifact: Artifact, place: Place) -> None:
-    precision: Mapping[str, Any] = artifact.engine.get("precision", {})
-    if precision.get("eight bits") == "float8" and "int8-static" in precision["achieved"] and not place.float8:
+    with _described(artifact):
+        precision: Mapping[str, Any] = artifact.engine.get("precision", {})
+        needed = precision.get("eight bits") == "float8" and "int8-static" in precision["achieved"]
+    if needed and not place.float8:
         raise EngineError("The artifact computes in float8, which this GPU does not", got=str(place),
                           expected="compute capability 8.9 or later", fix="Compile the package with --option eight_bits=int8.")  # fmt: skip
 
@@ -99,7 +121,9 @@ class _Opener:
     def __init__(self, artifact: Artifact, held: Bindings, place: Place) -> None:
         self.artifact, self.held, self.place = artifact, held, place
         self._rims = rims_of(artifact)
-        self._settings = Settings.from_dict(artifact.engine.get(SETTINGS) or Settings().to_dict())
+        with _described(artifact):
+            self._settings = Settings.from_dict(artifact.engine.get(SETTINGS) or Settings().to_dict())
+            self._plans: Mapping[str, str] = {file: str(plan) for file, plan in artifact.engine.get(PLANS, {}).items()}
         self._engines = Engines(artifact, place, self._settings)
         self._said: list[str] = []
         self._logger = logger_of(held.trt, self._said.append)
@@ -110,8 +134,7 @@ class _Opener:
         if spec.kind != "onnx" or spec.file not in self.artifact.files or spec.file not in self._rims:
             raise FormatError("A TensorRT artifact has a segment that it does not describe", got=spec.file,
                               expected="an ONNX file and its rim")  # fmt: skip
-        shipped: Mapping[str, str] = self.artifact.engine.get(PLANS, {})
-        engine = self._shipped(shipped[spec.file]) if spec.file in shipped else self._local(spec.file)
+        engine = self._shipped(self._plans[spec.file]) if spec.file in self._plans else self._local(spec.file)
         return TensorRTEngine(self.held, engine, self._rims[spec.file], (self._runtime, self._logger))
 
     def _shipped(self, file: str) -> Any:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
+
+import numpy as np
 
 from ...sdk.core.errors import FormatError, InputError
 from ...sdk.core.signature import Shape
@@ -31,8 +33,11 @@ class Slot:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Slot:
-        """Parse. Raises KeyError or TypeError."""
-        return cls(str(data["name"]), str(data["dtype"]), tuple(data["shape"]))
+        """Parse. Raises KeyError, TypeError or ValueError."""
+        shape: Any = data["shape"]
+        if not isinstance(shape, list) or not all(_is_size(size) for size in cast("list[object]", shape)):
+            raise ValueError(f"{str(shape)[:80]} is no shape")
+        return cls(str(data["name"]), np.dtype(str(data["dtype"])).name, tuple(data["shape"]))
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,10 @@ class Rim:
             inputs, outputs = (tuple(Slot.from_dict(slot) for slot in data[side]) for side in ("inputs", "outputs"))
             ranges = {str(symbol): _range(sizes) for symbol, sizes in data["ranges"].items()}
             batch = None if data["batch"] is None else str(data["batch"])
+            if free := [size for slot in inputs for size in slot.shape if isinstance(size, str) and size not in ranges]:
+                raise ValueError(f"{free[0]!r} has no range")
+            if batch is not None and batch not in ranges:
+                raise ValueError(f"the batch {batch!r} has no range")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"The description of an engine is malformed: {error!r}", got=str(data)[:200]) from error
         return cls(inputs, outputs, ranges, batch)
@@ -119,6 +128,10 @@ class Rim:
             field_ = next(slot.name for slot in self.inputs if symbol in slot.shape)
             raise InputError(f"The size of {symbol!r} is not one that was compiled", field=field_, got=size, expected=f"{low} to {high}",
                              fix=f"Compile with the option {option} if such sizes are real.")  # fmt: skip
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, str) or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
 
 
 def _range(sizes: Any) -> tuple[int, int, int]:

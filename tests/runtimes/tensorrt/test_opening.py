@@ -7,6 +7,7 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,24 @@ def test_every_program_of_the_zoo_answers_as_its_package_once_it_is_ready(simula
         pytest.skip("the zoo's packages are not built here: portside verify examples/zoo builds them")
     outcomes = {path.name: verify(path, targets=("tensorrt",)).verdict for path in found}
     assert set(outcomes.values()) == {"passed"}, outcomes
+
+
+@pytest.mark.parametrize(("where", "value"), [
+    ("segments.0.file", []), ("rims", None), ("rims", []), ("rims.engine/00-main.onnx.inputs.0.dtype", "x"),
+    ("rims.engine/00-main.onnx.inputs.0.shape", "x"), ("rims.engine/00-main.onnx.inputs.0.shape", ["other", 4]),
+    ("rims.engine/00-main.onnx.inputs.0.shape", ["batch", None]), ("rims.engine/00-main.onnx.outputs.0.dtype", {}),
+    ("rims.engine/00-main.onnx.batch", "other"), ("settings", 7), ("settings.level", "x"), ("settings.workspace_mb", "x"),
+    ("settings.workspace_mb", -1), ("plans", []), ("precision", {"eight bits": "float8"}),
+])  # fmt: skip
+def test_what_an_artifact_says_of_its_engine_is_not_trusted_to_be_well_formed(compiled, where, value):
+    """Its digests fit: whoever wrote it wrote them too."""
+    artifact = compiled()
+    engine = json.loads(json.dumps(dict(artifact.engine)))
+    *way, last = where.replace("00-main.onnx", "00-main!onnx").split(".")
+    held = engine
+    for name in way:
+        held = held.setdefault(name.replace("!", "."), {}) if isinstance(held, dict) else held[int(name)]
+    held[int(last) if isinstance(held, list) else last.replace("!", ".")] = value
+    replace(artifact, engine=engine).save()
+    with pytest.raises(FormatError, match="malformed"):
+        load(artifact.path)
