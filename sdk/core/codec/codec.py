@@ -138,7 +138,8 @@ class Codec:
             if bound.field in wire:
                 made = bound.step.encode(bound.field, wire[bound.field])
                 rows[bound.field] = len(made[0])
-                typed.update(zip(bound.produces, made, strict=True))
+                for name, value in zip(bound.produces, made):  # noqa: B905 - counted when the step was read, and this is the hot path
+                    typed[name] = value
             elif not any(name in wire for name in bound.produces):
                 raise refusal("this field is missing", bound.field, expected=", ".join(w.name for w in self.fields))
         _check_rows(rows)
