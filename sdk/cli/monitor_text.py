@@ -12,6 +12,8 @@ from ...cloud.monitoring.reading import Status
 from ...cloud.monitoring.replay import Result as Replayed
 from .console import fields, table
 
+SHOWN = 2
+"""Ids of records that stand under an alert; they are long."""
 NEVER = """no monitor has been here: a section [monitor] in the deployment file starts one within its server, see docs/monitoring.md
 what was served all the same: portside records"""
 
@@ -76,7 +78,8 @@ def _alert(alert: Alert) -> str:
     finding = alert.finding
     head = f"{alert.state.upper()}  {alert.name}{f' ({alert.subject})' if alert.subject else ''}  {alert.severity}"
     since = f"since {moment(alert.since_ms)}{', comes and goes' if alert.flapping else ''}"
-    records = ", ".join(map(str, finding.evidence.get("records", ())))
+    found = [str(record) for record in finding.evidence.get("records", ())]
+    records = ", ".join(found[:SHOWN]) + (f", and {len(found) - SHOWN} more with --json" if len(found) > SHOWN else "")
     lines = [f"{head}  {since}", f"  {finding.what}", f"  first: {alert.runbook}" if alert.runbook else "",
              f"  records: {records}" if records else ""]  # fmt: skip
     return "\n".join(line for line in lines if line)

@@ -73,7 +73,7 @@ def test_status_and_alerts_of_what_a_monitor_wrote(folder, capsys):
         from portside.cloud.monitoring.raising import save
 
         pipeline.step()
-        found = Finding("drift", "in.x", 0.5, "breach", "x moved", evidence={"records": ["r1"]})
+        found = Finding("drift", "in.x", 0.5, "breach", "x moved", evidence={"records": ["r1", "r2", "r3", "r4"]})
         alert = Alert("a", "nets", "drift", "in.x", "firing", 1_800_000_000_000, 1_800_000_000_000, "warning", found, 0, "look at x")
         with database.write() as connection:
             old = replace(alert, name="old", subject="", state="resolved")
@@ -85,7 +85,7 @@ def test_status_and_alerts_of_what_a_monitor_wrote(folder, capsys):
     assert [alert["name"] for alert in run(capsys, "alerts", path, "--all")[1]] == ["drift", "old"]
     assert main(["monitor", "alerts", str(path)]) == 1
     shown = capsys.readouterr().out
-    assert "FIRING  drift (in.x)" in shown and "first: look at x" in shown and "records: r1" in shown
+    assert "FIRING  drift (in.x)" in shown and "first: look at x" in shown and "records: r1, r2, and 2 more with --json\n" in shown
 
 
 def test_export_writes_a_dashboard_and_rules(folder, capsys, tmp_path):
