@@ -64,7 +64,8 @@ class TfliteEngine:
             EngineError: the interpreter failed, the call was cancelled, or the segment is closed.
             InputError: a dimension is longer than anything that was compiled.
         """
-        _obey(cancel)
+        if cancel is not None:
+            _obey(cancel)
         arrays = [feeds[name] for name in self.inputs]
         shapes = tuple([array.shape for array in arrays])
         route = self._routes.get(shapes) or self._route(shapes)
