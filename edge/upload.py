@@ -23,6 +23,8 @@ VERSION = 1
 BASE_S, CAP_S = 1.0, 900.0
 MOST_WAIT_S = 3600.0
 """What a server may ask for at the most."""
+HIGHEST = 1 << 52
+"""Entries are numbered anew above what a server says it holds; beyond this no number would be left for those to come."""
 POISON = frozenset({400, 413, 415, 422})
 """Statuses that say that the batch itself is at fault."""
 Means = Literal["held", "poison", "later", "key"]
@@ -109,14 +111,14 @@ def halves(entries: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Held]]:
 
 def _held(said: Mapping[str, Any], sent: set[int]) -> Answered:
     try:
-        held = tuple(number for number in said["held"] if number in sent)
+        held = tuple(number for number in said["held"] if number in sent and type(number) is int)
         refused = {int(one["sequence"]): str(one["error"])[:40] for one in said.get("refused", ()) if one["sequence"] in sent}
-        conflicts = tuple(number for number in said.get("conflicts", ()) if number in sent)
-        desired = said.get("desired")
-        return Answered(
-            "held", held, refused, conflicts, int(said.get("highest", 0)), desired=desired if isinstance(desired, str) else None
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        conflicts = tuple(number for number in said.get("conflicts", ()) if number in sent and type(number) is int)
+        highest, desired = int(said.get("highest", 0)), said.get("desired")
+        if not 0 <= highest <= HIGHEST:
+            raise ValueError("no device has so many entries")
+        return Answered("held", held, refused, conflicts, highest, desired=desired if isinstance(desired, str) else None)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         return Answered("later", why=f"the acknowledgement cannot be read: {error!r}"[:200])
 
 

@@ -77,6 +77,14 @@ def test_only_the_servers_own_words_count():
     assert understood(503, {"retry-after": "99999999"}, b"", HELD, SENDER).wait_s == MOST_WAIT_S
 
 
+@pytest.mark.parametrize("highest", [1 << 63, 10**400, 1e400, -1, 1 << 53, "x", None])
+def test_a_number_that_no_device_has_is_not_counted_on_from(outbox, highest):
+    """The outbox would be out of numbers, and lose all that is still to come."""
+    ours = {"device": "cam-7", "outbox": "o1", "held": [], "conflicts": [3], "highest": highest}
+    said = understood(200, {}, json.dumps(ours).encode(), HELD, SENDER)
+    assert said.means == "later" and not said.conflicts and "cannot be read" in said.why
+
+
 def test_everything_goes_home_in_bounded_batches(outbox, server):
     sender = uploader(outbox, server, batch_entries=4)
     assert sender.turn() and sender.sent == 9 and not outbox.status().waiting
