@@ -23,6 +23,8 @@ INSTALL_EXAMPLE = """
 ROLLBACK_EXAMPLE = """
   portside edge rollback agent.toml                        the release before answers again, or the trial ends; no agent may run
 """
+MOST = 1_000_000_000
+"""Far above what any repository counts to: a slip of the finger must not make every release to come an old one."""
 
 
 def install_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +44,7 @@ def install(args: argparse.Namespace) -> Result:
         if settings.updates is not None and args.number is None:
             raise InputError("Signed releases that are newer than this one are told by its number", got="no --number",
                              fix="Look it up: portside sign status REPOSITORY.")  # fmt: skip
-        sequence = args.number or (before.seen.sequence + 1 if before.seen else 1)
+        sequence = _number(args.number, before.seen.sequence if before.seen else 0)
         source = FolderSource(args.artifact, sequence)
         made = held.installer
         made.source = source
@@ -58,6 +60,16 @@ def install(args: argparse.Namespace) -> Result:
     text = f"{short(source.wanted.release)} " + (f"answers, from slot {said['active']['slot']}" if active else (
         "is on trial beside the release that answers; the agent decides by what it is asked: portside edge run"))  # fmt: skip
     return Result(said, text)
+
+
+def _number(given: int | None, seen: int) -> int:
+    """The release's number: as given, else the next. Raises InputError for one that is old, or that leaves none for releases to come."""
+    if given is None:
+        return seen + 1
+    if not max(seen, 1) <= given <= MOST:
+        raise InputError("A release has a number of its own, larger than those before", field="--number", got=given,
+                         expected=f"{max(seen, 1)} to {MOST}", fix="Look it up: portside sign status REPOSITORY.")  # fmt: skip
+    return given
 
 
 def rollback(args: argparse.Namespace) -> Result:

@@ -73,3 +73,12 @@ def test_nothing_is_installed_under_a_running_agent(edge, artifacts):
         code, said = edge("install", artifacts["alike"])
     assert code != 0 and "Another agent" in said["what"]
     assert edge("rollback")[0] != 0, "there is nothing to go back to"
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1 << 53, 10**23])
+def test_a_number_that_leaves_none_for_the_releases_to_come_is_refused(edge, artifacts, number):
+    code, said = edge("install", artifacts["first"], "--number", number)
+    assert code == 2 and said["field"] == "--number"
+    assert edge("install", artifacts["first"], "--number", 4)[1]["active"]["sequence"] == 4
+    code, said = edge("install", artifacts["alike"], "--number", 3)
+    assert code == 2 and said["expected"].startswith("4 to")
