@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,17 +13,24 @@ from .messages import alertmanager, cloud_event
 from .state import Alert, Event
 
 TIMEOUT_S = 5.0
+MOST_BYTES = 1000
+"""Of an answer."""
 WEBHOOK, ALERTMANAGER = "webhook", "alertmanager"
 MOST_WAIT_S = 300.0
 
 
 class Targets:
-    """Those of a deployment, by name. `webhook`, `alertmanager`: URLs, None where there is none."""
+    """Those of a deployment, by name.
+
+    Args:
+        webhook, alertmanager: URLs, None where there is none.
+        timeout_s: of a call, from its beginning to the end of what is read of the answer: one that drips holds nobody up.
+    """
 
     def __init__(self, webhook: str | None = None, alertmanager: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         given = {WEBHOOK: webhook, ALERTMANAGER: None if alertmanager is None else f"{alertmanager.rstrip('/')}/api/v2/alerts"}
         self.urls: Mapping[str, str] = {name: url for name, url in given.items() if url is not None}
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
+        self._timeout_s = timeout_s
 
     def tell(self, target: str, event: Event, now_ms: int) -> None:
         """Tell one event once. Raises StoreError unless it was taken."""
@@ -36,17 +44,26 @@ class Targets:
         if ALERTMANAGER in self.urls and alerts:
             self._post(ALERTMANAGER, alertmanager(alerts, now_ms), {})
 
-    def close(self) -> None:
-        """End connections."""
-        self._client.close()
-
     def _post(self, target: str, body: Any, headers: Mapping[str, str]) -> None:
         try:
-            answer = self._client.post(self.urls[target], json=body, headers=dict(headers))
-        except httpx.HTTPError as error:
+            status, said = asyncio.run(self._sent(self.urls[target], body, headers))
+        except (httpx.HTTPError, TimeoutError) as error:
             raise StoreError(f"The {target} cannot be reached: {type(error).__name__}", got=str(error)[:200]) from error
-        if not answer.is_success:
-            raise StoreError(f"The {target} does not take it", got=f"{answer.status_code} {answer.text[:200]}", expected="2xx")
+        if not 200 <= status < 300:
+            raise StoreError(f"The {target} does not take it", got=f"{status} {said[:200]}", expected="2xx")
+
+    async def _sent(self, url: str, body: Any, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Status and the beginning of what was said."""
+        said = b""
+        async with (
+            asyncio.timeout(self._timeout_s),
+            httpx.AsyncClient(timeout=self._timeout_s) as client,
+            client.stream("POST", url, json=body, headers=dict(headers)) as answer,
+        ):
+            async for part in answer.aiter_bytes():
+                if len(said := said + part) >= MOST_BYTES:
+                    break
+        return answer.status_code, said.decode(errors="replace")
 
 
 def wait_s(attempts: int) -> float:

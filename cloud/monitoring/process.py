@@ -107,7 +107,6 @@ class Keeper:
     def _leave(self) -> None:
         if self._courier is not None:
             self._courier.close()
-        self.targets.close()
         if self._pipeline is not None:
             self._pipeline.close()
             try:
