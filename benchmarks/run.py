@@ -3,7 +3,7 @@
 python benchmarks/run.py [startup] [session] [binding] [pipeline] [failover] [tflite] [sources] [web] [precision]
                          [targets] [fronts] [forests] [qat] [distil] [prune] [structures] [student] [serving] [batching] [tensors]
                          [records] [monitor] [automation] [monitoring] [updates] [outbox] [dashboard] [footprint] [freshness]
-                         [shadow] [tensorrt] [rollout] [aarch64] [agent]
+                         [shadow] [tensorrt] [rollout] [aarch64] [agent] [instructions]
                          [--short] [--json FILE]
 """
 
@@ -32,7 +32,7 @@ BENCHMARKS = {
     "updates": "bench_updates", "outbox": "bench_outbox", "dashboard": "bench_dashboard", "footprint": "bench_footprint",
     "rollout": "bench_rollout",
     "shadow": "bench_shadow", "freshness": "bench_freshness", "tensorrt": "bench_tensorrt",
-    "aarch64": "bench_aarch64", "agent": "bench_agent",
+    "aarch64": "bench_aarch64", "agent": "bench_agent", "instructions": "bench_instructions",
 }  # fmt: skip
 
 

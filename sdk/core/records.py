@@ -28,7 +28,8 @@ REDACTED = {"redacted": True}
 _TIME, _RECORD, _STALE, _AGE = b"x-portside-time-ms", b"x-portside-record", (b"x-portside-stale", b"true"), b"x-portside-age-ms"
 _RANDOM: list[bytes] = []
 """Random bytes for ids, drawn many at a time: a call of the system for each would cost more than all the rest."""
-os.register_at_fork(after_in_child=_RANDOM.clear)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_RANDOM.clear)
 
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
