@@ -118,7 +118,9 @@ def _tensors(interpreter: Any, runner: Any, named: Mapping[str, Any]) -> Callabl
 def _wire(name: str, artifact: Artifact, file: str, plan: Mapping[str, Any], repeats: int, seconds: float) -> dict[str, Any]:
     """One row of a table as a caller has it: numbers, and categories by name."""
     specs = {spec.name: spec for spec in artifact.signature.inputs}
-    row = {name: [spec.categories[1]] if spec.categories else [[12000.0, 36.0, 0.0, 1.0]] for name, spec in specs.items()}
+    row: dict[str, list[Any]] = {
+        name: [spec.categories[1]] if spec.categories else [[12000.0, 36.0, 0.0, 1.0]] for name, spec in specs.items()
+    }
     codes = {name: {value: code for code, value in enumerate(spec.categories)} for name, spec in specs.items() if spec.categories}
     inputs = [(slot["key"], slot["name"], codes.get(slot["name"])) for slot in plan["inputs"]]
     outputs = [(slot["key"], slot["name"]) for slot in plan["outputs"]]
