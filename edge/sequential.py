@@ -18,7 +18,7 @@ from ..sdk.core.statistics import MIN_ROWS
 
 ALPHA = 0.05
 ABOVE, BELOW = (1.5, 2.0, 4.0, 10.0), (0.0, 0.25, 0.5)
-"""Alternatives, as multiples of the limit."""
+"""Alternatives, as multiples of the limit's odds: so some of them lie near a limit of 0.9, too."""
 
 
 class Count(NamedTuple):
@@ -48,15 +48,25 @@ def judge_rate(count: Count, limit: float, alpha: float = ALPHA) -> Verdict:
     """
     if count.rows < MIN_ROWS:
         return NOT_ENOUGH
-    if capital(count, limit, [limit * times for times in ABOVE]) >= 1 / alpha:
+    if capital(count, limit, alternatives(limit, ABOVE)) >= 1 / alpha:
         return "failed"
-    return "passed" if capital(count, limit, [limit * times for times in BELOW]) >= 1 / alpha else NOT_ENOUGH
+    return "passed" if capital(count, limit, alternatives(limit, BELOW)) >= 1 / alpha else NOT_ENOUGH
+
+
+def alternatives(limit: float, times: Sequence[float]) -> list[float]:
+    """The rates whose odds are so many times those of the limit.
+
+    >>> [round(rate, 3) for rate in alternatives(0.9, (0.25, 2.0))]
+    [0.692, 0.947]
+    """
+    odds = limit / (1 - limit)
+    return [odds * one / (1 + odds * one) for one in times]
 
 
 def capital(count: Count, limit: float, rates: Sequence[float]) -> float:
     """What a bet on these rates against the limit has made of 1."""
     fair = _likelihood(count, limit)
-    bets = [exp(min(_likelihood(count, min(rate, (1 + limit) / 2)) - fair, 700.0)) for rate in rates]
+    bets = [exp(min(_likelihood(count, rate) - fair, 700.0)) for rate in rates]
     return sum(bets) / len(bets)
 
 

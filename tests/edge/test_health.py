@@ -10,7 +10,7 @@ import pytest
 
 from portside.edge import sequential
 from portside.edge.health import Evidence, Limits, comparable, differ, verdict
-from portside.edge.sequential import ABOVE, ALPHA, BELOW, Count, capital, judge_rate
+from portside.edge.sequential import ABOVE, ALPHA, BELOW, Count, alternatives, capital, judge_rate
 from portside.sdk.core.contract import Rule
 
 PASSED = Evidence("passed", live=400, calls=Count(0, 400), outputs={"label": Count(2, 400)})
@@ -91,6 +91,8 @@ def test_a_settled_rate_is_a_question_of_rows(limit):
     assert needed <= max(32, np.log(len(BELOW) / ALPHA) / -np.log1p(-limit) + 1)  # one bet of the mean on a rate of 0
     assert judge_rate(Count(31, 31), limit) == judge_rate(Count(0, 31), limit) == "not enough data"
     assert judge_rate(Count(40, 40), limit) == "failed" or limit == 0.9
+    assert judge_rate(Count(114, 147), 0.9) == "passed", "a loose limit is settled by rates near it, too"
+    assert judge_rate(Count(145, 147), 0.9) == "failed"
     assert judge_rate(Count(10**6 // 2, 10**6), limit) == ("passed" if limit > 0.5 else "failed")
 
 
@@ -99,7 +101,7 @@ def test_whoever_looks_after_every_row_is_misled_no_more_often_than_it_says(rate
     """1,000 streams whose rate is on the other side of the limit: the share that ever reaches 1 / alpha, with four standard errors."""
     dice, limit, streams, rows = np.random.default_rng(1), 0.05, 1000, 400
     off = np.cumsum(dice.random((streams, rows)) < rate, axis=1)
-    table = np.array([[capital(Count(held, row + 1), limit, [limit * times for times in bets]) if held <= row + 1 else 0.0
+    table = np.array([[capital(Count(held, row + 1), limit, alternatives(limit, bets)) if held <= row + 1 else 0.0
                        for held in range(off.max() + 1)] for row in range(rows)])  # fmt: skip
     ever = (table[np.arange(rows)[None, :], off] >= 1 / ALPHA).any(axis=1).mean()
     assert ever <= ALPHA + 4 * np.sqrt(ALPHA * (1 - ALPHA) / streams)

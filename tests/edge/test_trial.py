@@ -180,7 +180,7 @@ def test_rows_that_come_while_the_trial_is_busy_are_left_out(plugged):
 
 
 def test_a_trial_goes_on_after_restarts_with_what_it_had_seen(artifacts, tmp_path):
-    """No single life of this device sees the 71 rows that agreement takes; all of them together do."""
+    """No single life of this device sees the 72 rows that agreement takes; all of them together do."""
     lives = 0
 
     def device(name, sequence):
