@@ -153,6 +153,7 @@ def _write(connection: Connection, device: Device, fresh: Sequence[Made], now_ms
     if rows := [one.values for one in fresh if isinstance(one, Recorded)]:
         insert(connection, rows)
     if labels := [one.label for one in fresh if isinstance(one, Labelled)]:
+        _own(connection, device, [label.record for label in labels])
         write_labels(connection, labels)
     for name, tally in tallies([one for one in fresh if isinstance(one, Summed)]).items():
         write_windows(connection, name, tally)
@@ -162,6 +163,15 @@ def _write(connection: Connection, device: Device, fresh: Sequence[Made], now_ms
              for one in fresh]  # fmt: skip
     connection.execute(insert_into(ENTRIES), taken)
     connection.execute(update(DEVICES).where(DEVICES.c.id == device.id).values(entries=DEVICES.c.entries + len(taken)))
+
+
+def _own(connection: Connection, device: Device, records: Sequence[str]) -> None:
+    """Raise InputError where one of these records is somebody else's: a device that knows its id must not say what was right there."""
+    for start in range(0, len(records), _AT_ONCE):
+        some = RECORDS.c.id.in_(records[start : start + _AT_ONCE])
+        others = connection.execute(select(RECORDS.c.id).where(some, RECORDS.c.device.is_distinct_from(device.id))).scalars().all()
+        if others:
+            raise InputError("A device labels its own records", field="record", got=others[0])
 
 
 def tallies(summaries: Sequence[Summed]) -> dict[str, Tally]:

@@ -93,6 +93,16 @@ def test_labels_and_events_arrive(database):
         assert len(connection.execute(EVENTS.select()).all()) == 1
 
 
+def test_a_device_says_nothing_of_the_records_of_others(database):
+    device, other, theirs = known(database), known(database, "cam-8"), record(1)
+    sent(database, other, theirs)
+    said = {"kind": "label", "body": {"record": theirs["id"], "values": {"label": 1}, "at_ms": NOW}}
+    taken = sent(database, device, record(1), {"sequence": 2, "id": new_id(), **said}, record(3))
+    assert taken.held == (1, 3) and "own records" in taken.refused[2].what
+    assert not labels_of(database, [theirs["id"]])
+    assert sent(database, other, {"sequence": 2, "id": new_id(), **said}).held == (2,)
+
+
 def test_losses_are_totals_that_only_grow(database):
     device = known(database)
     for count in (5, 12, 7):
