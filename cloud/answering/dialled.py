@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from ...sdk.core.chain_answers import default_outputs
 from ...sdk.core.records import Receipt, Record
-from ...sdk.core.signature import Array, Signature
+from ...sdk.core.signature import Array
 from ..automating.routing import Routes
 from .answers import Answer, Pending, Question
 from .blanks import covered, nothing
@@ -16,18 +16,21 @@ from .books import Books
 from .clerk import Clerk
 from .consistency import Author
 from .engine import Engine
-from .note import Note
+from .note import Note, NoteAround
 from .walk import Walk
 
 PEOPLE = Author(-1, "people", "", "people", "", "", "champion", "person")
 """Who answers where the model is not asked."""
 
 
-class RoutedNote(NamedTuple):
+class RoutedNote(NoteAround):
     """A note whose record says who decides its rows, and with which probability they were chosen for a person."""
 
-    note: Note
-    routes: Routes
+    __slots__ = ("routes",)
+
+    def __init__(self, note: Note, routes: Routes) -> None:
+        super().__init__(note)
+        self.routes = routes
 
     @property
     def record(self) -> Record:
@@ -37,35 +40,6 @@ class RoutedNote(NamedTuple):
     def values(self) -> dict[str, Any]:
         """Those of the record."""
         return vars(self.record).copy()
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """Of the note, as everything below."""
-        return self.note.inputs
-
-    @property
-    def outputs(self) -> Mapping[str, Array]:
-        """What the model said, whoever was given it."""
-        return self.note.outputs
-
-    @property
-    def tapped(self) -> Mapping[str, Array]:
-        """Values of boundaries."""
-        return self.note.tapped
-
-    @property
-    def sent(self) -> Mapping[str, Any]:
-        """Texts as they were sent."""
-        return self.note.sent
-
-    @property
-    def signature(self) -> Signature:
-        """Which says what is redacted."""
-        return self.note.signature
-
-    def features(self, limit_bytes: int) -> Mapping[str, Any]:
-        """As they are kept."""
-        return self.note.features(limit_bytes)
 
 
 class RoutedBooks(Books):

@@ -109,3 +109,50 @@ class Note(NamedTuple):
             boundary, _, value = name.partition("/")
             found.setdefault(boundary, {})[value] = dict(REDACTED) if self.about.hides else described(array, limit_bytes)
         return found
+
+
+class NoteAround:
+    """A note that more is written down with. What a subclass does not say is the note's."""
+
+    __slots__ = ("note",)
+
+    def __init__(self, note: Note) -> None:
+        self.note = note
+
+    @property
+    def record(self) -> Record:
+        """The record of the note, with what is added."""
+        return Record.quick(**self.values())
+
+    def values(self) -> dict[str, Any]:
+        """Those of the record."""
+        return self.note.values()
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Of the note, as everything below."""
+        return self.note.inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Array]:
+        """What the model said, whoever was given it."""
+        return self.note.outputs
+
+    @property
+    def tapped(self) -> Mapping[str, Array]:
+        """Values of boundaries."""
+        return self.note.tapped
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """Texts as they were sent."""
+        return self.note.sent
+
+    @property
+    def signature(self) -> Signature:
+        """Which says what is redacted."""
+        return self.note.signature
+
+    def features(self, limit_bytes: int) -> Mapping[str, Any]:
+        """As they are kept."""
+        return self.note.features(limit_bytes)

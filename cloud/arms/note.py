@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ...sdk.core.records import RECORD_VERSION, SHADOW, Receipt, Record
 from ...sdk.core.signature import Array, Signature
-from ..answering.note import NOTHING, About, Note
+from ..answering.note import NOTHING, About, Note, NoteAround
 from .assigning import Arm
 from .slices import Fields
 
@@ -15,46 +15,18 @@ ROLLOUT = "rollout"
 """Under `features` of a record: {"id", "assigned", "slices": {field: [a text per row]}}, of a shadow with "agrees": [a bool per row]."""
 
 
-class ArmNote(NamedTuple):
+class ArmNote(NoteAround):
     """A note whose record says which arm its request was given."""
 
-    note: Note
-    arm: Arm
-    fields: Fields
+    __slots__ = ("arm", "fields")
 
-    @property
-    def record(self) -> Record:
-        """The record of the note, with the probability of its arm."""
-        return Record.quick(**self.values())
+    def __init__(self, note: Note, arm: Arm, fields: Fields) -> None:
+        super().__init__(note)
+        self.arm, self.fields = arm, fields
 
     def values(self) -> dict[str, Any]:
-        """Those of the record."""
+        """Those of the record, with the probability of its arm."""
         return {**self.note.values(), "propensity": self.arm.propensity}
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """Of the note, as everything below."""
-        return self.note.inputs
-
-    @property
-    def outputs(self) -> Mapping[str, Array]:
-        """What was answered."""
-        return self.note.outputs
-
-    @property
-    def tapped(self) -> Mapping[str, Array]:
-        """Values of boundaries."""
-        return self.note.tapped
-
-    @property
-    def sent(self) -> Mapping[str, Any]:
-        """Texts as they were sent."""
-        return self.note.sent
-
-    @property
-    def signature(self) -> Signature:
-        """Which says what is redacted."""
-        return self.note.signature
 
     def features(self, limit_bytes: int) -> Mapping[str, Any]:
         """As they are kept, with the arm."""
