@@ -37,6 +37,7 @@ class Host:
         max_body_bytes: larger requests are refused.
         receipt: where receipts go when a request does not say.
         loop: the event loop of the doors, on which versions are exchanged; None: nobody serves yet.
+        settled: called when all of a version is in memory and, after an exchange, the old one has ended.
     """
 
     def __init__(self, resolved: Resolved) -> None:
@@ -45,6 +46,7 @@ class Host:
         self.receipt: str = resolved.deployment.server.receipt
         self.engine: Answerer | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.settled: Callable[[], None] = lambda: None
         self._hold(resolved, None)
         self._closed = threading.Event()
         self._loading: threading.Thread | None = None
@@ -97,6 +99,7 @@ class Host:
             served()
         if old is not None:
             retire(old, resolved.deployment.server.drain_s, records=engine.records is not old.records)
+        self.settled()
 
     def drop(self, engine: Answerer) -> None:
         """End a version that was prepared and is not taken up."""
@@ -119,6 +122,7 @@ class Host:
         if self._closed.is_set():
             engine.close()
         else:
+            self.settled()
             self.engine = engine
 
     def _hold(self, resolved: Resolved, engine: Answerer | None) -> None:

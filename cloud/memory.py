@@ -1,13 +1,19 @@
-"""How this process asks the kernel for memory: blocks of some hundred kilobytes are kept when they are freed.
+"""How this process holds memory: what it asks of the kernel, and what the collector of cycles looks at.
+
+Blocks of some hundred kilobytes are kept when they are freed.
 
 A body of 150,000 floats passes through a handful of such blocks. Where each is mapped anew, the kernel clears every page of it again:
 0.8 ms of CPU per request, more than the copying itself. glibc learns a threshold of its own, and gives the top of its heap back
 all the same.
+
+The collector walks through everything that lives, now and then, while nothing else runs. Libraries and models make that half a million
+objects, 30 to 65 ms. Once they are there they are set apart, where it does not look.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 from typing import Any
@@ -24,3 +30,10 @@ def keep_freed_blocks() -> bool:
         return False
     mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(_MMAP_THRESHOLD, MAPPED_FROM)) and bool(mallopt(_TRIM_THRESHOLD, KEPT))
+
+
+def set_apart() -> None:
+    """Collect, then keep the collector from what lives now. Called again it looks at all of that first, so that no old version stays."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

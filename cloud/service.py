@@ -37,7 +37,7 @@ from .following import Follower, newest, note_start
 from .front import Front, make_front
 from .graph.resolving import resolve
 from .host import Host
-from .memory import keep_freed_blocks
+from .memory import keep_freed_blocks, set_apart
 from .monitoring.companions import Watched
 from .review.attending import Attendant
 from .rollouts.companions import Steered
@@ -134,6 +134,8 @@ def _service_class(hosts: Sequence[Host], beside: Sequence[Companion]) -> type:
             keep_freed_blocks()
             short_turns()
             leave_with_parent()
+            for host in hosts:
+                host.settled = set_apart
             for host in (*hosts, *beside):
                 host.start()
 

@@ -58,6 +58,19 @@ def host(file):
     made.close()
 
 
+def test_a_host_says_when_a_version_has_settled(file):
+    made, said = Host(resolve(read(file))), []
+    made.settled = lambda: said.append(made.engine)
+    made.start()
+    try:
+        assert made.wait(60) and said == [None], "before anybody is told that it is ready"
+        first = made.engine
+        made.swap(say(file, "two"))
+        assert said[1:] == [made.engine] and made.engine is not first
+    finally:
+        made.close()
+
+
 def say(file, package, records="true"):
     file.write_text(TEXT.format(package=package, records=records))
     return resolve(read(file))

@@ -1,7 +1,13 @@
-"""Freed blocks are kept: told to glibc once, and only where nobody else has said how."""
+"""Freed blocks are kept: told to glibc once, and only where nobody else has said how. What lives for good is set apart."""
 
+import gc
 import subprocess
 import sys
+import weakref
+
+import pytest
+
+from portside.cloud.memory import set_apart
 
 CODE = """
 import resource
@@ -30,3 +36,28 @@ def test_large_blocks_are_not_mapped_anew():
 def test_the_environment_has_the_last_word():
     assert run(MALLOC_TRIM_THRESHOLD_="131072")[0] is False
     assert run(GLIBC_TUNABLES="glibc.malloc.trim_threshold=131072")[0] is False
+
+
+class Version:
+    """Something that holds itself, so that only the collector can free it."""
+
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.fixture
+def collector():
+    yield
+    gc.unfreeze()
+
+
+def test_what_lives_is_set_apart_until_the_next_version(collector):
+    old = Version()
+    seen = weakref.ref(old)
+    set_apart()
+    assert gc.get_freeze_count() > 10_000
+    del old
+    gc.collect()
+    assert seen() is not None, "the collector does not look there, which is what saves the time"
+    set_apart()
+    assert seen() is None, "an old version is gone with the exchange"
