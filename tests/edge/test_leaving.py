@@ -59,7 +59,7 @@ def spellings():
         yield raw.hex().encode()
     yield from (
         b"Mustermann",
-        b"4711",
+        b"mann-4711",
         b"0.123456789",
         ", ".join(map(str, range(7, 20))).encode(),
         ",".join(map(str, range(7, 20))).encode(),
