@@ -1,6 +1,6 @@
 """A device's agent in process against the bare interpreter: what choosing who answers, receipts and counting cost on top of LiteRT.
 
-    python benchmarks/bench_agent.py [--short] [--json FILE]
+    python benchmarks/run.py agent [--short] [--json FILE]
 
 Target: <= 1.05x. Both sides run in turns in one process, on the same file and one row; answers are counted for summaries meanwhile, by the
 agent's other thread. What is added is about the same for every model, so that the ratio says how large a model has to be. Packages of the
@@ -9,8 +9,6 @@ zoo that are not built here, or that decode what callers send, are left out.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -76,19 +74,3 @@ def show(rows: list[dict[str, Any]]) -> str:
     return table([head, *([row["model"], f"{row['bare_us']:.0f}", f"{row['agent_us']:.0f}",
                            f"{row['ratio']:.3f} ({row['ratio_spread'][0]:.3f}-{row['ratio_spread'][1]:.3f})", f"{row['added_us']:+.0f}",
                            "yes" if row["ratio"] <= RATIO else "no"] for row in rows)])  # fmt: skip
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="few rounds")
-    parser.add_argument("--json", type=Path, help="where the figures go too")
-    chosen = parser.parse_args()
-    rows = measure(chosen.short)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(rows, indent=2) + "\n")
-    print(show(rows))
-
-
-if __name__ == "__main__":
-    main()

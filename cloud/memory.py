@@ -6,8 +6,8 @@ A body of 150,000 floats passes through a handful of such blocks. Where each is 
 0.8 ms of CPU per request, more than the copying itself. glibc learns a threshold of its own, and gives the top of its heap back
 all the same.
 
-The collector walks through everything that lives, now and then, while nothing else runs. Libraries and models make that half a million
-objects, 30 to 65 ms. Once they are there they are set apart, where it does not look.
+The collector walks through everything that lives, now and then, while nothing else runs. Libraries and a tiny model alone make that 144,000
+objects, and 98 ms where it was measured. Once they are there they are set apart, where it does not look.
 """
 
 from __future__ import annotations
