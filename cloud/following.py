@@ -81,7 +81,8 @@ class Follower:
         self._held: _Held | None = None
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look. It says at once that it loads: a reload that comes the moment this worker is ready finds it."""
+        self._say("loading", seen=self._number)
         self._thread.start()
 
     def close(self) -> None:

@@ -71,6 +71,18 @@ def test_a_host_says_when_a_version_has_settled(file):
         made.close()
 
 
+def test_a_worker_is_found_from_its_start_so_no_reload_comes_too_early_for_it(file):
+    made = Host(resolve(read(file)))
+    follower = Follower(made)
+    folder = folder_of("swapper", file)
+    try:
+        follower.start()  # before its models are even begun
+        assert [state.state for state in read_states(folder, alive)] == ["loading"]
+    finally:
+        follower.close()
+    assert read_states(folder, alive) == []
+
+
 def say(file, package, records="true"):
     file.write_text(TEXT.format(package=package, records=records))
     return resolve(read(file))
@@ -262,7 +274,7 @@ def test_a_server_that_could_not_load_takes_up_what_can_be(file, monkeypatch):
     follower.start()
     try:
         ends = time.monotonic() + 10
-        while not read_states(folder_of("swapper", file), alive) and time.monotonic() < ends:
+        while read_states(folder_of("swapper", file), alive)[0].state == "loading" and time.monotonic() < ends:
             time.sleep(0.02)
         assert "cannot be opened" in read_states(folder_of("swapper", file), alive)[0].why
         assert reload(file, wait_s=30).served and model(host) == "one" and not host.failed
