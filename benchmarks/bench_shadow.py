@@ -1,23 +1,29 @@
-"""A shadow: what the champion's answers cost in latency while a challenger answers beside it, against a server that has no `[rollout]`.
+"""A shadow: what the champion's answers cost in latency while a challenger answers beside it, against a server that has none.
 
-Two servers of one model, one of which is asked at a time: "alone" has no section, the other one has it and its controller, with no rollout
-under way ("tried") or with one in its shadow phase ("shadowed"). Requests come when they are due (open loop, as `portside load`), at half
-of what the first server can do. Rounds are interleaved, in turns that are reversed every second round, with the same arrivals on every
-side. Ratios are taken round by round: median over rounds, with an interval of 90% by drawing rounds anew (bootstrap). "tried" beside
-"alone" says what two servers differ by at least, "shadowed" beside "tried" what the shadow costs on one and the same.
+Servers of one model, one of which is asked at a time: "alone" has no `[rollout]`, two others have it and its controller, one with no
+rollout under way ("tried") and one with one in its shadow phase ("shadowed"). Requests come when they are due (open loop, as
+`portside load`), at half of what the first server can do.
 
-    python benchmarks/bench_shadow.py [--short] [--rounds N] [--seconds S] [--model M ...] [--side S ...] [--json FILE]
+A machine is faster in one minute than in the next, by more than a shadow may cost. So a round is many short turns, one server after the
+other and every second time in reverse, with the same arrivals on every side; before each turn a moment is not counted, in which connections
+are opened, and after it there is a rest, in which a shadow answers what still waits, beside nobody's turn. A side's figure in a round is
+the percentile of all its turns together. Two servers of one file differ by themselves, so "tried" and "shadowed" change places after every
+round. Ratios are taken round by round: median over rounds, with an interval of 90% by drawing rounds anew (bootstrap). "tried" beside
+"alone" says what two servers differ by at least, "shadowed" beside "tried" what the shadow costs.
+
+    python benchmarks/bench_shadow.py [--short] [--rounds N] [--turns N] [--seconds S] [--model M ...] [--side S ...] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,6 +38,7 @@ import portside as ps
 from portside.cloud.deployment.file import read
 from portside.cloud.deployment.generation import folder_of
 from portside.cloud.deployment.traffic import read_traffic
+from portside.cloud.load.connection import Connection
 from portside.cloud.load.generator import Generator, run
 from portside.cloud.load.running import served
 from portside.cloud.load.tally import Step
@@ -55,38 +62,81 @@ mode = "shadow"
 challenger = "{package}"
 min_rows = 1000000000
 """
-SIDES = ("alone", "tried", "shadowed")
+SIDES, SERVERS = ("alone", "tried", "shadowed"), ("alone", "one", "other")
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+WARM_S, REST_S = 0.5, 1.0
+"""Before a turn, not counted; and after it, for what waits in a shadow's queue."""
 MODELS = {"middle": ("thread", 10), "tiny": ("inline", 3)}
 """Isolation, and classes of the answer."""
 PROBE_S, PROBE_RATES = 5.0, {"middle": 500.0, "tiny": 8000.0}
 LOAD = 0.5
 
 
-def measure(short: bool = False, rounds: int = 12, seconds: float = 20.0, models: Sequence[str] = tuple(MODELS),
+def measure(short: bool = False, rounds: int = 12, turns: int = 8, seconds: float = 4.0, models: Sequence[str] = tuple(MODELS),
             sides: Sequence[str] = SIDES, file: Path | None = None) -> list[dict[str, Any]]:  # fmt: skip
-    """One row per model, round and side; `short`: one model, two rounds of three seconds."""
-    rounds, seconds, models = (2, 3.0, models[:1]) if short else (rounds, seconds, models)
-    return kept(_rows(rounds, seconds, models, sides), file)
+    """One row per model, round and side; `short`: one model, two rounds of two turns of a second."""
+    rounds, turns, seconds, models = (2, 2, 1.0, models[:1]) if short else (rounds, turns, seconds, models)
+    return kept(_rows(rounds, turns, seconds, models, sides), file)
 
 
-def _rows(rounds: int, seconds: float, models: Sequence[str], sides: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rows(rounds: int, turns: int, seconds: float, models: Sequence[str], sides: Sequence[str]) -> Iterator[dict[str, Any]]:
     for model in models:
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-            files = {name: _deployment(Path(folder), model, name) for name in ("alone", "tried")}
+            files = {name: _deployment(Path(folder), model, name) for name in SERVERS}
             urls = {name: stack.enter_context(served(file)) for name, file in files.items()}
             asked = {name: target(url) for name, url in urls.items()}
             for one in asked.values():
                 step(one, 50.0, 3.0, 0)
             rate = LOAD * capacity(asked["alone"], PROBE_RATES[model])
             for number in range(rounds):
-                for side in sides if number % 2 == 0 else sides[::-1]:
-                    server = "alone" if side == "alone" else "tried"
-                    shadowing(files["tried"], asked["tried"], urls["tried"], side == "shadowed")
-                    before = shadow_counts(urls[server])
-                    done = step(asked[server], rate, seconds, number)
-                    counted = {name: count - before.get(name, 0) for name, count in shadow_counts(urls[server]).items()}
-                    yield {"model": model, "side": side, "rate": rate, "round": number, "cores": cores(), **_figures(done),
-                           "shadow": counted}  # fmt: skip
+                places = _places(number)
+                for name in ("one", "other"):
+                    shadowing(files[name], asked[name], urls[name], name == places["shadowed"])
+                before = {side: shadow_counts(urls[places[side]]) for side in sides}
+                took = run(_turns({side: asked[places[side]] for side in sides}, rate, turns, seconds, number))
+                for side in sides:
+                    counted = {name: count - before[side].get(name, 0) for name, count in shadow_counts(urls[places[side]]).items()}
+                    yield {"model": model, "side": side, "server": places[side], "rate": rate, "round": number, "cores": cores(),
+                           **took[side], "shadow": counted}  # fmt: skip
+
+
+def _places(number: int) -> dict[str, str]:
+    """Which server is which side in this round."""
+    tried, shadowed = ("one", "other") if number % 2 == 0 else ("other", "one")
+    return {"alone": "alone", "tried": tried, "shadowed": shadowed}
+
+
+class Timed(Generator):
+    """Keeps every latency: a histogram's buckets are as wide as what is looked for. `counts`: what is answered now is kept."""
+
+    def __init__(self, asked: Target) -> None:
+        super().__init__(asked, 1000.0, 5.0, 64)
+        self.latencies_ms, self.counts, self.errors = list[float](), False, 0
+
+    def answered(self, connection: Connection, status: int, reason: bytes, keep: bool) -> None:
+        """Keep the time since it was due."""
+        if self.counts and connection.scheduled is not None and 200 <= status < 300:
+            self.latencies_ms.append((asyncio.get_running_loop().time() - connection.scheduled) * 1e3)
+        super().answered(connection, status, reason, keep)
+
+    async def turn(self, rate: float, seconds: float, seed: int) -> None:
+        """A moment that is not counted, what is, and a rest."""
+        self.counts = False
+        await self.step(rate, WARM_S, "poisson", 0)
+        self.counts = True
+        self.errors += sum((await self.step(rate, seconds, "poisson", seed)).errors.values())
+        await asyncio.sleep(REST_S)
+
+
+async def _turns(asked: Mapping[str, Target], rate: float, turns: int, seconds: float, number: int) -> dict[str, dict[str, Any]]:
+    """Figures by side."""
+    drivers = {side: Timed(one) for side, one in asked.items()}
+    for turn in range(turns):
+        for side in list(drivers)[:: 1 if turn % 2 == 0 else -1]:
+            await drivers[side].turn(rate, seconds, number * turns + turn)
+    for driver in drivers.values():
+        await driver.close()
+    return {side: _figures(driver) for side, driver in drivers.items()}
 
 
 def shadowing(file: Path, asked: Target, url: str, wanted: bool) -> None:
@@ -94,8 +144,8 @@ def shadowing(file: Path, asked: Target, url: str, wanted: bool) -> None:
     going, deployment = phase(file) == "shadow", read(file)
     if wanted and not going:
         control.start(deployment, "bench")
-        ends = time.monotonic() + 60
-        while not shadow_counts(url).get("primary") and time.monotonic() < ends:
+        ends, before = time.monotonic() + 60, shadow_counts(url).get("primary", 0)
+        while shadow_counts(url).get("primary", 0) <= before and time.monotonic() < ends:
             step(asked, 20.0, 0.5, 0)
     elif going and not wanted:
         control.rollback(deployment, "bench", "not now")
@@ -163,9 +213,9 @@ def shadow_counts(url: str) -> dict[str, int]:
     return {found[1]: int(float(found[2])) for found in counts}
 
 
-def _figures(done: Step) -> dict[str, Any]:
-    latency = {f"{name}_ms": value for name, value in done.latency_ms.items()}
-    return {**latency, "answered": done.answered, "errors": sum(done.errors.values())}
+def _figures(done: Timed) -> dict[str, Any]:
+    latency = {f"p{percent:g}_ms": float(np.percentile(done.latencies_ms, percent)) for percent in PERCENTILES}
+    return {**latency, "answered": len(done.latencies_ms), "errors": done.errors}
 
 
 def show(rows: list[dict[str, Any]]) -> str:
@@ -179,7 +229,7 @@ def show(rows: list[dict[str, Any]]) -> str:
 def _line(rows: list[dict[str, Any]], model: str, side: str) -> list[str]:
     held = [row for row in rows if (row["model"], row["side"]) == (model, side)]
     asked, answered = sum(sum(row["shadow"].values()) for row in held), sum(row["shadow"].get("primary", 0) for row in held)
-    sent = sum(row["answered"] for row in held)
+    sent = sum(row["answered"] + row["errors"] for row in held)
     shown = [f"{answered / sent:.0%}", f"{(asked - answered) / sent:.0%}"] if side == "shadowed" else ["", ""]
     return [model, f"{held[0]['rate']:.0f}", side, f"{median(row['p50_ms'] for row in held):.3f}",
             f"{median(row['p99_ms'] for row in held):.3f}", str(sum(row["errors"] for row in held)), *shown,
@@ -201,14 +251,15 @@ def _ratios(rows: list[dict[str, Any]], model: str, side: str, other: str) -> li
 def main() -> None:
     """By itself."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="one model, two rounds of three seconds")
+    parser.add_argument("--short", action="store_true", help="one model, two rounds of two turns of a second")
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: 20)")
+    parser.add_argument("--turns", type=int, default=8, help="of each side in a round (default: 8)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn (default: 4)")
     parser.add_argument("--model", nargs="+", default=list(MODELS), choices=list(MODELS), metavar="M")
     parser.add_argument("--side", nargs="+", default=list(SIDES), choices=SIDES, metavar="S", help="sides (default: all)")
     parser.add_argument("--json", type=Path, help="where the rows go, as they come")
     asked = parser.parse_args()
-    print(show(measure(asked.short, asked.rounds, asked.seconds, asked.model, asked.side, asked.json)))
+    print(show(measure(asked.short, asked.rounds, asked.turns, asked.seconds, asked.model, asked.side, asked.json)))
 
 
 if __name__ == "__main__":

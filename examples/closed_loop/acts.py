@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -25,6 +26,8 @@ from story import Seen, Story
 T = TypeVar("T")
 CLIENTS, MOST = 4, 40
 """Who sends cells at once; how many come at most while something is waited for."""
+CANDIDATES = 3
+"""So many are trained at most."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Plan:
         per_s: cells that arrive in a second.
         each_s: a person's time for a decision.
         calm, sure: mono cells while people decide all, and while the dial is on.
-        shift, label, rollout, after: (mono, poly) cells of the acts with both; `after`: of each of two.
+        shift, label, more, rollout, after: (mono, poly) cells of the acts with both; `more`: before each candidate after one that
+            its gates stopped; `after`: of each of two.
         field_s: how long the device is with a network, and how long without, in turns.
         patience_s: so long at most people wait for the monitor to say something.
         small: the cheap model.
@@ -47,6 +51,7 @@ class Plan:
     sure: int
     shift: tuple[int, int]
     label: tuple[int, int]
+    more: tuple[int, int]
     rollout: tuple[int, int]
     after: tuple[int, int]
     field_s: float = 20.0
@@ -262,14 +267,19 @@ def told(world: World) -> set[str]:
 
 
 def retrain(world: World) -> str:
-    """People label what comes; a candidate is trained on it meanwhile."""
-    mono, poly = world.plan.label
-    world.story.begin("people label, a candidate is trained", f"{mono + poly} cells")
-    arrive(world, mono, poly)
-    caught_up(world)
-    training: Later[str] = Later(lambda: candidate.made(world))
-    trickle(world, lambda: training.done)
-    return training.wait()
+    """People label what comes; a candidate is trained on it meanwhile. One that its gates stop is no candidate: people label more.
+
+    Raises RuntimeError where the gates stop them all.
+    """
+    world.story.begin("people label, a candidate is trained", f"{sum(world.plan.label)} cells")
+    for attempt in range(CANDIDATES):
+        arrive(world, *(world.plan.more if attempt else world.plan.label))
+        caught_up(world)
+        training: Later[str | None] = Later(partial(candidate.made, world, attempt > 0))
+        trickle(world, lambda training=training: training.done)
+        if (version := training.wait()) is not None:
+            return version
+    raise RuntimeError(f"The gates stopped {CANDIDATES} candidates")
 
 
 def release(world: World, publisher: Publisher, version: str) -> tuple[str, Path]:

@@ -19,9 +19,12 @@ def command(small: bool, base: Path) -> str:
     return " ".join([sys.executable, str(HERE / "teach.py"), "--base", str(base), *(["--small"] if small else [])])
 
 
-def made(world: World) -> str:
-    """The candidate's name in the store. Raises RuntimeError where none comes to traffic."""
-    asked = ["--now"] if world.story.by_hand() else []  # else the alert asks
+def made(world: World, again: bool = False) -> str | None:
+    """The candidate's name in the store; None: its gates stopped it. Raises RuntimeError where nothing is trained.
+
+    again: one was stopped before, so it is the new labels that ask.
+    """
+    asked = ["--now"] if world.story.by_hand() and not again else []  # else the alert asks
     done = world.plant.run("retrain", world.plant.deployment, *asked)
     run: dict[str, Any] | None = done.data["run"]
     if run is None:
@@ -29,7 +32,8 @@ def made(world: World) -> str:
     for gate in done.data["gates"]["gates"]:
         world.story.say(f"   gate {gate['name']}: {gate['outcome']}; {gate['why']}")
     if not done:
-        raise RuntimeError(f"The gates stopped {run['ref']}: {run['why']}")
+        world.story.mark("versions", f"{run['why']}; the champion goes on, and people label more")
+        return None
     world.versions[run["candidate"]] = run["ref"]
     rows = " and ".join(f"{count} to {name}" for name, count in run["rows"].items())
     why = "; ".join(one["why"] for one in run["triggers"])

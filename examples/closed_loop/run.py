@@ -31,9 +31,10 @@ from server import serving  # noqa: E402
 from story import Story  # noqa: E402
 
 OUT = HERE.parents[1] / "out" / "closed_loop"
-FULL = acts.Plan(per_s=8.0, each_s=0.1, calm=200, sure=80, shift=(20, 140), label=(10, 130), rollout=(30, 480), after=(15, 80))
-SHORT = acts.Plan(per_s=16.0, each_s=0.02, calm=140, sure=40, shift=(20, 120), label=(10, 120), rollout=(20, 400), after=(10, 50),
-                  field_s=8.0, patience_s=75.0, small=True)  # fmt: skip
+FULL = acts.Plan(per_s=8.0, each_s=0.1, calm=200, sure=80, shift=(20, 140), label=(10, 130), more=(10, 70),
+                 rollout=(30, 480), after=(15, 80))  # fmt: skip
+SHORT = acts.Plan(per_s=16.0, each_s=0.02, calm=140, sure=40, shift=(20, 120), label=(10, 120), more=(10, 70),
+                  rollout=(20, 400), after=(10, 50), field_s=8.0, patience_s=75.0, small=True)  # fmt: skip
 
 
 def play(plan: acts.Plan, seed: int, out: Path) -> Story:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,15 +20,42 @@ def run(*command, timeout):
 
 
 @pytest.fixture(scope="module")
-def belts():
+def story():
+    """Where the modules of the story are found."""
     sys.path[:0] = [str(LOOP), str(ROOT / "examples" / "visual_inspection")]
     try:
-        import belt
-        import cells
-
-        yield belt, cells
+        yield
     finally:
         del sys.path[:2]
+
+
+@pytest.fixture
+def belts(story):
+    import belt
+    import cells
+
+    return belt, cells
+
+
+@pytest.mark.parametrize("stopped", [0, 2, 3])
+def test_people_label_more_after_a_candidate_that_its_gates_stopped(story, monkeypatch, stopped):
+    import acts
+
+    came, asked, said = [], [], iter([None] * stopped + ["cells:2"])
+    plan = acts.Plan(8.0, 0.1, 0, 0, (0, 0), label=(10, 130), more=(5, 70), rollout=(0, 0), after=(0, 0))
+    world = SimpleNamespace(plan=plan, story=SimpleNamespace(begin=lambda *_: None))
+    monkeypatch.setattr(acts, "arrive", lambda _, mono, poly: came.append((mono, poly)))
+    monkeypatch.setattr(acts, "caught_up", lambda _: came.append("decided"))
+    monkeypatch.setattr(acts, "trickle", lambda _, over: None)
+    monkeypatch.setattr(acts.candidate, "made", lambda _, again: (asked.append(again), next(said))[1])
+    if stopped < acts.CANDIDATES:
+        assert acts.retrain(world) == "cells:2"
+    else:
+        with pytest.raises(RuntimeError, match="3 candidates"):
+            acts.retrain(world)
+    tried = min(stopped + 1, acts.CANDIDATES)
+    assert came == [(10, 130), "decided", *[(5, 70), "decided"] * (tried - 1)]
+    assert asked == [False, *[True] * (tried - 1)], "new labels ask for the later ones"
 
 
 def test_no_module_has_two_roles(belts):
