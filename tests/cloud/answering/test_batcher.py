@@ -222,7 +222,7 @@ def test_a_wedged_call_is_abandoned_and_the_lane_goes_on(batcher_of):
     async def test():
         session.gate.clear()
         with pytest.raises(EngineError) as caught:
-            await batcher.ask(x(1), soon(0.03))
+            await batcher.ask(x(1), soon(0.5))  # time enough to be begun
         assert caught.value.reason == "deadline" and batcher._lane.abandoned_total == 1
         session.gate.set()
         return await batcher.ask(x(2), soon(10))
@@ -288,7 +288,7 @@ def test_a_session_that_holds_its_thread_gets_no_more_calls_until_it_is_free(bat
         session.gate.clear()
         session.run, real = lambda inputs, cancel: (session.gate.wait(10), {"y": inputs["x"] * 2})[1], session.run
         with pytest.raises(EngineError):
-            await batcher.ask(x(1), soon(0.03))
+            await batcher.ask(x(1), soon(0.5))
         assert batcher._lane.capacity == 0
         waiting = asyncio.create_task(batcher.ask(x(2), soon(10)))
         await asyncio.sleep(0.02)

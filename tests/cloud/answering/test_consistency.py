@@ -89,12 +89,13 @@ def test_whoever_answered_first_is_repeated_also_when_the_champion_is_back(engin
 
 def test_of_two_at_once_the_first_to_end_is_the_answer_of_both(engine, tmp_path):
     served, _ = engine(isolation="thread")
-    (tmp_path / "control").write_text("slow")
+    (tmp_path / "control").write_text("wedge")
 
     async def race():
         slow = asyncio.ensure_future(served.answer(Question({"x": ONE}, time.monotonic(), "ann")))
         await asyncio.sleep(0.05)  # the champion has read its orders
         served.consistency.settle("ann", next(iter(keys(served))), {"y": np.array([[9, 9]], np.float32), "label": np.array([0])}, author())
+        (tmp_path / "control").write_text("ok")
         return await slow
 
     answer = asyncio.run(race())

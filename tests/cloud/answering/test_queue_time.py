@@ -35,11 +35,11 @@ class Watched(faulty.Faulty):
 def engine(tmp_path):
     made = []
 
-    def build(merge, isolation="thread", failures=50):
+    def build(merge, isolation="thread", failures=50, deadline_ms=DEADLINE_MS):
         session = Watched(tmp_path / "control")
         lane = Lane(session, threads=0) if isolation == "inline" else Lane(session, 1, replace=True)
         entry = ModelEntry("main", "sha256:main", "fake", "sha256:a", "front", faulty.SIGNATURE, Codec(), lane, Room(merge=merge))
-        policy = Policy((Entry("model"), Entry("default")), DEADLINE_MS, 15.0, DEADLINE_MS, BreakerRules(failures=failures))
+        policy = Policy((Entry("model"), Entry("default")), deadline_ms, 15.0, deadline_ms, BreakerRules(failures=failures))
         made.append(Engine((entry, DEFAULT), policy))
         return made[-1], session
 
@@ -75,17 +75,17 @@ def test_calls_behind_a_wedged_one_move_on_without_running(engine, tmp_path, mer
 
 @pytest.mark.parametrize("isolation", ["inline", "thread"])
 def test_a_request_whose_time_is_up_is_never_begun_and_no_fault_of_the_model(engine, isolation):
-    served, session = engine(False, isolation, failures=1)
+    served, session = engine(False, isolation, failures=1, deadline_ms=5000.0)
     for _ in range(3):
-        late = asyncio.run(served.answer(question(1, late_s=1.0)))
+        late = asyncio.run(served.answer(question(1, late_s=6.0)))
         assert (late.receipt.model, late.receipt.reason) == ("default", "deadline") and not late.receipt.within_deadline
     assert session.ran == []
     assert asyncio.run(served.answer(question(2))).receipt.reason == "primary", "the breaker heard of what was never begun"
 
 
 def test_the_budget_starts_at_arrival_not_when_the_engine_looks(engine, tmp_path):
-    served, session = engine(False)
-    (tmp_path / "control").write_text("slow")  # 200 ms
-    answer = asyncio.run(served.answer(question(1, late_s=0.1)))
-    assert (answer.receipt.model, answer.receipt.reason) == ("default", "deadline") and answer.receipt.time_ms >= 100
+    served, session = engine(False, deadline_ms=5000.0)
+    (tmp_path / "control").write_text("wedge")
+    answer = asyncio.run(served.answer(question(1, late_s=4.5)))
+    assert (answer.receipt.model, answer.receipt.reason) == ("default", "deadline") and answer.receipt.time_ms >= 4500
     assert session.ran == [1.0]

@@ -71,9 +71,9 @@ def test_after_the_switch_everybody_gets_the_challenger(tried, phase):
     assert record.features["rollout"] == {"id": "r1", "assigned": "challenger"}
 
 
-@pytest.mark.parametrize(("fault", "why"), [("throw", "failed"), ("nan", "non-finite"), ("slow", "deadline")])
-def test_where_the_challenger_fails_the_champion_answers_and_the_record_says_who_was_given(tried, new_fault, fault, why):
-    one = tried(deadline=200)
+@pytest.mark.parametrize(("fault", "why", "deadline"), [("throw", "failed", 5000), ("nan", "non-finite", 5000), ("slow", "deadline", 200)])
+def test_where_the_challenger_fails_the_champion_answers_and_the_record_says_who_was_given(tried, new_fault, fault, why, deadline):
+    one = tried(deadline=deadline)
     one.take("switched")
     new_fault(fault)
     answer = one.ask()

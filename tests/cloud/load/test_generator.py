@@ -58,7 +58,7 @@ def test_more_requests_than_connections_wait_in_line():
 )
 def test_errors_by_kind(doing, kind):
     with Answering(lambda number, body: doing if number % 10 == 5 else 200) as server:
-        held = step(server, timeout_s=0.3)
+        held = step(server, timeout_s=2.0 if doing == "silent" else 20.0)  # a machine that stands still for a moment is no error
     assert held.errors == {kind: 12} and held.answered == 108 and held.sent == 120
 
 
