@@ -4,7 +4,6 @@ import json
 import os
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import started as servers
@@ -55,12 +54,7 @@ def memory_mb(server):
 
 def children(server):
     """Pids of the server's worker processes: those of BentoML that serve, not its parent."""
-    found: list[int] = []
-    for pid in servers.descendants(server.process.pid):
-        with suppress(OSError):  # it has ended since
-            if b"_bentoml_impl.worker.service" in (Path("/proc") / str(pid) / "cmdline").read_bytes():
-                found.append(pid)
-    return found
+    return [pid for pid in servers.descendants(server.process.pid) if b"_bentoml_impl.worker.service" in servers.command_of(pid)]
 
 
 def keep(name, step, **more):

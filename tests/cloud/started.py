@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,10 +17,18 @@ from pathlib import Path
 ROW = {"row": {"x": [1, 2, 3]}}
 
 
+GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_dice = random.SystemRandom()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody listens on, of those that the system gives to nobody: one of the others is taken before a server has started."""
+    above = int(GIVEN.read_text().split()[0]) if GIVEN.exists() else 32_768
+    while True:
+        port = _dice.randrange(above - 12_000, above)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def descendants(pid):
@@ -30,6 +39,14 @@ def descendants(pid):
             if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
                 found += [int(entry.name), *descendants(int(entry.name))]
     return found
+
+
+def command_of(pid):
+    """The command line of a process, nothing where it has ended."""
+    try:
+        return (Path("/proc") / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def alive(pid):
@@ -74,7 +91,7 @@ class Server:
 
     def workers(self):
         """Pids of the model processes."""
-        return [pid for pid in descendants(self.process.pid) if b"isolation_worker" in (Path("/proc") / str(pid) / "cmdline").read_bytes()]
+        return [pid for pid in descendants(self.process.pid) if b"isolation_worker" in command_of(pid)]
 
 
 @contextlib.contextmanager

@@ -3,6 +3,11 @@
 1,000 calls per fault, 20,000 with PORTSIDE_EFFORT=full.
 """
 
+import contextlib
+import os
+import signal
+import threading
+import time
 from collections import Counter
 
 import packages
@@ -57,11 +62,6 @@ def test_no_request_fails(tmp_path, fault, effort):
 @pytest.mark.chaos
 @pytest.mark.load
 def test_a_killed_worker_loses_no_request(tmp_path, fault):
-    import os
-    import signal
-    import threading
-    import time
-
     file = packages.deployment(tmp_path / "d")
     with servers.serving(servers.SERVE, file.parent) as server:
         stop = threading.Event()
@@ -69,7 +69,8 @@ def test_a_killed_worker_loses_no_request(tmp_path, fault):
         def kill():
             while not stop.wait(0.4):
                 for pid in server.workers():
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                        os.kill(pid, signal.SIGKILL)
 
         killer = threading.Thread(target=kill)
         killer.start()

@@ -18,7 +18,7 @@ from portside.sdk.core.errors import InputError
 
 @pytest.fixture
 def file(tmp_path):
-    return packages.deployment(tmp_path / "d")
+    return packages.deployment(tmp_path / "d", deadline=5000)  # who answers is asked here, not how soon
 
 
 @pytest.mark.parametrize("how", [servers.SERVE, servers.BENTOML], ids=["portside-serve", "bentoml-serve"])

@@ -11,7 +11,9 @@ import packages
 import pytest
 from started import ROW, SERVE, alive, serving
 
+from portside.cloud.deployment.generation import folder_of, read_states
 from portside.cloud.following import EVERY_S
+from portside.cloud.reloading import alive as runs
 from portside.cloud.reloading import reload
 from portside.sdk.core.errors import InputError, PortsideError
 
@@ -37,6 +39,14 @@ def deploy(folder, isolation="thread"):
 
 def say(file, package, isolation="thread"):
     file.write_text(TEXT.format(package=package, isolation=isolation))
+
+
+def all_serve(file, workers, seconds=60):
+    """Wait until so many workers serve: "ready" is the word of one."""
+    ends = time.monotonic() + seconds
+    while [state.state for state in read_states(folder_of("swapper", file), runs)] != ["serving"] * workers:
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 class Load:
@@ -84,16 +94,17 @@ class Load:
 def test_versions_are_exchanged_under_load_without_a_failed_request(tmp_path, isolation):
     file = deploy(tmp_path, isolation)
     command = [word.replace("port={port}", "port={port}, workers=2") for word in SERVE]
-    with serving(command, tmp_path) as server, Load(server.port) as load:
-        for package in ("two", "one", "two"):
-            load.wait(30)
-            say(file, package, isolation)
-            done = reload(file, wait_s=60)
-            assert done.served and len(done.workers) == 2, done
-            assert server.call("/readyz")[0] == 200
-            load.wait(30)
-            assert server.ask()[1]["receipt"]["model"] == package
-        load.stop()
+    with serving(command, tmp_path) as server:
+        all_serve(file, 2)
+        with Load(server.port) as load:
+            for package in ("two", "one", "two"):
+                load.wait(30)
+                say(file, package, isolation)
+                done = reload(file, wait_s=60)
+                assert done.served and len(done.workers) == 2, done
+                assert server.call("/readyz")[0] == 200
+                load.wait(30)
+                assert server.ask()[1]["receipt"]["model"] == package
     assert load.failures == [] and {status for status, _ in load.seen} == {200}
     assert {model for _, model in load.seen} == {"one", "two"}
 
@@ -137,8 +148,10 @@ def test_sigterm_says_so_first_and_every_request_that_was_taken_has_its_answer(t
         load.wait(4)
         server.process.send_signal(signal.SIGTERM)
         load.leave()
-        time.sleep(0.3)
-        assert server.call("/readyz")[0] == 503 and server.call("/livez")[0] == 200
+        ends = time.monotonic() + 20
+        while server.call("/readyz")[0] != 503 and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert server.call("/livez")[0] == 200
         status, _, headers = server.call(data=ROW)
         assert status == 200 and headers["connection"] == "close"
         load.stop()

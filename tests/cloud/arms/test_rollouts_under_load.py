@@ -114,14 +114,14 @@ def test_the_whole_way_of_a_challenger(tmp_path, effort, new_fault):
 def test_a_challenger_that_breaks_is_rolled_back_and_nobody_is_without_an_answer(tmp_path, effort, new_fault, fault):
     seconds = 60.0 if effort > 1 else 12.0
     file = written(tmp_path / "d", "steps = [0.5]\nmin_rows = 100000")
-    with servers.serving(servers.SERVE, file.parent) as server, soaking.Loading(server.port, 100.0, seconds, 500.0) as loading:
+    with servers.serving(servers.SERVE, file.parent) as server:
         control.start(read(file), "ana")
         phase_until(file, "canary", 20)
         answered_by(server, challenger=True)
-        new_fault(fault)
-        traffic = phase_until(file, "rolled back", 30)
-        answered_by(server, challenger=False)
-        loading.__exit__()
+        with soaking.Loading(server.port, 100.0, seconds, 500.0) as loading:  # all of it is there to show the fault
+            new_fault(fault)
+            traffic = phase_until(file, "rolled back", 30)
+            answered_by(server, challenger=False)
         soaking.keep(f"broken-{fault}", loading.step)
     assert loading.step.errors == {} and loading.step.answered == loading.step.sent
     kept = [record for record in records(file.parent / "records.sqlite") if record.features.get("rollout", {}).get("id") == traffic.rollout]

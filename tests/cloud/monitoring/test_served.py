@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 
 import packages
 import pytest
@@ -27,8 +26,7 @@ HOOK = "def seen(record):\n    pass\n"
 
 def monitors(server):
     """Pids of the monitors among the server's descendants."""
-    found = servers.descendants(server.process.pid)
-    return [pid for pid in found if b"monitoring.process" in (Path("/proc") / str(pid) / "cmdline").read_bytes()]
+    return [pid for pid in servers.descendants(server.process.pid) if b"monitoring.process" in servers.command_of(pid)]
 
 
 def until(ready, seconds=150):

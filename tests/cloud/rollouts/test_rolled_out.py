@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections import Counter
-from pathlib import Path
 
 import packages
 import pytest
@@ -43,8 +42,7 @@ late = 0.3
 
 def controllers(server):
     """Pids of the controllers among the server's descendants."""
-    found = servers.descendants(server.process.pid)
-    return [pid for pid in found if b"rollouts.process" in (Path("/proc") / str(pid) / "cmdline").read_bytes()]
+    return [pid for pid in servers.descendants(server.process.pid) if b"rollouts.process" in servers.command_of(pid)]
 
 
 @pytest.mark.chaos

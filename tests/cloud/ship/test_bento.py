@@ -26,7 +26,7 @@ def shipped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ship")
     before = os.environ.get("PORTSIDE_HOME")
     os.environ["PORTSIDE_HOME"] = str(folder / "home")
-    file, bento = packages.deployment(folder / "d"), folder / "bento"
+    file, bento = packages.deployment(folder / "d", deadline=5000), folder / "bento"
     assert main(["bento", str(file), "-o", str(bento), "--compose", "--insecure-public"]) == 0
     os.environ.pop("PORTSIDE_HOME") if before is None else os.environ.update(PORTSIDE_HOME=before)
     shutil.rmtree(folder / "d")

@@ -209,13 +209,20 @@ def test_nothing_is_left_when_the_process_is_killed():
 
 
 def children(pid):
-    """Processes below `pid`."""
-    direct = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    """Processes below `pid`. One that ends meanwhile has none."""
+    direct = list[int]()
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                direct += map(int, (task / "children").read_text().split())
     return [*direct, *(deeper for child in direct for deeper in children(child))]
 
 
 def command(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
 
 
 def alive(pid):
