@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ...sdk.core.records import RECORD_VERSION, SHADOW, Receipt, Record
 from ...sdk.core.signature import Array, Signature
 from ..answering.note import NOTHING, About, Note, NoteAround
+from ..records.draft import Write
 from .assigning import Arm
 from .slices import Fields
 
@@ -94,6 +95,10 @@ class ShadowNote(NamedTuple):
     def signature(self) -> Signature:
         """The champion's, which says what is redacted."""
         return self.about.signature
+
+    def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
+        """None: it has features."""
+        return None
 
     def features(self, limit_bytes: int) -> Mapping[str, Any]:
         """Which rollout, and whether it decides alike."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from ...sdk.core.records import Record
 from ...sdk.core.signature import Array, Signature
 
+Write: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Signature, int], tuple[str, str]]
+"""What is kept of tensors as JSON: (inputs, outputs, their signature, bytes above which one is described) -> the text of both."""
 OWN_BYTES = 1024
 """About what a draft takes beside its tensors."""
+_ARRAY = np.ndarray
 
 
 class Drafted(Protocol):
@@ -56,6 +59,10 @@ class Drafted(Protocol):
         """Features as they are kept, JSON-ready; larger tensors than this are described."""
         ...
 
+    def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
+        """The row itself where nothing about it is unusual, tensors as `write` gives them; None: it is to be made of the others."""
+        ...
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -76,12 +83,16 @@ class Draft:
         """Those of the record."""
         return self.record.features
 
+    def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
+        """None: it is as its record is."""
+        return None
+
 
 def weight(draft: Drafted) -> int:
     """About the bytes that a draft keeps alive while it waits: its tensors, its texts, and a kilobyte for the rest."""
     size = OWN_BYTES
     for array in draft.inputs.values():
-        size += array.nbytes if type(array) is np.ndarray else _weight(array)
+        size += array.nbytes if type(array) is _ARRAY else _weight(array)
     for array in draft.outputs.values():
         size += array.nbytes
     if draft.tapped:

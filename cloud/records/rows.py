@@ -6,8 +6,7 @@ A server writes thousands of rows a second beside answering, in the same interpr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -15,9 +14,10 @@ import numpy as np
 from sqlalchemy import Connection
 
 from ...sdk.core.records import Record, keep
-from ...sdk.core.signature import Array, Signature
+from ...sdk.core.signature import Signature
 from .copying import copied
 from .draft import Drafted
+from .statements import statements
 from .tables import COLUMNS, NUMBERS
 
 try:
@@ -27,15 +27,11 @@ except ModuleNotFoundError:  # records are read without the serving libraries to
 
 TEXTS = ("inputs", "features", "outputs", "receipt", "flags")
 """Columns that hold JSON."""
-PLAIN = frozenset(np.dtype(name) for name in ("float32", "float64", "int8", "uint8", "int32", "int64"))
+PLAIN = tuple(map(np.dtype, ("float32", "float64", "int8", "uint8", "int32", "int64")))
+_PLAIN = frozenset(map(id, PLAIN))
+"""Of each there is one object that numpy gives its arrays. (Another that equals it goes the longer way; its hash would cost more.)"""
+_ARRAY = np.ndarray
 _POSTGRESQL = {"BIGINT": "bigint", "INTEGER": "integer", "FLOAT": "float8", "TEXT": "text"}
-AT_ONCE = (256, 32, 4, 1)
-"""Rows of one statement. SQLite works without the interpreter's lock inside a statement, so larger ones disturb the server less."""
-_VALUES = f"({', '.join('?' for _ in COLUMNS)})"
-INSERTS = {
-    rows: f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES {', '.join([_VALUES] * rows)} ON CONFLICT (id) DO NOTHING"  # noqa: S608
-    for rows in AT_ONCE
-}
 _ARRAYS = ", ".join(f"%s::{_POSTGRESQL[str(NUMBERS.get(name, 'TEXT'))]}[]" for name in COLUMNS)
 UNNEST = (
     f"INSERT INTO records ({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)} FROM unnest({_ARRAYS}) "  # noqa: S608  constants only
@@ -47,10 +43,13 @@ _in_order = itemgetter(*COLUMNS)
 
 def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
     """The draft as values of `COLUMNS`."""
+    made = draft.columns(tensors, raw_limit_bytes)
+    if made is not None:
+        return made
     values, signature = draft.values(), draft.signature
-    features, flags, hides = draft.features(raw_limit_bytes), values["flags"], _hides(signature)
-    values["inputs"] = _tensors(draft.inputs, signature, raw_limit_bytes, hides)
-    values["outputs"] = _tensors(draft.outputs, signature, raw_limit_bytes, hides)
+    features, flags = draft.features(raw_limit_bytes), values["flags"]
+    values["inputs"], values["outputs"] = tensors(draft.inputs, draft.outputs, signature, raw_limit_bytes)
+    values["exposed"] = int(values["exposed"])  # SQLite's driver looks for adapters of a bool, at the cost of ten numbers
     values["receipt"] = text_of(values["receipt"])
     values["features"] = text_of(features) if features else "{}"
     values["flags"] = text_of(flags) if flags else "[]"
@@ -60,19 +59,10 @@ def row(draft: Drafted, raw_limit_bytes: int) -> tuple[Any, ...]:
 def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows, in their order; those whose id is there already are passed over. Raises SQLAlchemyError."""
     if connection.dialect.name == "sqlite":
-        for statement, values in _statements(rows):
+        for statement, values in statements(rows):
             connection.exec_driver_sql(statement, values)
     elif not copied(connection, rows):
         connection.exec_driver_sql(UNNEST, tuple(map(list, zip(*rows, strict=True))))
-
-
-def _statements(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Statements for SQLite, with their values."""
-    done = 0
-    for size in AT_ONCE:
-        while len(rows) - done >= size:
-            yield INSERTS[size], tuple(chain.from_iterable(rows[done : done + size]))
-            done += size
 
 
 def read(values: tuple[Any, ...]) -> Record:
@@ -82,24 +72,26 @@ def read(values: tuple[Any, ...]) -> Record:
     return Record.from_dict(data)
 
 
-def _tensors(arrays: Mapping[str, Array], signature: Signature, raw_limit_bytes: int, hides: bool) -> str:
-    """What is kept of tensors, as JSON. Small ones of usual numbers are written by orjson itself, which calls what is not finite null."""
-    if orjson is not None and not hides and _usual(arrays, raw_limit_bytes):
-        try:
-            text = orjson.dumps(arrays, option=orjson.OPT_SERIALIZE_NUMPY)
-        except TypeError:  # no dimensions, or an order that is not written as it stands
-            text = b"null"
-        if b"null" not in text:
-            return text.decode()
-    return text_of(keep(arrays, signature, raw_limit_bytes))
+def tensors(inputs: Mapping[str, Any], outputs: Mapping[str, Any], signature: Signature, limit_bytes: int) -> tuple[str, str]:
+    """What is kept of tensors in and out, as JSON; larger ones than `limit_bytes` are described."""
+    if _hides(signature):
+        return text_of(keep(inputs, signature, limit_bytes)), text_of(keep(outputs, signature, limit_bytes))
+    return (_usual(inputs, limit_bytes) or text_of(keep(inputs, signature, limit_bytes)),
+            _usual(outputs, limit_bytes) or text_of(keep(outputs, signature, limit_bytes)))  # fmt: skip
 
 
-def _usual(arrays: Mapping[str, Any], limit_bytes: int) -> bool:
-    """Few enough numbers each, of types that JSON has."""
-    for array in arrays.values():  # noqa: SIM110  `all` of a generator costs a third of a row more
-        if type(array) is not np.ndarray or array.nbytes > limit_bytes or array.dtype not in PLAIN:
-            return False
-    return True
+def _usual(arrays: Mapping[str, Any], limit_bytes: int) -> str | None:
+    """Tensors of few usual numbers as orjson itself writes them; None for others. What is not finite it calls null."""
+    if orjson is None:
+        return None
+    for array in arrays.values():
+        if type(array) is not _ARRAY or array.nbytes > limit_bytes or id(array.dtype) not in _PLAIN:
+            return None
+    try:
+        text = orjson.dumps(arrays, None, orjson.OPT_SERIALIZE_NUMPY).decode()
+    except TypeError:  # no dimensions, or an order that is not written as it stands
+        return None
+    return None if "null" in text else text
 
 
 def _hides(signature: Signature) -> bool:

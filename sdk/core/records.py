@@ -1,12 +1,13 @@
 """Record v1: what one served answer leaves behind, its receipt, and time-ordered ids. Pure data, no storage in here.
 
-    >>> uuid7(1_700_000_000_000, bytes(10))
-    '018bcfe5-6800-7000-8000-000000000000'
+>>> uuid7(1_700_000_000_000, bytes(10))
+'018bcfe5-6800-7000-8000-000000000000'
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import time
@@ -26,12 +27,14 @@ RAW_LIMIT_BYTES = 4096
 """Tensors larger than this are kept as shape, dtype and sha256, not as values."""
 REDACTED = {"redacted": True}
 _TIME, _RECORD, _STALE, _AGE = b"x-portside-time-ms", b"x-portside-record", (b"x-portside-stale", b"true"), b"x-portside-age-ms"
-_RANDOM: list[bytes] = []
-"""Random bytes for ids, drawn many at a time: a call of the system for each would cost more than all the rest."""
+_TAILS: list[str] = []
+"""Ends of ids, all but their time, made many at a time: a call of the system for each would cost more than all the rest."""
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_RANDOM.clear)
-
-
+    os.register_at_fork(after_in_child=_TAILS.clear)
+_MANY = 256
+"""Of them at once."""
+_RANDOM_BITS = int.from_bytes(bytes.fromhex("0fff3fff") * _MANY)
+_FIXED_BITS = int.from_bytes(bytes.fromhex("70008000") * _MANY)
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -82,6 +85,21 @@ class Receipt:
         data = vars(self).copy()
         data["attempts"], data["time_ms"], data["model_ms"] = list(self.attempts), _thousandths(self.time_ms), _thousandths(self.model_ms)
         return data if self.age_ms is None else {**data, "age_ms": round(self.age_ms, 3)}
+
+    def text(self) -> str | None:
+        """`to_dict` as compact JSON, with what many receipts share made once; None where it has to be made of `to_dict`.
+
+        Its record is an id of `new_id`, or none: it stands in JSON as it is.
+        """
+        if type(self) is not Receipt:
+            return None
+        time_us, model_us = int(self.time_ms * 1e3 + 0.5), int(self.model_ms * 1e3 + 0.5)
+        around = _around(self.model, self.version, self.target, self.entry, self.reason, self.attempts, self.deadline_ms,
+                         self.within_deadline, self.stale)  # fmt: skip
+        if around is None or self.age_ms is not None or time_us < 0 or model_us < 0:
+            return None
+        head, end = around
+        return f'{head}{_milliseconds(time_us)},"model_ms":{_milliseconds(model_us)}{end}{self.record}","age_ms":null}}'
 
     def to_headers(self) -> list[tuple[bytes, bytes]]:
         """The receipt as HTTP headers, `x-portside-*`; nothing a caller sent is in them."""
@@ -197,13 +215,29 @@ def plain(array: Array) -> Any:
 
 def new_id() -> str:
     """A UUIDv7 of this moment."""
+    global _moment
+    now_ms = time.time_ns() // 1_000_000
+    moment = _moment
+    if moment[0] != now_ms:
+        digits = (now_ms & (1 << 48) - 1).to_bytes(6).hex()
+        _moment = moment = (now_ms, f"{digits[:8]}-{digits[8:]}-")
     try:
-        entropy = _RANDOM.pop()
+        return moment[1] + _TAILS.pop()
     except IndexError:
-        drawn = os.urandom(2560)
-        _RANDOM.extend(drawn[place : place + 10] for place in range(10, 2560, 10))
-        entropy = drawn[:10]
-    return uuid7(time.time_ns() // 1_000_000, entropy)
+        tails = _tails(os.urandom(10 * _MANY))
+        _TAILS.extend(tails[1:])
+        return moment[1] + tails[0]
+
+
+_moment = (-1, "")
+"""The last millisecond that an id was asked for in, and how its ids begin."""
+
+
+def _tails(entropy: bytes) -> list[str]:
+    """The ends of `_MANY` ids: their version and variant among the random bits of 10 bytes each."""
+    short, long = entropy[: 4 * _MANY], entropy[4 * _MANY :]
+    marked = (int.from_bytes(short) & _RANDOM_BITS | _FIXED_BITS).to_bytes(4 * _MANY).hex("-", 2).split("-")
+    return list(map("-".join, zip(marked[::2], marked[1::2], long.hex("-", 6).split("-"), strict=True)))
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> str:
@@ -223,6 +257,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
+
+
+@lru_cache(maxsize=4096)
+def _milliseconds(time_us: int) -> str:
+    """Of microseconds, as JSON has it."""
+    return repr(time_us / 1e3)
+
+
+@lru_cache(maxsize=1024)
+def _around(model: str, version: str, target: str, entry: int, reason: str, attempts: tuple[str, ...], deadline_ms: float | None,
+            within_deadline: bool, stale: bool) -> tuple[str, str] | None:  # fmt: skip
+    """What stands before a receipt's times in its JSON, and behind them up to its record; None where that is no JSON for everybody."""
+    head = {"model": model, "version": version, "target": target, "entry": entry, "reason": reason, "attempts": attempts}
+    end = {"deadline_ms": deadline_ms, "within_deadline": within_deadline, "stale": stale}
+    try:
+        said, told = (json.dumps(part, separators=(",", ":"), ensure_ascii=False, allow_nan=False)[:-1] for part in (head, end))
+        said.encode()
+    except ValueError:  # a number that is none, half a character
+        return None
+    return f'{said},"time_ms":', f',{told[1:]},"record":"'
 
 
 @lru_cache(maxsize=1024)

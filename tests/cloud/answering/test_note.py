@@ -1,13 +1,17 @@
 """What a record will hold of a request: traits of what may be looked at, and nothing that would keep the rest of it alive."""
 
+import json
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from portside.cloud.answering.chain import ModelEntry
 from portside.cloud.answering.consistency import NOBODY, Author
-from portside.cloud.answering.note import About, Note
+from portside.cloud.answering.note import About, Note, NoteAround
 from portside.cloud.records.draft import weight
-from portside.cloud.records.rows import TEXTS, row
+from portside.cloud.records.rows import TEXTS, row, tensors
 from portside.cloud.records.tables import COLUMNS
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.codec import Codec
@@ -95,3 +99,29 @@ def test_a_row_is_made_of_the_values_of_the_record():
         held = dict(zip(COLUMNS, row(one, 4096), strict=True))
         assert all(held[name] == value for name, value in vars(one.record).items() if name not in TEXTS)
     assert (step.record.exposed, step.record.event_ms, made.record.event_ms) == (False, 3, 7)
+
+
+PLAIN = Signature((TensorSpec("x", "f32", ("batch", 3)), TensorSpec("n", "i64", ("batch",))), (TensorSpec("y", "f32", ("batch",)),))
+NUMBERS = st.lists(st.floats(width=32), min_size=3, max_size=3)
+DTYPES = st.sampled_from([np.float32, np.float64, np.float16, np.dtype(">f4")])
+
+
+@settings(max_examples=200)
+@given(st.data(), NUMBERS, DTYPES, st.none() | st.text(max_size=5), st.none() | st.integers(1, 1 << 46), st.booleans(), st.booleans(),
+       st.none() | st.floats(0, 1e5), st.sampled_from([4096, 4]))  # fmt: skip
+def test_the_row_of_a_plain_note_is_that_of_its_values(data, numbers, dtype, entity, event_ms, nobody, step, age_ms, limit):
+    """The shorter way against the longer one, which whatever is written around a note takes."""
+    author = NOBODY if nobody else AUTHOR
+    receipt = Receipt(author.model, author.version, author.target, author.place, "primary", (), data.draw(st.floats(0, 1e6)), 1.25, 50.0,
+                      record=new_id(), age_ms=age_ms)  # fmt: skip
+    with np.errstate(over="ignore"):
+        x = np.array([numbers], dtype)
+    inputs = {"x": x, "n": np.array([data.draw(st.integers(-(1 << 31), (1 << 31) - 1))], np.int32)}
+    outputs = data.draw(st.sampled_from([{}, {"y": np.array(numbers[:1], np.float32)}, {"y": np.float32(1.5)[()] * np.ones(())}]))
+    flags = data.draw(st.sampled_from([(), (Flag("x", 0, "range", 7.5),)]))
+    signature = data.draw(st.sampled_from([PLAIN, PLAIN.edit("n", redact=True)]))
+    one = Note(receipt, entity, event_ms, "0190" if step else None, author, flags, 7, about(signature), inputs, outputs)
+    short, long = (dict(zip(COLUMNS, row(way, limit), strict=True)) for way in (one, NoteAround(one)))
+    assert {**short, **{name: json.loads(short[name]) for name in TEXTS}} == {**long, **{name: json.loads(long[name]) for name in TEXTS}}
+    assert [type(value) for value in short.values()] == [type(value) for value in long.values()]
+    assert (one.columns(tensors, limit) is None) == (bool(flags) or age_ms is not None)

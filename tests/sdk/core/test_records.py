@@ -1,14 +1,17 @@
 """Records: ids in order of time, redaction, values that JSON can hold, and the round trip."""
 
 import json
+import time
 import uuid
+from functools import reduce
+from operator import and_, or_
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portside.sdk.core.records import RECORD_VERSION, Receipt, Record, described, keep, new_id, plain, uuid7
+from portside.sdk.core.records import RECORD_VERSION, Receipt, Record, _tails, described, keep, new_id, plain, uuid7
 from portside.sdk.core.signature import Signature, TensorSpec
 
 
@@ -25,6 +28,49 @@ def test_ids_are_uuid7_and_sort_by_time(first, second, a, b):
 
 def test_ids_of_now_differ():
     assert len({new_id() for _ in range(1000)}) == 1000
+
+
+@settings(max_examples=20)
+@given(st.binary(min_size=2560, max_size=2560))
+def test_ids_made_many_at_a_time_are_uuid7_too(entropy):
+    ends = _tails(entropy)
+    assert len(ends) == 256
+    for end in ends:
+        parsed = uuid.UUID(f"018bcfe5-6800-{end}")
+        assert str(parsed)[14:] == end and parsed.version == 7 and parsed.variant == uuid.RFC_4122
+
+
+def test_all_74_bits_of_an_id_are_random():
+    numbers = [uuid.UUID(new_id()).int for _ in range(2000)]
+    random = (1 << 76) - 1 ^ 0b11 << 62
+    assert reduce(or_, numbers) & random == random and not reduce(and_, numbers) & random
+
+
+def test_an_id_says_when_it_was_made():
+    before = time.time_ns() // 1_000_000
+    said = [uuid.UUID(new_id()).int >> 80 for _ in range(300)]
+    assert before <= min(said) and max(said) <= time.time_ns() // 1_000_000
+
+
+WORDS = st.text(max_size=8)
+TIMES = st.floats(0, 1e7)
+
+
+@settings(max_examples=300)
+@given(WORDS, WORDS, st.integers(-1, 5), WORDS, st.lists(WORDS, max_size=3), TIMES, TIMES, st.none() | st.floats(0, 1e6), st.booleans(),
+       st.booleans(), st.booleans())  # fmt: skip
+def test_a_receipt_s_text_is_its_dict(model, version, entry, reason, attempts, time_ms, model_ms, deadline_ms, within, stale, recorded):
+    receipt = Receipt(model, version, "t", entry, reason, tuple(attempts), time_ms, model_ms, deadline_ms, within, stale,
+                      new_id() if recorded else "")  # fmt: skip
+    text, data = receipt.text(), receipt.to_dict()
+    assert text is not None and json.loads(text) == data and list(json.loads(text)) == list(data)
+
+
+@pytest.mark.parametrize("odd", [{"age_ms": 1.5}, {"time_ms": -1.0}, {"deadline_ms": float("inf")}, {"model": "\ud800"}])
+def test_an_unusual_receipt_has_no_text(odd):
+    given = {"model": "m", "version": "v", "target": "t", "entry": 0, "reason": "primary", **odd}
+    assert Receipt(**given).text() is None
+    assert Receipt(**{**given, **dict.fromkeys(odd, 5.0 if "model" not in odd else "m")}).text() is not None or "age_ms" in odd
 
 
 def test_redacted_fields_leave_no_value():
