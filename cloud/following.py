@@ -75,7 +75,7 @@ class Follower:
         deployment = host.resolved.deployment
         self._host, self._path, self._number = host, deployment.path, number
         self._folder = folder_of(deployment.name, deployment.path)
-        self._ended = threading.Event()
+        self._ended, self._saying = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._follow, name="portside-follow", daemon=True)
         self._seen, self._asked = stamp(self._folder), 0 if number or self._underway() else stamp(self._folder, PROPOSED)
         self._held: _Held | None = None
@@ -86,9 +86,10 @@ class Follower:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more; the state file goes."""
+        """Look no more; the state file goes, also one that is being written."""
         self._ended.set()
-        self._quietly(lambda: forget_state(self._folder, os.getpid()))
+        with self._saying:
+            self._quietly(lambda: forget_state(self._folder, os.getpid()))
 
     def _underway(self) -> bool:
         """Something was proposed to this server before this worker began: it takes the place of one that died."""
@@ -184,8 +185,9 @@ class Follower:
         return served
 
     def _say(self, state: State, why: str = "", seen: int = 0) -> None:
-        if not self._ended.is_set():
-            self._quietly(lambda: write_state(self._folder, WorkerState(os.getpid(), self._number, state, why, seen)))
+        with self._saying:
+            if not self._ended.is_set():
+                self._quietly(lambda: write_state(self._folder, WorkerState(os.getpid(), self._number, state, why, seen)))
 
     def _quietly(self, write: Callable[[], None]) -> None:
         try:

@@ -81,9 +81,8 @@ class Feeder:
             found = Verdict(False, f"the self-check failed: {type(error).__name__}")
         feed = {"WATCHDOG": "1"} if found.alive and self._systemd.watchdog_s else {}
         status = {"STATUS": found.why or "answers"} if found.why != self._said else {}
-        if feed or status:
-            self._systemd.tell(**feed, **status)
-        self._said = found.why
+        if not (feed or status) or self._systemd.tell(**feed, **status):
+            self._said = found.why  # a manager that was too busy to hear it is told again
         return found
 
     def close(self) -> None:

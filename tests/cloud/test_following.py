@@ -83,6 +83,28 @@ def test_a_worker_is_found_from_its_start_so_no_reload_comes_too_early_for_it(fi
     assert read_states(folder, alive) == []
 
 
+def test_a_word_that_is_being_written_when_it_ends_does_not_stay(file, monkeypatch):
+    made, began, go = Host(resolve(read(file))), threading.Event(), threading.Event()
+    follower, folder = Follower(made), folder_of("swapper", file)
+
+    def slowly(*said):
+        began.set()
+        assert go.wait(20)
+        write_state(*said)
+
+    monkeypatch.setattr("portside.cloud.following.write_state", slowly)
+    saying = threading.Thread(target=follower._say, args=("serving",))
+    saying.start()
+    assert began.wait(20)
+    closing = threading.Thread(target=follower.close)
+    closing.start()
+    closing.join(0.2)
+    go.set()
+    for thread in (saying, closing):
+        thread.join(20)
+    assert read_states(folder, alive) == []
+
+
 def say(file, package, records="true"):
     file.write_text(TEXT.format(package=package, records=records))
     return resolve(read(file))
