@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +36,19 @@ class Average:
             return
         self._sums = sums if self._sums is None else self._sums + sums
         self._seen += len(channels)
+
+    def to_tensors(self) -> dict[str, Array]:
+        """Everything, as numbers that a file holds exactly."""
+        numbers = np.array([self.axis, self._seen, self._lost], np.int64)
+        return {"numbers": numbers} | ({} if self._sums is None else {"sums": self._sums})
+
+    @classmethod
+    def from_tensors(cls, held: Mapping[str, Array]) -> Average:
+        """What `to_tensors` made."""
+        axis, seen, lost = held["numbers"].tolist()
+        made = cls(axis)
+        made._seen, made._lost, made._sums = seen, bool(lost), held.get("sums")
+        return made
 
     @property
     def mean(self) -> Means:

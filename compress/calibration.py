@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..sdk.core.plan import Means, Range
 from ..sdk.core.signature import Array, Signature
 from .averages import Average
 from .histogram import Histogram, Method
+from .kept_steps import NOWHERE, Held, KeptSteps
 
 ROWS = 512
 """Rows that are looked at unless the caller says how many."""
@@ -34,7 +36,7 @@ FEW_ROWS = 100
 """Fewer rows than this are reported as few."""
 AT_ONCE = 32
 """Most rows of one call: inner values of more would not fit into caches."""
-_TAP = "calibration"
+KIND = _TAP = "calibration"
 _ENGINE = EngineOptions(threads=1, optimize="none", deterministic=True)
 QUICK = EngineOptions(threads=1, optimize="all", deterministic=True)
 """For what bits do not matter to: ranges, factors, damages."""
@@ -114,7 +116,7 @@ class Probe:
 
 def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]], rows: int = ROWS, seed: int = 0,
               progress: Callable[[int, int, str], None] = lambda done, of, what: None,
-              axes: Mapping[str, int] | None = None) -> Calibration:  # fmt: skip
+              axes: Mapping[str, int] | None = None, steps: KeptSteps = NOWHERE) -> Calibration:  # fmt: skip
     """Run a sample of the data through the float program and keep a histogram of each value.
 
     Args:
@@ -125,6 +127,7 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
         seed: of the choice.
         progress: called with (rows done, rows, what).
         axes: "stage/value" -> the axis of its channels, for values whose means are wanted.
+        steps: keeps what was seen so far, batch by batch.
 
     Raises InputError for data without rows or of other fields, TrustError for host stages.
     """
@@ -133,20 +136,51 @@ def calibrate(package: Package, data: Data, values: Mapping[str, Iterable[str]],
     at_once = rows_of_call(package.signature)
     chosen = _sample(data, whole_calls(package.signature, min(rows, len(data))), seed)
     sample = data.take(chosen)
-    histograms = {f"{stage}/{name}": Histogram() for stage, names in values.items() for name in names}
-    averages = {name: Average(axis) for name, axis in (axes or {}).items()}
-    probe = Probe(package, values, engine=QUICK)
-    try:
-        for place, batch in enumerate(sample.batches(at_once)):
-            progress(place * at_once, len(sample), "calibration")
-            for name, value in probe.run(batch.inputs)[1].items():
-                histograms[name].add(value)
-                if name in averages:
-                    averages[name].add(value)
-    finally:
-        probe.close()
-    means = {name: held.mean for name, held in averages.items() if held.mean}
-    return Calibration(histograms, len(sample), data_digest(sample), tuple(_warnings(data, chosen, histograms)), means)
+    seen = Seen({f"{stage}/{name}": Histogram() for stage, names in values.items() for name in names},
+                 {name: Average(axis) for name, axis in (axes or {}).items()})  # fmt: skip
+    digest = data_digest(sample)
+    key = {"package": package.digest, "rows": digest, "at_once": at_once, "values": sorted(seen.histograms), "axes": dict(axes or {})}
+    if (held := steps.read(KIND, key)) is not None:
+        seen = Seen.of(held)
+    if seen.rows < len(sample):
+        with closing(Probe(package, values, engine=QUICK)) as probe:
+            for batch in sample.take(range(seen.rows, len(sample))).batches(at_once):
+                progress(seen.rows, len(sample), "calibration")
+                seen.add(probe.run(batch.inputs)[1], len(batch))
+                if steps.due or seen.rows == len(sample):
+                    steps.write(KIND, key, seen.held())
+    means = {name: held.mean for name, held in seen.averages.items() if held.mean}
+    return Calibration(seen.histograms, len(sample), digest, tuple(_warnings(data, chosen, seen.histograms)), means)
+
+
+@dataclass
+class Seen:
+    """What the first `rows` rows of a sample showed."""
+
+    histograms: dict[str, Histogram]
+    averages: dict[str, Average]
+    rows: int = 0
+
+    def add(self, values: Mapping[str, Array], rows: int) -> None:
+        """The next rows."""
+        for name, value in values.items():
+            self.histograms[name].add(value)
+            if name in self.averages:
+                self.averages[name].add(value)
+        self.rows += rows
+
+    def held(self) -> Held:
+        """As a file holds it: the histograms, then the averages."""
+        items = [*(held.to_tensors() for held in self.histograms.values()), *(held.to_tensors() for held in self.averages.values())]
+        return Held(items, {"rows": self.rows, "histograms": [*self.histograms], "averages": [*self.averages]})
+
+    @classmethod
+    def of(cls, held: Held) -> Seen:
+        """What `held` made."""
+        names, averaged = held.said["histograms"], held.said["averages"]
+        histograms = {name: Histogram.from_tensors(item) for name, item in zip(names, held.items, strict=False)}
+        averages = {name: Average.from_tensors(item) for name, item in zip(averaged, held.items[len(names) :], strict=True)}
+        return cls(histograms, averages, held.said["rows"])
 
 
 def rows_of_call(signature: Signature, most: int = AT_ONCE) -> int:

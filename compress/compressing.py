@@ -18,6 +18,7 @@ from .derive import finished
 from .foresight import check_places, look_ahead
 from .gated import gated
 from .judgement import Judge
+from .kept_steps import KeptSteps
 from .ladder import Climb
 from .quantize import Quantize
 from .recipe import Recipe, recipe_of
@@ -55,7 +56,8 @@ def compress(package: Package, recipe: Recipe | Pass | str | Path, data: Data, *
         held_out: rows to judge on, with labels where there are any; needed with `target`, and of no use without.
         out: a new folder; default: the store, under the package's name.
         seed: of everything random.
-        resume: a folder that keeps finished passes and the checkpoints of training: the same call goes on from them.
+        resume: a folder that keeps finished passes, and of the one under way the checkpoints of training or the steps that are done
+            (rows that were looked at, rungs that were measured): the same call goes on from them.
         progress: called with (done, of, what).
 
     Returns:
@@ -74,7 +76,8 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
                progress: Progress = lambda done, of, what: None) -> Compressed:  # fmt: skip
     """As `compress`, with the climb beside the package."""
     steps, kept = recipe_of(recipe), Kept(None if resume is None else Path(resume), data, seed, package.digest)
-    judge = None if target is None or held_out is None else Judge(package, target, held_out, data, steps.gates, seed, progress)
+    judge = None if target is None or held_out is None else Judge(package, target, held_out, data, steps.gates, seed, progress,
+                                                                  KeptSteps(kept.checkpoints))  # fmt: skip
     check_places(target, held_out, None if out is None else Path(out))
     look_ahead(steps.passes, package, data)
     climb: Climb | None = None
@@ -82,7 +85,7 @@ def compressed(package: Package, recipe: Recipe | Pass | str | Path, data: Data,
         made = package
         for number, step in enumerate(steps.passes):
             climbs = isinstance(step, Quantize) and judge is not None
-            place = None if climbs else kept.place(made, step)  # a climb measures: what was measured before may no longer hold
+            place = None if climbs else kept.place(made, step)  # a climb keeps its rungs, and is told from them again
             if (before := kept.found(place, package.trusted)) is not None:
                 made = before
                 continue

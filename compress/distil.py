@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
 
+from ..runtimes.hardware import version_of
 from ..runtimes.subjects import opened
 from ..sdk.core.canonical import digest_of
 from ..sdk.core.data import Data
@@ -20,9 +21,11 @@ from .base import Ahead, PassContext
 from .derive import descended
 from .distil_estimators import decides, estimator_of, fitted, packed
 from .distil_features import FeatureGoals, Shown, Side, no_layers, shown_by
+from .distil_functions import content_digest
 from .distil_losses import goals_of
 from .distil_teachers import Answers, Loss, Teacher, check_teachers, digest_of_array, keys_of, taught, teachers_of
 from .feature_pairs import check_features
+from .kept_steps import KeptSteps
 from .option_checks import check, check_choice, check_epochs, check_whole, number
 from .training.fit import Fit
 from .training.foreseen import foreseen
@@ -113,7 +116,7 @@ class Distil:
             if learner is not None:
                 made = self._trained(learner, answers, teachers, shown, weight, replace(context, out=out))
             else:
-                made = self._fitted(student, package, data, answers, teachers, weight, out)
+                made = self._fitted(student, package, data, answers, teachers, weight, context, out)
             return descended(made, _lineage(package, teachers, self.student is None), context.out)
 
     def look_ahead(self, ahead: Ahead) -> Ahead:
@@ -175,9 +178,19 @@ class Distil:
         return repacked(student, trainee, step, context)
 
     def _fitted(self, student: Any, package: Package, data: Data, answers: Answers, teachers: tuple[Teacher, ...], weight: float,
-                out: Path) -> Package:  # fmt: skip
+                context: PassContext, out: Path) -> Package:  # fmt: skip
         self._check_estimator(student)
-        return packed(fitted(student, data, answers, weight), package, self._step(_said(student), teachers), out)
+        step = self._step(_said(student), teachers)
+        key = {
+            "package": package.digest, "student": [_said(student), content_digest(student)], "pass": step, "data": data_digest(data),
+            "answers": [digest_of_array(answers.held), answers.kind, repr(answers.classes), repr(answers.texts)], "weight": weight,
+            "versions": {name: version_of(name) for name in ("scikit-learn", "skl2onnx", "scipy")}, "seed": context.seed,
+        }  # fmt: skip
+
+        def make(place: Path) -> Package:
+            return packed(fitted(student, data, answers, weight), package, step, place)
+
+        return KeptSteps.of(context).package("student", key, package.trusted, make, out)
 
     def _step(self, student: object, teachers: tuple[Teacher, ...]) -> dict[str, Any]:
         said = {"student": student} if student is not None else {}

@@ -15,18 +15,17 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
-from ..sdk.core.canonical import digest_of
 from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import EngineError, InputError
+from ..sdk.core.signature import Array
 from .base import PassContext
-from .whole_file import write_whole
+from .kept_steps import KeptSteps
 
 ROWS, LARGEST = 64, 8 << 20
 """Rows of a request, and bytes of one beyond which it is made two; servers take 16 MiB unless they say otherwise."""
@@ -68,10 +67,10 @@ class Endpoint:
             InputError: it refused the rows; the message is its own.
             EngineError: it cannot be reached, does not answer in time or with JSON of this form, or a fallback answered.
         """
-        parts: list[Columns] = []
+        parts, steps = list[Columns](), KeptSteps.of(context, here=False)
         for batch in data.batches(ROWS):
             context.progress(ROWS * len(parts), len(data), "asking the teacher")
-            parts.append(self._kept(Data(batch.inputs), context.checkpoints))
+            parts.append(self._kept(Data(batch.inputs), steps))
         return self._joined(parts)
 
     def _joined(self, parts: Sequence[Columns]) -> Columns:
@@ -80,19 +79,12 @@ class Endpoint:
             raise EngineError("The server does not always answer the same outputs", got=self.said)
         return {name: [row for part in parts for row in part[name]] for name in parts[0]}
 
-    def _kept(self, batch: Data, folder: Path | None) -> Columns:
+    def _kept(self, batch: Data, steps: KeptSteps) -> Columns:
         """The answer to a batch: the one of before, or one that is asked for and kept."""
         key = {"teacher": self.url, "rows": data_digest(batch)}
-        file = None if folder is None else folder / f"teacher-{digest_of(key)[7:31]}.json"
-        if file is not None and file.is_file():
-            try:
-                return _columns(file.read_bytes(), len(batch))
-            except ValueError:  # whatever is wrong with the file, asking again is right
-                file.unlink(missing_ok=True)
-        answer = self._asked(batch)
-        if file is not None:
-            write_whole(file, json.dumps({"outputs": answer}).encode(), "What a teacher answered")
-        return answer
+        held = steps.series("teacher", key).step(lambda: {"json": _text(self._asked(batch))})
+        steps.flush()  # an answer may have cost more than time
+        return _columns(held["json"].tobytes(), len(batch))
 
     def _asked(self, batch: Data) -> Columns:
         """A batch's answer; a body that is too large goes in two halves."""
@@ -133,6 +125,10 @@ class Endpoint:
             return InputError(f"The server did not take the rows: {error.code}", field="teacher", got=said[:400] or None,
                               expected="a route that takes all fields of the rows", fix=f"Try one row on {self.said}.")  # fmt: skip
         return EngineError(f"The server answered with {error.code}", got=said[:400], fix="Its log says why.")
+
+
+def _text(answer: Columns) -> Array:
+    return np.frombuffer(json.dumps({"outputs": answer}).encode(), np.uint8)
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

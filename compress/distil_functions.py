@@ -84,10 +84,10 @@ def _content(cell: Any) -> object:
 
 
 def _carried(values: Mapping[Any, Any]) -> dict[str, str]:
-    return {str(name): repr(held) if isinstance(held, _PLAIN) else _content_digest(held) for name, held in values.items()}
+    return {str(name): repr(held) if isinstance(held, _PLAIN) else content_digest(held) for name, held in values.items()}
 
 
-def _content_digest(held: object) -> str:
+def content_digest(held: object) -> str:
     """Of a model, an array, a list: of its pickle, which nobody reads; what cannot be pickled is known by its type alone."""
     digest = hashlib.sha256()
     try:

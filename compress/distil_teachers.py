@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from safetensors.numpy import load, save
 
 from ..runtimes.contracting import narrowed
 from ..runtimes.reference import Reference
 from ..runtimes.segments import EngineOptions
 from ..runtimes.subjects import codec_of, opened, rows_at_once
-from ..sdk.core.canonical import digest_of
 from ..sdk.core.data import Data
 from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
@@ -26,8 +24,8 @@ from .distil_answers import KINDS, Answers, Loss, classes, numbers
 from .distil_columns import served
 from .distil_endpoint import Endpoint, is_address
 from .distil_functions import file_digest, function_key, names_object, object_of
+from .kept_steps import KeptSteps
 from .row_lengths import alike, lengths_of
-from .whole_file import write_whole
 
 Function: TypeAlias = Callable[[Mapping[str, Any]], Any]
 """Wire fields -> answers: one array of a row each, or a mapping of them by name."""
@@ -96,15 +94,12 @@ class Teacher:
     def answer(self, data: Data, names: Sequence[str], context: PassContext) -> dict[str, Array]:
         """These outputs for all rows, from the checkpoints where they are there."""
         key = {"teacher": self.key, "rows": data_digest(Data(data.inputs)), "outputs": list(names)}
-        file = None if context.checkpoints is None else context.checkpoints / f"teacher-{digest_of(key)[7:31]}.safetensors"
-        if (held := _kept(file, names, len(data))) is not None:
-            return held
-        if self.package is None:
-            made = _of_function(cast("Function", self.function), data, names)
-        else:
-            made = _of_package(self.package, data, names, context)
-        _keep(file, made)
-        return made
+        if self.package is not None:
+            return _of_package(self.package, data, names, context, key)
+        steps = KeptSteps.of(context, here=False)
+        made = steps.series("teacher", key).step(lambda: _of_function(cast("Function", self.function), data, names))
+        steps.flush()  # an answer may have cost more than time
+        return {**made}
 
 
 def teachers_of(given: object, package: Package) -> tuple[Teacher, ...]:
@@ -201,7 +196,7 @@ def _decision(teacher: Teacher, loss: Loss, kind: str) -> str | None:
     return found[0] if found else None
 
 
-def _of_package(package: Package, data: Data, names: Sequence[str], context: PassContext) -> dict[str, Array]:
+def _of_package(package: Package, data: Data, names: Sequence[str], context: PassContext, key: Mapping[str, Any]) -> dict[str, Array]:
     codec, signature = codec_of(package), package.signature
     if signature.state:
         raise UnsupportedError("A model with a memory cannot teach row by row", got=package.name)
@@ -210,14 +205,20 @@ def _of_package(package: Package, data: Data, names: Sequence[str], context: Pas
         return codec.encode(fields_read(inputs, signature, codec.fields))
 
     order = list(alike(len(data), rows_at_once(signature), lengths_of(signature, encode, data.inputs)))
-    session, parts = Reference().open(package, engine=EngineOptions()), list[dict[str, Array]]()
+    steps = KeptSteps.of(context)
+    session, kept, parts = Reference().open(package, engine=EngineOptions()), steps.series("teacher", key), list[Mapping[str, Array]]()
+
+    def asked(rows: Array) -> dict[str, Array]:
+        answer = session.run(narrowed(signature, encode(data.take(rows).inputs)))
+        context.progress(sum(len(held[names[0]]) for held in parts) + len(rows), len(data), "asking the teacher")
+        return {name: answer[name] for name in names}
+
     try:
         for rows in order:
-            answer = session.run(narrowed(signature, encode(data.take(rows).inputs)))
-            parts.append({name: answer[name] for name in names})
-            context.progress(sum(len(held[names[0]]) for held in parts), len(data), "asking the teacher")
+            parts.append(kept.step(lambda rows=rows: asked(rows)))
     finally:
         session.close()
+    steps.flush()
     back = np.argsort(np.concatenate(order), kind="stable")
     return {name: np.concatenate([part[name] for part in parts])[back] for name in names}
 
@@ -236,24 +237,6 @@ def _of_function(function: Function, data: Data, names: Sequence[str]) -> dict[s
         raise InputError("The teaching function does not say which of its answers is meant", field="teacher", got=", ".join(found),
                          fix="Name one with output=...")  # fmt: skip
     return {names[0]: np.asarray(held)}
-
-
-def _kept(file: Path | None, names: Sequence[str], rows: int) -> dict[str, Array] | None:
-    if file is None or not file.is_file():
-        return None
-    try:
-        held = load(file.read_bytes())
-        found = {name: held[f"{place}"] for place, name in enumerate(names)}
-    except Exception:  # whatever is wrong with the file, asking again is right
-        file.unlink(missing_ok=True)
-        return None
-    return found if all(len(part) == rows for part in found.values()) else None
-
-
-def _keep(file: Path | None, answers: Mapping[str, Array]) -> None:
-    if file is not None and all(held.dtype.kind in "fiu" and held.dtype.itemsize <= 8 for held in answers.values()):  # else refused anyway
-        made = save({f"{place}": np.ascontiguousarray(held) for place, held in enumerate(answers.values())})
-        write_whole(file, made, "What a teacher answered")
 
 
 def digest_of_array(held: Array) -> str:

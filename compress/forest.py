@@ -12,6 +12,7 @@ from ..runtimes.onnx_weights import TensorPart, read_tensors
 from ..runtimes.subjects import contract_of
 from ..runtimes.trees import Trees
 from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError
 from ..sdk.core.package import Package
 from .base import Ahead, PassContext
@@ -22,6 +23,7 @@ from .forest_options import Goal
 from .forest_rows import Inside, Rows, stage_of
 from .forest_shrink import Limits, Shrinking, used
 from .forest_thresholds import Thresholds, merged
+from .kept_steps import KeptSteps, Scope
 from .retold import retold
 
 
@@ -61,30 +63,31 @@ class Forest:
             InputError: an option that means nothing, no rows, labels that do not fit.
             UnsupportedError: a program without an ensemble or with several; leaf values that their form or a rule forbids.
         """
-        inside = Inside(package)
+        inside, steps = Inside(package), KeptSteps.of(context)
         try:
             trees = Trees.from_tensors(*read_tensors(package, inside.stage))
             self._check_trees(trees)
-            rows = inside.rows(data, self.labels)
-            made = fitting(self._shrunk(trees, rows, context), self.leaves, inside, rows, contract_of(package).rules)
+            rows = inside.rows(data, self.labels, steps)
+            scope = Scope(steps, {"package": package.digest, "data": data_digest(data), "pass": self.to_dict(), "seed": context.seed})
+            made = fitting(self._shrunk(trees, rows, context, scope), self.leaves, inside, rows, contract_of(package).rules)
         finally:
             inside.close()
         return retold(package, {inside.stage.name: TensorPart(made.to_dict(), made.to_tensors())}, self.to_dict(), context)
 
-    def _shrunk(self, trees: Trees, rows: Rows, context: PassContext) -> Trees:
+    def _shrunk(self, trees: Trees, rows: Rows, context: PassContext, scope: Scope) -> Trees:
         """Nodes, trees and thresholds; the very arrays where nothing of that was asked for."""
         limits = Limits(self.ratio, self.trees, self.sweeps, self.ridge, self.made)
         if self.ratio == 1 and self.trees is None:
-            return trees if self.thresholds is None else self._merged_alone(trees, rows, limits, context)
-        shrinking = Shrinking(trees, _goal(rows), limits, context)
+            return trees if self.thresholds is None else self._merged_alone(trees, rows, limits, context, scope)
+        shrinking = Shrinking(trees, _goal(rows), limits, context, scope)
         shape = shrinking.run()
         return built(shape if self.thresholds is None else self._merged(shape, rows, shrinking))
 
-    def _merged_alone(self, trees: Trees, rows: Rows, limits: Limits, context: PassContext) -> Trees:
+    def _merged_alone(self, trees: Trees, rows: Rows, limits: Limits, context: PassContext, scope: Scope) -> Trees:
         threshold = merged(trees, rows.x, self.thresholds or "exact", np.ones(len(trees.feature), bool))
         if self.thresholds == "exact":
             return replace(trees, threshold=threshold)
-        return built(Shrinking(trees, _goal(rows), limits, context).again(Shape.of(trees), threshold))
+        return built(Shrinking(trees, _goal(rows), limits, context, scope).again(Shape.of(trees), threshold))
 
     def _merged(self, shape: Shape, rows: Rows, shrinking: Shrinking) -> Shape:
         threshold = merged(shape.trees, rows.x, self.thresholds or "exact", used(shape))

@@ -15,6 +15,7 @@ from ..runtimes.trees import Trees
 from ..sdk.core.signature import Array
 from .forest_links import Link
 from .forest_prune import added, standing
+from .kept_steps import ANYWHERE, Scope
 
 _LOOKED = 1 << 23
 """Numbers at most that trees are compared on."""
@@ -111,7 +112,7 @@ def thinned(shape: Shape, chosen: Array) -> Shape:
     return replace(shape, chosen=np.sort(chosen), value=shape.value * factor)
 
 
-def refitted(shape: Shape, ends: Array, goal: Array, link: Link, sweeps: int, ridge: float) -> list[Shape]:
+def refitted(shape: Shape, ends: Array, goal: Array, link: Link, sweeps: int, ridge: float, scope: Scope = ANYWHERE) -> list[Shape]:
     """The shape after each sweep over its trees, leaves moved towards the goal; the shape itself comes first.
 
     Args:
@@ -121,20 +122,28 @@ def refitted(shape: Shape, ends: Array, goal: Array, link: Link, sweeps: int, ri
         link: from scores to answers.
         sweeps: how many.
         ridge: rows that draw a leaf to what it was.
+        scope: keeps the leaves after each sweep.
     """
-    value, base, found = shape.value.copy(), shape.base.copy(), [shape]
-    score, width = shape.score(ends), shape.value.shape[1]
+    now, base, found = {"value": shape.value, "score": shape.score(ends)}, shape.base.copy(), [shape]
+    kept = scope.series("forest-sweep")
     for _ in range(sweeps):
-        for place, tree in enumerate(shape.chosen.tolist()):
-            offset, at = int(shape.trees.offsets[tree]), ends[:, place]
-            own = slice(offset, offset + width)
-            answer = link.mean(score)
-            pull, slope = link.pull(answer, goal)[:, own], link.slope(answer)[:, own]
-            names, inverse = np.unique(at, return_inverse=True)
-            faint = ridge * max(float(slope.mean()), 1e-12)
-            sums = ([np.bincount(inverse, held[:, one]) for one in range(width)] for held in (pull, slope))
-            step = -np.stack(next(sums), 1) / (np.stack(next(sums), 1) + faint)
-            value[names] += step
-            score[:, own] += step[inverse]
-        found.append(replace(shape, value=value.copy(), base=base))
+        now = kept.step(lambda now=now: _swept(shape, ends, goal, link, ridge, **now))
+        found.append(replace(shape, value=now["value"], base=base))
     return found
+
+
+def _swept(shape: Shape, ends: Array, goal: Array, link: Link, ridge: float, value: Array, score: Array) -> dict[str, Array]:
+    """Values and scores of the rows after one more sweep."""
+    value, score, width = value.copy(), score.copy(), value.shape[1]
+    for place, tree in enumerate(shape.chosen.tolist()):
+        offset, at = int(shape.trees.offsets[tree]), ends[:, place]
+        own = slice(offset, offset + width)
+        answer = link.mean(score)
+        pull, slope = link.pull(answer, goal)[:, own], link.slope(answer)[:, own]
+        names, inverse = np.unique(at, return_inverse=True)
+        faint = ridge * max(float(slope.mean()), 1e-12)
+        sums = ([np.bincount(inverse, held[:, one]) for one in range(width)] for held in (pull, slope))
+        step = -np.stack(next(sums), 1) / (np.stack(next(sums), 1) + faint)
+        value[names] += step
+        score[:, own] += step[inverse]
+    return {"value": value, "score": score}

@@ -12,6 +12,7 @@ from ..runtimes.trees import Trees
 from ..sdk.core.signature import Array
 from .forest_fit import Shape, narrowed_to, order, thinned
 from .forest_links import Link
+from .kept_steps import ANYWHERE, Scope
 
 _APART = 4
 """Without labels one row in so many is kept apart."""
@@ -44,7 +45,7 @@ class Goal:
         """Some of the rows."""
         return Goal(self.x[rows], self.answer[rows], self.goal[rows], self.link, None if self.truth is None else self.truth[rows])
 
-    def enlarged(self, trees: Trees, times: int, most: int, seed: int) -> Goal:
+    def enlarged(self, trees: Trees, times: int, most: int, seed: int, scope: Scope = ANYWHERE) -> Goal:
         """With `times` as many made rows, `most` rows in all: rows with columns of others, answered by the source itself.
 
         (Bucila et al., "Model Compression", KDD 2006, make rows in a like way.)
@@ -53,7 +54,7 @@ class Goal:
         random = np.random.default_rng(seed)
         one, other = (self.x[random.integers(0, len(self.x), count)] for _ in range(2))
         x = np.where(random.random((count, self.x.shape[1])) < _MIXED, other, one)
-        answer = self.link.mean(trees.evaluate(x).astype(np.float64))
+        answer = self.link.mean(scope.by_rows("forest-made", x, trees.evaluate).astype(np.float64))
         x, known, goal = (np.concatenate(pair) for pair in ((self.x, x), (self.answer, answer), (self.goal, answer)))
         return Goal(x, known, goal, self.link)
 
@@ -66,25 +67,30 @@ class Part:
         trees: the source.
         learn: with made rows.
         apart: to judge on.
+        scope: keeps where rows end, and the order of the trees.
     """
 
     trees: Trees
     learn: Goal
     apart: Goal
+    scope: Scope = ANYWHERE
 
     @cached_property
     def ends(self) -> Array:
         """(rows, trees) leaf of each row to fit on."""
-        return self.trees.ends(self.learn.x)
+        return self.scope.by_rows("forest-ends", self.learn.x, self.trees.ends)
 
     @cached_property
     def apart_ends(self) -> Array:
         """(rows, trees) leaf of each row to judge on."""
-        return self.trees.ends(self.apart.x)
+        return self.scope.by_rows("forest-apart", self.apart.x, self.trees.ends)
 
     @cached_property
     def ranked(self) -> Array:
         """The trees, those that say most first."""
+        return self.scope.series("forest-order").step(lambda: {"order": self._ranked()})["order"]
+
+    def _ranked(self) -> Array:
         whole = Shape.of(self.trees)
         return order(whole, self.ends, whole.score(self.ends), self.learn.link.slope(self.learn.answer))
 
@@ -95,7 +101,7 @@ class Part:
         return rows.link.losses(answer, rows.goal), None if rows.truth is None else rows.link.losses(answer, rows.truth)
 
 
-def parts(goal: Goal, trees: Trees, times: int, most: int, seed: int) -> list[Part]:
+def parts(goal: Goal, trees: Trees, times: int, most: int, seed: int, scope: Scope = ANYWHERE) -> list[Part]:
     """A quarter judged by what is fitted on the rest; with labels each half by the other, as labels say less than answers do."""
     shuffled = np.random.default_rng(seed).permutation(len(goal.x))
     if len(shuffled) < _FEWEST:
@@ -105,7 +111,8 @@ def parts(goal: Goal, trees: Trees, times: int, most: int, seed: int) -> list[Pa
     else:
         one, other = np.array_split(shuffled, 2)
         judged = [(one, other), (other, one)]
-    return [Part(trees, goal.take(learn).enlarged(trees, times, most, seed), goal.take(apart)) for learn, apart in judged]
+    return [Part(trees, goal.take(learn).enlarged(trees, times, most, seed, own), goal.take(apart), own)
+            for own, (learn, apart) in ((scope.of(part=place), rows) for place, rows in enumerate(judged))]  # fmt: skip
 
 
 @dataclass(frozen=True)

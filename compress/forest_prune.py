@@ -14,6 +14,7 @@ import numpy as np
 
 from ..runtimes.trees import LEAF, Trees
 from ..sdk.core.signature import Array
+from .kept_steps import ANYWHERE, Scope
 
 _STEPS = 50
 _FAINT = 1e-3
@@ -77,7 +78,7 @@ def costs(trees: Trees, value: Array, ends: Array, pull: Array, slope: Array) ->
     return Costs(mean, np.where(leaf, 0.0, change.sum(axis=1)))
 
 
-def pruned(trees: Trees, held: Costs, chosen: Array, fits: Callable[[Array], bool]) -> Array:
+def pruned(trees: Trees, held: Costs, chosen: Array, fits: Callable[[Array], bool], scope: Scope = ANYWHERE) -> Array:
     """(nodes,) bool: leaves of the pruned ensemble, those of the source among them.
 
     Args:
@@ -85,6 +86,7 @@ def pruned(trees: Trees, held: Costs, chosen: Array, fits: Callable[[Array], boo
         held: its costs.
         chosen: trees that stay.
         fits: leaves -> whether the budget holds.
+        scope: keeps how far alpha is found.
     """
     order = levels(trees)
     own = np.isin(trees.tree_of, chosen)
@@ -93,9 +95,14 @@ def pruned(trees: Trees, held: Costs, chosen: Array, fits: Callable[[Array], boo
         return leaf
     high = float(np.abs(held.cost).sum()) + 1.0
     low = high * 1e-15
-    for _ in range(_STEPS):
+    kept = scope.series("forest-alpha")
+
+    def halved(low: float, high: float) -> dict[str, Array]:
         middle = (low * high) ** 0.5
-        low, high = (low, middle) if fits(_at(trees, held, order, middle) & own) else (middle, high)
+        return {"bounds": np.array((low, middle) if fits(_at(trees, held, order, middle) & own) else (middle, high))}
+
+    for _ in range(_STEPS):
+        low, high = kept.step(lambda low=low, high=high: halved(low, high))["bounds"].tolist()
     return _at(trees, held, order, high)
 
 

@@ -14,11 +14,13 @@ from ..runtimes.segments import EngineOptions, Segment, stage_segment
 from ..runtimes.session import ProgramSession, describe
 from ..runtimes.subjects import codec_of, rows_at_once
 from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import InputError, UnsupportedError
 from ..sdk.core.manifest import Stage
 from ..sdk.core.package import Package
 from ..sdk.core.signature import Array
 from .forest_links import LINKS, Link, link_of
+from .kept_steps import NOWHERE, KeptSteps
 
 _ENGINE = EngineOptions(threads=1, optimize="none", deterministic=True)
 _TAP = "trees"
@@ -72,18 +74,19 @@ class Inside:
         """Free the engines."""
         self._session.close()
 
-    def rows(self, data: Data, share: float) -> Rows:
+    def rows(self, data: Data, share: float, steps: KeptSteps = NOWHERE) -> Rows:
         """These rows at the ensemble.
 
         Args:
             data: by wire field.
             share: of the labels in the goal, where there are any; the rest are the program's own answers.
+            steps: keeps the answers, batch by batch.
 
         Raises InputError for no rows, and for labels that do not fit the program.
         """
         if not len(data):
             raise InputError("There are no rows to shrink trees on", field="data")
-        outputs, inner = self._run(data)
+        outputs, inner = self._run(data, steps)
         x, score = inner[self.stage.inputs[0]], inner[self.stage.outputs[0]]
         link = link_of(score, outputs) or self._guessed(score)
         goal, truth = link.mean(score.astype(np.float64)), None
@@ -97,12 +100,20 @@ class Inside:
         """The outputs that depend on the ensemble, had it given `score` (rows, outputs) float32 for these rows."""
         return self._tail(score, rows.others)
 
-    def _run(self, data: Data) -> tuple[dict[str, Array], dict[str, Array]]:
+    def _run(self, data: Data, steps: KeptSteps) -> tuple[dict[str, Array], dict[str, Array]]:
         codec, signature = codec_of(self._package), self._package.signature
-        parts = [self._session.run_tapped(narrowed(signature, codec.encode(part.inputs)), (_TAP,))
-                 for part in data.batches(rows_at_once(signature))]  # fmt: skip
-        joined = [{name: np.concatenate([part[side][name] for part in parts]) for name in parts[0][side]} for side in (0, 1)]
-        return joined[0], joined[1]
+        key = {"package": self._package.digest, "rows": data_digest(Data(data.inputs)), "at_once": rows_at_once(signature)}
+        kept = steps.series("forest-rows", key)
+
+        def answers(part: Data) -> dict[str, Array]:
+            outputs, inner = self._session.run_tapped(narrowed(signature, codec.encode(part.inputs)), (_TAP,))
+            return {f"outputs/{name}": held for name, held in outputs.items()} | {f"inner/{name}": held for name, held in inner.items()}
+
+        parts = [kept.step(lambda part=part: answers(part)) for part in data.batches(rows_at_once(signature))]
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        outputs, inner = ({name.removeprefix(side): held for name, held in joined.items() if name.startswith(side)}
+                          for side in ("outputs/", "inner/"))  # fmt: skip
+        return outputs, inner
 
     def _tail(self, score: Array, others: Mapping[str, Array]) -> dict[str, Array]:
         held = {self.stage.outputs[0]: score, **others}

@@ -10,6 +10,7 @@ Methods for the range that int8 codes cover:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -71,6 +72,20 @@ class Histogram:
             joined = self._counts.reshape(-1, 2).sum(axis=1)
             self._counts = np.concatenate([np.zeros(BINS // 4, np.int64), joined, np.zeros(BINS // 4, np.int64)])
             self._reach *= 2
+
+    def to_tensors(self) -> dict[str, Array]:
+        """Everything, as numbers that a file holds exactly."""
+        sizes = np.array([self.low, self.high, self._reach], np.float64)
+        return {"sizes": sizes, "numbers": np.array([self.seen, self.odd], np.int64), "counts": self._counts}
+
+    @classmethod
+    def from_tensors(cls, held: Mapping[str, Array]) -> Histogram:
+        """What `to_tensors` made."""
+        made = cls()
+        made.low, made.high, made._reach = held["sizes"].tolist()
+        made.seen, made.odd = held["numbers"].tolist()
+        made._counts = held["counts"].copy()
+        return made
 
     def range(self, method: Method = "min-max", percentile: float = 99.99) -> Range:
         """The range by a method; (0, 0) where nothing was seen.

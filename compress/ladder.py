@@ -168,7 +168,8 @@ class Ladder:
 
     def _measured(self, plan: PrecisionPlan) -> Mapping[str, float]:
         bench = self.bench
-        return sensitivity(bench.package, plan, bench.calibration_data, seed=bench.seed, progress=bench.progress, late=self.late)
+        return sensitivity(bench.package, plan, bench.calibration_data, seed=bench.seed, progress=bench.progress, late=self.late,
+                           steps=bench.steps)  # fmt: skip
 
     def _float(self) -> Rung:
         for rung in self.rungs:

@@ -22,6 +22,7 @@ from .base import PassContext
 from .calibration import Calibration, rows_of_call
 from .derive import EXPORTED, child
 from .histogram import Method
+from .kept_steps import KeptSteps
 from .layer_names import named
 from .qat_calls import seen
 from .qat_folding import fold, folded
@@ -108,7 +109,7 @@ class Course:
         return Settings("int8-static", self.settled.calibration, per_channel=self.settled.per_channel, kept=kept)
 
     def _calibrated(self, plans: Plans) -> Calibration:
-        return plans.calibrate(self.batches.data, seed=self.context.seed, progress=self.context.progress)
+        return plans.calibrate(self.batches.data, seed=self.context.seed, progress=self.context.progress, steps=KeptSteps.of(self.context))
 
     def _traced(self, name: str, edits: Sequence[Edit]) -> Package:
         return repacked(self.package, self.trainee, self.step, replace(self.context, out=self.work / name), edits)

@@ -20,6 +20,7 @@ from .calibration import ROWS, Calibration, calibrate
 from .derive import derive
 from .foresight import check_nodes
 from .histogram import Method
+from .kept_steps import NOWHERE, KeptSteps
 from .option_checks import check_choice, check_whole, words
 from .settings import Settings
 from .smoothing import Smoothing, find_smoothing
@@ -75,8 +76,9 @@ class Quantize:
             UnsupportedError: no node of the program can take the class, or one that `keep` names does not exist.
         """
         makes = Plans(package)
-        calibration = makes.calibrate(data, self.rows, context.seed, context.progress) if self.settings.calibrated else None
-        smoothing = makes.smooth(data, context.seed, context.progress) if self.settings.smoothed else None
+        steps = KeptSteps.of(context)
+        calibration = makes.calibrate(data, self.rows, context.seed, context.progress, steps) if self.settings.calibrated else None
+        smoothing = makes.smooth(data, context.seed, context.progress, steps) if self.settings.smoothed else None
         return derive(package, self.to_dict(), context.out, plan=makes.plan(self.settings, calibration, None, smoothing).to_dict())
 
     def look_ahead(self, ahead: Ahead) -> Ahead:
@@ -136,12 +138,13 @@ class Plans:
         return [precision for precision in PRECISIONS if precision == "float32" or self.nodes(precision)]
 
     def calibrate(self, data: Data, rows: int = ROWS, seed: int = 0,
-                  progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Calibration:  # fmt: skip
+                  progress: Callable[[int, int, str], None] = lambda done, of, what: None,
+                  steps: KeptSteps = NOWHERE) -> Calibration:  # fmt: skip
         """Histograms of every value that int8-static could need, on whatever target."""
         static = self.nodes("int8-static")
         values = {stage: watched_values(graph, {name for name in graph.named if f"{stage}/{name}" in static})
                   for stage, graph in self.graphs.items()}  # fmt: skip
-        return calibrate(self.package, data, values, rows, seed, progress, self._axes(static))
+        return calibrate(self.package, data, values, rows, seed, progress, self._axes(static), steps)
 
     def _axes(self, static: Sequence[str]) -> dict[str, int]:
         """ "stage/value" -> the axis of its channels, of what int8-static products with weights read; not where they read others."""
@@ -154,9 +157,10 @@ class Plans:
         return {value: next(iter(axes)) for value, axes in found.items() if len(axes) == 1}
 
     def smooth(self, data: Data, seed: int = 0,
-               progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Smoothing:  # fmt: skip
+               progress: Callable[[int, int, str], None] = lambda done, of, what: None,
+               steps: KeptSteps = NOWHERE) -> Smoothing:  # fmt: skip
         """Factors of every value that int8-dynamic products read."""
-        return find_smoothing(self.package, self.graphs, self.nodes("int8-dynamic"), data, seed=seed, progress=progress)
+        return find_smoothing(self.package, self.graphs, self.nodes("int8-dynamic"), data, seed=seed, progress=progress, steps=steps)
 
     def _class(self, name: str, precision: Precision) -> Precision:
         """A lookup has no activations to calibrate: its rows are int8 with a scale each, whatever the products around it are."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,25 @@ from ..runtimes.onnx_extract import value_types
 from ..runtimes.onnx_weights import read_graph
 from ..runtimes.precision.onnx_lower import lower
 from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest
 from ..sdk.core.errors import EngineError
 from ..sdk.core.package import Package
 from ..sdk.core.plan import PrecisionPlan
 from ..sdk.core.signature import Array
 from .calibration import QUICK, Probe, rows_of_call, whole_calls
+from .kept_steps import NOWHERE, KeptSteps, Series
 
 ROWS, GLANCE = 24, 8
 """Rows that a damage is measured on; and those on which many nodes are looked at first."""
 CLOSER = 16
 """Nodes that hurt most at that glance are measured on all rows; only they can matter much to what is kept in float32."""
+KIND = "sensitivity"
 _FLOAT = 1
 
 
 def sensitivity(package: Package, plan: PrecisionPlan, data: Data, rows: int = ROWS, seed: int = 0,
                 progress: Callable[[int, int, str], None] = lambda done, of, what: None,
-                late: Callable[[], bool] = lambda: False) -> dict[str, float]:  # fmt: skip
+                late: Callable[[], bool] = lambda: False, steps: KeptSteps = NOWHERE) -> dict[str, float]:  # fmt: skip
     """Damage of each node that the plan lowers, largest first.
 
     Args:
@@ -45,44 +49,60 @@ def sensitivity(package: Package, plan: PrecisionPlan, data: Data, rows: int = R
         seed: of the choice.
         progress: called with (nodes done, nodes, what).
         late: asked between nodes; True ends early, and nodes not reached are left out.
+        steps: keeps the damage of every node that was measured.
 
     Returns:
         "stage/node" -> damage: 0 none, 1 as large as the spread of the float values, infinite where NaN comes out or the engine fails.
     """
     most = whole_calls(package.signature, min(rows, len(data)))
     chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:most])
-    calls = [batch.inputs for batch in data.take(chosen).batches(rows_of_call(package.signature, GLANCE))]
+    sample = data.take(chosen)
+    calls = [batch.inputs for batch in sample.batches(rows_of_call(package.signature, GLANCE))]
+    key = {"package": package.digest, "plan": plan.to_dict(), "rows": data_digest(sample)}
     nodes = [name for name, precision in plan.nodes.items() if precision != "float32"]
     found: dict[str, float] = {}
     if len(nodes) > CLOSER and len(calls) > 1:
-        found = _Damages(package, plan, calls[:1]).of(nodes, progress, late)
+        found = _Damages(package, plan, calls[:1], steps.series(KIND, {**key, "nodes": nodes, "calls": 1})).of(nodes, progress, late)
         nodes = _worst_first(found)[:CLOSER]
-    found |= _Damages(package, plan, calls).of(nodes, progress, late)
+    found |= _Damages(package, plan, calls, steps.series(KIND, {**key, "nodes": nodes, "calls": len(calls)})).of(nodes, progress, late)
     return {name: found[name] for name in _worst_first(found)}
 
 
 @dataclass(frozen=True)
 class _Damages:
-    """Nodes of a plan, each lowered alone, on the same calls."""
+    """Nodes of a plan, each lowered alone, on the same calls; `kept` has those that were measured before."""
 
     package: Package
     plan: PrecisionPlan
     calls: Sequence[Mapping[str, Any]]
+    kept: Series
 
     def of(self, nodes: Sequence[str], progress: Callable[[int, int, str], None], late: Callable[[], bool]) -> dict[str, float]:
         """Node -> damage, as far as the time goes."""
-        values, found = _ends(self.package), dict[str, float]()
-        truth = _answers(Probe(self.package, values, engine=QUICK), self.calls)
+        found = dict[str, float]()
         for done, name in enumerate(nodes):
             if late():
                 break
-            progress(done, len(nodes), f"sensitivity of {name}")
-            alone = _Lowered(self.package, replace(self.plan, nodes={name: self.plan.nodes[name]}))
-            try:
-                found[name] = damage(truth, _answers(Probe(self.package, values, alone, QUICK), self.calls))
-            except EngineError:
-                found[name] = float("inf")
+            found[name] = float(self.kept.step(lambda done=done, name=name: self._measured(name, done, len(nodes), progress))["damage"])
         return found
+
+    def _measured(self, name: str, done: int, of: int, progress: Callable[[int, int, str], None]) -> dict[str, Array]:
+        progress(done, of, f"sensitivity of {name}")
+        truth = self._truth
+        alone = _Lowered(self.package, replace(self.plan, nodes={name: self.plan.nodes[name]}))
+        try:
+            found = damage(truth, _answers(Probe(self.package, self._values, alone, QUICK), self.calls))
+        except EngineError:
+            found = float("inf")
+        return {"damage": np.array(found, np.float64)}
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        return _ends(self.package)
+
+    @cached_property
+    def _truth(self) -> list[Array]:
+        return _answers(Probe(self.package, self._values, engine=QUICK), self.calls)
 
 
 def _worst_first(found: Mapping[str, float]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from ..sdk.core.package import Package
 from ..sdk.core.plan import OCTAVE, Exponents
 from ..sdk.core.signature import Array
 from .calibration import QUICK, Probe, rows_of_call, whole_calls
+from .kept_steps import NOWHERE, KeptSteps
 
 ROWS = 128
 """Rows of the data that are run."""
@@ -32,6 +34,7 @@ LARGE, SMALL_WEIGHTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 0.3)
 """The exponents a and b that are tried."""
 GAIN = 0.9
 """A value is smoothed where the error falls to this part of what it was, or below."""
+KIND = "smoothing"
 _LEAST, _MOST = 1e-4, 100
 """Channels smaller than this part of the largest count as this small; the largest exponent."""
 
@@ -67,16 +70,31 @@ class Seen:
 
     def add(self, value: Array, draw: np.random.Generator) -> None:
         """One call's value, (..., channels)."""
+        self.take(self.look(value, draw))
+
+    def look(self, value: Array, draw: np.random.Generator) -> dict[str, Array]:
+        """What is needed of it."""
         rows = value.reshape(-1, value.shape[-1])
-        low, high = rows.min(axis=0), rows.max(axis=0)
+        chosen = rows[draw.permutation(len(rows))[:KEPT_ROWS]] if len(self.calls) < KEPT_CALLS else rows[:0]
+        return {"low": rows.min(axis=0), "high": rows.max(axis=0), "rows": chosen, "count": np.array(len(rows))}
+
+    def looked(self, held: Mapping[str, Array], draw: np.random.Generator) -> None:
+        """Draw as `look` did when it gave this."""
+        if len(self.calls) < KEPT_CALLS:
+            draw.permutation(int(held["count"]))
+
+    def take(self, held: Mapping[str, Array]) -> None:
+        """What `look` gave of a call."""
+        low, high = held["low"], held["high"]
         size = np.maximum(-low, high)
         self.size = size if self.size is None else np.maximum(self.size, size)
         if len(self.calls) < KEPT_CALLS:
-            self.calls.append((rows[draw.permutation(len(rows))[:KEPT_ROWS]], low, high))
+            self.calls.append((held["rows"], low, high))
 
 
 def find_smoothing(package: Package, graphs: Mapping[str, Graph], nodes: Sequence[str], data: Data, rows: int = ROWS, seed: int = 0,
-                   progress: Callable[[int, int, str], None] = lambda done, of, what: None) -> Smoothing:  # fmt: skip
+                   progress: Callable[[int, int, str], None] = lambda done, of, what: None,
+                   steps: KeptSteps = NOWHERE) -> Smoothing:  # fmt: skip
     """Run a sample of the data in float, then choose factors for every value that products read.
 
     Args:
@@ -87,6 +105,7 @@ def find_smoothing(package: Package, graphs: Mapping[str, Graph], nodes: Sequenc
         rows: of it, at random.
         seed: of the choice.
         progress: called with (done, of, what).
+        steps: keeps what was seen, call by call, and the factors that were chosen, value by value.
 
     Raises InputError for data without rows, TrustError for host stages.
     """
@@ -94,14 +113,16 @@ def find_smoothing(package: Package, graphs: Mapping[str, Graph], nodes: Sequenc
         raise InputError("There are no rows to smooth with", fix="Pass Data with rows of what the model will meet.")
     draw = np.random.default_rng(seed)
     sample = data.take(np.sort(draw.permutation(len(data))[: whole_calls(package.signature, min(rows, len(data)))]))
-    weights = dict(_weights(graphs, nodes))
-    seen = _seen(package, {name: weights[name][0].shape[0] for name in weights}, sample, draw)
-    found: dict[str, tuple[Exponents, float, float]] = {}
+    weights, digest = dict(_weights(graphs, nodes)), data_digest(sample)
+    key = {"package": package.digest, "rows": digest, "seed": seed, "values": [*weights]}
+    seen = _seen(package, [*weights], sample, draw, steps, key)
+    found, chosen = dict[str, tuple[Exponents, float, float]](), steps.series(KIND, {**key, "what": "factors"})
     for done, (name, matrices) in enumerate(weights.items()):
         progress(done, len(weights), f"smoothing of {name}")
-        found[name] = choose(seen[name], matrices)
+        held = chosen.step(lambda name=name, matrices=matrices: _tensors(*choose(seen[name], matrices)))
+        found[name] = (tuple(held["exponents"].tolist()), *held["errors"].tolist())
     exponents = {name: steps for name, (steps, before, after) in found.items() if after <= GAIN * before}
-    return Smoothing(exponents, {name: held[1:] for name, held in found.items()}, len(sample), data_digest(sample))
+    return Smoothing(exponents, {name: held[1:] for name, held in found.items()}, len(sample), digest)
 
 
 def choose(seen: Seen, weights: Sequence[Array]) -> tuple[Exponents, float, float]:
@@ -150,18 +171,33 @@ def _weights(graphs: Mapping[str, Graph], nodes: Sequence[str]) -> Iterator[tupl
     yield from readers.items()
 
 
-def _seen(package: Package, channels: Mapping[str, int], sample: Data, draw: np.random.Generator) -> dict[str, Seen]:
+def _seen(package: Package, names: Sequence[str], sample: Data, draw: np.random.Generator, steps: KeptSteps,
+          key: Mapping[str, Any]) -> dict[str, Seen]:  # fmt: skip
     """Every value over the sample."""
     values: dict[str, list[str]] = {}
-    for name in channels:
+    for name in names:
         stage, _, value = name.partition("/")
         values.setdefault(stage, []).append(value)
-    found = {name: Seen() for name in channels}
+    found = {f"{stage}/{name}": Seen() for stage, own in values.items() for name in own}
+    kept = steps.series(KIND, {**key, "what": "values"})
     with closing(Probe(package, values, engine=QUICK)) as probe:
-        for batch in sample.batches(rows_of_call(package.signature)):
-            for name, value in probe.run(batch.inputs)[1].items():
-                found[name].add(value, draw)
+
+        def look(batch: Data) -> dict[str, Array]:
+            seen = probe.run(batch.inputs)[1]
+            return {f"{name}/{part}": held for name, value in seen.items() for part, held in found[name].look(value, draw).items()}
+
+        for place, batch in enumerate(sample.batches(rows_of_call(package.signature))):
+            whole = kept.step(lambda batch=batch: look(batch))
+            for name, seen in found.items():
+                held = {part: whole[f"{name}/{part}"] for part in ("low", "high", "rows", "count")}
+                if place < len(kept):
+                    seen.looked(held, draw)
+                seen.take(held)
     return found
+
+
+def _tensors(chosen: Exponents, before: float, after: float) -> dict[str, Array]:
+    return {"exponents": np.array(chosen, np.int64), "errors": np.array([before, after], np.float64)}
 
 
 def _log(size: Array) -> Array:

@@ -127,8 +127,12 @@ def _trial(held: Mapping[str, Any]) -> Trial:
     """The trial of a file. Raises FormatError for one of another format."""
     if held["format"] != FORMAT:
         raise FormatError("The file has another format", got=held["format"], expected=FORMAT)
-    figures = {name: value for name, value in held["trial"]["figures"].items() if value is not None}
-    return Trial.from_dict({**held["trial"], "figures": figures})
+    return trial_of(held["trial"])
+
+
+def trial_of(held: Mapping[str, Any]) -> Trial:
+    """A trial as `plain` wrote it. Raises FormatError for one of an earlier version."""
+    return Trial.from_dict({**held, "figures": {name: value for name, value in held["figures"].items() if value is not None}})
 
 
 def plain(value: Any) -> Any:

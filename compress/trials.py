@@ -21,6 +21,7 @@ from ..runtimes.timing import Samples, interleave, ratio
 from ..sdk.core.budget import Budget
 from ..sdk.core.contract import Rule
 from ..sdk.core.data import Data
+from ..sdk.core.data_digest import data_digest
 from ..sdk.core.decisions import Verdict, combine
 from ..sdk.core.decisions import judge as judge_output
 from ..sdk.core.errors import FormatError, InputError, PortsideError
@@ -31,6 +32,7 @@ from ..sdk.core.temporary import temporary_folder
 from .calibration import Calibration
 from .derive import derive
 from .expected import Expected
+from .kept_steps import NOWHERE, KeptSteps, Series
 from .quantize import Plans, Quantize
 from .settings import Settings
 from .smoothing import Smoothing
@@ -118,6 +120,7 @@ class Workbench:
         progress: called with (done, of, what).
         source: the bench of what `package` was made from by passes: quality, latency and bytes are held against that package. What
             precision loses, by the contract, is still held against `package` in float. None: the package itself.
+        steps: keeps what attempts share, while it is made.
 
     Raises what opening and compiling the float package raises.
     """
@@ -125,13 +128,13 @@ class Workbench:
     def __init__(self, package: Package, target: str, data: Data, calibration: Data | None = None, *, limits: Budget | None = None,
                  price_per_hour: float | None = None, seed: int = 0,
                  progress: Callable[[int, int, str], None] = lambda done, of, what: None,
-                 source: Workbench | None = None) -> None:  # fmt: skip
+                 source: Workbench | None = None, steps: KeptSteps = NOWHERE) -> None:  # fmt: skip
         if not len(data):
             raise InputError("There are no rows to judge attempts on", fix="Pass held-out rows: Data(inputs=..., labels=...).")
         self.package, self.target, self.data = package, target, data
         self.calibration_data = data if calibration is None else calibration
         self.limits, self.price, self.seed, self.progress = (limits or Budget()).gates, price_per_hour, seed, progress
-        self.plans = Plans(package)
+        self.plans, self.steps = Plans(package), steps
         self.rules = _with_flips(contract_of(package).rules, self.limits)
         self._runtime, self._golden = runtime(target), golden(contract_of(package))
         with ExitStack() as held:
@@ -142,7 +145,7 @@ class Workbench:
                 self._rows = batch_rows(reference.info.signature)
                 progress(0, 1, "answers of the float package")
                 with _naming("rows to judge on"):
-                    self.before: Answers = answered(reference, data, self._rows)
+                    self.before: Answers = answered(reference, data, self._rows, self._answers().step)
             self._held = held.pop_all()
         self.source: Workbench = source or self
         self.expected = Expected(package, self.source.package, self.source.before, data, self.rules, self._rows)
@@ -165,14 +168,14 @@ class Workbench:
     def calibration(self) -> Calibration:
         """Made when it is first needed, once."""
         if self._calibration is None:
-            self._calibration = self.plans.calibrate(self.calibration_data, seed=self.seed, progress=self.progress)
+            self._calibration = self.plans.calibrate(self.calibration_data, seed=self.seed, progress=self.progress, steps=self.steps)
         return self._calibration
 
     @property
     def smoothing(self) -> Smoothing:
         """Made when it is first needed, once."""
         if self._smoothing is None:
-            self._smoothing = self.plans.smooth(self.calibration_data, self.seed, self.progress)
+            self._smoothing = self.plans.smooth(self.calibration_data, self.seed, self.progress, self.steps)
         return self._smoothing
 
     @property
@@ -229,6 +232,11 @@ class Workbench:
                 "expectations": [held.to_dict() for held in expected]}  # fmt: skip
         return Trial(settings, verdict, figures, self._loss(found, after), gates, broken, said, precision.get("achieved", {}),
                      precision.get("kept", {}), artifact.engine.get("weights_bytes", {}))  # fmt: skip
+
+    def _answers(self) -> Series:
+        """What the float package answers, batch by batch."""
+        rows = data_digest(Data(self.data.inputs))
+        return self.steps.series("answers", {"package": self.package.digest, "rows": rows, "at_once": self._rows})
 
     def _open(self, artifact: Artifact) -> Session:
         return self._runtime.load(artifact.path, LoadOptions(trust=self.package.trusted))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..sdk.core.signature import Array, Signature
 from .base import Session
 from .fidelity import batch_axis, rows_first
 from .subjects import rows_at_once
+
+Each: TypeAlias = Callable[[Callable[[], Mapping[str, Array]]], Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,25 @@ class Answers:
         return np.concatenate([_nan_rows(batch[name]) for batch in self.batches])
 
 
-def answered(session: Session, data: Data, rows: int) -> Answers:
-    """Every row's answer, in batches of `rows`. Raises as `session.predict` does."""
+def answered(session: Session, data: Data, rows: int, each: Each = lambda made: made()) -> Answers:
+    """Every row's answer, in batches of `rows`. Raises as `session.predict` does.
+
+    Args:
+        session: who answers.
+        data: the rows.
+        rows: of a batch.
+        each: is handed what makes the answers to a batch, and may know them.
+    """
     signature, batches = session.info.signature, list[Mapping[str, Array]]()
-    for batch in data.batches(rows):
+
+    def made(batch: Data) -> dict[str, Array]:
         outputs = session.predict(batch.inputs)
         first = {name: rows_first(np.asarray(held), batch_axis(signature, name)) for name, held in outputs.items()
                  if batch_axis(signature, name) is not None}  # fmt: skip
-        batches.append({name: held for name, held in first.items() if len(held) == len(batch)})
+        return {name: held for name, held in first.items() if len(held) == len(batch)}
+
+    for batch in data.batches(rows):
+        batches.append(each(lambda batch=batch: made(batch)))
     names = set[str].intersection(*(set(batch) for batch in batches)) if batches else set[str]()
     return Answers(signature, tuple({name: batch[name] for name in batch if name in names} for batch in batches), len(data))
 

@@ -40,7 +40,7 @@ EXAMPLE = """
 """
 
 _INTERRUPTED = """nothing was written.
-The same command begins again from its first step, or with --resume DIR from the last pass and epoch that was finished.
+The same command begins again from its first step, or with --resume DIR from what was finished: passes, epochs, batches, nodes, rungs.
 portside search --out FOLDER keeps what it has measured, and goes on from there."""
 
 
@@ -54,7 +54,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     gate_arguments(parser)
     parser.add_argument("--out", metavar="DIR", help="a new folder; default: the store")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    parser.add_argument("--resume", metavar="DIR", help="keep finished passes and training's checkpoints here, and go on from them")
+    parser.add_argument("--resume", metavar="DIR", help="keep what is finished here, and go on from it after a kill: passes, "
+                        "training's epochs, answers and calibration by batch, sensitivity by node, rungs of the ladder, "
+                        "choices of trees")  # fmt: skip
     parser.add_argument("--html", metavar="FILE", type=page_file, help="with --target: also write a page for people: the "
                         "ladder, what stayed float and why, the audit of the chosen rung, lineage")  # fmt: skip
     parser.add_argument("--trust", action="store_true", help="allow Python from the package (host stages, training) to run")

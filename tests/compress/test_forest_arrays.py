@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portside.compress import kept_steps
 from portside.compress.base import PassContext
 from portside.compress.forest_build import Size, built, size_bytes
 from portside.compress.forest_fit import Shape, narrowed_to, order, refitted, thinned
@@ -21,6 +22,7 @@ from portside.compress.forest_options import Goal, Option, options, parts
 from portside.compress.forest_prune import Costs, costs, pruned
 from portside.compress.forest_shrink import Choice, Limits, Shrinking, chosen
 from portside.compress.forest_thresholds import merged
+from portside.compress.kept_steps import KeptSteps, Scope
 from portside.sdk.core.errors import UnsupportedError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "runtimes"))
@@ -121,6 +123,19 @@ def test_each_sweep_over_the_leaves_comes_closer() -> None:
     losses = [LINKS["value"].loss(held.score(ends), goal) for held in refitted(shape, ends, goal, LINKS["value"], 4, 1e-6)]
     assert all(after <= before + 1e-9 for before, after in pairwise(losses))
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_sweeps_that_were_kept_go_on_bit_for_bit(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(kept_steps, "EVERY_S", 0.0)
+    trees, x = random_trees(7, trees=20, outputs=1), random_rows(7, 400)
+    goal = np.sin(trees.evaluate(x).astype(float))
+    shape = cut(trees, x, 0.4)
+    ends = shape.ends(trees.ends(x))
+    whole = refitted(shape, ends, goal, LINKS["value"], 4, 2.0)
+    for sweeps in (1, 2, 4):
+        kept = refitted(shape, ends, goal, LINKS["value"], sweeps, 2.0, Scope(KeptSteps(tmp_path), {}))
+        assert all(np.array_equal(one.value, two.value) for one, two in zip(kept, whole, strict=False))
+    assert len(KeptSteps(tmp_path).series("forest-sweep", {})) == 4
 
 
 def test_the_tree_that_says_most_comes_first() -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import portside as ps
+from portside.compress import kept_steps, smoothing
 from portside.compress.base import PassContext
 from portside.compress.derive import derive
+from portside.compress.kept_steps import KeptSteps
 from portside.compress.quantize import Plans, Quantize
 from portside.compress.settings import Settings
 from portside.compress.smoothing import Seen, choose, error, exponents
@@ -89,6 +91,26 @@ def test_the_plan_has_the_factors_and_the_artifact_says_what_became_of_them(netw
     assert "main/x" in plan.smoothing, "one of its channels is loud"
     artifact = OnnxCpu().compile(made, CompileOptions(), tmp_path / "artifact")
     assert sum(artifact.engine["precision"].get("smoothed", {}).values()) == len(plan.smoothing)
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_killed_while_it_looks_it_draws_the_same_rows(network, calibration, tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(kept_steps, "EVERY_S", 0.0)
+    monkeypatch.setattr(smoothing, "KEPT_ROWS", 8)  # fewer than a call has: which ones is by chance
+    whole, calls, real = Plans(network).smooth(calibration, 5), [], smoothing.Probe.run
+
+    def stops(probe, wire):
+        calls.append(len(wire["x"]))
+        if len(calls) == stop + 1:
+            raise KeyboardInterrupt
+        return real(probe, wire)
+
+    monkeypatch.setattr(smoothing.Probe, "run", stops)
+    with pytest.raises(KeyboardInterrupt):
+        Plans(network).smooth(calibration, 5, steps=KeptSteps(tmp_path))
+    found = Plans(network).smooth(calibration, 5, steps=KeptSteps(tmp_path))
+    assert (found.exponents, found.errors) == (whole.exponents, whole.errors)
+    assert calls == [32] * 5  # four, and the one that was stopped
 
 
 @pytest.mark.long

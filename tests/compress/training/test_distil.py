@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import digits
 import numpy as np
 import pytest
@@ -137,7 +139,8 @@ def test_answers_are_asked_for_once(forest, unlabelled, tmp_path) -> None:
     for number in range(3):
         seen: list[int] = []
         told = lambda done, of, what, seen=seen: seen.append(of)  # noqa: E731
-        plan.run(forest, unlabelled, PassContext(tmp_path / f"{number}", progress=told, checkpoints=tmp_path / "kept"))
+        with pytest.warns(RuntimeWarning, match="teacher-.* is damaged") if number == 2 else nullcontext():
+            plan.run(forest, unlabelled, PassContext(tmp_path / f"{number}", progress=told, checkpoints=tmp_path / "kept"))
         rounds.append(len(seen))
         if number == 1:
             next((tmp_path / "kept").glob("teacher-*")).write_bytes(b"damaged")
