@@ -106,6 +106,9 @@ def test_a_disk_that_takes_nothing_stops_no_answer(outbox, monkeypatch):
     monkeypatch.setattr(outbox, "append", append)
     writer = OutboxWriter(outbox, size=50)
     taken = [writer.put("record", Entry("record", {"number": number})) for number in range(80)]
+    ends = time.monotonic() + 20
+    while "full" not in writer.fault and time.monotonic() < ends:
+        time.sleep(0.005)
     assert not writer.flush(0.2) and "full" in writer.fault and writer.written == 0
     full.clear()
     assert writer.flush() and writer.fault == ""

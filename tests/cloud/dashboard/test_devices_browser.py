@@ -14,11 +14,11 @@ SERIOUS = {"serious", "critical"}
 def test_from_the_fleet_to_a_device_to_its_error(day, tmp_path):
     pytest.importorskip("playwright.sync_api")
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    names = field.devices(day.deployment, time.time_ns() // 1_000_000)
     apart = browsing.Apart(day.deployment, tmp_path / "log")
     try:
         with browsing.chromium() as browser:
             page = browsing.opened(browser, bypass_csp=True)
+            names = field.devices(day.deployment, time.time_ns() // 1_000_000)  # they were heard seconds ago, however long the rest took
             page.goto(f"{apart.url}#/rain-tomorrow")
             page.wait_for_selector(".cards")
             page.click("nav >> text=Devices")

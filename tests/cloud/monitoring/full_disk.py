@@ -47,11 +47,18 @@ def main() -> None:
     deployment = read(path)
     store = RecordStore(live / "records.sqlite", size=200)
     board.EVERY_S = 0.05
-    reporter = board.Reporter(board.folder_of(generations_of(deployment.name, deployment.path)),
-                              lambda: SimpleNamespace(records=store, metrics=Metrics()))  # fmt: skip
+    boards = board.folder_of(generations_of(deployment.name, deployment.path))
+    reporter = board.Reporter(boards, lambda: SimpleNamespace(records=store, metrics=Metrics()))
     reporter.start()
     now = [time.time_ns() // 1_000_000]
     keeper = Keeper(deployment, lambda: now[0])
+
+    def said_anew() -> None:
+        """The board was written twice since, so that what the store counts now stands there."""
+        seen, ends = set[int](), time.monotonic() + 30
+        while len(seen) < 3 and time.monotonic() < ends:
+            seen |= {path.stat().st_mtime_ns for path in boards.glob("*.json")}
+            time.sleep(0.01)
 
     def put(count: int, first: int) -> None:
         for place in range(first, first + count):
@@ -61,7 +68,7 @@ def main() -> None:
     def rounds(count: int) -> list[bool]:
         done = []
         for _ in range(count):
-            time.sleep(0.15)
+            said_anew()
             now[0] += 10_000
             done.append(keeper.round().acted)
         return done
@@ -72,7 +79,9 @@ def main() -> None:
     library.fault_arm(str(live).encode(), str(synced).encode(), -1, os.open(os.devnull, os.O_WRONLY))
     library.fault_full(1)
     put(1000, 50)
-    time.sleep(1.0)
+    ends = time.monotonic() + 30
+    while not store.failing and time.monotonic() < ends:
+        time.sleep(0.01)
     put(1000, 1050)
     found = {"while full": rounds(5), "fault": keeper.fault, "lost": store.lost}
     library.fault_full(0)

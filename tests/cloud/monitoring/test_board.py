@@ -102,6 +102,7 @@ def test_a_worker_says_what_its_engine_counts(tmp_path, monkeypatch):
     time.sleep(0.15)
     engine.append(SimpleNamespace(records=records, metrics=metrics))
     reporter.close()
+    reporter._thread.join(30)  # a server waits no longer than twice the time between two words
     ((_, said),) = boards(tmp_path)
     assert said.counts == {"written": 5, "lost": 1, "refused_503": 2, "refused_422": 1}, "a refusal with a record is counted by it"
     assert "full" in said.fault and 'refused_total{status="503"} 3' in metrics.text()

@@ -25,7 +25,7 @@ def own():
 @pytest.mark.slow
 def test_crashes_of_the_server_cost_nothing_that_was_acknowledged(own):
     place = own.database()
-    store = RecordStore(place, size=4000)
+    store = RecordStore(place, size=100_000)  # room for as long as a slow disk takes to recover the server
     put: list[str] = []
     acknowledged: list[str] = []
     labelled: list[str] = []

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -88,13 +89,21 @@ def test_a_database_that_fails_is_asked_again_until_it_takes_what_waits(place):
     broken = store.database.kind == "sqlite"  # PostgreSQL says that the statement is wrong: no time heals that
     for _ in range(5):
         store.put(draft())
-    assert store.flush(0.4) is not broken and store.failing is broken and "records" in store.fault
+    until(lambda: store.failing or store.lost == 5)
+    assert store.flush(0.4 if broken else 20) is not broken and store.failing is broken and "records" in store.fault
     assert store.lost == (0 if broken else 5)
     with store.database.write() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO records"))
     store.put(draft())
     store.close()
     assert store.written == (6 if broken else 1) == len(list(records(place)))
+
+
+def until(true, seconds=20):
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def full_disk(store, pages=0):
@@ -112,6 +121,7 @@ def test_with_a_full_disk_requests_go_on_losses_are_counted_and_it_heals(tmp_pat
     listener = full_disk(store, pages=3)
     for _ in range(2000):
         store.put(draft())
+    until(lambda: store.failing)
     assert not store.flush(0.5)
     assert store.failing and "full" in store.fault
     lost, waiting = store.lost, store.waiting

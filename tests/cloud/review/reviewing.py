@@ -31,17 +31,21 @@ def review(place: str, name: str, seconds: float) -> None:
         queue.prepare(database)
         told("ready", "")
         sys.stdin.readline()
+        first = True
         while time.monotonic() < ends:
             item = queue.lease(database, name, now(), ms=5000)
             if item is None:
                 return
             told("lease", item.id)
             time.sleep(0.02)  # whoever looks leaves the database to others
+            if first:  # nobody goes on before everybody has one
+                sys.stdin.readline()
             began, turn = now(), chance.random()
-            if turn < 0.3:
+            if turn < 0.3 and not first:
                 queue.skip(database, item.id, name, now())
                 told("skip", item.id, began=began)
                 continue
+            first = False
             if turn < 0.4:
                 made = queue.decide(database, item.id, name, {"label": 0}, now())
                 queue.undo(database, item.id, name, now(), token=made.id)

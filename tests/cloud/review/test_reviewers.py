@@ -23,10 +23,12 @@ def test_everything_is_decided_once_and_by_one(place, database, effort):
     queue.enqueue(database, items)
     people = [start(place, name) for name in ("ana", "ben", "cem", "dan")]
     assert all('"ready"' in one.stdout.readline() for one in people)
-    for one in people:
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    said = [[json.loads(line) for line in one.communicate(timeout=60 * effort)[0].splitlines()] for one in people]
+    go(people)
+    said = [[json.loads(one.stdout.readline())] for one in people]
+    assert [lines[0]["did"] for lines in said] == ["lease"] * len(people)
+    go(people)
+    for one, lines in zip(people, said, strict=True):
+        lines += [json.loads(line) for line in one.communicate(timeout=60 * effort)[0].splitlines()]
     assert all(one.returncode == 0 for one in people)
     decided = [line for lines in said for line in lines if line["did"] == "decide"]
     assert sorted(line["id"] for line in decided) == [one.id for one in items]
@@ -52,6 +54,12 @@ def check_holds(said):
     assert any(len(held) > 1 for held in spans.values()), "nothing was ever given to a second one"
     for held in map(sorted, spans.values()):
         assert all(later[0] >= earlier[1] for earlier, later in pairwise(held))
+
+
+def go(people):
+    for one in people:
+        one.stdin.write("go\n")
+        one.stdin.flush()
 
 
 def start(place, name):

@@ -25,7 +25,7 @@ trials.REPEATS, trials.SECONDS = 1, 0.002
 from portside.sdk.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-SOON = 15
+SOON = 60
 """Seconds after which a command that was interrupted counts as one that hangs."""
 
 
@@ -71,10 +71,21 @@ def interrupted(place: Path, words: list[str], line: str, after: float = 0.0, ti
             out, err = process.communicate(timeout=SOON)
         finally:
             process.kill()
-    with pytest.raises(ProcessLookupError):  # nobody of its session is left
-        os.killpg(process.pid, 0)
+    assert nobody_left(process.pid)
     assert "Traceback" not in err
     return Ended(process.returncode, out, "".join(said) + err)
+
+
+def nobody_left(group: int) -> bool:
+    """Nobody of this session is there any more. One that has just ended stands there until the system has looked after it."""
+    ends = time.monotonic() + SOON
+    while time.monotonic() < ends:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def leftovers(place: Path) -> list[str]:
@@ -94,7 +105,7 @@ def test_a_search_ends_with_what_it_has_and_goes_on(place: Path) -> None:
     assert "> best: " in ended.out and "next: portside compile" in ended.out
     assert leftovers(place) == []
     kept = {file: file.read_bytes() for file in (place / "kept" / "trials").iterdir()}
-    assert len(kept) in (3, 4)
+    assert len(kept) >= 3, "how many more is the machine's"
     again = subprocess.run([sys.executable, "-c", PROGRAM, *SEARCH, "--json"], cwd=place, env=environment(place), capture_output=True,
                            text=True, timeout=120, check=False)  # fmt: skip
     assert again.returncode == 0, again.stderr
