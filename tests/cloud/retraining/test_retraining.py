@@ -46,7 +46,7 @@ def test_labels_make_a_better_candidate_whose_lineage_says_how(tmp_path):
     assert recent["rows"] == rows["test"] > 0 and recent["trained_on"] == rows["train"] + rows["validation"]
     assert done.gates["static"].figures["changes"]["accuracy"]["drop"]["value"] < -0.1
     assert find_dataset(held.deployment, done.run.dataset).manifest["outputs"] == ["label"]
-    assert 'portside rollout start' in done.run.why and held.retrain().due.verdict == "not due"
+    assert "portside rollout start" in done.run.why and held.retrain().due.verdict == "not due"
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_two_at_once_are_one(tmp_path):
     retraining(tmp_path)
     process = _apart(tmp_path)
     try:
-        _until(lambda: (tmp_path / "waiting").exists())
+        _until(lambda: (tmp_path / "waiting").exists() and (tmp_path / "waiting").read_text())
         with pytest.raises(StoreError, match=f"process {process.pid}"):
             retraining(tmp_path, now_ms=LATER).retrain()
     finally:
@@ -117,7 +117,7 @@ def test_a_killed_run_is_taken_up_and_its_command_ended(tmp_path):
     (tmp_path / "fault").write_text("wait")
     retraining(tmp_path)
     process = _apart(tmp_path)
-    _until(lambda: (tmp_path / "waiting").exists())
+    _until(lambda: (tmp_path / "waiting").exists() and (tmp_path / "waiting").read_text())
     left = int((tmp_path / "waiting").read_text())
     process.kill()
     process.wait()
