@@ -1,11 +1,13 @@
 """Instructions a request of the tiny model takes, counted by callgrind: a figure that no other program on the machine moves.
 
-    python benchmarks/bench_instructions.py [--sides bare,full,uvicorn] [--requests 300] [--profile FOLDER]
+    python benchmarks/bench_instructions.py [--sides bare,full,uvicorn] [--requests 300] [--pause 60] [--profile FOLDER]
 
 The same bytes are handed to the protocol of the server, on its event loop, over a transport that only keeps what is written: one
 connection, one request after the other. `uvicorn` is the bare server of bench_serving.py, `bare` and `full` are Portside as it has them; of
-`full` the writer's thread is counted too. What is left out, the same for all, is the socket. Needs valgrind and gcc. With `--profile`
-callgrind's files stay in the folder, for callgrind_annotate.
+`full` the writer's thread is counted too. What is left out, the same for all, is the socket. Everything takes fifty times as long here, so
+the writer waits until all requests are answered, and its batches are of hundreds as under full load (with `--pause 0.05` it begins as often
+as in a server, and they are of a handful). Needs valgrind and gcc. With `--profile` callgrind's files stay in the folder, for
+callgrind_annotate.
 """
 
 from __future__ import annotations
@@ -35,11 +37,15 @@ from portside.cloud.deployment.resolving import resolve
 from portside.cloud.doors.hosts import Hosts
 from portside.cloud.front import make_front
 from portside.cloud.host import Host
+from portside.cloud.memory import set_apart
+from portside.cloud.records import store
 from portside.runtimes.timing import table
 
 HERE = Path(__file__).resolve().parent
 SIDES = ("uvicorn", "bare", "full")
-WARM = 100
+WARM = 300
+"""Requests before it counts: as many as are counted, so that SQLite has seen the statements."""
+PAUSE_S = 60.0
 SWITCH = """#include <valgrind/callgrind.h>
 void on(void) { CALLGRIND_START_INSTRUMENTATION; }
 void off(void) { CALLGRIND_STOP_INSTRUMENTATION; }
@@ -106,6 +112,7 @@ def opened(side: str, folder: Path) -> tuple[Ask, Callable[[], object]]:
     file.write_text(text.format(name="tiny", package=held.package, isolation="inline", threads=1, more="", default=[0.0] * 3))
     deployment = read(file)
     host = Host(resolve(deployment))
+    host.settled = set_apart  # as a server does
     host.start()
     assert host.wait(300), host.fault
     front = make_front(Hosts([host]), [deployment])
@@ -121,9 +128,9 @@ def _uvicorn(app: Any, protocol: Any = None) -> Any:
     return (protocol or HttpToolsProtocol)(config, state, {}, asyncio.get_running_loop())
 
 
-def count_here(side: str, requests: int, folder: Path) -> None:
+def count_here(side: str, requests: int, folder: Path, pause_s: float) -> None:
     """The process under valgrind: warm up, let callgrind count, ask."""
-    switch = _switch(folder)
+    switch, store.PAUSE_S = _switch(folder), pause_s
 
     async def go() -> None:
         ask, ended = opened(side, folder)
@@ -146,14 +153,14 @@ def _switch(folder: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(made))
 
 
-def counted(side: str, requests: int, out: Path) -> dict[str, Any]:
+def counted(side: str, requests: int, out: Path, pause_s: float = PAUSE_S) -> dict[str, Any]:
     """Instructions a request of one side. `out`: where callgrind's file goes. Raises RuntimeError where it counted nothing."""
     file = out / f"{side}.callgrind"
     words = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={file}", sys.executable, __file__]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "PORTSIDE_HOME": str(out / "home")}
     with tempfile.TemporaryDirectory() as folder:
-        ran = subprocess.run([*words, "--count", side, "--requests", str(requests), "--work", folder], env=environment, capture_output=True,
-                             text=True, check=False)  # fmt: skip
+        ran = subprocess.run([*words, "--count", side, "--requests", str(requests), "--pause", str(pause_s), "--work", folder],
+                             env=environment, capture_output=True, text=True, check=False)  # fmt: skip
     total = re.search(r"^totals: (\d+)", file.read_text(), re.M) if file.is_file() else None
     if total is None or ran.returncode:
         raise RuntimeError(f"{side} was not counted:\n{ran.stderr[-3000:]}")
@@ -161,12 +168,12 @@ def counted(side: str, requests: int, out: Path) -> dict[str, Any]:
 
 
 def measure(short: bool = False, file: Path | None = None, requests: int = 300, chosen: tuple[str, ...] = SIDES,
-            profile: Path | None = None) -> list[dict[str, Any]]:  # fmt: skip
+            profile: Path | None = None, pause_s: float = PAUSE_S) -> list[dict[str, Any]]:  # fmt: skip
     """One row per side; `short`: of fifty requests."""
     with tempfile.TemporaryDirectory() as folder:
         out = profile or Path(folder)
         out.mkdir(parents=True, exist_ok=True)
-        return kept((counted(side, 50 if short else requests, out) for side in chosen), file)
+        return kept((counted(side, 50 if short else requests, out, pause_s) for side in chosen), file)
 
 
 def show(rows: list[dict[str, Any]]) -> str:
@@ -181,14 +188,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--pause", type=float, default=PAUSE_S, help="seconds before the writer takes up what waits")
     parser.add_argument("--profile", type=Path, help="keep callgrind's files here")
     parser.add_argument("--json", type=Path, help="where the rows go")
     parser.add_argument("--count", help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.count:
-        count_here(asked.count, asked.requests, asked.work)
-    print(show(measure(False, asked.json, asked.requests, tuple(asked.sides.split(",")), asked.profile)))
+        count_here(asked.count, asked.requests, asked.work, asked.pause)
+    print(show(measure(False, asked.json, asked.requests, tuple(asked.sides.split(",")), asked.profile, asked.pause)))
 
 
 if __name__ == "__main__":

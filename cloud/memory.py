@@ -18,6 +18,9 @@ import os
 import sys
 from typing import Any
 
+YOUNG = 10_000
+"""Objects that have come and not gone before the collector looks for cycles among them. Records that wait for the writer are some thousand
+objects twenty times a second, and all of them go by themselves; with Python's 700 each was looked at for nothing."""
 MAPPED_FROM, KEPT = 16 << 20, 64 << 20
 """Bytes: smaller blocks come from the heap; this much may lie free at its top."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -33,7 +36,12 @@ def keep_freed_blocks() -> bool:
 
 
 def set_apart() -> None:
-    """Collect, then keep the collector from what lives now. Called again it looks at all of that first, so that no old version stays."""
+    """Collect, then keep the collector from what lives now, and let it look for cycles when many objects have come, not every few requests.
+
+    Called again it looks at all of that first, so that no old version stays.
+    """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    young, *older = gc.get_threshold()
+    gc.set_threshold(max(young, YOUNG) if young else 0, *older)

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from ...sdk.core.failover import made
 from ...sdk.core.records import Receipt, new_id
 from ...sdk.core.signature import Array
+from ..records.draft import OWN_BYTES, row_bytes
 from ..records.store import RecordStore
 from .answers import overloaded
 from .cache import CacheEntry
@@ -39,7 +41,7 @@ class Books:
     def __init__(self, entries: Sequence[ChainEntry], deadline_ms: float | None, about: About, records: RecordStore | None,
                  metrics: Metrics) -> None:  # fmt: skip
         self._deadline_ms, self._about = deadline_ms, about
-        self._records, self._metrics = records, metrics
+        self._records, self._metrics, self._row_bytes = records, metrics, row_bytes(about.signature)
         if records is not None:
             records.introduce(about.name, about.digest, about.signature)
         self.authors = [author(place, entry) for place, entry in enumerate(entries)]
@@ -51,7 +53,8 @@ class Books:
         metrics.answered(by.model, reason, receipt.time_ms / 1e3, receipt.attempts)
         metrics.stages.passed(walk.encode_s, walk.queue_s, max(walk.ended - walk.began - walk.queue_s - walk.decode_s, 0.0), walk.decode_s)
         if self._records is not None:
-            self._records.put(self._note(walk, by, outputs, receipt))
+            size = None if walk.tapped or self._row_bytes is None else OWN_BYTES + walk.rows * self._row_bytes
+            self._records.put(self._note(walk, by, outputs, receipt), size)
         return receipt
 
     def unanswered(self, walk: Walk) -> Receipt:
@@ -67,8 +70,9 @@ class Books:
         question, (arrays, flags), about = walk.question, walk.checked, self._about
         tapped = walk.tapped if walk.tapped and walk.tapped_by == by.place and walk.found is None else NOTHING
         sent = {name: question.wire[name] for name in about.texts if name in question.wire} if about.texts else NOTHING
-        return Note(receipt, question.entity, question.event_ms, question.parent, by, flags, time.time_ns() // 1_000_000, about, arrays,
-                    outputs, tapped, sent)  # fmt: skip
+        now_ms = time.time_ns() // 1_000_000
+        return made(Note, (receipt, question.entity, question.event_ms, question.parent, by, flags, now_ms, about, arrays, outputs, tapped,
+                           sent))  # fmt: skip
 
     _bare = _note
     """The same of a request that nobody answered: an engine with a dial has no routes of it."""

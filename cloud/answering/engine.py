@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from ...runtimes.isolation import Lane
 from ...sdk.core import failover as policy_of
 from ...sdk.core.chain_answers import default_outputs, reason_of
 from ...sdk.core.errors import EngineError, InputError, PortsideError
@@ -30,6 +31,19 @@ from .precomputed import PrecomputedEntry
 from .reading import Reader
 from .tallies import page as queues_page
 from .walk import Walk
+
+
+class Down:
+    """Places of the chain whose lane could not begin a call now. Only those that the policy comes to are looked at."""
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self, lanes: Mapping[int, Lane]) -> None:
+        self._lanes = lanes
+
+    def __contains__(self, place: object) -> bool:
+        lane = self._lanes.get(cast("int", place))
+        return lane is not None and not lane.ready
 
 
 class Engine:
@@ -66,7 +80,7 @@ class Engine:
         if metrics is None:
             self.report()
         self._breakers = policy_of.start(policy)
-        self._lanes = [(place, entry.lane) for place, entry in self._models]
+        self._down = Down({place: entry.lane for place, entry in self._models})
         self._at_once = {place: entry for place, entry in self._models
                          if entry.queue is None and entry.front == self.champion.front and not entry.taps}  # fmt: skip
         self.prompt = 0 in self._at_once and not any(isinstance(entry, EndpointEntry) for entry in entries)
@@ -99,9 +113,8 @@ class Engine:
                     return self._finish(walk, early.author, outputs, CACHED)
                 return self._given(walk, early.author, outputs, CONSISTENT)
             while True:
-                down = [place for place, lane in self._lanes if not lane.ready]
                 walk.began = now = time.monotonic()
-                action, self._breakers, walk.request = policy_of.decide(self.policy, self._breakers, walk.request, now * 1e3, down)
+                action, self._breakers, walk.request = policy_of.decide(self.policy, self._breakers, walk.request, now * 1e3, self._down)
                 if action.do == "give-up":
                     raise no_answer(self._books.unanswered(walk), self._wait_s)
                 outputs = await self._take(action, walk)

@@ -46,7 +46,8 @@ def _body(wire: Wire, answer: Answer, asked: Asked, receipt: bool) -> dict[str, 
         told = pending.one_withheld(outputs, waits) if one else pending.withheld(outputs, waits, wire.signature)
         data = {"outputs": told, **pending.status(waits, one)}
     if receipt:
-        data["receipt"] = answer.receipt.to_dict()
+        text = answer.receipt.text()
+        data["receipt"] = answer.receipt.to_dict() if text is None else orjson.Fragment(text)
     return {**data, "flags": [flag._asdict() for flag in answer.flags]} if answer.flags else data
 
 

@@ -30,9 +30,9 @@ class SharedRecords:
         """Say what the records of a step hold."""
         self._store.introduce(name, digest, signature)
 
-    def put(self, draft: Draft) -> bool:
+    def put(self, draft: Draft, size_bytes: int | None = None) -> bool:
         """Queue a record."""
-        return self._store.put(draft)
+        return self._store.put(draft, size_bytes)
 
     def close(self, seconds: float = 10.0) -> None:
         """The store stays open: the graph closes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -9,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from ...sdk.core.records import Record
-from ...sdk.core.signature import Array, Signature
+from ...sdk.core.signature import NUMPY, Array, DType, Signature, TensorSpec
 
 Write: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Signature, int], tuple[str, str]]
 """What is kept of tensors as JSON: (inputs, outputs, their signature, bytes above which one is described) -> the text of both."""
@@ -86,6 +87,25 @@ class Draft:
     def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
         """None: it is as its record is."""
         return None
+
+
+def row_bytes(signature: Signature) -> int | None:
+    """What the tensors of one row take, asked and answered; None where that differs from row to row, or rows are not all there is."""
+    if signature.state or not all(map(_even, (*signature.inputs, *signature.outputs))):
+        return None
+    asked = sum(_row_bytes(spec, spec.rim_dtype) for spec in signature.inputs)
+    return asked + sum(_row_bytes(spec, spec.dtype) for spec in signature.outputs)
+
+
+def _row_bytes(spec: TensorSpec, dtype: DType) -> int:
+    return NUMPY[dtype].itemsize * math.prod(length for length in spec.shape if isinstance(length, int))
+
+
+def _even(spec: TensorSpec) -> bool:
+    """Every row of it takes as much."""
+    batched = spec.batch_axis is not None and not isinstance(spec.shape[spec.batch_axis], int)
+    named = sum(not isinstance(length, int) for length in spec.shape)
+    return batched and named == 1 and spec.dtype != "string" and spec.canvas is None
 
 
 def weight(draft: Drafted) -> int:

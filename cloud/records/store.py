@@ -97,9 +97,14 @@ class RecordStore:
         with self._backlog.state:
             self._new.append((name, digest, signature))
 
-    def put(self, draft: Drafted) -> bool:
-        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs about a microsecond."""
-        return self._backlog.put(draft)
+    def put(self, draft: Drafted, size_bytes: int | None = None) -> bool:
+        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs about a microsecond.
+
+        Args:
+            draft: of the record.
+            size_bytes: what `weight` would say of it, where the caller knows.
+        """
+        return self._backlog.put(draft, size_bytes)
 
     def flush(self, seconds: float = 10.0) -> bool:
         """Wait until everything queued so far is durable or lost; False when that took too long."""

@@ -19,7 +19,7 @@ monotonic clock. The rules, which JSON vectors (tests/vectors/failover.json) pin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -101,7 +101,7 @@ class Request(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """"primary", or why the first entry did not answer."""
+        """ "primary", or why the first entry did not answer."""
         return self.attempts[0].reason if self.attempts else PRIMARY
 
 
@@ -128,7 +128,7 @@ def start(policy: Policy) -> Breakers:
 
 
 def decide(policy: Policy, breakers: Breakers, request: Request, now: float,
-           down: Collection[int] = ()) -> tuple[Action, Breakers, Request]:  # fmt: skip
+           down: Container[int] = ()) -> tuple[Action, Breakers, Request]:  # fmt: skip
     """The next action for a request, with the breakers and the request as they are once it is taken.
 
     Args:

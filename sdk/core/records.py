@@ -27,6 +27,8 @@ RAW_LIMIT_BYTES = 4096
 """Tensors larger than this are kept as shape, dtype and sha256, not as values."""
 REDACTED = {"redacted": True}
 _TIME, _RECORD, _STALE, _AGE = b"x-portside-time-ms", b"x-portside-record", (b"x-portside-stale", b"true"), b"x-portside-age-ms"
+_SAID = "_said"
+"""Where a receipt keeps its text: no field, so that nothing but `text` and `to_dict` knows of it."""
 _TAILS: list[str] = []
 """Ends of ids, all but their time, made many at a time: a call of the system for each would cost more than all the rest."""
 if hasattr(os, "register_at_fork"):  # Windows has no fork
@@ -35,6 +37,8 @@ _MANY = 256
 """Of them at once."""
 _RANDOM_BITS = int.from_bytes(bytes.fromhex("0fff3fff") * _MANY)
 _FIXED_BITS = int.from_bytes(bytes.fromhex("70008000") * _MANY)
+_PART = tuple(f"{number / 1000:.3f}"[1:].rstrip("0").ljust(2, "0") for number in range(1000))
+"""".0", ".001", ...: thousandths as JSON has them."""
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -83,23 +87,28 @@ class Receipt:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; times rounded to a microsecond."""
         data = vars(self).copy()
+        data.pop(_SAID, None)
         data["attempts"], data["time_ms"], data["model_ms"] = list(self.attempts), _thousandths(self.time_ms), _thousandths(self.model_ms)
         return data if self.age_ms is None else {**data, "age_ms": round(self.age_ms, 3)}
 
     def text(self) -> str | None:
         """`to_dict` as compact JSON, with what many receipts share made once; None where it has to be made of `to_dict`.
 
-        Its record is an id of `new_id`, or none: it stands in JSON as it is.
+        Its record is an id of `new_id`, or none: it stands in JSON as it is. The text is kept: the caller's answer and the record hold it.
         """
-        if type(self) is not Receipt:
-            return None
+        kept = vars(self)
+        said = kept.get(_SAID)
+        if said is not None or type(self) is not Receipt:
+            return said
         time_us, model_us = int(self.time_ms * 1e3 + 0.5), int(self.model_ms * 1e3 + 0.5)
         around = _around(self.model, self.version, self.target, self.entry, self.reason, self.attempts, self.deadline_ms,
                          self.within_deadline, self.stale)  # fmt: skip
         if around is None or self.age_ms is not None or time_us < 0 or model_us < 0:
             return None
         head, end = around
-        return f'{head}{_milliseconds(time_us)},"model_ms":{_milliseconds(model_us)}{end}{self.record}","age_ms":null}}'
+        spent = f'{time_us // 1000}{_PART[time_us % 1000]},"model_ms":{model_us // 1000}{_PART[model_us % 1000]}'
+        kept[_SAID] = said = f'{head}{spent}{end}{self.record}","age_ms":null}}'
+        return said
 
     def to_headers(self) -> list[tuple[bytes, bytes]]:
         """The receipt as HTTP headers, `x-portside-*`; nothing a caller sent is in them."""
@@ -257,12 +266,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
-
-
-@lru_cache(maxsize=4096)
-def _milliseconds(time_us: int) -> str:
-    """Of microseconds, as JSON has it."""
-    return repr(time_us / 1e3)
 
 
 @lru_cache(maxsize=1024)

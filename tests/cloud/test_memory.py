@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from portside.cloud.memory import set_apart
+from portside.cloud.memory import YOUNG, set_apart
 
 CODE = """
 import resource
@@ -47,8 +47,10 @@ class Version:
 
 @pytest.fixture
 def collector():
+    before = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*before)
 
 
 def test_what_lives_is_set_apart_until_the_next_version(collector):
@@ -61,3 +63,15 @@ def test_what_lives_is_set_apart_until_the_next_version(collector):
     assert seen() is not None, "the collector does not look there, which is what saves the time"
     set_apart()
     assert seen() is None, "an old version is gone with the exchange"
+
+
+def test_the_collector_looks_less_often_and_no_more_often_than_it_was_told(collector):
+    gc.set_threshold(700, 10, 10)
+    set_apart()
+    assert gc.get_threshold() == (YOUNG, 10, 10)
+    gc.set_threshold(3 * YOUNG, 5, 5)
+    set_apart()
+    assert gc.get_threshold() == (3 * YOUNG, 5, 5)
+    gc.set_threshold(0, 5, 5)
+    set_apart()
+    assert gc.get_threshold() == (0, 5, 5), "whoever switched it off meant it"

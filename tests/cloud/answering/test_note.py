@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from portside.cloud.answering.chain import ModelEntry
 from portside.cloud.answering.consistency import NOBODY, Author
 from portside.cloud.answering.note import About, Note, NoteAround
-from portside.cloud.records.draft import weight
+from portside.cloud.records.draft import OWN_BYTES, row_bytes, weight
 from portside.cloud.records.rows import TEXTS, row, tensors
 from portside.cloud.records.tables import COLUMNS
 from portside.runtimes.isolation import Lane
@@ -125,3 +125,25 @@ def test_the_row_of_a_plain_note_is_that_of_its_values(data, numbers, dtype, ent
     assert {**short, **{name: json.loads(short[name]) for name in TEXTS}} == {**long, **{name: json.loads(long[name]) for name in TEXTS}}
     assert [type(value) for value in short.values()] == [type(value) for value in long.values()]
     assert (one.columns(tensors, limit) is None) == (bool(flags) or age_ms is not None)
+
+
+def test_what_a_row_weighs_is_known_where_all_rows_weigh_the_same():
+    wide = Signature(
+        (TensorSpec("x", "f64", ("batch", 3, 2)), TensorSpec("n", "u8", (2, "batch"), 1)), (TensorSpec("y", "f64", ("batch",)),)
+    )
+    rows = 5
+    inputs = {"x": np.zeros((rows, 3, 2), np.float32), "n": np.zeros((2, rows), np.uint8)}
+    size = row_bytes(wide)
+    assert size is not None and OWN_BYTES + rows * size == weight(note(about(wide), inputs=inputs, outputs={"y": np.zeros(rows)}))
+
+
+@pytest.mark.parametrize("spec", [
+    TensorSpec("t", "string", ("batch",)), TensorSpec("t", "f32", (3,), None), TensorSpec("t", "f32", ("batch", "length")),
+    TensorSpec("t", "f32", (4,), 0),
+])  # fmt: skip
+def test_elsewhere_it_is_not(spec):
+    assert row_bytes(Signature((spec,), PLAIN.outputs)) is None and row_bytes(Signature(PLAIN.inputs, (spec,))) is None
+
+
+def test_images_of_any_size_are_weighed():
+    assert row_bytes(SIGNATURE) is None

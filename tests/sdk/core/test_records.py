@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from dataclasses import replace
 from functools import reduce
 from operator import and_, or_
 
@@ -64,6 +65,7 @@ def test_a_receipt_s_text_is_its_dict(model, version, entry, reason, attempts, t
                       new_id() if recorded else "")  # fmt: skip
     text, data = receipt.text(), receipt.to_dict()
     assert text is not None and json.loads(text) == data and list(json.loads(text)) == list(data)
+    assert receipt.text() is text and receipt.to_dict() == data and replace(receipt, record="").to_dict() == {**data, "record": ""}
 
 
 @pytest.mark.parametrize("odd", [{"age_ms": 1.5}, {"time_ms": -1.0}, {"deadline_ms": float("inf")}, {"model": "\ud800"}])
