@@ -107,6 +107,27 @@ def test_wasm_takes_the_same_file(lowered, tmp_path):
     assert onnx.TensorProto.INT8 in kinds
 
 
+@pytest.mark.browser
+@pytest.mark.exact_sums
+def test_in_a_browser_it_answers_as_on_the_cpu(lowered, parts, tmp_path):
+    """Proven in headless Chromium, the artifact adds up the same codes as that of onnx-cpu: only exp and division of floats may differ."""
+    found, artifact = {}, None
+    for target in ("onnx-cpu", "wasm"):
+        artifact = ps.compile(lowered, target=target, data=parts[1], out=tmp_path / target)
+        with closing(load(artifact)) as session:
+            found[target] = session.predict(parts[1].inputs)
+    assert np.array_equal(found["wasm"]["digit"], found["onnx-cpu"]["digit"])
+    np.testing.assert_allclose(found["wasm"]["probabilities"], found["onnx-cpu"]["probabilities"], rtol=0, atol=1e-5)
+    (file,) = artifact.path.rglob("*.onnx")
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(file).graph.initializer}
+    for name in PRODUCTS.values():
+        (codes,) = [value for key, value in held.items() if f"{name}.weight.int8" in key]
+        assert codes.dtype == np.int8
+        assert codes.size == trainee_of(lowered).model.get_submodule(name).weight.numel()
+    assert not [key for key, value in held.items() if value.dtype == np.float32 and value.ndim > 1], "no weight is left in float"
+    assert artifact.engine["precision"]["achieved"] == {"int8-static": 7}
+
+
 def test_tensorrt_takes_the_same_weights_and_ranges_about_zero(lowered, parts, tmp_path):
     """Nothing is run: there is no GPU. The file, computed by ONNX Runtime, decides as the rounded module does."""
     artifact = compiler("tensorrt").compile(lowered, CompileOptions(verify=False), tmp_path / "gpu")
