@@ -37,9 +37,14 @@ class Predictor:
             inputs: wire field -> batch, or a DataFrame; a batch or bare value where there is one field.
             cancel: as for `run`.
         """
-        codec = self._codec = self._codec or Codec.from_steps(*self._source)
+        codec = self.codec()
         wire = by_field(inputs, self._signature, lambda: codec)
         return codec.decode(run(codec.encode(wire), cancel), self._signature)
+
+    def codec(self) -> Codec:
+        """The codec, built once. Raises FormatError, MissingExtraError."""
+        self._codec = self._codec or Codec.from_steps(*self._source)
+        return self._codec
 
 
 def by_field(inputs: Any, signature: Signature, codec: Callable[[], Codec]) -> Mapping[str, Any]:

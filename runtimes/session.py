@@ -15,6 +15,7 @@ from ..sdk.core.errors import EngineError, FormatError, InputError
 from ..sdk.core.signature import NUMPY, Array, Signature
 from .base import Cancel, SessionInfo
 from .canvas import canvases, pad_all, program_inputs
+from .direct import Direct, Directly, Entry, entries_of, wire_entries
 from .predicting import Predictor
 from .segments import Segment
 from .state import with_initial
@@ -50,6 +51,7 @@ class ProgramSession:
         self._plan = plan(self._segments, self._names, program_inputs(info.signature))
         self._single = self._alone()
         self._predict = Predictor(info.signature, codec, read)
+        self._direct, self._wired, self._asked = self._way(), None, False
         self._closed = False
 
     def run(self, inputs: Mapping[str, Any], cancel: Cancel | None = None) -> dict[str, Array]:
@@ -64,8 +66,12 @@ class ProgramSession:
             InputError: at the door.
             EngineError: the engine failed, the call was cancelled, or the session is closed.
         """
+        if self._direct is not None and (cancel is None or not cancel.cancelled):
+            answered = self._direct(inputs)
+            if answered is not None:
+                return answered
         values = self._enter(inputs)
-        if self._single is not None:
+        if self._single is not None and self._door is not None:
             made = self._single.run(self._names, values, cancel)
         else:
             made = self._execute(self._plan, self._names, values, cancel)
@@ -99,6 +105,12 @@ class ProgramSession:
 
     def predict(self, inputs: Any = None, cancel: Cancel | None = None) -> dict[str, Array]:
         """What a user has, by wire field: the codec, then `run`, then categories as names. Raises as `run` does."""
+        if not self._asked and not self._closed:  # the codec is built at the first call
+            self._wired, self._asked = self._wire(), True
+        if self._wired is not None and (cancel is None or not cancel.cancelled):
+            answered = self._wired(inputs)
+            if answered is not None:
+                return answered
         return self._predict(self.run, inputs, cancel)
 
     def close(self) -> None:
@@ -108,11 +120,27 @@ class ProgramSession:
             segment.close()
 
     def _alone(self) -> Segment | None:
-        """The segment that makes all outputs of just what the door lets in, where there is one: it is called without more ado."""
-        if self._door is None or len(self._plan) != 1:
+        """The segment that makes all outputs of all that there is, where there is one: behind a door it is called without more ado."""
+        if len(self._plan) != 1:
             return None
         segment, reads, _ = self._plan[0]
         return segment if {*reads} == {*program_inputs(self.info.signature)} else None
+
+    def _way(self) -> Direct | None:
+        """The direct way of `run`, where the only segment has one."""
+        entries = entries_of(self.info.signature, self._door, program_inputs(self.info.signature))
+        return self._bound(entries) if entries else None
+
+    def _wire(self) -> Direct | None:
+        """The direct way of `predict`, where the codec's work is as simple, and outputs have no names to be given."""
+        if self._direct is None or any(spec.categories is not None for spec in self.info.signature.outputs):
+            return None
+        entries = wire_entries(self.info.signature, self._door, self._predict.codec(), program_inputs(self.info.signature))
+        return self._bound(entries) if entries else None
+
+    def _bound(self, entries: Sequence[Entry]) -> Direct | None:
+        answer = [(name, dtype) for _, name, dtype in self._answer]
+        return self._single.direct(entries, answer) if isinstance(self._single, Directly) else None
 
     def _enter(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         if self._closed:

@@ -1,17 +1,16 @@
 """A `.tflite` file as a Segment: LiteRT's interpreter, or tflite-runtime's on old devices, called by name.
 
 An interpreter cannot be stopped inside a call; a cancellation is obeyed before a call and between its pieces. It serves one
-thread at a time, so interpreters are borrowed from a pool. Importing this file imports an interpreter and nothing that compiles.
+thread at a time, so interpreters are borrowed from a pool. Calls that hold nothing unusual have a way of their own (direct.py).
+Importing this file imports an interpreter and nothing that compiles.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,9 +18,13 @@ import numpy as np
 from ...sdk.core.errors import EngineError, FormatError
 from ...sdk.core.signature import NUMPY, Array
 from ..base import Cancel
+from ..direct import Direct, Entry
 from ..hardware import cores
+from .direct import Bound, Tensors, bound, direct_call
 from .plan import Piece, Plan, Slot, concrete
+from .pool import Pool
 from .quiet import hush
+from .settled import Layout, layout, where
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -54,8 +57,9 @@ class TfliteEngine:
         self.outputs = tuple(slot.name for slot in plan.outputs)
         self._plan, self._all = plan, list(self.outputs)
         self._index = {name: place for place, name in enumerate(self.outputs)}
-        self._pool = _Pool(lambda: open_calls(file, plan, threads), interpreters(file, plan))
+        self._pool = Pool(lambda: open_one(file, plan, threads), interpreters(file, plan))
         self._routes: dict[tuple[tuple[int, ...], ...], Route] = {}
+        self._ways = 0
 
     def run(self, names: list[str], feeds: dict[str, Array], cancel: Cancel | None = None) -> list[Array]:
         """The outputs `names` for the inputs `feeds`, whose names are exactly the file's.
@@ -69,14 +73,39 @@ class TfliteEngine:
         arrays = [feeds[name] for name in self.inputs]
         shapes = tuple([array.shape for array in arrays])
         route = self._routes.get(shapes) or self._route(shapes)
-        calls = self._pool.take()
+        opened = self._pool.take()
         try:
-            made = calls[route.key](arrays) if route.key is not None else self._pieced(calls, route, arrays, cancel)
+            made = opened.call(route.key, arrays) if route.key is not None else self._pieced(opened.calls, route, arrays, cancel)
         except (ValueError, RuntimeError, TypeError, MemoryError) as error:
-            raise EngineError(f"The TFLite interpreter failed: {_first_line(error)}") from error
+            raise failed(error) from error
         finally:
-            self._pool.give(calls)
+            self._pool.give(opened)
         return made if names == self._all else [made[self._index[name]] for name in names]
+
+    def direct(self, entries: Sequence[Entry], answer: Sequence[tuple[str, np.dtype[Any]]]) -> Direct | None:
+        """The direct way of calls in exactly the shapes of one signature; see runtimes/direct.py."""
+        given = {entry.name for entry in entries} | {entry.size for entry in entries if entry.size is not None}
+        if not given or given != {*self.inputs}:
+            return None
+        way, self._ways, whole = self._ways, self._ways + 1, self._whole()
+
+        def bind(opened: Opened) -> Bound:
+            found = opened.ways[way] = bound([opened.settled[key] for key in whole if key in opened.settled], entries, answer)
+            return found
+
+        opened = self._pool.take()
+        try:
+            known = {**opened.fresh, **opened.settled}
+            if not bound([known[key] for key in whole if key in known], entries, answer):
+                return None
+        finally:
+            self._pool.give(opened)
+        return direct_call(self._pool, way, bind, entries[0].field, len(entries), failed)
+
+    def _whole(self) -> list[str]:
+        """Signatures that answer calls of their own sizes in one piece."""
+        shapes = {key: [concrete(slot.shape, sizes) for slot in self._plan.inputs] for key, sizes in self._plan.signatures.items()}
+        return [key for key, held in shapes.items() if route(self._plan, held).key == key]
 
     def _route(self, shapes: tuple[tuple[int, ...], ...]) -> Route:
         """How a call of these shapes is answered; worked out once per combination of shapes."""
@@ -155,39 +184,114 @@ def keep(slot: Slot, whole: Array, part: Array, piece: Piece, batch: str | None)
     target[...] = part[tuple(slice(size) for size in target.shape)]
 
 
-def open_calls(file: Path, plan: Plan, threads: int) -> dict[str, Call]:
-    """An interpreter of its own for the file: signature -> call, with tensors allocated.
+@dataclass
+class Opened:
+    """An interpreter for the file, with tensors allocated.
+
+    Attributes:
+        calls: signature -> call.
+        fresh: signature -> its memory, before the first call.
+        settled: signature -> its memory, after a call that left it where it was.
+        ways: number of a direct way -> what it is bound to here.
+    """
+
+    calls: Mapping[str, Call]
+    fresh: dict[str, Tensors]
+    settled: dict[str, Tensors] = field(default_factory=dict[str, Tensors])
+    ways: dict[int, Bound] = field(default_factory=dict[int, Bound])
+
+    def call(self, key: str, feeds: Sequence[Array]) -> list[Array]:
+        """Call a signature. The first call tells whether its memory stays where it is."""
+        made = self.calls[key](feeds)
+        if key in self.fresh:
+            tensors = self.fresh.pop(key)
+            if tensors.stay():
+                self.settled[key] = tensors
+                self.ways.clear()
+        return made
+
+
+def open_one(file: Path, plan: Plan, threads: int) -> Opened:
+    """An interpreter of its own for the file.
 
     Raises EngineError, FormatError.
     """
     hush(Interpreter)
     try:
         interpreter = Interpreter(model_path=str(file), num_threads=threads)
-        return {key: _call(interpreter, key, plan) for key in plan.signatures}
+        signatures = {key: _Signature.of(interpreter, key, plan) for key in plan.signatures}
+        for one in signatures.values():  # before any memory is looked at: two may share a subgraph
+            one.engine.AllocateTensors(one.subgraph)
+        held = layout(file)  # behind the interpreter, which has looked at the file's structure
+        tensors = {key: one.tensors(plan, plan.signatures[key], held) for key, one in signatures.items()} if held is not None else {}
+        return Opened({key: one.call() for key, one in signatures.items()}, {key: one for key, one in tensors.items() if one is not None})
     except (ValueError, RuntimeError) as error:
         raise EngineError(f"The TFLite interpreter cannot open the model: {_first_line(error)}", got=file.name,
                           fix="A newer interpreter may hold it: pip install --upgrade ai-edge-litert") from error  # fmt: skip
 
 
-def _call(interpreter: Any, key: str, plan: Plan) -> Call:
-    """One signature as a call. Its tensors are looked up once: the interpreter's own runner does it, and allocates, at every call."""
-    engine = interpreter._interpreter
-    reads, writes = _places(interpreter, key)
-    subgraph = engine.GetSubgraphIndexFromSignature(key) if key else 0
-    inputs = [_place(reads, slot) for slot in plan.inputs]
-    if unset := sorted(set(reads) - {slot.key for slot in plan.inputs}):
-        raise FormatError("The TFLite file has an input that nobody gives", got=unset[0])
-    outputs = [_place(writes, slot) for slot in plan.outputs]
-    engine.AllocateTensors(subgraph)
-    set_tensor, invoke, get_tensor = engine.SetTensor, engine.Invoke, engine.GetTensor
+@dataclass(frozen=True)
+class _Signature:
+    """One signature of an interpreter, its tensors by number: the interpreter's own runner looks them up, and allocates, at every call."""
 
-    def call(feeds: Sequence[Array]) -> list[Array]:
-        for place, feed in zip(inputs, feeds):  # noqa: B905 - both in the plan's order; `strict` would cost as much as a tensor
-            set_tensor(place, feed, subgraph)
-        invoke(subgraph)
-        return [get_tensor(place, subgraph) for place in outputs]
+    engine: Any
+    subgraph: int
+    inputs: list[int]
+    outputs: list[int]
 
-    return call
+    @classmethod
+    def of(cls, interpreter: Any, key: str, plan: Plan) -> _Signature:
+        engine = interpreter._interpreter
+        reads, writes = _places(interpreter, key)
+        inputs = [_place(reads, slot) for slot in plan.inputs]
+        if unset := sorted(set(reads) - {slot.key for slot in plan.inputs}):
+            raise FormatError("The TFLite file has an input that nobody gives", got=unset[0])
+        subgraph = engine.GetSubgraphIndexFromSignature(key) if key else 0
+        return cls(engine, subgraph, inputs, [_place(writes, slot) for slot in plan.outputs])
+
+    def call(self) -> Call:
+        """The signature as a call."""
+        inputs, outputs, subgraph = self.inputs, self.outputs, self.subgraph
+        set_tensor, invoke, get_tensor = self.engine.SetTensor, self.engine.Invoke, self.engine.GetTensor
+
+        def call(feeds: Sequence[Array]) -> list[Array]:
+            for place, feed in zip(inputs, feeds):  # noqa: B905 - both in the plan's order; `strict` would cost as much as a tensor
+                set_tensor(place, feed, subgraph)
+            invoke(subgraph)
+            return [get_tensor(place, subgraph) for place in outputs]
+
+        return call
+
+    def tensors(self, plan: Plan, sizes: Mapping[str, int], held: Layout) -> Tensors | None:
+        """The memory of the signature's tensors, of which nothing may have been called yet; None where it may move."""
+        if not held.leads(self.subgraph, self.outputs):
+            return None
+        try:
+            inputs, outputs = ([self.engine.tensor(self.engine, place, self.subgraph) for place in places]
+                               for places in (self.inputs, self.outputs))  # fmt: skip
+        except (ValueError, RuntimeError, TypeError):  # a tensor without memory; an interpreter that shows none
+            return None
+        for slot, place, view in zip(plan.inputs, self.inputs, inputs, strict=True):
+            if not held.plain(self.subgraph, place, view) or view.shape != concrete(slot.shape, sizes):
+                return None
+        leave: dict[str, Array | Callable[[], Array]] = {}
+        kept = [*zip(self.inputs, inputs, strict=True)]
+        for slot, place, view in zip(plan.outputs, self.outputs, outputs, strict=True):
+            if held.plain(self.subgraph, place, view):
+                leave[slot.name] = view
+                kept.append((place, view))
+            else:
+                leave[slot.name] = partial(self.engine.GetTensor, place, self.subgraph)
+        return Tensors({slot.name: view for slot, view in zip(plan.inputs, inputs, strict=True)}, leave,
+                       partial(self.engine.Invoke, self.subgraph), partial(self._stay, kept))  # fmt: skip
+
+    def _stay(self, views: Sequence[tuple[int, Array]]) -> bool:
+        """Whether these tensors are where their views are, and as large."""
+        try:
+            now = [self.engine.tensor(self.engine, place, self.subgraph) for place, _ in views]
+        except (ValueError, RuntimeError):
+            return False
+        return all(where(one) == where(view) for one, (_, view) in zip(now, views, strict=True))
 
 
 def _places(interpreter: Any, key: str) -> tuple[dict[str, int], dict[str, int]]:
@@ -208,53 +312,6 @@ def _place(places: Mapping[str, int], slot: Slot) -> int:
     return places[slot.key]
 
 
-class _Pool:
-    """Interpreters that calls borrow, one each; opened when a call finds none free, up to `limit`. The first is opened at once."""
-
-    def __init__(self, open_one: Callable[[], Mapping[str, Call]], limit: int) -> None:
-        self._open, self._limit, self._opened = open_one, limit, 1
-        self._lock, self._closed = threading.Lock(), False
-        self._free: SimpleQueue[Mapping[str, Call] | None] = SimpleQueue()
-        self._free.put(open_one())
-
-    def take(self) -> Mapping[str, Call]:
-        """An interpreter's calls, to be given back. Raises EngineError when closed."""
-        try:
-            calls = self._free.get_nowait()
-        except Empty:
-            calls = self._another()
-        if calls is None or self._closed:
-            self._free.put(None)  # for the next one who waits
-            raise EngineError("The session is closed", reason="closed", fix="Load the artifact again.")
-        return calls
-
-    def give(self, calls: Mapping[str, Call]) -> None:
-        """Back to the pool."""
-        if not self._closed:
-            self._free.put(calls)
-
-    def _another(self) -> Mapping[str, Call] | None:
-        with self._lock:
-            more = self._opened < self._limit and not self._closed
-            self._opened += more
-        if not more:
-            return self._free.get()
-        try:
-            return self._open()
-        except BaseException:
-            with self._lock:
-                self._opened -= 1
-            raise
-
-    def close(self) -> None:
-        """Drop the free interpreters, and the others when they come back."""
-        self._closed = True
-        with suppress(Empty):
-            while True:
-                self._free.get_nowait()
-        self._free.put(None)
-
-
 def interpreters(file: Path, plan: Plan) -> int:
     """How many interpreters may be open at once."""
     each = file.stat().st_size * max(1, len(plan.signatures))
@@ -269,3 +326,8 @@ def _obey(cancel: Cancel | None) -> None:
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return text[0][:300] if text else type(error).__name__
+
+
+def failed(error: Exception) -> EngineError:
+    """What a call of the interpreter raises."""
+    return EngineError(f"The TFLite interpreter failed: {_first_line(error)}")

@@ -40,12 +40,16 @@ class Checked(NamedTuple):
 
 
 class Door:
-    """A signature, prepared so that small requests cost a few microseconds. Immutable and thread-safe."""
+    """A signature, prepared so that small requests cost a few microseconds. Immutable and thread-safe.
+
+    Attributes:
+        gates: one per input, in the signature's order.
+    """
 
     def __init__(self, signature: Signature) -> None:
         state = {pair.input for pair in signature.state}
-        self._gates = tuple(Gate(spec, state=spec.name in state) for spec in signature.inputs)
-        self._admits = tuple((gate.name, gate.admit) for gate in self._gates)
+        self.gates = tuple(Gate(spec, state=spec.name in state) for spec in signature.inputs)
+        self._admits = tuple((gate.name, gate.admit) for gate in self.gates)
 
     def check(self, inputs: Mapping[str, Any]) -> Checked:
         """Enforce the signature on named arrays (or nested lists).
@@ -76,13 +80,13 @@ class Door:
     def _filled(self, given: Mapping[str, Any], dims: Dims, flags: list[Flag]) -> dict[str, Any]:
         """With the defaults of absent inputs, in the signature's order."""
         arrays = dict(given)
-        for gate in self._gates:
+        for gate in self.gates:
             if gate.name not in arrays:
                 gate.fill(arrays, dims, flags)
-        return {gate.name: arrays[gate.name] for gate in self._gates if gate.name in arrays}
+        return {gate.name: arrays[gate.name] for gate in self.gates if gate.name in arrays}
 
     def _refuse_unknown(self, inputs: Mapping[str, Any]) -> None:
-        known = {gate.name for gate in self._gates}
+        known = {gate.name for gate in self.gates}
         for name in inputs:
             if name not in known:
-                raise refusal("there is no such input", str(name)[:60], expected=", ".join(gate.name for gate in self._gates))
+                raise refusal("there is no such input", str(name)[:60], expected=", ".join(gate.name for gate in self.gates))

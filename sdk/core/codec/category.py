@@ -44,6 +44,11 @@ class Categories:
         for key, value in (("values", names), ("tokens", tokens), ("_codes", codes)):
             object.__setattr__(self, key, value)
 
+    @property
+    def codes(self) -> Mapping[str, int]:
+        """Code by name, the missing tokens among them."""
+        return self._codes
+
     def options(self) -> dict[str, Any]:
         """The names and the missing tokens."""
         return {"values": list(self.values), "missing": list(self.tokens)}

@@ -43,7 +43,7 @@ def test_what_is_usual_is_packed(rows, limits):
 def test_a_door_says_the_same_with_and_without_it(rows):
     spec = TensorSpec("x", "f32", ("batch", 3), range=(-5, 15), missing=True)
     one, other = (Door(Signature((spec,), ())) for _ in range(2))
-    other._gates[0].packer = None
+    other.gates[0].packer = None
     assert said(one, rows) == said(other, rows)
 
 
