@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
+from started import free_port
 
 PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0)
 SETTINGS = {"shared_buffers": "16MB", "max_connections": "40", "logging_collector": "off", "max_wal_size": "64MB"}
@@ -33,7 +33,7 @@ class Server:
         folder = Path(tempfile.mkdtemp(prefix="portside-postgresql-"))
         self.folder = folder / "data"
         self._as = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        self.port, self._made = _free_port(), 0
+        self.port, self._made = free_port(), 0
         if self._as:
             shutil.chown(folder, "postgres", "postgres")
         self._run(program("initdb"), "--pgdata", str(self.folder), "--username", "portside", "--auth", "trust", "--encoding", "UTF8",
@@ -74,9 +74,3 @@ class Server:
     def _run(self, *words: str) -> None:
         done = subprocess.run([*self._as, *words], capture_output=True, text=True, timeout=90, cwd="/", stdin=subprocess.DEVNULL)
         assert done.returncode == 0, f"{words[0]} {done.stdout} {done.stderr}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -4,12 +4,13 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
+
+from started import free_port
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 ROOT = Path(__file__).parents[3]
@@ -19,9 +20,7 @@ class Apart:
     """`portside dashboard` on a port of its own."""
 
     def __init__(self, file, log):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.file, self.log, self.process = file, log, None
         self.start()
 

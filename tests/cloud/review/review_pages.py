@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx
 from made_reviews import NOW, of_every_kind
+from started import free_port
 
 from portside.cloud.records.database import Database
 from portside.cloud.review import queue
@@ -28,9 +28,7 @@ class DeskServer:
         self.folder, self.process = folder, None
         if not list(folder.glob("*.toml")):
             (folder / "cells.toml").write_text(DEPLOYMENT)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/review"
         self.start()
 
