@@ -1,8 +1,10 @@
 """Shadows: what they are asked, what their records say, and that they are dropped first and never wait for."""
 
+import contextlib
 import os
 import threading
 import time
+from pathlib import Path
 
 import faulty
 import numpy as np
@@ -169,23 +171,34 @@ def test_several_challengers_do_not_wait_for_each_other(tried, monkeypatch):
     both.close()
 
 
+def at_ease(pid):
+    """Give a process the usual priority: where others keep every processor busy, one of the lowest would wait for minutes."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), 0)
+
+
+@pytest.mark.timeout(900)
 def test_a_real_shadow_runs_in_a_process_of_the_lowest_priority_and_outlives_its_crashes(tried, new_fault):
     one = tried()
     one.take("shadow")
     (held,) = one.engine.stand.shadows.held
     session = held.model._session
-    session.wait_ready(60)
-    assert os.getpriority(os.PRIO_PROCESS, session.pid) == 19 and os.sched_getscheduler(session.pid) == os.SCHED_IDLE
-    one.ask()
-    until(lambda: held.asked["primary"] == 1)
+    session.wait_ready(300)
     first = session.pid
+    assert os.getpriority(os.PRIO_PROCESS, first) == 19 and os.sched_getscheduler(first) == os.SCHED_IDLE
+    at_ease(first)
+    one.ask()
+    until(lambda: held.asked["primary"] == 1, 60)
     new_fault("exit")
     assert one.ask().receipt.reason == "primary"
-    until(lambda: held.asked["crashed"] == 1)
+    until(lambda: held.asked["crashed"] == 1, 60)
     new_fault("ok")
-    until(lambda: session.ready and session.pid != first, 60)
+    until(lambda: session.ready and session.pid != first, 300)
+    at_ease(session.pid)
     one.ask()
-    until(lambda: held.asked["primary"] == 2)
+    until(lambda: held.asked["primary"] == 2, 60)
     assert [record.receipt["reason"] for record in one.kept if record.arm == "shadow"] == ["primary", "crashed", "primary"]
     one.take("canary", 1.0)
     until(lambda: session._closed, 10)  # and another process answers callers, at the usual priority
