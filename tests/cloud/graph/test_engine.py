@@ -239,8 +239,8 @@ score = "first.score ?? -1.0"
 @pytest.mark.parametrize(("more", "ready", "state"), [("", 0.2, "answered"), ("", 0.9, "failed"), ("default", 0.9, "answered")])
 def test_at_the_deadline_the_parts_that_are_not_ready_are_dropped_or_defaulted(opened, more, ready, state):
     fallback = 'fallback = [{ default = { label = "bad", score = 0.25 } }]' if more else ""
-    graph = opened(text=PARTLY, first=f"split = {{ rows = 2, ready = {ready} }}\ndeadline_ms = 700\n{fallback}")
-    graph.fault("first", "slow 0.25")  # one thread: two or three of the six parts are ready in time
+    graph = opened(text=PARTLY, first=f"split = {{ rows = 2, ready = {ready} }}\ndeadline_ms = 1500\n{fallback}")
+    graph.fault("first", "slow 0.5")  # one thread: two or three of the six parts are ready in time
     answer = graph.ask(x=[[0, 0, 0]] * 12)
     step = graph.steps(answer)["first"]
     assert step.state == state and step.parts == 6 and 0 < step.ready < 6 and step.of == 12
