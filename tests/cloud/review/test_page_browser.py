@@ -355,10 +355,11 @@ def test_the_next_item_is_there_at_once(browser, server, database, effort, capsy
     count = 30 * effort
     queue.enqueue(database, [item(place, payload={"photo": PICTURE, "turn": f"item {place}"}) for place in range(count)])
     page = opened(browser, server)
-    for _ in range(count - 1):
+    for done in range(count - 1):
+        shows(page, f"item {count - 1 - done}")
         page.wait_for_timeout(120)  # as fast as somebody who hardly looks
         page.keyboard.press("1")
-    page.wait_for_timeout(500)
+    shows(page, "item 0")
     took = page.evaluate("performance.getEntriesByName('portside-next').map(entry => entry.duration)")
     assert len(took) > count / 2
     late = sorted(took)[int(0.95 * (len(took) - 1))]
