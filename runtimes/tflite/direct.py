@@ -109,7 +109,10 @@ def direct_call(pool: Pool[T], way: int, bind: Callable[[T], Bound], lead: str, 
                 return None
             try:
                 ways = opened.ways
-                entries, leaves, invoke = (ways[way] if way in ways else bind(opened))[rows]
+                held = (ways[way] if way in ways else bind(opened)).get(rows)
+                if held is None:
+                    return None
+                entries, leaves, invoke = held
                 for field, view, dtype, shape, sound, take in entries:
                     value = inputs[field]
                     if type(value) is np.ndarray and value.dtype is dtype and value.shape == shape:
@@ -118,7 +121,7 @@ def direct_call(pool: Pool[T], way: int, bind: Callable[[T], Bound], lead: str, 
                             return None
                     elif take is None or not take(value):
                         return None
-            except (KeyError, TypeError):  # an unknown length, field or name, or a name that is none
+            except (KeyError, TypeError):  # an unknown field or name, or a name that is none
                 return None
             try:
                 invoke()
