@@ -62,6 +62,9 @@ class Gate:
         """Values that need no second look, whichever dtype they come in."""
         if self.coded:
             return (MISSING_CODE if self.spec.missing and self.rim.kind == "i" else 0), len(self.spec.categories or ()) - 1
+        if self.rim.kind == "f":  # a wider number that the rim cannot hold has a second look too, where no range forbids it
+            most = float(np.finfo(self.rim).max)
+            return max(self.low, -most), min(self.high, most)
         if self.rim.kind != "i":
             return self.low, self.high
         held = np.iinfo(self.rim)
