@@ -151,12 +151,12 @@ def kill_at(package: ps.Package, what: str, folder: Path, points: int, seed: int
     """Killed at so many moments, then left alone: the digest of a run that nobody killed, and of each kind of steps so many and no more."""
     whole = killed(package, what, folder / "other", folder / "whole", 10**9, 0)
     once, random_, made = Counter(whole[:-1]), random.Random(seed), list[str]()
-    rounds = 0
+    rounds, runs = 0, 0
     while rounds < points:
-        kept, finished, kills, made = folder / f"kept{rounds}", "", 0, []
+        kept, finished, kills, made = folder / f"kept{runs}", "", 0, []
         while not finished:
-            last = rounds >= points
-            said = killed(package, what, kept, folder / f"made{rounds}-{kills}", 10**9 if last else random_.randrange(len(whole)),
+            last, runs = rounds >= points, runs + 1
+            said = killed(package, what, kept, folder / f"made{runs}", 10**9 if last else random_.randrange(len(whole)),
                           random_.random() * 0.03)  # fmt: skip
             finished = said.pop() if said and said[-1].startswith("finished") else ""
             made += said
