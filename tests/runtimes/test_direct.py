@@ -15,6 +15,12 @@ from portside.sdk.core.signature import Signature, TensorSpec
 FLOAT, CODE = TensorSpec("x", "f64", ("batch", 2)), TensorSpec("colour", "i32", ("batch",), categories=("red", "blue"), missing=True)
 
 
+def sure(found):
+    """There is a direct way."""
+    assert found is not None
+    return found
+
+
 def entries(*specs):
     signature = Signature(specs, ())
     return entries_of(signature, Door(signature), [spec.name for spec in specs])
@@ -35,18 +41,18 @@ def wired(codec, *specs):
 ])  # fmt: skip
 def test_only_what_a_door_refuses_or_changes_is_looked_at(changes, limits, nan):
     signature = Signature((FLOAT,), ()).edit("x", **changes)
-    (entry,) = entries_of(signature, Door(signature), ["x"])
+    (entry,) = sure(entries_of(signature, Door(signature), ["x"]))
     assert (entry.limits, entry.nan, entry.dtype, entry.wide) == (limits, nan, np.float32, np.float64)
 
 
 def test_without_a_range_what_is_rejected_is_what_is_not_finite():
     signature = Signature((FLOAT,), ()).edit("x", on_range="reject")
-    (entry,) = entries_of(signature, Door(signature), ["x"])
+    (entry,) = sure(entries_of(signature, Door(signature), ["x"]))
     assert entry.limits == (-np.finfo(np.float32).max, np.finfo(np.float32).max)
 
 
 def test_codes_are_looked_at_whatever_is_done_with_others():
-    assert entries(CODE)[0].limits == (-1, 1)
+    assert sure(entries(CODE))[0].limits == (-1, 1)
 
 
 def test_texts_have_no_direct_way_and_nothing_beside_them_has():
@@ -55,7 +61,7 @@ def test_texts_have_no_direct_way_and_nothing_beside_them_has():
 
 def test_without_a_door_every_array_of_the_programs_dtype_is_taken():
     signature = Signature((FLOAT, CODE), ())
-    found = entries_of(signature, None, ["x", "colour", "photo_size"])
+    found = sure(entries_of(signature, None, ["x", "colour", "photo_size"]))
     assert [(entry.name, entry.dtype, entry.limits, entry.shape) for entry in found] == [
         ("x", np.float32, None, None), ("colour", np.int32, None, None), ("photo_size", np.int32, None, None)]  # fmt: skip
 
@@ -67,7 +73,7 @@ def test_known_names_are_those_whose_codes_the_door_lets_in():
 
 def test_a_number_of_a_step_comes_in_a_list_alone():
     age = TensorSpec("age", "f32", ("batch",), range=(0, 99), on_range="reject")
-    (entry,) = wired(Codec.of({"age": Number()}), age)
+    (entry,) = sure(wired(Codec.of({"age": Number()}), age))
     assert (entry.numbers, entry.arrays, entry.wide, entry.limits) == (True, False, None, (0.0, 99.0))
 
 
