@@ -168,7 +168,9 @@ def kill_at(package: ps.Package, what: str, folder: Path, points: int, seed: int
 
 @pytest.mark.chaos
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["forest", "estimator", "ladder"])
+@pytest.mark.parametrize(
+    "what", [pytest.param("forest", marks=pytest.mark.long), pytest.param("estimator", marks=pytest.mark.long), "ladder"]
+)
 def test_killed_at_some_moments(what, subject, tmp_path):
     kill_at(subject(what), what, tmp_path, points=2, seed=1)
 

@@ -55,7 +55,8 @@ def test_at_some_points_on_postgresql(tmp_path, receiver, postgresql):
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("mode", "point", "wrong"), [("cursor apart", "counted", "requests"), ("told apart", "alerts apart", "events")])
+@pytest.mark.parametrize(("mode", "point", "wrong"), [
+    ("cursor apart", "counted", "requests"), pytest.param("told apart", "alerts apart", "events", marks=pytest.mark.long)])  # fmt: skip
 def test_the_controls_fail(tmp_path, receiver, mode, point, wrong):
     """A cursor that moves by itself counts twice; events that are written by themselves are lost."""
     found = kill(tmp_path, receiver, point, mode)
