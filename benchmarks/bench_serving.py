@@ -92,13 +92,13 @@ AIMS = [
 
 
 def measure(short: bool = False, parts: Sequence[str] = (), file: Path | None = None, rounds: int = 5, seconds: float = 6.0,
-            work: Path = WORK) -> list[dict[str, Any]]:  # fmt: skip
-    """One row per round, side and number of callers; `short`: one round of two seconds."""
+            work: Path = WORK, sides: Sequence[str] = ()) -> list[dict[str, Any]]:  # fmt: skip
+    """One row per round, side and number of callers; `short`: one round of two seconds; `sides`: these alone (default: all)."""
     rounds, seconds = (1, 2.0) if short else (rounds, seconds)
-    return kept((row for name in parts or PARTS for row in _part(name, rounds, seconds, work)), file)
+    return kept((row for name in parts or PARTS for row in _part(name, rounds, seconds, work, sides)), file)
 
 
-def _part(name: str, rounds: int, seconds: float, work: Path) -> Iterator[dict[str, Any]]:
+def _part(name: str, rounds: int, seconds: float, work: Path, sides: Sequence[str]) -> Iterator[dict[str, Any]]:
     part, held = PARTS[name], subject(PARTS[name].subject, work / "models")
     here, count = sorted(os.sched_getaffinity(0)), cores()
     servers, client = ((here[0],), (here[-1],)) if part.apart and count > 1 else ((), ())
@@ -106,7 +106,7 @@ def _part(name: str, rounds: int, seconds: float, work: Path) -> Iterator[dict[s
     about = {"model": name, "cores": count, "client": "wrk" if shutil.which("wrk") else "loop"}
     with contextlib.ExitStack() as stack:
         asks: dict[str, Ask] = {}
-        for side in part.sides:
+        for side in [side for side in part.sides if side in sides or not sides]:
             print(f"starting {side}", file=sys.stderr, flush=True)
             setting = Setting(part.kind, part.threads, work, SIDES[side].more, part.isolation)
             asks[side] = stack.enter_context(running(SIDES[side], held, setting, servers))
@@ -181,12 +181,13 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="one round of two seconds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement (default: 6)")
+    parser.add_argument("--sides", nargs="+", default=(), choices=SIDES, metavar="SIDE", help="these alone, such as 'portside full'")
     parser.add_argument("--work", type=Path, default=WORK, help=f"models and environments, kept (default: {WORK})")
     parser.add_argument("--json", type=Path, help="where the rows go, as they come")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.parts) - set(PARTS)):
         parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    rows = measure(asked.short, asked.parts, asked.json, asked.rounds, asked.seconds, asked.work)
+    rows = measure(asked.short, asked.parts, asked.json, asked.rounds, asked.seconds, asked.work, asked.sides)
     print(show(rows))
     return 1 if any(holds(rows, aim) is False for aim in AIMS) else 0
 

@@ -2,8 +2,9 @@
 
 A shadow is never in the way. What it is asked waits in a short queue of its own, which the event loop only appends to; a thread asks its
 process while no request is under way, at the lowest priority the system has, and then rests, so that all shadows together take a small
-part of the server process's time: that makes ten to a hundred answers a second, and no more are needed to judge. What is not asked (the
-queue is full, requests leave no gap, records wait) is dropped and counted; the answers that were given stay what they were.
+part of the server process's time and of the cores: that makes some to a hundred answers a second, and no more are needed to judge. What
+is not asked (the queue is full, requests leave no gap, records wait) is dropped and counted; the answers that were given stay what they
+were.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from ...runtimes.hardware import cores
 from ...sdk.core.failover import PRIMARY
 from ...sdk.core.records import Receipt, new_id
 from ...sdk.core.signature import Array, TensorSpec
@@ -30,6 +32,11 @@ DUTY, MOST_DUTY, MOST_REST_S = 0.005, 0.03, 0.5
 """The part of the time that all threads of shadows may work, for answers that take no time; for each millisecond that the champion needs as
 much again, up to the most. While such a thread has the interpreter a request may have to wait for it, at most half a millisecond: of
 answers that take longer anyway more may have to. And the longest rest."""
+COMPUTED = 0.02
+"""The part of the machine's cores that all shadows' processes may keep busy. A core that computes at the lowest priority still takes from
+its neighbours what they share, caches and memory, and often the very core: at a fifth of one core a champion of 7 ms needed 4% longer."""
+MOST_IDLE_S = 2.0
+"""The longest rest for that: one whose calls take seconds shall be found out too."""
 OLD_S = 5.0
 """What waited so long for a gap between requests is dropped."""
 IDLE_S, GAP_S = 0.005, 0.002
@@ -101,8 +108,9 @@ class Shadow:
                     self.asked[why] += 1
                 else:
                     began = time.thread_time()
-                    self._ask(shown)
-                    self._closed.wait(rest_s(time.thread_time() - began, shown.answer_ms, self._part))
+                    computed_s = self._ask(shown)
+                    worked_s = time.thread_time() - began
+                    self._closed.wait(max(rest_s(worked_s, shown.answer_ms, self._part), idle_s(computed_s, self._part)))
 
     def _obstacle(self, shown: Shown) -> str:
         """Waits for a gap between requests; why the question is dropped, or ""."""
@@ -115,15 +123,17 @@ class Shadow:
                 return "closed"
         return ""
 
-    def _ask(self, shown: Shown) -> None:
+    def _ask(self, shown: Shown) -> float:
+        """Ask and write down; seconds that the model computed."""
         said = self.model.ask(shown)
         if self._closed.is_set():
-            return  # ended in the middle of a call: that says nothing of the challenger
+            return 0.0  # ended in the middle of a call: that says nothing of the challenger
         self.asked[said.reason] += 1
         agrees = agreements(self._specs, shown.outputs, said.outputs, shown.rows) if self._specs and said.reason == PRIMARY else None
         if agrees is not None:
             self.agreed, self.differed = self.agreed + sum(agrees), self.differed + len(agrees) - sum(agrees)
         self._records.put(self._note(shown, said, agrees))
+        return said.spent_s
 
     def _note(self, shown: Shown, said: Said, agrees: list[bool] | None) -> ShadowNote:
         model, spent_ms = self.model.model, said.spent_s * 1e3
@@ -173,6 +183,11 @@ class Shadows:
 def rest_s(worked_s: float, answer_ms: float, part: float) -> float:
     """How long a thread rests after so much work. answer_ms: what the champion needed; part: of what all shadows may do."""
     return min(worked_s / (part * min(DUTY * (1.0 + answer_ms), MOST_DUTY)), MOST_REST_S)
+
+
+def idle_s(computed_s: float, part: float) -> float:
+    """How long a process rests after it computed so long. part: of what all shadows may do."""
+    return min(computed_s / (part * COMPUTED * cores()), MOST_IDLE_S)
 
 
 def _label(shadow: Shadow) -> str:

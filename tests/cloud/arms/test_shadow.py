@@ -218,6 +218,21 @@ def test_a_thread_rests_so_that_it_works_for_its_part_of_the_time(shadowed, monk
     assert all(0 < worked < 1 and answer_ms > 0 and part == 1.0 for worked, answer_ms, part in rests)
 
 
+def test_a_process_rests_so_that_it_takes_its_part_of_the_cores(shadowed, monkeypatch):
+    monkeypatch.setattr(shadow_file, "cores", lambda: 4)
+    idle_s = shadow_file.idle_s
+    assert idle_s(0.004, 1.0) == pytest.approx(0.05) and idle_s(0.004, 0.5) == pytest.approx(0.1)
+    assert idle_s(0.0, 1.0) == 0.0 and idle_s(5.0, 1.0) == shadow_file.MOST_IDLE_S
+    rests = []
+    monkeypatch.setattr(shadow_file, "idle_s", lambda *given: rests.append(given) or 0.0)
+    one, _, held = shadowed()
+    one.asks([(OTHER,)] * 3)
+    until(lambda: held.asked["primary"] == 3 and len(rests) == 3)
+    told = [record.receipt["model_ms"] / 1e3 for record in one.kept if record.arm == "shadow"]
+    assert [computed_s for computed_s, _ in rests] == pytest.approx(told, abs=1e-6) and min(told) > 0
+    assert all(part == 1.0 for _, part in rests)
+
+
 def test_time_is_up_by_itself():
     cancel = Until(time.monotonic() + 0.02)
     assert isinstance(cancel, Cancel) and not cancel.cancelled
