@@ -33,8 +33,9 @@ DUTY, MOST_DUTY, MOST_REST_S = 0.005, 0.03, 0.5
 much again, up to the most. While such a thread has the interpreter a request may have to wait for it, at most half a millisecond: of
 answers that take longer anyway more may have to. And the longest rest."""
 COMPUTED = 0.02
-"""The part of the machine's cores that all shadows' processes may keep busy. A core that computes at the lowest priority still takes from
-its neighbours what they share, caches and memory, and often the very core: at a fifth of one core a champion of 7 ms needed 4% longer."""
+"""The part of the machine's cores that the processes of all shadows of a worker may keep busy. A core that computes at the lowest priority
+still takes from its neighbours what they share, caches and memory, and often the very core: at a fifth of one core a champion of 7 ms
+needed 4% longer."""
 MOST_IDLE_S = 2.0
 """The longest rest for that: one whose calls take seconds shall be found out too."""
 OLD_S = 5.0
