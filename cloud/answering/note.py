@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...sdk.core.records import RECORD_VERSION, REDACTED, Receipt, Record, described
 from ...sdk.core.signature import Array, Signature
 from ...sdk.core.traits import TraitKind, as_sent, kept_kinds, traits
-from ..records.draft import Write
+from ..records.draft import Row, Write
 from .chain import ModelEntry
 from .consistency import NOBODY, Author
 
@@ -99,15 +99,15 @@ class Note(NamedTuple):
             "flags": flags_kept(self.flags, self.about.hidden) if self.flags else (), "version": RECORD_VERSION,
         }  # fmt: skip
 
-    def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
+    def columns(self, write: Write, limit_bytes: int) -> Row | None:
         """The row, where there are no flags, traits and boundaries: what `values` says, without a dict between."""
         receipt, entity, event_ms, parent, author, flags, moment, about, inputs, outputs, tapped, _ = self
         name, digest, signature, kinds, _, _, _ = about
-        if flags or kinds or tapped or (said := receipt.text()) is None:
+        if flags or kinds or tapped or (said := receipt.text()) is None or (kept := write(inputs, outputs, signature, limit_bytes)) is None:
             return None
+        taken, given = kept
         _, _, _, _, package, artifact, arm, decided_by = author
         exposed = 1 if parent is None and author is not NOBODY else 0
-        taken, given = write(inputs, outputs, signature, limit_bytes)
         return (
             receipt.record, moment, event_ms or moment, entity, package, artifact, digest, name, arm, 1.0, 0.0, None, decided_by, exposed,
             parent, None, None, taken, "{}", given, said, "[]", RECORD_VERSION,
@@ -168,7 +168,7 @@ class NoteAround:
         """Which says what is redacted."""
         return self.note.signature
 
-    def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
+    def columns(self, write: Write, limit_bytes: int) -> Row | None:
         """None: more is written down than the note's row holds."""
         return None
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from .draft import Drafted, weight
+from .draft import Drafted, Row, weight
 
 
 class Taken(NamedTuple):
     """Drafts that were taken from the queue, and about the bytes they keep alive until they are settled."""
 
-    drafts: list[Drafted]
+    drafts: list[Drafted | Row]
     size_bytes: int
 
 
@@ -32,7 +32,7 @@ class Backlog:
     def __init__(self, size: int, size_bytes: int) -> None:
         self.lost, self.held_bytes, self.closed = 0, 0, False
         self._size, self._size_bytes = size, size_bytes
-        self._waiting: deque[tuple[Drafted, int]] = deque()
+        self._waiting: deque[tuple[Drafted | Row, int]] = deque()
         self._under_way = 0
         self._lock = threading.Lock()  # taken by itself where nobody is to be told: a Condition's own way to it is a slow one
         self._enter, self._leave = self._lock.acquire, self._lock.release  # `with` looks both up anew, at half the cost of all of `put`
@@ -41,9 +41,9 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._waiting) + self._under_way
 
-    def put(self, draft: Drafted, size_bytes: int | None = None) -> bool:
-        """Queue a draft; False where it is lost. Never waits for the writer. `size_bytes`: its weight, where it is known."""
-        size = weight(draft) if size_bytes is None else size_bytes
+    def put(self, draft: Drafted | Row, size_bytes: int | None = None) -> bool:
+        """Queue a draft; False where it is lost. Never waits for the writer. `size_bytes`: its weight, which is known of a row."""
+        size = weight(cast("Drafted", draft)) if size_bytes is None else size_bytes
         self._enter()
         try:
             if len(self._waiting) + self._under_way >= self._size or self.held_bytes + size > self._size_bytes or self.closed:

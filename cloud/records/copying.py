@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from .draft import Row
 from .tables import COLUMNS
 
 COPY = f"COPY records ({', '.join(COLUMNS)}) FROM STDIN"
@@ -15,7 +16,7 @@ _UNIQUE = "23505"
 """PostgreSQL's word for an id that is there already."""
 
 
-def copied(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> bool:
+def copied(connection: Connection, rows: Sequence[Row]) -> bool:
     """Write rows, in their order; False, with nothing written, where one of their ids is there already.
 
     Raises SQLAlchemyError as its own statements do, UnicodeEncodeError for text that is none.

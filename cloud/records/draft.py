@@ -12,8 +12,11 @@ import numpy as np
 from ...sdk.core.records import Record
 from ...sdk.core.signature import NUMPY, Array, DType, Signature, TensorSpec
 
-Write: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Signature, int], tuple[str, str]]
-"""What is kept of tensors as JSON: (inputs, outputs, their signature, bytes above which one is described) -> the text of both."""
+Row: TypeAlias = tuple[Any, ...]
+"""Values of `tables.COLUMNS`."""
+Write: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Signature, int], tuple[str, str] | None]
+"""What is kept of tensors as JSON: (inputs, outputs, their signature, bytes above which one is described) -> the text of both; None: not
+written so."""
 OWN_BYTES = 1024
 """About what a draft takes beside its tensors."""
 _ARRAY = np.ndarray
@@ -60,7 +63,7 @@ class Drafted(Protocol):
         """Features as they are kept, JSON-ready; larger tensors than this are described."""
         ...
 
-    def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
+    def columns(self, write: Write, limit_bytes: int) -> Row | None:
         """The row itself where nothing about it is unusual, tensors as `write` gives them; None: it is to be made of the others."""
         ...
 
@@ -84,7 +87,7 @@ class Draft:
         """Those of the record."""
         return self.record.features
 
-    def columns(self, write: Write, limit_bytes: int) -> tuple[Any, ...] | None:
+    def columns(self, write: Write, limit_bytes: int) -> Row | None:
         """None: it is as its record is."""
         return None
 

@@ -7,17 +7,18 @@ all rows of a statement agree in is bound once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any
 
+from .draft import Row
 from .tables import COLUMNS
 
-AT_ONCE = (256, 32, 4, 1)
-"""Rows of one statement. SQLite works without the interpreter's lock inside a statement, so larger ones disturb the server less."""
+AT_ONCE = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+"""Rows of one statement: few of them make any number. SQLite works without the interpreter's lock inside a statement, so larger ones
+disturb the server less."""
 OWN = ("id", "server_ms", "event_ms", "inputs", "outputs", "receipt")
 """Columns that are bound with every row; the entity too, where not all have the same or none."""
-Row = tuple[Any, ...]
 
 
 class Shape:
@@ -31,7 +32,7 @@ class Shape:
         self._own = tuple(map(COLUMNS.index, own))
         self._common = tuple(place for place in range(len(COLUMNS)) if place not in self._own)
         self._shared = itemgetter(*self._common)
-        self._texts = {rows: self._text(rows) for rows in AT_ONCE if rows > 1}
+        self._texts: dict[int, str] = {}
 
     def fits(self, columns: Sequence[Row]) -> bool:
         """Whether rows, given by column, have in common what they should."""
@@ -43,7 +44,11 @@ class Shape:
     def statement(self, columns: Sequence[Row]) -> tuple[str, Row]:
         """One statement for rows that fit, with its values: the common ones, then one column after the other."""
         shared = self._shared([column[0] for column in columns])
-        return self._texts[len(columns[0])], (*shared, *chain.from_iterable([columns[place] for place in self._own]))
+        rows = len(columns[0])
+        text = self._texts.get(rows)
+        if text is None:
+            text = self._texts[rows] = self._text(rows)
+        return text, (*shared, *chain.from_iterable([columns[place] for place in self._own]))
 
     def _text(self, rows: int) -> str:
         numbers = {place: [number] * rows for number, place in enumerate(self._common, 1)}
@@ -58,8 +63,12 @@ def _insert(values: str) -> str:
     return f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({values}) ON CONFLICT (id) DO NOTHING"  # noqa: S608  own names
 
 
-ANY = {rows: _insert("), (".join([", ".join("?" for _ in COLUMNS)] * rows)) for rows in AT_ONCE}
-"""For rows that have nothing in common."""
+@cache
+def any_rows(rows: int) -> str:
+    """For so many rows that have nothing in common."""
+    return _insert("), (".join([", ".join("?" for _ in COLUMNS)] * rows))
+
+
 SHAPES = (Shape(OWN), Shape((*OWN, "entity")))
 
 
@@ -78,4 +87,4 @@ def _statement(rows: Sequence[Row]) -> tuple[str, Row]:
         for shape in SHAPES:
             if shape.fits(columns):
                 return shape.statement(columns)
-    return ANY[len(rows)], tuple(chain.from_iterable(rows))
+    return any_rows(len(rows)), tuple(chain.from_iterable(rows))

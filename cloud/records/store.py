@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
@@ -19,12 +19,12 @@ from ...sdk.core.records import RAW_LIMIT_BYTES
 from ...sdk.core.signature import Signature
 from .backlog import Backlog, Taken
 from .database import Database, reason
+from .draft import OWN_BYTES, Drafted, Row
 from .draft import Draft as Draft
-from .draft import Drafted
 from .forgetting import MANY, Keep, expire
 from .introducing import introduce
 from .reading import records as records
-from .rows import insert, row
+from .rows import FEW_BYTES, at_once, insert, row
 from .tables import COLUMNS as COLUMNS
 
 BATCH = 2048
@@ -40,8 +40,9 @@ AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 class RecordStore:
     """Writes drafts to one database.
 
-    `put` only weighs a draft and appends it to a queue. Every `PAUSE_S` rows are made of what has gathered; while a batch is written,
-    which for the most part needs no interpreter, the next one is made.
+    `put` appends a draft to a queue; of one that is known to be small it makes the row, for that is what would be done next, and here all
+    it takes is at hand. Every `PAUSE_S` rows are made of the others that have gathered; while a batch is written, which for the most part
+    needs no interpreter, the next one is made.
 
     Args:
         where: see `Database.open`.
@@ -63,10 +64,11 @@ class RecordStore:
         self.where, self.database = where, Database.open(where)
         self.written, self.fault, self.failing = 0, "", False
         self._limit, self._backlog = raw_limit_bytes, Backlog(size, size_bytes)
+        self._few = OWN_BYTES + min(FEW_BYTES, raw_limit_bytes)
         self._hurry, self._closed = threading.Event(), False
         self._keep, self._tidy_at = keep if keep not in (None, Keep()) else None, 0.0
         self._new: list[tuple[str, str, Signature]] = []
-        self._made: queue.Queue[tuple[Taken, list[tuple[Any, ...]]] | None] = queue.Queue(1)
+        self._made: queue.Queue[tuple[Taken, list[Row]] | None] = queue.Queue(1)
         works = {"portside-rows": self._make_all, "portside-records": self._write_all}
         self._threads = [threading.Thread(target=work, name=name, daemon=True) for name, work in works.items()]
         for thread in self._threads:
@@ -98,12 +100,14 @@ class RecordStore:
             self._new.append((name, digest, signature))
 
     def put(self, draft: Drafted, size_bytes: int | None = None) -> bool:
-        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs about a microsecond.
+        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks; costs a microsecond or two.
 
         Args:
             draft: of the record.
             size_bytes: what `weight` would say of it, where the caller knows.
         """
+        if size_bytes is not None and size_bytes <= self._few:
+            return self._backlog.put(at_once(draft, self._limit), size_bytes)
         return self._backlog.put(draft, size_bytes)
 
     def flush(self, seconds: float = 10.0) -> bool:
@@ -143,17 +147,17 @@ class RecordStore:
             self.written += len(taken.drafts) - lost
             self._backlog.settle(taken, lost)
 
-    def _rows(self, batch: list[Drafted]) -> list[tuple[Any, ...]]:
+    def _rows(self, batch: list[Drafted | Row]) -> list[Row]:
         """The drafts as rows; one that cannot be made into a row is lost alone."""
-        rows: list[tuple[Any, ...]] = []
+        rows: list[Row] = []
         for draft in batch:
             try:
-                rows.append(row(draft, self._limit))
+                rows.append(draft if type(draft) is tuple else row(cast("Drafted", draft), self._limit))
             except Exception as error:  # the writer outlives whatever a record holds; the loss is counted
                 self.fault = f"{type(error).__name__}: {error}"
         return rows
 
-    def _store(self, rows: list[tuple[Any, ...]]) -> int:
+    def _store(self, rows: list[Row]) -> int:
         """Write rows in one transaction, however often that has to be tried (ids make it idempotent); rows lost."""
         pauses = list(AGAIN_S)
         while True:
@@ -170,7 +174,7 @@ class RecordStore:
                 self._well()
                 return 0
 
-    def _apart(self, rows: list[tuple[Any, ...]]) -> int:
+    def _apart(self, rows: list[Row]) -> int:
         """Rows of which one cannot be written: by halves, so that it is lost alone."""
         if len(rows) == 1:
             return 1

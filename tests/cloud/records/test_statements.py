@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portside.cloud.records.statements import ANY, AT_ONCE, OWN, SHAPES, statements
+from portside.cloud.records.statements import AT_ONCE, OWN, SHAPES, any_rows, statements
 from portside.cloud.records.tables import COLUMNS, NUMBERS, OPTIONAL
 
 VALUE = {name: st.integers(0, 3) if name in NUMBERS else st.sampled_from(["a", "b\x00", "\u00e9"]) for name in COLUMNS}
@@ -44,7 +44,7 @@ def held(rows, ways):
 @settings(max_examples=60, deadline=None)
 @given(runs())
 def test_rows_are_as_if_written_one_by_one(rows):
-    one_by_one = [(ANY[1], row) for row in rows]
+    one_by_one = [(any_rows(1), row) for row in rows]
     assert held(rows, statements) == held(rows, lambda _: one_by_one)
 
 
