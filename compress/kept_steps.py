@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,18 +21,17 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from ..runtimes.hardware import built_on
-from ..sdk.core.canonical import canonical_json, digest_of, digest_of_bytes, read_object
+from ..sdk.core.canonical import canonical_json, digest_of, read_object
 from ..sdk.core.errors import FormatError, PortsideError
 from ..sdk.core.package import Package, cannot_write, open_folder
 from ..sdk.core.signature import Array
 from ..sdk.core.temporary import temporary_folder
 from .base import PassContext
-from .whole_file import HALF, write_whole
+from .whole_file import HALF, drop, sealed, unsealed, warn_dropped, write_whole
 
 EVERY_S = 1.0
 """Seconds between two writes."""
-FORMAT = 1
-_HEAD = b"portside step "
+FORMAT = 2
 Arrays = Mapping[str, Array]
 
 
@@ -83,8 +81,7 @@ class KeptSteps:
         try:
             return _parsed(file.read_bytes(), self._key(key, part))
         except Exception as error:  # whatever is wrong with the file, the step is made again
-            file.unlink(missing_ok=True)
-            _warn(file, error)
+            drop(file, error)
             return None
 
     def write(self, kind: str, key: Mapping[str, Any], held: Held, part: int = 0) -> None:
@@ -162,7 +159,7 @@ class KeptSteps:
             return open_folder(place, digest, trusted)
         except PortsideError as error:
             shutil.rmtree(place, ignore_errors=True)
-            _warn(place, error)
+            warn_dropped(place, error)
             return None
 
     def _place(self, kind: str, digest: str) -> Path:
@@ -251,24 +248,16 @@ ANYWHERE = Scope(NOWHERE, {})
 """Nothing is kept."""
 
 
-def _warn(place: Path, error: Exception) -> None:
-    warnings.warn(f"{place.name} is damaged and was dropped; what it kept is made again: {error}", RuntimeWarning, stacklevel=3)
-
-
 def _bytes(key: str, held: Held) -> bytes:
-    """Digest of the rest; key, JSON and names; arrays."""
+    """Sealed: a line of key, JSON and names, then arrays."""
     head = canonical_json({"key": key, "said": dict(held.said), "items": [[*item] for item in held.items]})
     arrays = {f"{place}/{name}": np.array(value, order="C") for place, item in enumerate(held.items) for name, value in item.items()}
-    rest = head + b"\n" + save(arrays)
-    return _HEAD + digest_of_bytes(rest).encode() + b"\n" + rest
+    return sealed(head + b"\n" + save(arrays))
 
 
 def _parsed(data: bytes, key: str) -> Held:
     """Raises FormatError for bytes that are not as they were written, and for those of another step."""
-    first, _, rest = data.partition(b"\n")
-    if first != _HEAD + digest_of_bytes(rest).encode():
-        raise FormatError("its bytes are not those that were written")
-    text, _, arrays = rest.partition(b"\n")
+    text, _, arrays = unsealed(data).partition(b"\n")
     head = read_object(text, "its head")
     if head["key"] != key:
         raise FormatError("it is another step's")

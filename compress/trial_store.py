@@ -25,9 +25,9 @@ from .whole_file import HALF, write_whole
 if sys.platform != "win32":
     import fcntl
 
-FORMAT = 3
-"""Of a trial's file. 2: gates are data. 3: expectations are judged, and memory that was not measured is no figure. A file
-of another format is said, and its trial made again."""
+FORMAT = 4
+"""Of a trial's file. 2: gates are data. 3: expectations are judged, and memory that was not measured is no figure. 4: it states its
+digest. A file of another format is said, and its trial made again."""
 
 
 @dataclass
@@ -94,15 +94,16 @@ class TrialStore:
         if self.folder is None or not (file := self._damages(name)).is_file():
             return None
         try:
-            return {node: float("inf") if held is None else float(held) for node, held in json.loads(file.read_text()).items()}
-        except (ValueError, AttributeError, TypeError):
-            self.broken.append(str(file))
+            found = _checked(json.loads(file.read_text()))["damages"]
+            return {node: float("inf") if held is None else float(held) for node, held in found.items()}
+        except (ValueError, KeyError, AttributeError, TypeError, FormatError) as error:
+            self.broken.append(f"{file.name}: {error}")
             return None
 
     def keep_damages(self, name: str, found: Mapping[str, float]) -> None:
         """Keep the sensitivity of a class's nodes."""
         if self.folder is not None:
-            _write(self._damages(name), plain(found))
+            _write(self._damages(name), {"damages": plain(found)})
 
     def _damages(self, name: str) -> Path:
         key = digest_of({**self.identity, "class": name}).removeprefix("sha256:")[:20]
@@ -124,10 +125,10 @@ class TrialStore:
 
 
 def _trial(held: Mapping[str, Any]) -> Trial:
-    """The trial of a file. Raises FormatError for one of another format."""
+    """The trial of a file. Raises FormatError for one of another format, and one that was changed."""
     if held["format"] != FORMAT:
         raise FormatError("The file has another format", got=held["format"], expected=FORMAT)
-    return trial_of(held["trial"])
+    return trial_of(_checked(held)["trial"])
 
 
 def trial_of(held: Mapping[str, Any]) -> Trial:
@@ -153,5 +154,14 @@ def _take(handle: int, folder: Path) -> None:
         raise StoreError("Another search runs in this folder", got=str(folder), fix="Wait for it, or name another folder.") from error
 
 
-def _write(path: Path, held: Any) -> None:
-    write_whole(path, json.dumps(held, indent=1, allow_nan=False).encode(), "A trial")
+def _write(path: Path, held: Mapping[str, Any]) -> None:
+    """JSON that people can read, with a digest of the rest of it."""
+    write_whole(path, json.dumps({**held, "digest": digest_of(held)}, indent=1, allow_nan=False).encode(), "A trial")
+
+
+def _checked(held: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises FormatError for JSON that is not as `_write` was given it, KeyError where it states no digest."""
+    rest = {name: value for name, value in held.items() if name != "digest"}
+    if held["digest"] != digest_of(rest):
+        raise FormatError("The file is not as it was written")
+    return rest

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ...sdk.core.canonical import canonical_json
 from ..base import PassContext
-from ..whole_file import write_whole
+from ..whole_file import drop, sealed, unsealed, write_whole
 from .batches import Batch, Batches
 from .losses import checked
 from .spec import Schedule
 
+_STEP = "step"
+"""Where a checkpoint has the count of steps that are done; all other names have a slash."""
 Objective: TypeAlias = Callable[[Batch], Tensor]
 """A step's batch -> the loss; it calls the models itself, so that teachers and features are its own affair."""
 
@@ -102,7 +103,7 @@ class Fit:
         if self.context.checkpoints is None or self.key is None:
             return None
         whole = {**self.key, "schedule": self.schedule.to_dict(), "seed": self.context.seed, "rows": len(self.batches)}
-        return self.context.checkpoints / f"{hashlib.sha256(canonical_json(whole)).hexdigest()[:24]}.safetensors"
+        return self.context.checkpoints / f"{hashlib.sha256(canonical_json(whole)).hexdigest()[:24]}.checkpoint"
 
 
 def rate(step: int, total: int, warmup: float) -> float:
@@ -134,7 +135,7 @@ def training(modules: Mapping[str, nn.Module]) -> Generator[None]:
 
 
 class Checkpoint:
-    """One file: weights, the optimizer's tensors, and the step; written whole or not at all.
+    """One file: weights, the optimizer's tensors, and the step; written whole or not at all, and read only where no byte of it changed.
 
     Args:
         file: None: nothing is kept.
@@ -154,19 +155,18 @@ class Checkpoint:
         held = self._optimizer.state_dict()["state"]
         tensors |= {f"optimizer/{place}/{key}": torch.as_tensor(value).clone() for place, own in held.items() for key, value in own.items()
                     if value is not None}  # fmt: skip
-        write_whole(self._file, save(tensors, {"step": str(step)}), "A checkpoint of training")
+        write_whole(self._file, sealed(save({**tensors, _STEP: torch.tensor(step)})), "A checkpoint of training")
 
     def restore(self) -> int:
-        """Take up what was kept: steps done; 0 where nothing was, or it is damaged or of another model."""
+        """Take up what was kept: steps done; 0 where nothing was. One that is damaged, or another model's, is removed, with a warning."""
         if self._file is None or not self._file.is_file():
             return 0
         try:
-            with safe_open(self._file, framework="pt") as file:
-                step = int(file.metadata()["step"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            tensors = load(unsealed(self._file.read_bytes()))
+            step = int(tensors.pop(_STEP))
             self._load(tensors)
-        except Exception:  # whatever is wrong with the file, training anew is right
-            self._file.unlink(missing_ok=True)
+        except Exception as error:  # whatever is wrong with the file, training anew is right
+            drop(self._file, error)
             return 0
         return step
 

@@ -144,6 +144,17 @@ def test_a_broken_file_is_tried_again_and_said(package, tmp_path) -> None:
     assert json.loads(file.read_text())["trial"]["verdict"] == "passed" and "tried again" in found.remarks[0]
 
 
+def test_a_trial_of_which_a_figure_was_changed_is_tried_again_and_said(package, tmp_path) -> None:
+    first = ps.search(package, data=rows(100), minutes=1e-4, resume=tmp_path)
+    (file,) = (tmp_path / "trials").iterdir()
+    held = json.loads(file.read_text())
+    held["trial"]["figures"]["size_mb"] /= 2
+    file.write_text(json.dumps(held))
+    found = ps.search(package, data=rows(100), minutes=1e-4, resume=tmp_path)
+    assert "not as it was written" in found.remarks[0] and "tried again" in found.remarks[0]
+    assert found.trials[0].figures["size_mb"] == first.trials[0].figures["size_mb"]
+
+
 def test_a_trial_that_knows_its_gates_as_words_alone_is_tried_again_and_said(package, tmp_path) -> None:
     budget = ps.Budget(max_flips=0.05)
     ps.search(package, budget=budget, data=rows(100), minutes=1e-4, resume=tmp_path)

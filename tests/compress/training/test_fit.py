@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 
@@ -72,13 +73,20 @@ def test_an_interrupted_run_ends_as_one_that_was_not(trainable, parts, tmp_path)
     assert not all(torch.equal(held, weights(stopped)[name]) for name, held in weights(whole).items())
 
 
-def test_a_damaged_checkpoint_is_trained_anew(trainable, parts, tmp_path):
+@pytest.mark.parametrize("damage", ["short", "a bit of a weight", "none"])
+def test_a_damaged_checkpoint_is_trained_anew(trainable, parts, tmp_path, damage):
     one, fit = fresh(trainable, parts[0], PassContext(checkpoints=tmp_path))
     fit.run()
-    (file,) = tmp_path.glob("*.safetensors")
-    file.write_bytes(file.read_bytes()[:-100])
+    (file,) = tmp_path.glob("*.checkpoint")
+    data = bytearray(file.read_bytes())
+    data[-100] ^= damage == "a bit of a weight"
+    file.write_bytes(data[:-100] if damage == "short" else data)
     other, fit = fresh(trainable, parts[0], PassContext(checkpoints=tmp_path))
-    fit.run()
+    steps = []
+    fit.context = replace(fit.context, progress=lambda done, of, what: steps.append(done))
+    with nullcontext() if damage == "none" else pytest.warns(RuntimeWarning, match=f"{file.name} is damaged and was dropped"):
+        fit.run()
+    assert bool(steps) == (damage != "none")
     assert all(torch.equal(held, weights(other)[name]) for name, held in weights(one).items())
 
 

@@ -100,7 +100,7 @@ def test_an_interrupted_pass_ends_as_one_that_was_not(trainable, parts, tmp_path
     context = PassContext(tmp_path / "again", seed=3, checkpoints=tmp_path / "kept")
     with pytest.raises(KeyboardInterrupt):
         step.run(trainable, train, replace(context, progress=stop))
-    assert list((tmp_path / "kept").glob("*.safetensors"))
+    assert list((tmp_path / "kept").glob("*.checkpoint"))
     seen = []
     made = step.run(trainable, train, replace(context, progress=lambda done, of, what: seen.append((what[:11], done))))
     assert min(done for what, done in seen if what == "fine-tuning") == 6

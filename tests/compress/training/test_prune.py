@@ -104,7 +104,7 @@ def test_an_interrupted_pass_ends_as_one_that_was_not(trainable, parts, tmp_path
     context = PassContext(tmp_path / "again", seed=3, checkpoints=tmp_path / "kept")
     with pytest.raises(KeyboardInterrupt):
         step.run(trainable, train, replace(context, progress=stop))
-    assert len(list((tmp_path / "kept").glob("*.safetensors"))) == 2
+    assert len(list((tmp_path / "kept").glob("*.checkpoint"))) == 2
     seen = []
     made = step.run(trainable, train, replace(context, progress=lambda done, of, what: seen.append((what, done))))
     assert not [what for what, _ in seen if "round 1" in what]
