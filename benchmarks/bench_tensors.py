@@ -1,6 +1,6 @@
 """150,000 floats in a request: the binary door beside the engine's own call, in process and over HTTP.
 
-    python benchmarks/bench_tensors.py [--calls 300] [--isolation inline|thread]
+    python benchmarks/bench_tensors.py [--calls 300] [--isolation inline|thread] [--json FILE]
 
 Three models of one float32 input (batch, 150000): one dense layer (2.4 million products), a small convolutional net (12
 million) and one of the size of a network for phones (150 million). Asked in turns: the session alone, the ASGI
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from bench_precision import kept
 from onnx import TensorProto, helper, numpy_helper
 
 import portside as ps
@@ -168,10 +169,10 @@ def one(kind: str, isolation: str, calls: int) -> dict[str, Any]:
     return {"model": kind, "isolation": isolation, **figures}
 
 
-def measure(short: bool = False, isolation: str = "inline", calls: int = 300) -> list[dict[str, Any]]:
+def measure(short: bool = False, isolation: str = "inline", calls: int = 300, file: Path | None = None) -> list[dict[str, Any]]:
     """Every model; memory is kept as in a process that serves, for both sides."""
     keep_freed_blocks()
-    return [one(kind, isolation, 50 if short else calls) for kind in ("dense", "small net", "phone net")]
+    return kept((one(kind, isolation, 50 if short else calls) for kind in ("dense", "small net", "phone net")), file)
 
 
 def show(rows: list[dict[str, Any]]) -> str:
@@ -184,5 +185,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=300)
     parser.add_argument("--isolation", default="inline", choices=["inline", "thread", "process"])
+    parser.add_argument("--json", type=Path, help="where the rows go")
     asked = parser.parse_args()
-    print(show(measure(isolation=asked.isolation, calls=asked.calls)))
+    print(show(measure(isolation=asked.isolation, calls=asked.calls, file=asked.json)))
