@@ -29,6 +29,7 @@ from ..sdk.opening import open as open_package
 from ..sdk.store import Store
 from .clock import Clock
 from .front import Front
+from .kept_steps import KeptSteps
 from .made import Made
 from .searching import Searching
 from .shelf import Shelf
@@ -37,6 +38,8 @@ from .structuring import Asked, Found, structures_of
 from .trial_store import TrialStore
 from .trials import Workbench
 
+STEPS = "steps"
+"""In the folder of a search: what its trials share, while it is made."""
 Progress = Callable[[int, int, str], None]
 
 
@@ -59,7 +62,8 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
         train: rows that their passes learn from; None: `calibration`.
         prices: of an hour of the machine, or target -> price; then there is a cost per thousand predictions.
         seed: of everything random.
-        resume: folder in which finished trials are kept, and found again; None: in memory only.
+        resume: folder in which finished trials are kept, and found again, with what they share (float answers, calibration); None: in
+            memory only.
         trust: host stages and training may run.
         progress: called with (trials done, minutes' share in percent, what is being done).
 
@@ -85,11 +89,12 @@ def search(package: Package | str | Path, target: str = "onnx-cpu", budget: Budg
     train, calibration = (calibration if train is None else train), (train if calibration is None else calibration)
     known = {} if structures is None else structures_of(structures, held, rows, train, limits)
     clock = Clock(minutes * 60)
+    folder = None if resume is None else Path(resume)
     bench = Workbench(held, target, rows, calibration, limits=limits, seed=seed,
-                      progress=lambda done, of, what: progress(done, of, what))  # fmt: skip
+                      progress=lambda done, of, what: progress(done, of, what),
+                      steps=KeptSteps(None if folder is None else folder / STEPS))  # fmt: skip
     with closing(bench):
         lineage = _lineage(bench, limits, calibration)
-        folder = None if resume is None else Path(resume)
         learned = None
         if known and train is not None:
             learned = {"train": data_digest(train), "train_slices": slices_digest(train), **_read(known)}

@@ -189,7 +189,7 @@ class StructuredSearching:
     def _bench(self, package: Package) -> Workbench:
         held = self.plain.bench
         return Workbench(package, held.target, held.data, held.calibration_data, limits=held.limits, price_per_hour=held.price,
-                         seed=held.seed, progress=held.progress, source=held)  # fmt: skip
+                         seed=held.seed, progress=held.progress, source=held, steps=held.steps)  # fmt: skip
 
     def _saves(self) -> Saves:
         return saved(self.plain.store.trials.values())

@@ -14,13 +14,16 @@ import numpy as np
 import pytest
 
 import portside as ps
-from portside.compress import rungs, trials
+from portside.compress import calibration, distil, kept_steps, rungs, trials
 from portside.compress.searching import Searching
 from portside.compress.trials import Workbench
 from portside.runtimes import samples
 from portside.runtimes.subjects import contract_of
 from portside.sdk.core.errors import ContractError, InputError, MissingExtraError, StoreError
 from portside.sdk.core.plan import plan_of
+
+sys.path.append(str(Path(__file__).parent))
+import killed as script
 
 SCRIPT = Path(__file__).with_name("searched.py")
 
@@ -190,6 +193,27 @@ def test_an_interrupt_keeps_what_there_is(package) -> None:
 
     found = ps.search(package, data=rows(400), minutes=1, progress=stop)
     assert found.ended == "interrupted" and len(found.trials) == 2
+
+
+def test_what_trials_share_is_kept_with_them(package, tmp_path, monkeypatch) -> None:
+    made: list[str] = []
+    for owner, name in ((kept_steps.Series, "step"), (Workbench, "attempt"), (calibration.Seen, "add"), (distil, "fitted")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # put back afterwards
+    monkeypatch.setattr(kept_steps, "EVERY_S", 0.0)
+    script.counted(made.append)
+
+    def stop(done: int, of: int, what: str) -> None:
+        if "calibration" in made and what.startswith("trial "):
+            raise KeyboardInterrupt
+
+    first = ps.search(package, data=rows(200), minutes=1, resume=tmp_path, progress=stop)
+    assert first.ended == "interrupted" and {"answers", "calibration"} <= set(made)
+    made.clear()
+    again = ps.search(package, data=rows(200), minutes=1e-3, resume=tmp_path)
+    assert len(again.trials) >= len(first.trials) and not {"answers", "calibration"} & set(made)
+    made.clear()
+    ps.search(package, data=rows(201), minutes=1e-4, resume=tmp_path)
+    assert "answers" in made
 
 
 def test_trials_that_raise_are_recorded(package, monkeypatch) -> None:
