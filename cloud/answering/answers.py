@@ -47,12 +47,17 @@ class Pending(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Outputs with categories as names, the receipt, what the door noticed, and what a person has yet to decide."""
+    """Outputs with categories as names, the receipt, what the door noticed, and what a person has yet to decide.
+
+    Attributes:
+        text: outputs as compact JSON, where they have been written down so.
+    """
 
     outputs: Mapping[str, Array]
     receipt: Receipt
     flags: tuple[Any, ...] = ()
     pending: Pending | None = None
+    text: str | None = None
 
 
 class Answerer(Protocol):

@@ -10,7 +10,6 @@ from typing import TypeAlias
 from ...sdk.core.failover import made
 from ...sdk.core.records import Receipt, new_id
 from ...sdk.core.signature import Array
-from ..records.draft import OWN_BYTES, row_bytes
 from ..records.store import RecordStore
 from .answers import overloaded
 from .cache import CacheEntry
@@ -20,6 +19,7 @@ from .endpoint import EndpointEntry
 from .metrics import Metrics
 from .note import NOTHING, About, Note
 from .precomputed import PrecomputedEntry
+from .small_rows import SmallRows
 from .walk import Walk
 
 ChainEntry: TypeAlias = ModelEntry | CacheEntry | PrecomputedEntry | EndpointEntry | Mapping[str, Array]
@@ -36,12 +36,16 @@ class Books:
 
     Attributes:
         authors: who answers, by entry.
+        more: records hold more than a note does.
     """
+
+    more = False
 
     def __init__(self, entries: Sequence[ChainEntry], deadline_ms: float | None, about: About, records: RecordStore | None,
                  metrics: Metrics) -> None:  # fmt: skip
         self._deadline_ms, self._about = deadline_ms, about
-        self._records, self._metrics, self._row_bytes = records, metrics, row_bytes(about.signature)
+        self._records, self._metrics = records, metrics
+        self._small = SmallRows(about, 0 if records is None or self.more else records.few_bytes)
         if records is not None:
             records.introduce(about.name, about.digest, about.signature)
         self.authors = [author(place, entry) for place, entry in enumerate(entries)]
@@ -53,8 +57,9 @@ class Books:
         metrics.answered(by.model, reason, receipt.time_ms / 1e3, receipt.attempts)
         metrics.stages.passed(walk.encode_s, walk.queue_s, max(walk.ended - walk.began - walk.queue_s - walk.decode_s, 0.0), walk.decode_s)
         if self._records is not None:
-            size = None if walk.tapped or self._row_bytes is None else OWN_BYTES + walk.rows * self._row_bytes
-            self._records.put(self._note(walk, by, outputs, receipt), size)
+            small = self._small
+            size = small.size(walk)
+            self._records.put(small.made(walk, by, outputs, receipt, size) or self._note(walk, by, outputs, receipt), size)
         return receipt
 
     def unanswered(self, walk: Walk) -> Receipt:

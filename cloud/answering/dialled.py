@@ -45,7 +45,7 @@ class RoutedNote(NoteAround):
 class RoutedBooks(Books):
     """Books that know the routes of the answer that is being entered. `routes` is set right before each entry, on the one event loop."""
 
-    routes = Routes((), ())
+    routes, more = Routes((), ()), True
 
     def _note(self, walk: Walk, by: Author, outputs: Mapping[str, Array], receipt: Receipt) -> Any:
         return RoutedNote(super()._note(walk, by, outputs, receipt), self.routes)

@@ -203,7 +203,8 @@ class Engine:
 
     def _given(self, walk: Walk, author: Author, outputs: Mapping[str, Array], reason: str) -> Answer:
         named = walk.named if walk.named is not None else self.champion.codec.decode(outputs, self.signature)
-        return made(Answer, (named, self._books.answered(walk, author, outputs, reason), walk.checked.flags, None))
+        receipt = self._books.answered(walk, author, outputs, reason)
+        return made(Answer, (named, receipt, walk.checked.flags, None, walk.text if named is outputs else None))
 
     def report(self) -> None:
         """Let the metrics page show this engine's lanes, queues, breakers, kept answers and records."""

@@ -103,11 +103,11 @@ class Note(NamedTuple):
         """The row, where there are no flags, traits and boundaries: what `values` says, without a dict between."""
         receipt, entity, event_ms, parent, author, flags, moment, about, inputs, outputs, tapped, _ = self
         name, digest, signature, kinds, _, _, _ = about
-        if flags or kinds or tapped or (said := receipt.text()) is None or (kept := write(inputs, outputs, signature, limit_bytes)) is None:
+        if flags or kinds or tapped or (said := receipt.text()) is None:
             return None
-        taken, given = kept
         _, _, _, _, package, artifact, arm, decided_by = author
         exposed = 1 if parent is None and author is not NOBODY else 0
+        taken, given = write(inputs, outputs, signature, limit_bytes)
         return (
             receipt.record, moment, event_ms or moment, entity, package, artifact, digest, name, arm, 1.0, 0.0, None, decided_by, exposed,
             parent, None, None, taken, "{}", given, said, "[]", RECORD_VERSION,

@@ -23,13 +23,14 @@ class Walk:
         found: the answer that was given before, where there is one.
         tapped, tapped_by: values of boundaries, and the entry that gave them.
         named: outputs with names of categories, once they are decoded.
+        text: outputs as JSON, where a record was made of them at once.
         arm: of a rollout (cloud/arms), set and read where there is one, and nowhere else.
         began, ended: monotonic seconds; when the entry under way was asked, and when it had answered.
         encode_s, queue_s, decode_s: time by stage, in seconds.
     """
 
     __slots__ = ("arm", "began", "checked", "decode_s", "encode_s", "ended", "found", "key", "named", "others", "question", "queue_s",
-                 "request", "rows", "tapped", "tapped_by")  # fmt: skip
+                 "request", "rows", "tapped", "tapped_by", "text")  # fmt: skip
     arm: Any
 
     def __init__(self, question: Question, checked: Checked, rows: int, encode_s: float) -> None:
@@ -41,4 +42,5 @@ class Walk:
         self.tapped: Mapping[str, Array] | None = None
         self.tapped_by = -1
         self.named: Mapping[str, Array] | None = None
+        self.text: str | None = None
         self.began = self.ended = self.queue_s = self.decode_s = 0.0

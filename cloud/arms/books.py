@@ -31,6 +31,7 @@ class ArmBooks(Books):
     fields = Fields((), Signature((), ()))
     tried = False
     shadows: Any = None
+    more = True
 
     def answered(self, walk: Walk, by: Author, outputs: Mapping[str, Array], reason: str) -> Receipt:
         """As the books do; what the champion answered anew is shown to its shadows."""

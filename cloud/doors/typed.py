@@ -40,7 +40,8 @@ class TypedDoor:
 
 def _body(wire: Wire, answer: Answer, asked: Asked, receipt: bool) -> dict[str, Any]:
     """The answer as JSON-ready data: outputs, what waits for a person, receipt where it is wanted, and flags where there are any."""
-    data: dict[str, Any] = {"outputs": wire.write(answer.outputs, asked.form)}
+    known = answer.text if asked.form == "inputs" and answer.pending is None else None
+    data: dict[str, Any] = {"outputs": wire.write(answer.outputs, asked.form) if known is None else orjson.Fragment(known)}
     if (waits := answer.pending) is not None:
         one, outputs = asked.form == "row", data["outputs"]
         told = pending.one_withheld(outputs, waits) if one else pending.withheld(outputs, waits, wire.signature)

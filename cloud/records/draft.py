@@ -14,9 +14,8 @@ from ...sdk.core.signature import NUMPY, Array, DType, Signature, TensorSpec
 
 Row: TypeAlias = tuple[Any, ...]
 """Values of `tables.COLUMNS`."""
-Write: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Signature, int], tuple[str, str] | None]
-"""What is kept of tensors as JSON: (inputs, outputs, their signature, bytes above which one is described) -> the text of both; None: not
-written so."""
+Write: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Signature, int], tuple[str, str]]
+"""What is kept of tensors as JSON: (inputs, outputs, their signature, bytes above which one is described) -> the text of both."""
 OWN_BYTES = 1024
 """About what a draft takes beside its tensors."""
 _ARRAY = np.ndarray

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -40,17 +40,7 @@ UNNEST = (
     f"WITH ORDINALITY AS given ({', '.join(COLUMNS)}, place) ORDER BY place ON CONFLICT (id) DO NOTHING"
 )
 """For PostgreSQL, where some are there already: a list per column, so that one short statement holds any number of rows."""
-FEW_BYTES = 512
-"""A draft whose tensors take no more is made a row where it is put: less work than to keep all it is made of for a thread."""
 _in_order = itemgetter(*COLUMNS)
-
-
-def at_once(draft: Drafted, raw_limit_bytes: int) -> Drafted | Row:
-    """The row of a draft of few usual numbers, of which nothing else is unusual; the draft where it is another."""
-    try:
-        return draft.columns(few, raw_limit_bytes) or draft
-    except Exception:  # whatever it is, who makes rows of drafts meets it again, and counts the loss
-        return draft
 
 
 def row(draft: Drafted, raw_limit_bytes: int) -> Row:
@@ -86,7 +76,7 @@ def read(values: tuple[Any, ...]) -> Record:
 
 def tensors(inputs: Mapping[str, Any], outputs: Mapping[str, Any], signature: Signature, limit_bytes: int) -> tuple[str, str]:
     """What is kept of tensors in and out, as JSON; larger ones than `limit_bytes` are described."""
-    if _looked_at(signature) == "hides":
+    if _hides(signature):
         return text_of(keep(inputs, signature, limit_bytes)), text_of(keep(outputs, signature, limit_bytes))
     return (_usual(inputs, limit_bytes) or text_of(keep(inputs, signature, limit_bytes)),
             _usual(outputs, limit_bytes) or text_of(keep(outputs, signature, limit_bytes)))  # fmt: skip
@@ -106,11 +96,8 @@ def _usual(arrays: Mapping[str, Any], limit_bytes: int) -> str | None:
     return None if "null" in text else text
 
 
-def few(inputs: Mapping[str, Any], outputs: Mapping[str, Any], signature: Signature, limit_bytes: int) -> tuple[str, str] | None:
-    """The same as `tensors`, where none is larger than `limit_bytes`, all are usual and nothing is hidden; None elsewhere."""
-    held = _LOOKED.get(id(signature))
-    if (held[1] if held is not None and held[0] is signature else _looked_at(signature)) != "usual":
-        return None
+def few(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The same as `tensors`, where all are small and the signature is `usual`; None where a number is not finite."""
     try:
         taken, given = _dumps(inputs, None, _NUMPY).decode(), _dumps(outputs, None, _NUMPY).decode()
     except TypeError:  # an order that is not written as it stands
@@ -120,30 +107,23 @@ def few(inputs: Mapping[str, Any], outputs: Mapping[str, Any], signature: Signat
     return taken, given
 
 
-Look = Literal["hides", "odd", "usual"]
+def usual(signature: Signature) -> bool:
+    """Nothing of it is hidden, and orjson writes its tensors as they are kept, but for what is not finite, which it calls null."""
+    specs = (*signature.inputs, *signature.outputs)
+    plain = all(spec.canvas is None and NUMPY.get(held) in PLAIN for spec in specs for held in (spec.dtype, spec.rim_dtype))
+    return orjson is not None and plain and not _hides(signature)
 
 
-def _looked_at(signature: Signature) -> Look:
-    """What records do with its tensors. Looked up once per signature.
-
-    "hides": a field of it is redacted, or stays on the device. "usual": numbers that orjson writes as they are kept, but for what is not
-    finite, which it calls null.
-    """
-    held = _LOOKED.get(id(signature))
+def _hides(signature: Signature) -> bool:
+    """A field of it is redacted, or stays on the device. Looked up once per signature."""
+    held = _HIDING.get(id(signature))
     if held is None or held[0] is not signature:
-        held = _LOOKED[id(signature)] = (signature, _look(signature))
+        found = any(spec.redact or spec.stays_on_device for spec in (*signature.inputs, *signature.outputs))
+        held = _HIDING[id(signature)] = (signature, found)
     return held[1]
 
 
-def _look(signature: Signature) -> Look:
-    specs = (*signature.inputs, *signature.outputs)
-    if any(spec.redact or spec.stays_on_device for spec in specs):
-        return "hides"
-    plain = all(spec.canvas is None and NUMPY.get(held) in PLAIN for spec in specs for held in (spec.dtype, spec.rim_dtype))
-    return "usual" if orjson is not None and plain else "odd"
-
-
-_LOOKED: dict[int, tuple[Signature, Look]] = {}
+_HIDING: dict[int, tuple[Signature, bool]] = {}
 
 
 def text_of(value: Any) -> str:

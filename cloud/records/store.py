@@ -19,12 +19,12 @@ from ...sdk.core.records import RAW_LIMIT_BYTES
 from ...sdk.core.signature import Signature
 from .backlog import Backlog, Taken
 from .database import Database, reason
-from .draft import OWN_BYTES, Drafted, Row
 from .draft import Draft as Draft
+from .draft import Drafted, Row
 from .forgetting import MANY, Keep, expire
 from .introducing import introduce
 from .reading import records as records
-from .rows import FEW_BYTES, at_once, insert, row
+from .rows import insert, row
 from .tables import COLUMNS as COLUMNS
 
 BATCH = 2048
@@ -33,6 +33,7 @@ PAUSE_S = 0.05
 QUEUE_BYTES = 64 << 20
 TIDY_S = 60.0
 """How often records that need not be kept are looked for."""
+FEW_BYTES = 512
 AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before a database that failed is asked again; the last one repeats."""
 
@@ -40,9 +41,8 @@ AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 class RecordStore:
     """Writes drafts to one database.
 
-    `put` appends a draft to a queue; of one that is known to be small it makes the row, for that is what would be done next, and here all
-    it takes is at hand. Every `PAUSE_S` rows are made of the others that have gathered; while a batch is written, which for the most part
-    needs no interpreter, the next one is made.
+    `put` only weighs a draft and appends it to a queue. Every `PAUSE_S` rows are made of what has gathered, where they are none yet; while
+    a batch is written, which for the most part needs no interpreter, the next one is made.
 
     Args:
         where: see `Database.open`.
@@ -55,6 +55,7 @@ class RecordStore:
         where, database: what it writes to.
         written: count of durable records. fault: what is wrong with the database now, or was with the last record lost; "": nothing.
         failing: the database does not take records at the moment.
+        few_bytes: whose tensors take no more is a row from the start, at best: that is less work than to keep what it is made of.
 
     Raises FormatError when the database holds records of another version, or is none.
     """
@@ -64,7 +65,7 @@ class RecordStore:
         self.where, self.database = where, Database.open(where)
         self.written, self.fault, self.failing = 0, "", False
         self._limit, self._backlog = raw_limit_bytes, Backlog(size, size_bytes)
-        self._few = OWN_BYTES + min(FEW_BYTES, raw_limit_bytes)
+        self.few_bytes = min(FEW_BYTES, raw_limit_bytes)
         self._hurry, self._closed = threading.Event(), False
         self._keep, self._tidy_at = keep if keep not in (None, Keep()) else None, 0.0
         self._new: list[tuple[str, str, Signature]] = []
@@ -99,15 +100,13 @@ class RecordStore:
         with self._backlog.state:
             self._new.append((name, digest, signature))
 
-    def put(self, draft: Drafted, size_bytes: int | None = None) -> bool:
-        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks; costs a microsecond or two.
+    def put(self, draft: Drafted | Row, size_bytes: int | None = None) -> bool:
+        """Queue a record; False when the queue is full, or closed, and the record is lost. Never blocks, costs about a microsecond.
 
         Args:
-            draft: of the record.
-            size_bytes: what `weight` would say of it, where the caller knows.
+            draft: of the record, or its row.
+            size_bytes: what `weight` would say of it, where the caller knows; of a row it has to.
         """
-        if size_bytes is not None and size_bytes <= self._few:
-            return self._backlog.put(at_once(draft, self._limit), size_bytes)
         return self._backlog.put(draft, size_bytes)
 
     def flush(self, seconds: float = 10.0) -> bool:

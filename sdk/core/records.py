@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from .signature import Array, Signature
 
 UNANSWERED = "none"
@@ -35,11 +37,12 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_TAILS.clear)
 _MANY = 256
 """Of them at once."""
-_RANDOM_BITS = int.from_bytes(bytes.fromhex("0fff3fff") * _MANY)
-_FIXED_BITS = int.from_bytes(bytes.fromhex("70008000") * _MANY)
+_TAIL = len("7xxx-8xxx-xxxxxxxxxxxx")
 _PART = tuple(f"{number / 1000:.3f}"[1:].rstrip("0").ljust(2, "0") for number in range(1000))
 """".0", ".001", ...: thousandths as JSON has them."""
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_VARIANTS = np.zeros(128, np.uint8)
+_VARIANTS[[*map(ord, _VARIANT)]] = [*map(ord, _VARIANT.values())]
 
 
 @dataclass(frozen=True, init=False)
@@ -243,10 +246,13 @@ _moment = (-1, "")
 
 
 def _tails(entropy: bytes) -> list[str]:
-    """The ends of `_MANY` ids: their version and variant among the random bits of 10 bytes each."""
-    short, long = entropy[: 4 * _MANY], entropy[4 * _MANY :]
-    marked = (int.from_bytes(short) & _RANDOM_BITS | _FIXED_BITS).to_bytes(4 * _MANY).hex("-", 2).split("-")
-    return list(map("-".join, zip(marked[::2], marked[1::2], long.hex("-", 6).split("-"), strict=True)))
+    """The ends of `_MANY` ids: their version and variant among the random bits of 10 bytes each. Written at once, then cut."""
+    digits = np.frombuffer(entropy.hex().encode(), np.uint8).reshape(_MANY, 20)
+    made = np.full((_MANY, _TAIL), ord("-"), np.uint8)
+    made[:, 0], made[:, 1:4], made[:, 6:9], made[:, 10:] = ord("7"), digits[:, 1:4], digits[:, 5:8], digits[:, 8:]
+    made[:, 5] = _VARIANTS[digits[:, 4]]
+    text = made.tobytes().decode()
+    return [text[place : place + _TAIL] for place in range(0, _MANY * _TAIL, _TAIL)]
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> str:

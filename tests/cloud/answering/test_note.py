@@ -11,8 +11,7 @@ from portside.cloud.answering.chain import ModelEntry
 from portside.cloud.answering.consistency import NOBODY, Author
 from portside.cloud.answering.note import About, Note, NoteAround
 from portside.cloud.records.draft import OWN_BYTES, row_bytes, weight
-from portside.cloud.records.rows import FEW_BYTES, TEXTS, at_once, row, tensors
-from portside.cloud.records.store import RecordStore, records
+from portside.cloud.records.rows import TEXTS, row, tensors
 from portside.cloud.records.tables import COLUMNS
 from portside.runtimes.isolation import Lane
 from portside.sdk.core.codec.codec import Codec
@@ -126,36 +125,6 @@ def test_the_row_of_a_plain_note_is_that_of_its_values(data, numbers, dtype, ent
     assert {**short, **{name: json.loads(short[name]) for name in TEXTS}} == {**long, **{name: json.loads(long[name]) for name in TEXTS}}
     assert [type(value) for value in short.values()] == [type(value) for value in long.values()]
     assert (one.columns(tensors, limit) is None) == (bool(flags) or age_ms is not None)
-    early, odd = at_once(one, limit), x.dtype.byteorder == ">"
-    finite = all(bool(np.isfinite(array).all()) for array in (x, *outputs.values()))
-    assert (early is one) == (bool(flags) or age_ms is not None or signature is not PLAIN or odd or not finite)
-    assert early is one or dtype is np.float16 or early == row(one, 4096)  # no door lets another dtype in than the signature says
-
-
-@pytest.mark.parametrize("limit", [4096, 8])
-def test_what_is_small_is_a_row_where_it_is_put_and_says_the_same(tmp_path, limit):
-    store, kept = RecordStore(tmp_path / "r.sqlite", raw_limit_bytes=limit), []
-    put = store._backlog.put
-    store._backlog.put = lambda draft, size: kept.append(draft) or put(draft, size)
-    of, size = about(PLAIN), row_bytes(PLAIN)
-    for rows, first in ((1, 0.5), (1, np.nan), (FEW_BYTES // size + 1, 0.5)):
-        x, n, y = np.full((rows, 3), first, np.float32), np.arange(rows, dtype=np.int32), np.zeros(rows, np.float32)
-        assert store.put(note(of, inputs={"x": x, "n": n}, outputs={"y": y}), OWN_BYTES + rows * size)
-    store.close()
-    small, odd, large = records(tmp_path / "r.sqlite")
-    assert [type(item) is tuple for item in kept] == [limit == 4096, False, False]
-    if limit == 4096:
-        assert small.inputs == {"x": [[0.5, 0.5, 0.5]], "n": [0]} and odd.inputs["x"] == [[None] * 3] and len(large.inputs["x"]) > 5
-    else:
-        assert small.inputs["x"]["shape"] == [1, 3] and small.inputs["n"] == [0] and "sha256" in large.outputs["y"]
-    assert (small.receipt["reason"], small.name, small.entity, store.written, store.lost) == ("primary", "shop", "ana", 3, 0)
-
-
-def test_what_fails_where_it_is_put_is_lost_alone_and_counted(tmp_path):
-    store = RecordStore(tmp_path / "r.sqlite")
-    assert store.put(note(about(PLAIN), inputs={"x": None}), OWN_BYTES) and store.put(note(about(PLAIN), inputs={}), OWN_BYTES)
-    store.close()
-    assert (store.written, store.lost) == (1, 1) and "NoneType" in store.fault
 
 
 def test_what_a_row_weighs_is_known_where_all_rows_weigh_the_same():
