@@ -160,8 +160,8 @@ def _write(path: Path, held: Mapping[str, Any]) -> None:
 
 
 def _checked(held: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Raises FormatError for JSON that is not as `_write` was given it, KeyError where it states no digest."""
+    """Raises FormatError for JSON that is not as `_write` was given it."""
     rest = {name: value for name, value in held.items() if name != "digest"}
-    if held["digest"] != digest_of(rest):
+    if held.get("digest") != digest_of(rest):
         raise FormatError("The file is not as it was written")
     return rest
