@@ -9,18 +9,23 @@ from ...sdk.core.errors import PortsideError
 from ...sdk.core.signature import Signature
 from ..answering.engine import Engine
 from ..answering.opening import open_entries
+from ..records.draft import Drafted, Row
 from ..records.opening import open_store
-from ..records.store import Draft, RecordStore
+from ..records.store import RecordStore
 from .engine import GraphEngine
 from .golden import require
 from .resolving import ResolvedGraph, ResolvedStep
 
 
 class SharedRecords:
-    """A step's way to the graph's record store; closing it closes nothing."""
+    """A step's way to the graph's record store; closing it closes nothing.
+
+    Attributes:
+        few_bytes: see RecordStore.
+    """
 
     def __init__(self, store: RecordStore) -> None:
-        self._store = store
+        self._store, self.few_bytes = store, store.few_bytes
 
     def gauges(self) -> dict[str, float]:
         """Of the store."""
@@ -30,7 +35,7 @@ class SharedRecords:
         """Say what the records of a step hold."""
         self._store.introduce(name, digest, signature)
 
-    def put(self, draft: Draft, size_bytes: int | None = None) -> bool:
+    def put(self, draft: Drafted | Row, size_bytes: int | None = None) -> bool:
         """Queue a record."""
         return self._store.put(draft, size_bytes)
 
