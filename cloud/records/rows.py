@@ -102,7 +102,7 @@ def few(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[str, str
         taken, given = _dumps(inputs, None, _NUMPY).decode(), _dumps(outputs, None, _NUMPY).decode()
     except TypeError:  # an order that is not written as it stands
         return None
-    if ("n" in taken and "null" in taken) or ("n" in given and "null" in given):  # one letter is found four times as fast
+    if ("n" in taken and "null" in taken) or ("n" in given and "null" in given):  # one letter is found eight times as fast
         return None
     return taken, given
 

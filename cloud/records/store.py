@@ -34,6 +34,7 @@ QUEUE_BYTES = 64 << 20
 TIDY_S = 60.0
 """How often records that need not be kept are looked for."""
 FEW_BYTES = 512
+"""See `RecordStore.few_bytes`."""
 AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before a database that failed is asked again; the last one repeats."""
 
